@@ -1,0 +1,35 @@
+"""The presets by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from splatpose.pipeline import FitConfig
+
+PresetName = Literal["fast", "default", "quality"]
+
+_DEFAULT = FitConfig()
+
+PRESETS: dict[PresetName, FitConfig] = {
+    # To see within a minute or two whether the photos work.
+    "fast": replace(
+        _DEFAULT,
+        views=replace(_DEFAULT.views, max_size=320),
+        training=replace(_DEFAULT.training, steps=1000, final_steps=100, max_gaussians=20_000),
+    ),
+    # Each stage's own defaults: minutes on two CPU cores.
+    "default": _DEFAULT,
+    # For a GPU, or a CPU overnight.
+    "quality": replace(
+        _DEFAULT,
+        views=replace(_DEFAULT.views, max_size=1024),
+        training=replace(
+            _DEFAULT.training,
+            steps=20_000,
+            final_steps=1_000,
+            max_gaussians=500_000,
+            sh_degree=3,
+        ),
+    ),
+}

@@ -1,0 +1,35 @@
+"""Photos with unknown camera poses in, camera poses and a 3D Gaussian splat out.
+
+    from pathlib import Path
+    from splatpose import fit
+    fit(Path("photos"), Path("runs/photos"))
+
+`fit` takes a `FitConfig`; presets are in `splatpose.configs`. What a user can mend is raised as
+`SplatposeError`. Progress is a stream of `splatpose.events`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__ as __version__
+from .errors import SplatposeError as SplatposeError
+
+if TYPE_CHECKING:
+    from .pipeline import FitConfig as FitConfig
+    from .pipeline import fit as fit
+
+__all__ = ["FitConfig", "SplatposeError", "__version__", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the pipeline when it is first asked for, so that using one module stays cheap."""
+    if name in ("FitConfig", "fit"):
+        from . import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,46 @@
+"""`splatpose export`: one result of a finished run, as the file that another tool wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..outputs import ExportFormat, export
+from .arguments import parse
+from .main import DONE
+
+
+@dataclass(frozen=True)
+class Export:
+    """Copies one result of a finished run to a file of the format that another tool wants.
+
+    The target's ending tells the format: .ply and .splat the Gaussians, .json the cameras for
+    nerfstudio, .tum or .txt the camera path, no ending a folder with a COLMAP model.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """Output folder of an earlier `splatpose fit`."""
+    target: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="TARGET")]
+    """File to write, or folder for a COLMAP model."""
+    format: ExportFormat = "auto"
+    """What to write where the ending does not tell: ply (Gaussians), splat (Gaussians in 32 bytes
+    each, for web viewers), points (sparse points as .ply), colmap, nerfstudio, tum."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Replace what is at TARGET."""
+
+
+def run(words: list[str]) -> int:
+    """Runs `splatpose export` and returns the exit code."""
+    arguments = parse(Export, words, prog="splatpose export")
+    print(
+        export(
+            arguments.run,
+            arguments.target,
+            format=arguments.format,
+            overwrite=arguments.overwrite,
+        )
+    )
+    return DONE

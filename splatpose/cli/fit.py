@@ -1,0 +1,171 @@
+"""`splatpose fit`: the command line in front of `splatpose.pipeline.fit`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import tyro
+
+from ..configs import PRESETS, PresetName
+from ..events import EventSink, Message
+from ..pipeline import FitConfig, fit
+from ..viewer import FanOut, JsonLines, watch_in_terminal
+from .arguments import parse
+from .main import DONE, INTERRUPTED, USAGE
+
+PROG = "splatpose fit"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Turns photos with unknown camera poses into camera poses and a 3D Gaussian splat.
+
+    Run the same command again to resume: stages that are done and still valid are kept. The
+    options below the first group set single values of a stage; they win over the preset.
+    """
+
+    images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGES")]
+    """Folder of photos, searched recursively, or a video file."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
+    """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
+    preset: PresetName = "default"
+    """Where all other options start: fast to try photos out, quality for a GPU or a patient
+    CPU."""
+    max_size: Annotated[int, tyro.conf.arg(metavar="PX")] = 0
+    """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
+    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Training steps, one photo each. Same as --training.steps."""
+    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
+    """Local features; sift needs no network weights. Same as --matching.matcher."""
+    backend: Literal["auto", "gsplat", "cpu"] = "auto"
+    """Rasterizer: gsplat needs a CUDA GPU. Same as --training.backend."""
+    eval_every: Annotated[int, tyro.conf.arg(metavar="N")] = 8
+    """Every N-th photo is held out of training to measure quality; 0 holds out none. Same as
+    --views.eval-every."""
+    keep_holdout: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Leave out the last training pass on all photos, so that held-out photos stay unseen. For
+    benchmarks. Same as --training.keep-holdout."""
+    weights_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of network weights that were fetched elsewhere. Default: $SPLATPOSE_WEIGHTS, then
+    the cache, then a download."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Forget the results of an earlier run in OUT and begin anew."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print events as JSON, one object a line; the last is run_finished or error."""
+    config: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
+    """All stages' options."""
+
+
+SHORTCUTS = {
+    "max_size": "views.max_size",
+    "max_steps": "training.steps",
+    "matcher": "matching.matcher",
+    "backend": "training.backend",
+    "eval_every": "views.eval_every",
+    "keep_holdout": "training.keep_holdout",
+}
+"""Options of `Fit` that are second names of a field of `FitConfig`."""
+
+
+class ContradictionError(Exception):
+    """A value was given twice, differently, under its two names."""
+
+
+def run(words: list[str]) -> int:
+    """Runs `splatpose fit` with the command line `words` and returns the exit code."""
+    try:
+        arguments = read_arguments(words)
+    except ContradictionError as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return USAGE
+    out = arguments.out or Path("runs") / _name(arguments.images)
+    try:
+        with _consumer(json=arguments.json) as emit:
+            if arguments.out is None:
+                emit(Message("capture", f"results go to {out} (choose another folder with -o)"))
+            fit(
+                arguments.images,
+                out,
+                arguments.config,
+                weights_dir=arguments.weights_dir,
+                overwrite=arguments.overwrite,
+                emit=emit,
+            )
+    except KeyboardInterrupt:
+        again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
+        print(
+            f"Interrupted. What is done so far is kept in {out}. To go on:\n  {again}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    return DONE
+
+
+def read_arguments(words: list[str]) -> Fit:
+    """Reads the command line; unnamed options take the named preset's values.
+
+    Raises:
+        SystemExit: help was asked for, or the usage is wrong.
+        ContradictionError: the two names of one option were given different values.
+    """
+    preset = _named_preset(words)
+    start = PRESETS[preset]
+    default = Fit(
+        images=cast(Path, tyro.MISSING),
+        preset=preset,
+        config=start,
+        **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
+    )
+    arguments = parse(Fit, words, prog=PROG, default=default)
+    config = arguments.config
+    for short, path in SHORTCUTS.items():
+        config = _merge(config, start, short, getattr(arguments, short), path)
+    return replace(arguments, config=config)
+
+
+def _named_preset(words: list[str]) -> PresetName:
+    """The preset on the command line, which decides the defaults that the parser is given.
+
+    A wrong name is left for the parser to explain.
+    """
+    name = "default"
+    for i, word in enumerate(words):
+        if word == "--preset" and i + 1 < len(words):
+            name = words[i + 1]
+        elif word.startswith("--preset="):
+            name = word.removeprefix("--preset=")
+    return cast(PresetName, name) if name in PRESETS else "default"
+
+
+def _merge(config: FitConfig, start: FitConfig, short: str, value: Any, path: str) -> FitConfig:
+    """Takes over a value that was given under its short name."""
+    stage, name = path.split(".")
+    preset_value, long_value = attrgetter(path)(start), attrgetter(path)(config)
+    if value in (preset_value, long_value):
+        return config
+    if long_value != preset_value:
+        one, other = (f"--{option.replace('_', '-')}" for option in (short, path))
+        raise ContradictionError(
+            f"{one} {value} and {other} {long_value} are the same option; give one of them."
+        )
+    return replace(config, **{stage: replace(getattr(config, stage), **{name: value})})
+
+
+@contextmanager
+def _consumer(*, json: bool) -> Iterator[EventSink]:
+    with ExitStack() as stack:
+        view = JsonLines(sys.stdout) if json else watch_in_terminal(sys.stdout)
+        yield FanOut(stack.enter_context(view))
+
+
+def _name(images: Path) -> str:
+    """What to call the results of a folder of photos or of a video."""
+    images = images.resolve()
+    return (images.stem if images.is_file() else images.name) or "photos"

@@ -1,0 +1,97 @@
+"""What a run tells the world: a stream of typed events.
+
+Library code never prints. It calls an `EventSink` with one of these values; the terminal, the
+web viewer and the JSON log are consumers of the same stream and know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+StageName = Literal["capture", "matching", "poses", "views", "splats", "outputs"]
+"""The stages of a run, in order."""
+
+STAGES: tuple[StageName, ...] = ("capture", "matching", "poses", "views", "splats", "outputs")
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage begins to compute."""
+
+    stage: StageName
+
+
+@dataclass(frozen=True)
+class StageSkipped:
+    """A stage's result from an earlier run is still valid and is used as it is."""
+
+    stage: StageName
+    summary: str
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage's result is on disk."""
+
+    stage: StageName
+    summary: str
+    """One line for a person: what came out."""
+    seconds: float
+    peak_memory_mb: float
+    """Largest resident memory of the process while the stage ran, in MiB."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage has come."""
+
+    stage: StageName
+    done: int
+    total: int
+    text: str = ""
+    """What is being counted, for example "pairs matched"."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something worth saying once: a choice with its reason, a fallback, a skipped photo."""
+
+    stage: StageName
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """A sample of the training curve (not every step is sent)."""
+
+    step: int
+    total_steps: int
+    loss: float
+    num_gaussians: int
+    image_size: tuple[int, int]
+    """Width and height trained at, in pixels."""
+    held_out_psnr: float | None = None
+    """Mean PSNR over the held-out photos in dB, where it was measured at this step."""
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """Everything is written."""
+
+    folder: Path
+    summary: dict[str, float | int | str] = field(default_factory=dict)
+
+
+Event = (
+    StageStarted | StageSkipped | StageFinished | Progress | Message | TrainingStep | RunFinished
+)
+EventSink = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """An `EventSink` for callers who do not want to be told."""
+    del event

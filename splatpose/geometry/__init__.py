@@ -1,0 +1,1 @@
+"""Rotations, similarities, cameras and two-view geometry: numpy, batched, no files."""

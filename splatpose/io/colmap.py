@@ -1,0 +1,201 @@
+"""Sparse models: COLMAP's binary files and `pycolmap.Reconstruction` as arrays, and back.
+
+Image ids are photo index + 1 and camera ids group index + 1, as in the database of matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool, Float, Int, UInt8
+
+from ..types import Camera, CameraModel
+
+
+@dataclass(frozen=True)
+class SparseModel:
+    """Cameras and sparse points of one reconstruction; fields as in `splatpose.types.Poses`."""
+
+    names: tuple[str, ...]
+    """All V photos, registered or not."""
+    registered: Bool[np.ndarray, " V"]
+    cam_from_world: Float[np.ndarray, "V 4 4"]
+    """NaN where a photo is not registered."""
+    camera_index: Int[np.ndarray, " V"]
+    cameras: tuple[Camera, ...]
+    points: Float[np.ndarray, "T 3"]
+    point_colors: UInt8[np.ndarray, "T 3"]
+    point_errors: Float[np.ndarray, " T"]
+    """Mean reprojection error of each track in pixels."""
+    observations: Int[np.ndarray, "O 3"]
+    """Rows (track, photo, keypoint), grouped by track."""
+    observation_xy: Float[np.ndarray, "O 2"]
+    """Pixel of each observation."""
+
+    @property
+    def centers(self) -> Float[np.ndarray, "V 3"]:
+        """Camera centres in the world; NaN where a photo is not registered."""
+        R, t = self.cam_from_world[:, :3, :3], self.cam_from_world[:, :3, 3]
+        return -np.einsum("vji,vj->vi", R, t)
+
+
+def camera_from_colmap(camera: pycolmap.Camera) -> Camera:
+    """The same intrinsics as our type.
+
+    Raises:
+        ValueError: a camera model that splatpose does not use.
+    """
+    if camera.model_name not in get_args(CameraModel):
+        raise ValueError(f"camera model {camera.model_name} is not one of {get_args(CameraModel)}")
+    model = cast(CameraModel, camera.model_name)
+    return Camera(model, camera.width, camera.height, np.array(camera.params, np.float64))
+
+
+def camera_to_colmap(camera: Camera, camera_id: int) -> pycolmap.Camera:
+    """The same intrinsics as pycolmap's type."""
+    return pycolmap.Camera(
+        camera_id=camera_id,
+        model=getattr(pycolmap.CameraModelId, camera.model),
+        width=camera.width,
+        height=camera.height,
+        params=camera.params,
+    )
+
+
+def model_from_reconstruction(
+    reconstruction: pycolmap.Reconstruction, names: Sequence[str] | None = None
+) -> SparseModel:
+    """Arrays of a reconstruction, its tracks ordered by their id.
+
+    Args:
+        names: all photos in order, where the reconstruction may lack some; then image id is
+            photo index + 1. Without it the reconstruction's own images in the order of their ids.
+
+    Raises:
+        ValueError: an image of the reconstruction is called otherwise in `names`.
+    """
+    images = {image.image_id: image for image in reconstruction.images.values()}
+    ids = list(range(1, len(names) + 1)) if names is not None else sorted(images)
+    names = tuple(names) if names is not None else tuple(images[i].name for i in ids)
+    row = {image_id: i for i, image_id in enumerate(ids)}
+    camera_ids = sorted(reconstruction.cameras)
+    camera_row = {camera_id: i for i, camera_id in enumerate(camera_ids)}
+    poses = np.full((len(ids), 4, 4), np.nan)
+    camera_index = np.zeros(len(ids), np.int64)
+    for image_id, image in images.items():
+        if image_id not in row or names[row[image_id]] != image.name:
+            raise ValueError(
+                f"image {image_id} of the model is {image.name}, not one of the photos"
+            )
+        camera_index[row[image_id]] = camera_row[image.camera_id]
+        if image.has_pose:
+            poses[row[image_id], :3] = image.cam_from_world().matrix()
+            poses[row[image_id], 3] = (0, 0, 0, 1)
+    observations, points, colors, errors = _tracks(reconstruction, row)
+    return SparseModel(
+        names=names,
+        registered=np.isfinite(poses[:, 0, 0]),
+        cam_from_world=poses,
+        camera_index=camera_index,
+        cameras=tuple(camera_from_colmap(reconstruction.cameras[i]) for i in camera_ids),
+        points=points,
+        point_colors=colors,
+        point_errors=errors,
+        observations=observations,
+        observation_xy=_observation_xy(images, ids, observations),
+    )
+
+
+def reconstruction_from_model(
+    model: SparseModel, keypoints: Sequence[Float[np.ndarray, "_ 2"]] | None = None
+) -> pycolmap.Reconstruction:
+    """A reconstruction of the registered photos.
+
+    Args:
+        keypoints: all keypoints of every photo, so that keypoint indices stay those of the
+            database. Without them a photo's observations become its only keypoints.
+    """
+    reconstruction = pycolmap.Reconstruction()
+    for index, camera in enumerate(model.cameras):
+        reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
+    keypoint_of = model.observations[:, 2].copy()
+    for photo in np.flatnonzero(model.registered).tolist():
+        rows = np.flatnonzero(model.observations[:, 1] == photo)
+        if keypoints is None:
+            keypoint_of[rows] = np.arange(len(rows))
+            xy = model.observation_xy[rows]
+        else:
+            xy = np.asarray(keypoints[photo], np.float64)
+        image = pycolmap.Image(
+            name=model.names[photo],
+            points2D=pycolmap.Point2DList([pycolmap.Point2D(p) for p in xy]),
+            camera_id=int(model.camera_index[photo]) + 1,
+            image_id=photo + 1,
+        )
+        pose = pycolmap.Rigid3d(model.cam_from_world[photo, :3])
+        reconstruction.add_image_with_trivial_frame(image, pose)
+    starts = np.searchsorted(model.observations[:, 0], np.arange(len(model.points) + 1))
+    for track, xyz in enumerate(model.points):
+        rows = range(starts[track], starts[track + 1])
+        elements = [
+            pycolmap.TrackElement(int(model.observations[o, 1]) + 1, int(keypoint_of[o]))
+            for o in rows
+        ]
+        reconstruction.add_point3D(xyz, pycolmap.Track(elements), model.point_colors[track])
+    reconstruction.update_point_3d_errors()
+    return reconstruction
+
+
+def read_model(folder: Path, names: Sequence[str] | None = None) -> SparseModel:
+    """Reads a COLMAP model; `names` as in `model_from_reconstruction`."""
+    return model_from_reconstruction(pycolmap.Reconstruction(folder), names)
+
+
+def write_model(
+    model: SparseModel,
+    folder: Path,
+    keypoints: Sequence[Float[np.ndarray, "_ 2"]] | None = None,
+) -> None:
+    """Writes a binary COLMAP model of the registered photos into `folder`, made if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reconstruction_from_model(model, keypoints).write_binary(folder)
+
+
+def _tracks(
+    reconstruction: pycolmap.Reconstruction, row: dict[int, int]
+) -> tuple[
+    Int[np.ndarray, "O 3"],
+    Float[np.ndarray, "T 3"],
+    UInt8[np.ndarray, "T 3"],
+    Float[np.ndarray, " T"],
+]:
+    points3d = sorted(reconstruction.points3D.items())
+    observations = [
+        (track, row[element.image_id], element.point2D_idx)
+        for track, (_, point) in enumerate(points3d)
+        for element in sorted(
+            point.track.elements, key=lambda element: (element.image_id, element.point2D_idx)
+        )
+    ]
+    return (
+        np.array(observations, np.int64).reshape(-1, 3),
+        np.array([point.xyz for _, point in points3d], np.float64).reshape(-1, 3),
+        np.array([point.color for _, point in points3d], np.uint8).reshape(-1, 3),
+        np.array([point.error for _, point in points3d], np.float64),
+    )
+
+
+def _observation_xy(
+    images: dict[int, pycolmap.Image], ids: Sequence[int], observations: Int[np.ndarray, "O 3"]
+) -> Float[np.ndarray, "O 2"]:
+    xy = np.zeros((len(observations), 2))
+    for photo in np.unique(observations[:, 1]):
+        rows = np.flatnonzero(observations[:, 1] == photo)
+        points2d = images[ids[photo]].points2D
+        xy[rows] = [points2d[int(k)].xy for k in observations[rows, 2]]
+    return xy

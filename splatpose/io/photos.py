@@ -1,0 +1,304 @@
+"""Photos in: what a file says of itself, and its pixels the right way up.
+
+JPEG, PNG, WebP and TIFF; HEIC/HEIF where the extra `splatpose[heic]` is installed. The content
+decides what a file is, not its suffix. EXIF orientation is applied here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Shaped, UInt8
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from ..errors import SplatposeError
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
+)
+"""Lower-case suffixes of files that `read_photo` is meant for."""
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+FORMATS_TEXT = "JPEG, PNG, WebP and TIFF, and HEIC with the extra splatpose[heic]"
+HEIC_REASON = "HEIC photos need an extra package: pip install 'splatpose[heic]'"
+
+# What Pillow's decoders raise on damaged files; there is no common base class.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
+
+# JPEG's own scaled decoding may do the first part of a reduction; an area filter does the rest.
+_DECODE_MARGIN = 1.5
+
+# Photos of 90 to 180 megapixels are common by now; Pillow still refuses larger ones.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class UnreadablePhoto(SplatposeError):
+    """A file that cannot be used as a photo; `reason` says why without naming the file."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read: {reason}.", "Replace the file or take it out of the folder."
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class PhotoHeader:
+    """What a photo's file says of itself. None or "" where it does not say."""
+
+    width: int
+    """Pixels, after orientation is applied."""
+    height: int
+    orientation: int
+    """EXIF orientation 1-8 that the pixels in the file still need."""
+    make: str = ""
+    model: str = ""
+    lens: str = ""
+    serial: str = ""
+    """Serial number of the camera's body."""
+    date: str = ""
+    """When it was taken, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
+    focal_mm: float | None = None
+    focal_35mm: float | None = None
+    """35 mm equivalent of the focal length, in mm."""
+    digital_zoom: float | None = None
+    pixels_per_mm: float | None = None
+    """Pixels per mm on the sensor, for photos `exif_size` large."""
+    exif_size: tuple[int, int] | None = None
+    """Long and short side in pixels that the camera wrote, before any later edit."""
+
+
+def heif_available() -> bool:
+    """Whether HEIC/HEIF photos can be read here."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def scaled_size(width: int, height: int, max_size: int | None) -> tuple[int, int]:
+    """Width and height with the long side brought down to `max_size` pixels; never enlarges."""
+    long_side = max(width, height)
+    if max_size is None or long_side <= max_size:
+        return width, height
+    scale = max_size / long_side
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def read_header(path: Path) -> PhotoHeader:
+    """Reads size and EXIF of a photo without decoding its pixels.
+
+    Damaged EXIF counts as absent.
+
+    Raises:
+        UnreadablePhoto: the file is missing or is no photo.
+    """
+    with _open(path) as image:
+        try:
+            return _header(image)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(path, error) from error
+
+
+def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads a photo as RGB, EXIF orientation applied.
+
+    Greyscale is repeated over the channels, 16-bit values are scaled to 8, transparent pixels
+    are laid over black. Embedded colour profiles are not applied.
+
+    Args:
+        path: the file.
+        max_size: scale down (area filter) so that the long side is at most this many pixels.
+
+    Raises:
+        UnreadablePhoto: the file is missing, damaged or no photo.
+    """
+    with _open(path) as image:
+        if image.mode in ("I", "F"):
+            raise UnreadablePhoto(path, "32-bit or floating-point values, not 8- or 16-bit colours")
+        try:
+            header = _header(image)
+            turned = header.orientation >= 5
+            target = scaled_size(header.width, header.height, max_size)
+            _decode_smaller(image, math.ceil(_DECODE_MARGIN * max(target)))
+            pixels = _rgb(image)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(path, error) from error
+    width, height = target[::-1] if turned else target
+    if pixels.shape[:2] != (height, width):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return _oriented(pixels, header.orientation)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    if not heif_available():
+        return ("JPEG", "PNG", "WEBP", "TIFF")
+    import pillow_heif  # pyright: ignore[reportMissingImports]
+
+    pillow_heif.register_heif_opener()
+    return ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path, formats=_formats())
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadablePhoto:
+    return UnreadablePhoto(path, _reason(path, error))
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as second:
+        return second.strerror or str(second)
+    if not start:
+        return "the file is empty (0 bytes)"
+    if start[4:8] == b"ftyp" and start[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        return "damaged HEIC photo" if heif_available() else HEIC_REASON
+    if not isinstance(error, UnidentifiedImageError):
+        return f"damaged or cut off ({str(error) or type(error).__name__})"
+    known = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+    if start.startswith(known) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP"):
+        return "damaged or cut off"
+    if b"\0" not in start and _is_text(start):
+        return "a text file, not a photo"
+    return f"not a photo of a kind that is read ({FORMATS_TEXT})"
+
+
+def _is_text(start: bytes) -> bool:
+    # The cut at 512 bytes may split the last character.
+    return "\ufffd" not in start.decode("utf-8", errors="replace")[:-1]
+
+
+def _header(image: Image.Image) -> PhotoHeader:
+    exif, ifd = _exif(image)
+    # Pillow turns TIFF by itself when its pixels are loaded, and reports the turned size.
+    orientation = exif.get(ExifTags.Base.Orientation, 1) if image.format != "TIFF" else 1
+    if orientation not in range(1, 9):
+        orientation = 1
+    width, height = image.size[::-1] if orientation >= 5 else image.size
+    return PhotoHeader(
+        width=width,
+        height=height,
+        orientation=int(orientation),
+        make=_text(exif.get(ExifTags.Base.Make)),
+        model=_text(exif.get(ExifTags.Base.Model)),
+        lens=_text(ifd.get(ExifTags.Base.LensModel)),
+        serial=_text(ifd.get(ExifTags.Base.BodySerialNumber)),
+        date=_text(ifd.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)),
+        focal_mm=_number(ifd.get(ExifTags.Base.FocalLength)),
+        focal_35mm=_number(ifd.get(ExifTags.Base.FocalLengthIn35mmFilm)),
+        digital_zoom=_number(ifd.get(ExifTags.Base.DigitalZoomRatio)),
+        pixels_per_mm=_pixels_per_mm(ifd),
+        exif_size=_exif_size(ifd),
+    )
+
+
+def _exif(image: Image.Image) -> tuple[dict, dict]:
+    try:
+        # PngImageFile.getexif decodes the whole picture when there is no EXIF before it.
+        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
+    except _EXIF_ERRORS:
+        return {}, {}
+
+
+def _exif_size(ifd: dict) -> tuple[int, int] | None:
+    width = _number(ifd.get(ExifTags.Base.ExifImageWidth))
+    height = _number(ifd.get(ExifTags.Base.ExifImageHeight))
+    if width is None or height is None:
+        return None
+    return round(max(width, height)), round(min(width, height))
+
+
+def _pixels_per_mm(ifd: dict) -> float | None:
+    # EXIF 2.3, FocalPlaneResolutionUnit: 2 inch (the default), 3 cm; 4 mm and 5 um are seen too.
+    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}
+    resolution = _number(ifd.get(ExifTags.Base.FocalPlaneXResolution))
+    unit = unit_mm.get(ifd.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
+    return resolution / unit if resolution and unit else None
+
+
+def _number(value: object) -> float | None:
+    """A positive finite number, or None: EXIF writes 0 and 0/0 for "unknown"."""
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if not isinstance(value, str):
+        return ""
+    # Cameras pad with NULs and blanks, and what follows a NUL is not text.
+    return " ".join(value.split("\0")[0].split())
+
+
+def _decode_smaller(image: Image.Image, size: int) -> None:
+    """Lets a JPEG decode at 1/2, 1/4 or 1/8 while its long side stays at least `size` pixels.
+
+    Only where both sides divide evenly: otherwise the last row and column would stand for less
+    than the others and the picture would shift by part of a pixel.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return
+    width, height = image.size
+    for factor in (8, 4, 2):
+        if max(width, height) >= factor * size and not width % factor and not height % factor:
+            image.draft(None, (width // factor, height // factor))  # pyright: ignore[reportArgumentType]
+            return
+
+
+def _rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    image.load()
+    if image.mode.startswith("I;16"):
+        grey = np.asarray(image).astype(np.uint16)
+        # 65535 -> 255 with rounding.
+        return np.repeat(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGB", layer.size)
+        image.paste(layer, mask=layer.getchannel("A"))
+    return np.array(image.convert("RGB"))
+
+
+def _oriented(pixels: Shaped[np.ndarray, "H W 3"], orientation: int) -> Shaped[np.ndarray, "h w 3"]:
+    """Applies EXIF orientation: 2-4 mirror and turn, 5-8 also exchange rows and columns."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

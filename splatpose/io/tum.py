@@ -1,0 +1,81 @@
+"""Trajectories as the TUM RGB-D benchmark and the evo tools have them.
+
+One line a camera: `timestamp tx ty tz qx qy qz qw`, the camera's pose in the world
+(world_from_camera), OpenCV camera axes, quaternion with its scalar last.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import SplatposeError
+from ..geometry.rotations import matrix_from_quat, quat_from_matrix
+from .atomic import write_bytes
+
+_HEADER = "# timestamp tx ty tz qx qy qz qw (world_from_camera; timestamp: {meaning})\n"
+
+
+def write_tum(
+    path: Path,
+    timestamps: Float[np.ndarray, " V"],
+    cam_from_world: Float[np.ndarray, "V 4 4"],
+    *,
+    meaning: str = "number of the photo, from 0",
+) -> None:
+    """Writes a trajectory atomically.
+
+    Args:
+        path: the file; its folder must exist.
+        timestamps: rising numbers; for photos without times, their numbers.
+        cam_from_world: poses; every one finite.
+        meaning: what the timestamps are, for the comment in the first line.
+    """
+    world_from_cam = np.linalg.inv(cam_from_world)
+    xyzw = np.roll(quat_from_matrix(world_from_cam[:, :3, :3]), -1, axis=-1)
+    rows = np.concatenate([world_from_cam[:, :3, 3], xyzw], axis=1)
+    lines = [
+        f"{stamp:.6f} {' '.join(f'{x:.9f}' for x in row)}\n"
+        for stamp, row in zip(timestamps, rows, strict=True)
+    ]
+    write_bytes(path, (_HEADER.format(meaning=meaning) + "".join(lines)).encode())
+
+
+def read_tum(path: Path) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, "V 4 4"]]:
+    """Reads a trajectory: its timestamps, and cam_from_world.
+
+    Raises:
+        SplatposeError: the file is missing, or a line is not eight numbers with a quaternion.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SplatposeError(f"{path} does not exist.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise SplatposeError(f"{path} is not a text file.", "Give a TUM trajectory.") from error
+    rows = [_row(path, number, line) for number, line in enumerate(text.splitlines(), 1)]
+    table = np.array([row for row in rows if row is not None], np.float64).reshape(-1, 8)
+    if not len(table):
+        raise SplatposeError(f"{path} holds no pose.", "Give a TUM trajectory.")
+    world_from_cam = np.tile(np.eye(4), (len(table), 1, 1))
+    world_from_cam[:, :3, :3] = matrix_from_quat(np.roll(table[:, 4:], 1, axis=-1))
+    world_from_cam[:, :3, 3] = table[:, 1:4]
+    return table[:, 0], np.linalg.inv(world_from_cam)
+
+
+def _row(path: Path, number: int, line: str) -> list[float] | None:
+    words = line.partition("#")[0].replace(",", " ").split()
+    if not words:
+        return None
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        values = []
+    if len(values) != 8 or not np.isfinite(values).all() or not any(values[4:]):
+        raise SplatposeError(
+            f"{path}, line {number}: not 'timestamp tx ty tz qx qy qz qw'.",
+            "Give a trajectory in TUM format: eight numbers a line.",
+        )
+    return values

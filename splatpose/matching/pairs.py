@@ -1,0 +1,121 @@
+"""Which pairs of photos are worth matching.
+
+Few photos: every pair. Many: for each photo the most similar ones by a global descriptor pooled
+from its local features, and its neighbours in the order of the names, so that the number of pairs
+grows with the number of photos and not with its square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+SUBSET = 512
+"""Descriptors of a photo that take part in pooling, the strongest."""
+WORDS = 64
+"""Visual words of the pooled descriptor."""
+_KMEANS_STEPS = 15
+
+
+def exhaustive_pairs(count: int) -> Int[np.ndarray, "P 2"]:
+    """All pairs i < j in ascending order."""
+    return np.stack(np.triu_indices(count, 1), 1).astype(np.int64)
+
+
+def sequence_pairs(count: int, window: int) -> Int[np.ndarray, "P 2"]:
+    """Each photo with the `window` photos after it, and with those at distances 2 * window,
+    4 * window, ... which close small gaps in a path that comes back."""
+    steps = list(range(1, window + 1))
+    pairs = [(i, i + s) for s in steps for i in range(count - s)]
+    return _sorted(np.array(pairs, np.int64).reshape(-1, 2))
+
+
+def retrieval_pairs(pooled: Float[np.ndarray, "V D"], neighbours: int) -> Int[np.ndarray, "P 2"]:
+    """Each photo with the `neighbours` most similar others. Ties go to the earlier photo.
+
+    Args:
+        pooled: unit descriptors of the photos.
+        neighbours: pairs each photo asks for; a pair asked for by both counts once.
+    """
+    count = len(pooled)
+    keep = min(neighbours, count - 1)
+    if keep <= 0:
+        return np.zeros((0, 2), np.int64)
+    pairs = []
+    for i in range(count):
+        similarity = pooled @ pooled[i]
+        similarity[i] = -np.inf
+        best = np.argsort(-similarity, kind="stable")[:keep]
+        pairs.append(np.stack([np.full(keep, i), best], 1))
+    return _sorted(np.concatenate(pairs))
+
+
+def select_pairs(
+    descriptors: Sequence[Float[np.ndarray, "_ D"]],
+    *,
+    exhaustive_limit: int,
+    neighbours: int,
+    window: int,
+) -> Int[np.ndarray, "P 2"]:
+    """Pairs i < j to match, in ascending order.
+
+    Args:
+        descriptors: of each photo, as unit vectors, strongest first.
+        exhaustive_limit: up to this many photos every pair is taken.
+        neighbours: most similar photos taken for each photo beyond that.
+        window: photos taken on either side of each photo in the order of the names.
+    """
+    count = len(descriptors)
+    if count <= exhaustive_limit:
+        return exhaustive_pairs(count)
+    pooled = pool_descriptors(descriptors)
+    return _sorted(
+        np.concatenate([retrieval_pairs(pooled, neighbours), sequence_pairs(count, window)])
+    )
+
+
+def pool_descriptors(
+    descriptors: Sequence[Float[np.ndarray, "_ D"]],
+) -> Float[np.ndarray, "V E"]:
+    """One unit vector a photo: residuals of its descriptors to visual words of this very capture,
+    each word normalised (VLAD; Arandjelovic and Zisserman, CVPR 2013)."""
+    subsets = [d[:SUBSET].astype(np.float32) for d in descriptors]
+    words = _visual_words(np.concatenate(subsets))
+    return np.stack([_vlad(d, words) for d in subsets])
+
+
+def _visual_words(
+    sample: Float[np.ndarray, "N D"], limit: int = 50_000
+) -> Float[np.ndarray, "W D"]:
+    """k-means centres. Deterministic: it starts from descriptors evenly spread over the photos."""
+    sample = sample[:: max(1, len(sample) // limit)]
+    count = min(WORDS, len(sample))
+    words = sample[np.linspace(0, len(sample) - 1, count).astype(int)].copy()
+    for _ in range(_KMEANS_STEPS):
+        nearest = _nearest_word(sample, words)
+        for w in range(count):
+            if (members := sample[nearest == w]).size:
+                words[w] = members.mean(0)
+    return words
+
+
+def _vlad(descriptors: Float[np.ndarray, "K D"], words: Float[np.ndarray, "W D"]):
+    pooled = np.zeros_like(words)
+    if len(descriptors):
+        nearest = _nearest_word(descriptors, words)
+        np.add.at(pooled, nearest, descriptors - words[nearest])
+        pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-9)
+    return (pooled / max(np.linalg.norm(pooled), 1e-9)).ravel()
+
+
+def _nearest_word(
+    descriptors: Float[np.ndarray, "K D"], words: Float[np.ndarray, "W D"]
+) -> Int[np.ndarray, " K"]:
+    return (descriptors @ words.T - 0.5 * (words**2).sum(1)).argmax(1)
+
+
+def _sorted(pairs: Int[np.ndarray, "P 2"]) -> Int[np.ndarray, "P 2"]:
+    """Each unordered pair once, i < j, ascending."""
+    return np.unique(np.sort(pairs, axis=1), axis=0).reshape(-1, 2)

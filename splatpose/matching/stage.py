@@ -1,0 +1,132 @@
+"""Stage 2: keypoints of every photo, and geometrically verified matches of pairs of photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import SplatposeError
+from ..events import EventSink, Message
+
+if TYPE_CHECKING:
+    from ..types import Capture, MatchGraph
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """How photos are matched."""
+
+    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
+    """xfeat: XFeat + LighterGlue, robust and fast. aliked: ALIKED + LightGlue, slower. sift: needs
+    no network weights. auto: xfeat where its weights are here or can be downloaded, else sift."""
+    max_keypoints: int | None = None
+    """Keypoints kept a photo, the strongest first. Unset: 2048 (xfeat, aliked) or 4096 (sift)."""
+    working_size: int | None = None
+    """Longer side at which photos are matched, in pixels. Unset: 1024 (xfeat, aliked) or 1600
+    (sift)."""
+    exhaustive_limit: int = 60
+    """Up to this many photos every pair is matched; beyond that, similar and neighbouring ones."""
+    neighbours: int = 12
+    """Beyond `exhaustive_limit`: most similar photos that each photo is matched with."""
+    window: int = 8
+    """Beyond `exhaustive_limit`: photos before and after it, in the order of the names, that each
+    photo is matched with."""
+    max_error: float = 4.0
+    """Largest distance of a verified match to its epipolar line, in pixels at `working_size`."""
+    min_inliers: int = 15
+    """Fewest verified matches of two photos that count as overlapping."""
+    refine: bool = True
+    """Align matched keypoints on the photos, to a tenth of a pixel."""
+    refine_size: int = 1600
+    """Longer side at which keypoints are aligned, in pixels."""
+    min_precise: int = 30
+    """Matches of a pair of photos that alignment must confirm before the others are dropped."""
+
+
+def resolve_matcher(
+    config: MatchingConfig, weights_dir: Path | None, emit: EventSink
+) -> MatchingConfig:
+    """Replaces "auto" by the matcher that will run, and makes sure that its weights are here.
+
+    Args:
+        config: the user's wishes.
+        weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
+        emit: is told the choice of "auto" with its reason, and of downloads.
+
+    Raises:
+        SplatposeError: the weights of the matcher that was asked for cannot be had.
+    """
+    from .weights import MATCHER_WEIGHTS, WEIGHTS, resolve
+
+    wanted = "xfeat" if config.matcher == "auto" else config.matcher
+    try:
+        for name in MATCHER_WEIGHTS[wanted]:
+            resolve(WEIGHTS[name], weights_dir, _announce_download(WEIGHTS[name].paths[0], emit))
+    except SplatposeError as error:
+        if config.matcher != "auto":
+            raise
+        text = (
+            f"Matching with sift, because xfeat's network weights cannot be used. {error.message}"
+        )
+        emit(Message("matching", text, "warning"))
+        return replace(config, matcher="sift")
+    if config.matcher == "auto":
+        emit(Message("matching", "Matching with xfeat: its network weights are on this machine."))
+    return replace(config, matcher=wanted)
+
+
+def match_photos(
+    capture: Capture,
+    config: MatchingConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    weights_dir: Path | None,
+    seed: int,
+) -> str:
+    """Fills `folder` with a COLMAP database of the capture; work left there is continued.
+
+    Args:
+        capture: the photos.
+        config: how to match; "auto" is resolved first.
+        folder: receives `database.db`. Image ids are photo index + 1, camera ids group index + 1.
+        emit: receives progress.
+        weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
+        seed: of RANSAC.
+
+    Raises:
+        SplatposeError: weights are missing or damaged.
+    """
+    from .build import build_database
+
+    config = resolve_matcher(config, weights_dir, emit) if config.matcher == "auto" else config
+    return build_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
+
+
+def load_matches(folder: Path) -> MatchGraph:
+    """Reads what `match_photos` wrote."""
+    import json
+
+    from .build import DATABASE, RESULT
+    from .database import read_graph
+
+    matcher = json.loads((folder / RESULT).read_text(encoding="utf-8"))["matcher"]
+    return read_graph(folder / DATABASE, matcher)
+
+
+def _announce_download(file: str, emit: EventSink):
+    """A progress callback that says once what is being downloaded, then counts."""
+    from ..events import Progress
+
+    started = False
+
+    def progress(received: int, total: int | None) -> None:
+        nonlocal started
+        if not started:
+            emit(Message("matching", f"Downloading the network weights {file}."))
+            started = True
+        if total:
+            emit(Progress("matching", received, total, f"bytes of {file}"))
+
+    return progress

@@ -1,0 +1,11 @@
+"""Names of the files in a finished run's folder."""
+
+from __future__ import annotations
+
+SPLAT = "splat.ply"
+MODEL = "sparse/0"
+POINTS = "sparse_pc.ply"
+TRANSFORMS = "transforms.json"
+TRAJECTORY = "trajectory.tum"
+PREVIEWS = "previews"
+REPORT = "report.json"

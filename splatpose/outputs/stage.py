@@ -1,0 +1,70 @@
+"""Stage 6: the run's results as files that other tools read, and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..events import EventSink
+
+if TYPE_CHECKING:
+    from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
+
+
+@dataclass(frozen=True)
+class OutputsConfig:
+    """How results are written."""
+
+    absolute_paths: bool = False
+    """Name photos in transforms.json by absolute paths. By default they are relative to OUT, so
+    that OUT and the photos can be moved together."""
+
+
+def write_outputs(
+    out: Path,
+    capture: Capture,
+    graph: MatchGraph,
+    poses: Poses,
+    views: Views,
+    trained: TrainedSplats,
+    *,
+    report_extras: dict[str, Any],
+    emit: EventSink,
+    config: OutputsConfig | None = None,
+) -> str:
+    """Writes what the user gets into `out` and returns a one-line summary.
+
+    splat.ply, sparse/0 (COLMAP), sparse_pc.ply, transforms.json (nerfstudio), trajectory.tum,
+    previews/ and, last, report.json. Everything is written aside first, so that an earlier run's
+    results stay whole until new ones replace them, and nothing of them is left then.
+
+    Args:
+        out: the run folder; must exist.
+        capture: the photos.
+        graph: their verified matches.
+        poses: cameras and sparse points.
+        views: what the Gaussians were trained on.
+        trained: the Gaussians, and what was measured.
+        report_extras: goes into report.json as it is: what only the pipeline knows (command,
+            seed, config, and per stage its seconds, peak memory and summary).
+        emit: receives warnings.
+        config: how to write.
+
+    Raises:
+        SplatposeError: there is no finite Gaussian.
+        OSError: the disk is full or not writable.
+    """
+    from .write import write_all
+
+    return write_all(
+        out,
+        capture,
+        graph,
+        poses,
+        views,
+        trained,
+        report_extras=report_extras,
+        config=config or OutputsConfig(),
+        emit=emit,
+    )

@@ -1,0 +1,110 @@
+"""Writing the outputs aside and putting them in their places."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..events import EventSink, Message
+from ..io.atomic import write_json
+from ..io.nerfstudio import Transforms, write_transforms
+from ..io.ply import write_splat_ply
+from ..io.pointcloud import write_point_cloud
+from ..io.tum import write_tum
+from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
+from .layout import MODEL, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .report import build_report
+from .stage import OutputsConfig
+
+_PART = ".outputs.part"
+_OLD = ".outputs.old"
+
+
+def write_all(
+    out: Path,
+    capture: Capture,
+    graph: MatchGraph,
+    poses: Poses,
+    views: Views,
+    trained: TrainedSplats,
+    *,
+    report_extras: dict[str, Any],
+    config: OutputsConfig,
+    emit: EventSink,
+) -> str:
+    """See `write_outputs`."""
+    part, old = out / _PART, out / _OLD
+    for leftover in (part, old):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    (part / MODEL).mkdir(parents=True)
+    try:
+        dropped = write_splat_ply(part / SPLAT, trained.splats)
+        if dropped:
+            emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
+        for file in sorted(poses.model_dir.glob("*.bin")):
+            shutil.copyfile(file, part / MODEL / file.name)
+        write_point_cloud(part / POINTS, poses.points, poses.point_colors)
+        write_transforms(
+            part / TRANSFORMS,
+            _registered_cameras(out, capture, poses),
+            folder=out,
+            absolute=config.absolute_paths,
+        )
+        numbers = np.flatnonzero(poses.registered)
+        write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
+        _copy_previews(trained.previews_dir, part / PREVIEWS)
+        report = build_report(capture, graph, poses, views, trained, dropped=dropped)
+        assert not report.keys() & report_extras.keys()
+        write_json(part / REPORT, {**report_extras, **report})
+        size = (part / SPLAT).stat().st_size
+        _put_in_place(part, out, old)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return _summary(poses, trained, dropped, size)
+
+
+def _registered_cameras(out: Path, capture: Capture, poses: Poses) -> Transforms:
+    numbers = np.flatnonzero(poses.registered)
+    return Transforms(
+        photos=tuple(capture.photos[i].path for i in numbers),
+        cam_from_world=poses.cam_from_world[numbers],
+        cameras=poses.cameras,
+        camera_index=poses.camera_index[numbers],
+        point_cloud=out / POINTS,
+    )
+
+
+def _copy_previews(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in sorted(source.glob("*.png")):
+        shutil.copyfile(file, target / file.name)
+
+
+def _put_in_place(part: Path, out: Path, old: Path) -> None:
+    """Renames everything into `out`; the report is gone first and comes last.
+
+    A folder with a report is therefore one whose files belong together.
+    """
+    old.mkdir()
+    (out / MODEL).parent.mkdir(exist_ok=True)
+    names = [MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, REPORT]
+    (out / REPORT).unlink(missing_ok=True)
+    for name in names:
+        if (out / name).is_dir():
+            (out / name).rename(old / name.replace("/", "_"))
+        (part / name).replace(out / name)
+    shutil.rmtree(old)
+
+
+def _summary(poses: Poses, trained: TrainedSplats, dropped: int, size: int) -> str:
+    gaussians = len(trained.splats) - dropped
+    text = f"{SPLAT} with {gaussians:,} Gaussians ({size / 1e6:.1f} MB), "
+    text += f"{int(poses.registered.sum())} of {len(poses.names)} cameras"
+    scores = [score.psnr for score in trained.held_out]
+    if scores:
+        text += f", held-out PSNR {sum(scores) / len(scores):.2f} dB"
+    return text

@@ -1,0 +1,152 @@
+"""The whole method, one stage after the other.
+
+photos -> capture -> matches -> poses -> views -> splats -> outputs
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from .capture import CaptureConfig, build_capture, fingerprint, load_capture
+from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
+from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
+from .outputs import OutputsConfig, write_outputs
+from .poses import PosesConfig, load_poses, solve_poses
+from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
+from .views import ViewsConfig, load_views, undistort_views
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything `fit` can be told, one part a stage."""
+
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
+    """Which files count as photos."""
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    """Features, pairs and matches."""
+    poses: PosesConfig = field(default_factory=PosesConfig)
+    """Cameras and sparse points."""
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """Undistorted photos for training, and which are held out."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Gaussians."""
+    outputs: OutputsConfig = field(default_factory=OutputsConfig)
+    """Files in the output folder."""
+    seed: int = 0
+    """Seed of everything random. Same seed, machine and thread count: same result on CPU."""
+
+
+def fit(
+    images: Path,
+    out: Path,
+    config: FitConfig | None = None,
+    *,
+    weights_dir: Path | None = None,
+    overwrite: bool = False,
+    emit: EventSink = ignore_events,
+) -> Path:
+    """Turns photos with unknown poses into cameras and a splat.
+
+    Args:
+        images: a folder of photos (searched recursively) or a video file.
+        out: the run folder. Stages that an earlier run finished with the same photos and options
+            are not computed again.
+        config: presets are in `splatpose.configs`.
+        weights_dir: where network weights lie, before the cache and the download are tried.
+        overwrite: forget an earlier run's results in `out`.
+        emit: receives the run's events.
+
+    Returns:
+        `out`, holding splat.ply, sparse/0, transforms.json, trajectory.tum, report.json, previews/.
+
+    Raises:
+        SplatposeError: anything the user can mend; a refusal says what to photograph next.
+    """
+    from .runs import RunFolder  # here, because `fit --help` imports this module
+
+    config = config or FitConfig()
+    seed = config.seed
+    source = fingerprint(images)
+    with RunFolder.open(out, overwrite=overwrite) as run:
+        stage = partial(run.stage, emit=emit)
+        capture, capture_key = stage(
+            "capture",
+            config=config.capture,
+            inputs=(source, str(images.resolve())),
+            compute=lambda folder: build_capture(images, config.capture, folder, emit),
+            load=load_capture,
+        )
+        matching = resolve_matcher(config.matching, weights_dir, emit)
+        graph, graph_key = stage(
+            "matching",
+            config=matching,
+            inputs=(capture_key, str(seed)),
+            compute=lambda folder: match_photos(
+                capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
+            ),
+            load=load_matches,
+        )
+        poses, poses_key = stage(
+            "poses",
+            config=config.poses,
+            inputs=(graph_key, str(seed)),
+            compute=lambda folder: solve_poses(
+                capture, graph, config.poses, folder, emit, seed=seed
+            ),
+            load=load_poses,
+        )
+        views, views_key = stage(
+            "views",
+            config=config.views,
+            inputs=(poses_key,),
+            compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
+            load=load_views,
+        )
+        training = resolve_backend(config.training, emit)
+        trained, _ = stage(
+            "splats",
+            config=training,
+            inputs=(views_key, str(seed)),
+            compute=lambda folder: train_splats(views, training, folder, emit, seed=seed),
+            load=load_splats,
+        )
+        emit(StageStarted("outputs"))
+        start = time.perf_counter()
+        extras = {
+            "command": sys.argv,
+            "images": str(images),
+            "seed": seed,
+            "config": asdict(config),
+            "matcher": matching.matcher,
+            "backend": training.backend,
+            "stages": [asdict(record) for record in run.records()],
+        }
+        summary = write_outputs(
+            out,
+            capture,
+            graph,
+            poses,
+            views,
+            trained,
+            config=config.outputs,
+            report_extras=extras,
+            emit=emit,
+        )
+        emit(StageFinished("outputs", summary, time.perf_counter() - start, 0.0))
+        scores = [score.psnr for score in trained.held_out]
+        emit(
+            RunFinished(
+                out,
+                {
+                    "photos": len(capture.photos),
+                    "registered": int(poses.registered.sum()),
+                    "gaussians": len(trained.splats),
+                    "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
+                },
+            )
+        )
+    return out

@@ -1,0 +1,221 @@
+"""How well a reconstruction explains all verified matches, whether it used them or not.
+
+A reconstruction's own reprojection error says little: a wrong one simply drops the tracks that
+contradict it. Every match that survived two-view verification is therefore asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..geometry.epipolar import (
+    essential_matrix,
+    relative_pose,
+    sampson_distance,
+    two_view_depths,
+)
+from ..geometry.projection import normalized_from_pixels, project
+from ..io.colmap import SparseModel
+from ..types import Camera, MatchGraph
+
+PIXEL_AT = 1000.0
+"""Thresholds count pixels of a photo whose longer side has this many."""
+
+_TRANSFER_FACTOR = 3.0
+_PAIR_CAP = 200
+_MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
+
+
+@dataclass(frozen=True)
+class MatchTable:
+    """All verified matches of all pairs, flat."""
+
+    pairs: Int[np.ndarray, "P 2"]
+    pair: Int[np.ndarray, " M"]
+    """Row of `pairs` of each match."""
+    photos: Int[np.ndarray, "M 2"]
+    keypoints: Int[np.ndarray, "M 2"]
+    xy: Float[np.ndarray, "M 2 2"]
+    """Pixels in the first and in the second photo."""
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which matches a model explains."""
+
+    explained: Bool[np.ndarray, " M"]
+    share: float
+    """Of all verified matches."""
+    balanced_share: float
+    """The same with the matches of one pair counting at most as much as `_PAIR_CAP` of them, so
+    that a few heavy pairs cannot outvote the rest."""
+    focal_ratio: float
+    """Focal length over the longer side, the least plausible camera's."""
+    median_angle: float
+    """Median angle between the rays of matches that are explained, in degrees."""
+
+    @property
+    def plausible(self) -> bool:
+        """Whether every focal length is one that a camera could have."""
+        return _MIN_FOCAL_RATIO <= self.focal_ratio <= _MAX_FOCAL_RATIO
+
+    @property
+    def score(self) -> float:
+        """Evidence in one number, the larger the better: the mean of both shares. A model with
+        an implausible camera loses to every other."""
+        return 0.5 * (self.share + self.balanced_share) - (0.0 if self.plausible else 1.0)
+
+
+def match_table(graph: MatchGraph) -> MatchTable:
+    """Flattens the verified matches of a graph."""
+    pair = np.repeat(np.arange(len(graph.pairs)), graph.num_verified)
+    photos = graph.pairs[pair].reshape(-1, 2).astype(np.int64)
+    starts = np.cumsum([0, *(len(k) for k in graph.keypoints)])
+    xy = np.concatenate([*graph.keypoints, np.zeros((0, 2))]).astype(np.float64)
+    rows = starts[photos] + graph.matches
+    return MatchTable(graph.pairs, pair, photos, graph.matches, xy[rows])
+
+
+def pixel_thresholds(cameras: tuple[Camera, ...], pixels: float) -> Float[np.ndarray, " C"]:
+    """`pixels` of a photo of `PIXEL_AT` in those of each camera's photos."""
+    return np.array([pixels * max(c.width, c.height) / PIXEL_AT for c in cameras])
+
+
+def explain(model: SparseModel, table: MatchTable, *, pixels: float = 1.0) -> Explanation:
+    """Tests every verified match against the cameras and points of a model.
+
+    A match is explained if both photos are registered; its Sampson distance is within the
+    threshold; it lies in front of both cameras; and where one of its keypoints belongs to a
+    point of the model, that point projects close to the other keypoint. The last catches what
+    two views cannot see: parts of a model at different scales.
+
+    Args:
+        pixels: threshold, in pixels of a photo whose longer side has `PIXEL_AT`.
+    """
+    focal = np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) for c in model.cameras])
+    sides = np.array([max(c.width, c.height) for c in model.cameras])
+    limit = pixel_thresholds(model.cameras, pixels)
+    usable = model.registered[table.photos].all(1)
+    rows = np.flatnonzero(usable)
+    good = np.zeros(len(table), bool)
+    angle = np.zeros(0)
+    if len(rows):
+        camera = model.camera_index[table.photos[rows]]
+        within, sine = _epipolar(model, table, rows, limit[camera], focal[camera])
+        transfer = _transfer(model, table, rows, _TRANSFER_FACTOR * limit[camera])
+        good[rows] = within & transfer
+        angle = np.degrees(np.arcsin(np.clip(sine[good[rows]], 0, 1)))
+    used = np.unique(model.camera_index[model.registered])
+    ratios = (focal / sides)[used] if len(used) else np.array([np.nan])
+    return Explanation(
+        explained=good,
+        share=float(good.mean()) if len(good) else 0.0,
+        balanced_share=_balanced(table, good),
+        focal_ratio=float(ratios[np.argmax(np.abs(np.log(ratios / 1.2)))]),
+        median_angle=float(np.median(angle)) if len(angle) else 0.0,
+    )
+
+
+def per_photo(
+    table: MatchTable, good: Bool[np.ndarray, " M"], num_photos: int
+) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
+    """Verified matches of every photo, and the share of them that is explained (NaN if none)."""
+    total = np.bincount(table.photos.ravel(), minlength=num_photos)
+    explained = np.bincount(table.photos[good].ravel(), minlength=num_photos)
+    with np.errstate(invalid="ignore"):
+        return total, explained / total
+
+
+def _epipolar(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, "N 2"],
+    focal: Float[np.ndarray, "N 2"],
+) -> tuple[Bool[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Sampson distance and cheirality; also the sine of the angle between the rays."""
+    photos, xy = table.photos[rows], table.xy[rows]
+    x = np.zeros((len(rows), 2, 2))
+    for index, camera in enumerate(model.cameras):
+        for side in (0, 1):
+            own = model.camera_index[photos[:, side]] == index
+            x[own, side] = normalized_from_pixels(camera, xy[own, side])
+    pairs, inverse = np.unique(table.pair[rows], return_inverse=True)
+    poses = model.cam_from_world[table.pairs[pairs]]
+    R, t = relative_pose(poses[:, 0], poses[:, 1])
+    E = essential_matrix(R, t)
+    distance = sampson_distance(E[inverse], x[:, 0], x[:, 1]) * focal.mean(1)
+    z1, z2, sine = two_view_depths(R[inverse], t[inverse], x[:, 0], x[:, 1])
+    # Noise can put a very distant point behind the cameras; that is no contradiction.
+    distant = sine < limit.mean(1) / focal.mean(1)
+    return (distance <= limit.mean(1)) & (distant | ((z1 > 0) & (z2 > 0))), sine
+
+
+def _transfer(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, "N 2"],
+) -> Bool[np.ndarray, " N"]:
+    """False where a point of one keypoint projects away from the other keypoint."""
+    track_of = _TrackLookup(model, table)
+    good = np.ones(len(rows), bool)
+    for source, target in ((0, 1), (1, 0)):
+        track = track_of(table.photos[rows, source], table.keypoints[rows, source])
+        own = track_of(table.photos[rows, target], table.keypoints[rows, target])
+        ask = np.flatnonzero((track >= 0) & (own != track))
+        good[ask] &= _projects_near(model, table, rows[ask], target, track[ask], limit[ask, target])
+    return good
+
+
+def _projects_near(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    side: int,
+    track: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, " N"],
+) -> Bool[np.ndarray, " N"]:
+    near = np.zeros(len(rows), bool)
+    photo = table.photos[rows, side]
+    for index in np.unique(photo):
+        own = np.flatnonzero(photo == index)
+        camera = model.cameras[model.camera_index[index]]
+        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
+        error = np.linalg.norm(xy - table.xy[rows[own], side], axis=1)
+        near[own] = np.nan_to_num(error, nan=np.inf) <= limit[own]
+    return near
+
+
+class _TrackLookup:
+    """Which track a keypoint belongs to, -1 for none."""
+
+    def __init__(self, model: SparseModel, table: MatchTable) -> None:
+        largest = max(
+            int(table.keypoints.max(initial=0)), int(model.observations[:, 2].max(initial=0))
+        )
+        self._stride = largest + 1
+        self._track = np.full(len(model.names) * self._stride, -1, np.int64)
+        o = model.observations
+        self._track[o[:, 1] * self._stride + o[:, 2]] = o[:, 0]
+
+    def __call__(
+        self, photos: Int[np.ndarray, " N"], keypoints: Int[np.ndarray, " N"]
+    ) -> Int[np.ndarray, " N"]:
+        return self._track[photos * self._stride + keypoints]
+
+
+def _balanced(table: MatchTable, good: Bool[np.ndarray, " M"]) -> float:
+    total = np.bincount(table.pair, minlength=len(table.pairs))
+    explained = np.bincount(table.pair[good], minlength=len(table.pairs))
+    weight = np.minimum(total, _PAIR_CAP)
+    used = total > 0
+    if not used.any():
+        return 0.0
+    return float((weight[used] * explained[used] / total[used]).sum() / weight[used].sum())

@@ -1,0 +1,227 @@
+"""Several reconstructions from the same matches, so that evidence can choose between them.
+
+Incremental and global mapping fail on different scenes, a wrong focal length breaks either, and
+none of them says so. Each recipe runs on its own copy of the database, in one thread, so that its
+result depends on the seed alone; recipes of one round run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pycolmap
+
+from ..io.atomic import write_json
+from ..io.colmap import SparseModel, model_from_reconstruction
+from .evidence import Explanation, MatchTable, explain
+from .intrinsics import calibrate
+
+FEW_PHOTOS = 3
+"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
+
+_DONE = "done.json"
+_CANCEL_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to reconstruct."""
+
+    name: str
+    """For people and, as it is, for the folder."""
+    mapper: Literal["incremental", "global"]
+    calibrated: bool = False
+    """Start from the view graph's focal lengths and not from EXIF's or the usual ones."""
+    relaxed: bool = False
+    """Accept weaker photos and initial pairs (incremental only)."""
+    restart: int = 0
+    """Added to the seed."""
+
+
+ROUNDS: tuple[tuple[Recipe, ...], ...] = (
+    (
+        Recipe("global, calibrated", "global", calibrated=True),
+        Recipe("incremental", "incremental"),
+    ),
+    (
+        Recipe("incremental, calibrated", "incremental", calibrated=True),
+        Recipe("global", "global"),
+    ),
+    (
+        Recipe("incremental, relaxed", "incremental", relaxed=True, restart=1),
+        Recipe("global, calibrated, restarted", "global", calibrated=True, restart=1),
+    ),
+)
+"""Two independent methods first; the later rounds only where those do not agree."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One reconstruction with what speaks for it."""
+
+    name: str
+    mapper: str
+    reconstruction: pycolmap.Reconstruction
+    model: SparseModel
+    explanation: Explanation
+    reprojection_error: float
+    seconds: float
+
+    @property
+    def num_registered(self) -> int:
+        return int(self.model.registered.sum())
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recipe that gave no reconstruction."""
+
+    name: str
+    seconds: float
+
+
+class Workshop:
+    """Runs recipes on copies of one database inside one folder; what is done there is kept."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Path,
+        names: Sequence[str],
+        table: MatchTable,
+        *,
+        pixels: float,
+        min_matches: int,
+        seed: int,
+    ) -> None:
+        self._folder = folder
+        self._database = database
+        self._names = tuple(names)
+        self._table = table
+        self._pixels = pixels
+        self._min_matches = min_matches
+        self._seed = seed
+        self._calibration_lock = threading.Lock()
+        folder.mkdir(exist_ok=True)
+
+    def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
+        """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
+        token = pycolmap.CancellationToken()
+        with ThreadPoolExecutor(workers, thread_name_prefix="mapper") as pool:
+            jobs = [pool.submit(self._done_or_run, recipe, token) for recipe in recipes]
+            try:
+                while not all(job.done() for job in jobs):
+                    # A plain result() would keep Ctrl-C waiting for the mapper's end.
+                    threading.Event().wait(_CANCEL_POLL_S)
+            except BaseException:
+                token.cancel()
+                for job in jobs:
+                    job.cancel()
+                raise
+            return [
+                self._judge(recipe, job.result()) for recipe, job in zip(recipes, jobs, strict=True)
+            ]
+
+    def _done_or_run(self, recipe: Recipe, token: pycolmap.CancellationToken) -> float:
+        """Seconds it took; the models are in the recipe's folder."""
+        folder = self._folder / recipe.name
+        if not (folder / _DONE).exists():
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            start = time.perf_counter()
+            self._map(recipe, folder, token)
+            write_json(folder / _DONE, {"seconds": time.perf_counter() - start})
+        return json.loads((folder / _DONE).read_text())["seconds"]
+
+    def _map(self, recipe: Recipe, folder: Path, token: pycolmap.CancellationToken) -> None:
+        database = folder / "database.db"
+        source = self._database
+        seed = self._seed + recipe.restart
+        if recipe.calibrated:
+            with self._calibration_lock:
+                source = calibrate(source, self._folder / "calibrated.db", seed=self._seed).database
+        shutil.copyfile(source, database)
+        models = folder / "models"
+        models.mkdir()
+        few = len(self._names) <= FEW_PHOTOS
+        if recipe.mapper == "global":
+            options = global_options(seed, self._min_matches, few=few)
+            pycolmap.global_mapping(database, folder, models, options)
+        else:
+            options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
+            pycolmap.incremental_mapping(
+                database, folder, models, options, cancellation_token=token
+            )
+            if token.is_cancelled:
+                raise KeyboardInterrupt
+        os.unlink(database)
+
+    def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
+        """The best of the models that the recipe left."""
+        found = []
+        for folder in sorted((self._folder / recipe.name / "models").iterdir()):
+            if (folder / "images.bin").exists():
+                reconstruction = pycolmap.Reconstruction(folder)
+                model = model_from_reconstruction(reconstruction, self._names)
+                explanation = explain(model, self._table, pixels=self._pixels)
+                error = float(reconstruction.compute_mean_reprojection_error())
+                found.append(
+                    Hypothesis(
+                        recipe.name,
+                        recipe.mapper,
+                        reconstruction,
+                        model,
+                        explanation,
+                        error,
+                        seconds,
+                    )
+                )
+        found = [h for h in found if h.num_registered >= 2]
+        best = max(found, key=lambda h: h.explanation.score, default=None)
+        return best or Failure(recipe.name, seconds)
+
+
+def incremental_options(
+    seed: int, min_matches: int, *, relaxed: bool, few: bool
+) -> pycolmap.IncrementalPipelineOptions:
+    """COLMAP's incremental mapper for hand-held captures; `few` keeps two-view tracks."""
+    options = pycolmap.IncrementalPipelineOptions()
+    options.min_num_matches = min_matches
+    options.min_model_size = 2
+    options.num_threads = options.mapper.num_threads = 1
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
+    options.extract_colors = False
+    # The default of 16 degrees rules out forward-facing captures.
+    options.mapper.init_min_tri_angle = 2.0 if relaxed else 4.0
+    options.triangulation.ignore_two_view_tracks = not few
+    if relaxed:
+        options.mapper.init_min_num_inliers = 50
+        options.mapper.abs_pose_min_num_inliers = 15
+        options.mapper.abs_pose_min_inlier_ratio = 0.15
+    return options
+
+
+def global_options(seed: int, min_matches: int, *, few: bool) -> pycolmap.GlobalPipelineOptions:
+    """COLMAP's global mapper (GLOMAP, Pan et al. 2024); `few` keeps two-view tracks."""
+    options = pycolmap.GlobalPipelineOptions()
+    options.min_num_matches = min_matches
+    options.num_threads = options.mapper.num_threads = 1
+    options.random_seed = options.mapper.random_seed = seed
+    if few:
+        mapper = options.mapper
+        options.min_model_size = 2
+        mapper.track_min_num_views_per_track = 2
+        mapper.global_positioning.min_num_view_per_track = 2
+        mapper.bundle_adjustment.min_track_length = 2
+        mapper.retriangulation.ignore_two_view_tracks = False
+    return options

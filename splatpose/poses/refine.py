@@ -1,0 +1,118 @@
+"""From the chosen hypothesis to the final model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from ..io.colmap import model_from_reconstruction
+from .adjust import Freedom, Mapper, mapping, measure_scales
+from .evidence import MatchTable, explain
+from .selection import Choice, choose_freedom
+
+_RELAXED_INLIERS = 15
+_RELAXED_RATIO = 0.15
+_MIN_LATE_MATCHES = 15
+_MIN_LATE_SHARE = 0.3
+_ROUNDS = 3
+_MAX_PASSES = 20
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The final model."""
+
+    reconstruction: pycolmap.Reconstruction
+    choice: Choice
+    late: frozenset[int]
+    """Indices of photos that were registered after the mapping."""
+    contradicted: frozenset[int]
+    """Indices of photos whose pose was taken back: their matches contradict it."""
+
+
+def refine(
+    start: pycolmap.Reconstruction,
+    database: Path,
+    names: Sequence[str],
+    table: MatchTable,
+    *,
+    free_intrinsics: bool,
+    pixels: float,
+    min_matches: int,
+    seed: int,
+) -> Refined:
+    """Robust bundle adjustment, with a second chance for photos that were left out.
+
+    Args:
+        free_intrinsics: let the evidence decide how rich a camera model is, principal point
+            included; otherwise focal length and one distortion coefficient of each camera.
+    """
+    reconstruction = pycolmap.Reconstruction(start)
+    reconstruction.update_point_3d_errors()
+    scales = measure_scales(reconstruction)
+    plain = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    late: set[int] = set()
+    contradicted: set[int] = set()
+    with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        if reconstruction.num_reg_images() < len(names):
+            mapper.refine(plain, rounds=1)
+            late = _register_rest(mapper)
+            if late:
+                mapper.refine(plain, rounds=1)
+                contradicted = _take_back(mapper, late, names, table, pixels)
+        choice = Choice(plain, ())
+        if free_intrinsics:
+            choice = choose_freedom(reconstruction, scales, seed=seed)
+        # Cameras that came in with late photos were not asked.
+        freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
+        mapper.refine(freedom, rounds=_ROUNDS)
+    return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
+
+
+def _register_rest(mapper: Mapper) -> set[int]:
+    """Registers left-out photos from the tracks, with the usual thresholds and then laxer ones."""
+    before = set(mapper.reconstruction.reg_image_ids())
+    for relaxed in (False, True):
+        options = mapper.options()
+        options.max_reg_trials = 10
+        if relaxed:
+            options.abs_pose_min_num_inliers = _RELAXED_INLIERS
+            options.abs_pose_min_inlier_ratio = _RELAXED_RATIO
+        for _ in range(_MAX_PASSES):
+            if not _register_once(mapper, options):
+                break
+    return {i - 1 for i in set(mapper.reconstruction.reg_image_ids()) - before}
+
+
+def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -> bool:
+    for image_id in mapper.mapper.find_next_images(options, False):
+        if mapper.mapper.register_next_image(options, image_id):
+            mapper.mapper.triangulate_image(mapper.triangulation(), image_id)
+            return True
+    return False
+
+
+def _take_back(
+    mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, pixels: float
+) -> set[int]:
+    """Deregisters late photos whose matches mostly disagree with their new pose."""
+    model = model_from_reconstruction(mapper.reconstruction, names)
+    good = explain(model, table, pixels=pixels).explained
+    # Matches with photos that are still left out say nothing about this pose.
+    asked = model.registered[table.photos].all(1)
+    total = np.bincount(table.photos[asked].ravel(), minlength=len(names))
+    explained = np.bincount(table.photos[good].ravel(), minlength=len(names))
+    bad = {
+        photo
+        for photo in late
+        if explained[photo] < max(_MIN_LATE_MATCHES, _MIN_LATE_SHARE * total[photo])
+    }
+    for photo in sorted(bad):
+        if model.registered[photo]:
+            frame = mapper.reconstruction.image(photo + 1).frame_id
+            mapper.mapper.observation_manager.deregister_frame(frame)
+    return bad

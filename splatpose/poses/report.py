@@ -1,0 +1,91 @@
+"""What is said of each photo: registered or not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ..geometry.projection import project
+from ..io.colmap import SparseModel
+from ..types import PhotoEvidence
+from .evidence import Explanation, MatchTable, per_photo
+
+_WEAK_SHARE = 0.5
+_WEAK_MATCHES = 50
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known at the end."""
+
+    model: SparseModel
+    table: MatchTable
+    explanation: Explanation
+    groups: Sequence[Sequence[int]]
+    late: frozenset[int]
+    contradicted: frozenset[int]
+
+
+def photo_evidence(record: Record) -> list[PhotoEvidence]:
+    """Evidence and a sentence for every photo."""
+    model = record.model
+    verified, share = per_photo(record.table, record.explanation.explained, len(model.names))
+    error = _median_errors(model)
+    result = []
+    for photo, name in enumerate(model.names):
+        registered = bool(model.registered[photo])
+        reason = (
+            _why_registered(record, photo, int(verified[photo]), float(share[photo]))
+            if registered
+            else _why_left_out(record, photo, int(verified[photo]))
+        )
+        result.append(
+            PhotoEvidence(
+                name=name,
+                registered=registered,
+                reason=reason,
+                verified_matches=int(verified[photo]),
+                inlier_share=float(share[photo]) if registered else float("nan"),
+                reprojection_error=float(error[photo]),
+            )
+        )
+    return result
+
+
+def _why_registered(record: Record, photo: int, verified: int, share: float) -> str:
+    how = "placed late, from the finished model" if photo in record.late else "placed"
+    if share < _WEAK_SHARE:
+        return f"{how}, but only {100 * share:.0f} % of its {verified} matches agree with its pose"
+    if verified < _WEAK_MATCHES:
+        return f"{how} by few matches ({verified})"
+    return f"{how}: {100 * share:.0f} % of its {verified} matches agree with its pose"
+
+
+def _why_left_out(record: Record, photo: int, verified: int) -> str:
+    if verified == 0:
+        return "no other photo matches it: it shows something else, or is blurred or textureless"
+    group = next(group for group in record.groups if photo in group)
+    if len(group) == 1:
+        return f"too few matches with any other photo ({verified} in all)"
+    if not record.model.registered[list(group)].any():
+        return f"matches only {len(group) - 1} photos that share nothing with the rest"
+    if photo in record.contradicted:
+        return f"most of its {verified} matches contradict every pose found for it"
+    return f"its {verified} matches meet too few points of the model to place it"
+
+
+def _median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
+    """Median reprojection error of each photo's observations in pixels, NaN without any."""
+    result = np.full(len(model.names), np.nan)
+    for photo in np.flatnonzero(model.registered):
+        own = np.flatnonzero(model.observations[:, 1] == photo)
+        if len(own):
+            track = model.observations[own, 0]
+            camera = model.cameras[model.camera_index[photo]]
+            xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
+            distance = np.linalg.norm(xy - model.observation_xy[own], axis=1)
+            result[photo] = np.median(np.nan_to_num(distance, nan=np.inf))
+    return result

@@ -1,0 +1,119 @@
+"""Did the camera only turn? Rotation-only fits of verified pairs.
+
+Without translation there is no parallax and nothing can be triangulated, yet an essential matrix
+with an arbitrary translation fits such a pair perfectly. So the simpler model is asked first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..geometry.epipolar import homogeneous
+from ..geometry.projection import normalized_from_pixels
+from ..types import Camera
+from .evidence import PIXEL_AT, MatchTable
+
+_FOCAL_RATIOS = np.geomspace(0.5, 3.0, 15)
+_MATCHES_A_PAIR = 80
+_MAX_PAIRS = 400
+_IRLS_ROUNDS = 8
+
+
+def rotation_only_shares(
+    table: MatchTable,
+    cameras: tuple[Camera, ...],
+    camera_index: Int[np.ndarray, " V"],
+    *,
+    known_focal: bool,
+    pixels: float,
+    min_matches: int,
+) -> Float[np.ndarray, " Q"]:
+    """For each verified pair the share of its matches that one rotation explains.
+
+    An unknown focal length, common to all photos as a ratio to their longer side, is searched
+    for: the one that favours rotation most is taken.
+
+    Args:
+        known_focal: whether the focal lengths of `cameras` are to be believed.
+        pixels: threshold, in pixels of a photo whose longer side has `PIXEL_AT`.
+        min_matches: pairs with fewer verified matches are left out.
+
+    Returns:
+        One share a pair used; empty if no pair has enough matches.
+    """
+    rows = _sample(table, min_matches)
+    if len(rows) == 0:
+        return np.zeros(0)
+    pair = np.unique(table.pair[rows], return_inverse=True)[1]
+    photos, xy = table.photos[rows], table.xy[rows]
+    best = np.zeros(pair.max() + 1)
+    for ratio in (None,) if known_focal else _FOCAL_RATIOS:
+        rays = _rays(photos, xy, cameras, camera_index, ratio)
+        scale = np.array(
+            [(ratio or c.params[0] / max(c.width, c.height)) * PIXEL_AT for c in cameras]
+        )[camera_index[photos]].mean(1)
+        error = _rotation_residuals(rays, pair) * scale
+        inliers = np.bincount(pair, weights=error <= pixels)
+        share = inliers / np.bincount(pair)
+        if share.mean() > best.mean():
+            best = share
+    return best
+
+
+def _sample(table: MatchTable, min_matches: int) -> Int[np.ndarray, " N"]:
+    """Evenly spaced matches of evenly spaced pairs that have enough of them."""
+    counts = np.bincount(table.pair, minlength=len(table.pairs))
+    pairs = np.flatnonzero(counts >= min_matches)
+    if len(pairs) > _MAX_PAIRS:
+        pairs = pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(int)]
+    starts = np.cumsum(counts) - counts
+    rows = [
+        starts[p] + np.unique(np.linspace(0, counts[p] - 1, _MATCHES_A_PAIR).astype(int))
+        for p in pairs
+    ]
+    return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+
+
+def _rays(
+    photos: Int[np.ndarray, "N 2"],
+    xy: Float[np.ndarray, "N 2 2"],
+    cameras: tuple[Camera, ...],
+    camera_index: Int[np.ndarray, " V"],
+    ratio: float | None,
+) -> Float[np.ndarray, "N 2 3"]:
+    rays = np.zeros((len(photos), 2, 3))
+    for index, camera in enumerate(cameras):
+        own = camera_index[photos] == index
+        x = normalized_from_pixels(camera, xy[own])
+        if ratio is not None:
+            x = x * (camera.params[0] / (ratio * max(camera.width, camera.height)))
+        h = homogeneous(x)
+        rays[own] = h / np.linalg.norm(h, axis=1, keepdims=True)
+    return rays
+
+
+def _rotation_residuals(
+    rays: Float[np.ndarray, "N 2 3"], pair: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Distance of the second rays from the rotated first ones, after robust rotation fits.
+
+    Iteratively reweighted Kabsch with Cauchy weights; the scale is each pair's median.
+    """
+    weight = np.ones(len(pair))
+    outer = np.einsum("ni,nj->nij", rays[:, 1], rays[:, 0])
+    order = np.argsort(pair, kind="stable")
+    starts = np.searchsorted(pair[order], np.arange(pair.max() + 1))
+    residual = np.zeros(len(pair))
+    for _ in range(_IRLS_ROUNDS):
+        H = np.add.reduceat((weight[:, None, None] * outer)[order], starts, axis=0)
+        U, _, Vt = np.linalg.svd(H)
+        sign = np.ones((len(H), 3))
+        sign[:, 2] = np.sign(np.linalg.det(U @ Vt))
+        R = (U * sign[:, None, :]) @ Vt
+        moved = np.einsum("nij,nj->ni", R[pair], rays[:, 0])
+        residual = np.linalg.norm(moved - rays[:, 1], axis=1)
+        ordered = np.split(residual[order], starts[1:])
+        median = np.array([np.median(r) for r in ordered])
+        weight = 1 / (1 + (residual / np.maximum(median[pair], 1e-9)) ** 2)
+    return residual

@@ -1,0 +1,223 @@
+"""The poses stage from beginning to end: refuse, reconstruct, choose, refine, record."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from ..events import EventSink, Message, Progress
+from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction
+from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEvidence
+from .agreement import compare
+from .colors import point_colors
+from .evidence import Explanation, MatchTable, explain, match_table
+from .frame import world_frame
+from .hypotheses import Hypothesis, Workshop
+from .intrinsics import read_cameras
+from .refine import Refined, refine
+from .refusal import (
+    check_count,
+    check_overlap,
+    check_result,
+    check_turning,
+    describe_groups,
+    nothing_reconstructed,
+    overlap_groups,
+)
+from .report import Record, photo_evidence
+from .search import Found, search
+from .stage import PosesConfig
+from .storage import save
+
+_HYPOTHESES = "hypotheses"
+_ONLY_FATAL = 3
+
+
+def solve(
+    capture: Capture,
+    graph: MatchGraph,
+    config: PosesConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    seed: int,
+) -> str:
+    """See `splatpose.poses.solve_poses`."""
+    names = tuple(photo.name for photo in capture.photos)
+    check_count(capture)
+    groups = overlap_groups(graph, len(names), config.min_matches)
+    check_overlap(capture, groups)
+    table = match_table(graph)
+    cameras, known = read_cameras(graph.database)
+    check_turning(capture, table, cameras, known, config.min_matches)
+    with _quiet_colmap():
+        workshop = Workshop(
+            folder / _HYPOTHESES,
+            graph.database,
+            names,
+            table,
+            pixels=config.threshold,
+            min_matches=config.min_matches,
+            seed=seed,
+        )
+        found = search(
+            workshop,
+            max_rounds=config.max_rounds,
+            workers=config.workers,
+            num_photos=len(names),
+            emit=emit,
+        )
+        if not found.hypotheses:
+            raise nothing_reconstructed(capture, graph, groups, found.tried)
+        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed)
+        model = _final_model(refined.reconstruction, capture, cameras, names)
+    explanation = explain(model, table, pixels=config.threshold)
+    check_result(capture, groups, int(model.registered.sum()), explanation.median_angle)
+    record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
+    photos = photo_evidence(record)
+    rows = _hypothesis_evidence(found, chosen)
+    save(folder, model, graph, photos, rows, refined.choice.notes, found.skipped)
+    shutil.rmtree(folder / _HYPOTHESES)
+    _tell_left_out(names, groups, photos, emit)
+    return _summary(model, explanation, chosen)
+
+
+def _refine_best(
+    found: Found,
+    graph: MatchGraph,
+    names: Sequence[str],
+    table: MatchTable,
+    config: PosesConfig,
+    emit: EventSink,
+    seed: int,
+) -> tuple[Hypothesis, Refined]:
+    """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
+    contenders = found.contenders
+    results: list[tuple[float, Hypothesis, Refined]] = []
+    for number, contender in enumerate(contenders):
+        emit(Progress("poses", number, len(contenders), f"refining {contender.name}"))
+        refined = refine(
+            contender.reconstruction,
+            graph.database,
+            names,
+            table,
+            free_intrinsics=config.intrinsics == "auto",
+            pixels=config.threshold,
+            min_matches=config.min_matches,
+            seed=seed,
+        )
+        model = model_from_reconstruction(refined.reconstruction, names)
+        score = explain(model, table, pixels=config.threshold).score
+        results.append((score, contender, refined))
+    emit(Progress("poses", len(contenders), len(contenders), "refined"))
+    _, chosen, refined = max(results, key=lambda result: result[0])
+    if not found.agreeing:
+        emit(Message("poses", _unconfirmed(found, chosen), "warning"))
+    return chosen, refined
+
+
+def _final_model(
+    reconstruction: pycolmap.Reconstruction,
+    capture: Capture,
+    cameras: Sequence[Camera],
+    names: Sequence[str],
+) -> SparseModel:
+    """Arrays in the world frame, with a camera for every group and colours for every point."""
+    for index, camera in enumerate(cameras):
+        if not reconstruction.exists_camera(index + 1):
+            reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
+    model = model_from_reconstruction(reconstruction, names)
+    frame = world_frame(model)
+    model = replace(
+        model,
+        camera_index=np.array([photo.group for photo in capture.photos]),
+        cam_from_world=frame.cam_from_world(model.cam_from_world),
+        points=frame.points(model.points),
+    )
+    return replace(model, point_colors=point_colors(model, capture))
+
+
+def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvidence]:
+    rows = []
+    for h in found.hypotheses:
+        rows.append(
+            HypothesisEvidence(
+                name=h.name,
+                num_registered=h.num_registered,
+                num_points=len(h.model.points),
+                explained_share=h.explanation.share,
+                reprojection_error=h.reprojection_error,
+                focal_ratio=h.explanation.focal_ratio,
+                seconds=h.seconds,
+                chosen=h is chosen,
+                note=_note(h, chosen, found),
+            )
+        )
+    nan = float("nan")
+    for failure in found.failures:
+        rows.append(
+            HypothesisEvidence(
+                failure.name, 0, 0, 0.0, nan, nan, failure.seconds, False, "no reconstruction"
+            )
+        )
+    return rows
+
+
+def _note(h: Hypothesis, chosen: Hypothesis, found: Found) -> str:
+    if h is chosen:
+        how = "an independent one agrees" if found.agreeing else "no other confirms it"
+        return f"explains the most matches; {how}"
+    if not h.explanation.plausible:
+        return f"implausible focal length ({h.explanation.focal_ratio:.2f} of the longer side)"
+    agreement = compare(h.model, chosen.model)
+    if agreement.holds():
+        return "agrees with the chosen one"
+    return (
+        f"explains {100 * (chosen.explanation.share - h.explanation.share):.1f} % fewer of the "
+        f"matches; rotations differ by up to {agreement.rotation_error:.1f} degrees"
+    )
+
+
+def _unconfirmed(found: Found, chosen: Hypothesis) -> str:
+    share = 100 * chosen.explanation.share
+    return (
+        f"{chosen.name} mapping explains the matches best ({share:.0f} %), but none of "
+        f"{len(found.tried)} attempts confirms it: check the result"
+    )
+
+
+def _tell_left_out(
+    names: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    photos: Sequence[PhotoEvidence],
+    emit: EventSink,
+) -> None:
+    left = [photo for photo in photos if not photo.registered]
+    if left:
+        text = f"{len(left)} of {len(names)} photos could not be placed. "
+        emit(Message("poses", (text + describe_groups(names, groups)).strip(), "warning"))
+
+
+def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -> str:
+    registered = int(model.registered.sum())
+    return (
+        f"{registered}/{len(model.names)} photos placed, {len(model.points)} points, "
+        f"{100 * explanation.share:.0f} % of the matches explained ({chosen.name})"
+    )
+
+
+@contextmanager
+def _quiet_colmap() -> Iterator[None]:
+    """COLMAP writes its log to stderr; what matters comes as events."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = _ONLY_FATAL
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level

@@ -1,0 +1,118 @@
+"""Checks that both backends make before they render, so that they refuse the same things."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from splatpose.render.reference import SH_BASES, RasterizeMode, RenderMode
+
+# What gsplat's own rasterization takes beyond ours, with the only value that is supported here.
+_GSPLAT_OPTIONS: dict[str, object] = {
+    "radius_clip": 0.0,
+    "packed": False,
+    "tile_size": None,
+    "sparse_grad": False,
+    "channel_chunk": 32,
+    "distributed": False,
+    "camera_model": "pinhole",
+    "segmented": False,
+    "covars": None,
+    "with_ut": False,
+    "with_eval3d": False,
+    "radial_coeffs": None,
+    "tangential_coeffs": None,
+    "thin_prism_coeffs": None,
+    "ftheta_coeffs": None,
+    "rolling_shutter": None,
+    "viewmats_rs": None,
+}
+
+
+def refuse_options(options: dict[str, object]) -> None:
+    """Raise for every option of gsplat's that would change the result and is not supported.
+
+    Raises:
+        TypeError: for a name that gsplat does not know either.
+        ValueError: for a value that is not supported.
+    """
+    for name, value in options.items():
+        if name not in _GSPLAT_OPTIONS:
+            raise TypeError(f"rasterization() has no argument '{name}'")
+        if value is not _GSPLAT_OPTIONS[name] and value != _GSPLAT_OPTIONS[name]:
+            raise ValueError(
+                f"{name}={value!r} is not supported; leave it out"
+                f" (supported: {_GSPLAT_OPTIONS[name]!r})"
+            )
+
+
+def check_arguments(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    sh_degree: int | None,
+    backgrounds: Tensor | None,
+    render_mode: str,
+    rasterize_mode: str,
+    device_type: str,
+) -> None:
+    """Raise ValueError, naming the argument, for shapes, types and choices that cannot work."""
+    n, cameras = means.shape[0], viewmats.shape[0]
+    shapes: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "means": (means, (n, 3)),
+        "quats": (quats, (n, 4)),
+        "scales": (scales, (n, 3)),
+        "opacities": (opacities, (n,)),
+        "viewmats": (viewmats, (cameras, 4, 4)),
+        "Ks": (Ks, (cameras, 3, 3)),
+        "colors": (colors, _color_shape(colors, n, sh_degree)),
+    }
+    if backgrounds is not None:
+        shapes["backgrounds"] = (backgrounds, (cameras, colors.shape[-1]))
+    for name, (tensor, shape) in shapes.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
+        if tensor.dtype != torch.float32:
+            raise ValueError(f"{name} is {tensor.dtype}, expected torch.float32")
+        if tensor.device.type != device_type:
+            raise ValueError(f"{name} is on {tensor.device}, expected {device_type}")
+    if cameras == 0:
+        raise ValueError("viewmats holds no camera")
+    if width < 1 or height < 1:
+        raise ValueError(f"width and height must be at least 1, got {width} x {height}")
+    if render_mode not in get_args(RenderMode):
+        raise ValueError(f"render_mode '{render_mode}' is not one of {get_args(RenderMode)}")
+    if rasterize_mode not in get_args(RasterizeMode):
+        raise ValueError(
+            f"rasterize_mode '{rasterize_mode}' is not one of {get_args(RasterizeMode)}"
+        )
+    if Ks.requires_grad:
+        raise ValueError("gradients with respect to Ks are not supported: detach it")
+    if device_type == "cpu" and bool((Ks[:, 0, 1] != 0).any()):
+        raise ValueError("Ks with skew (row 0, column 1) are not supported")
+
+
+def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:
+    if sh_degree is None:
+        if colors.dim() != 2:
+            raise ValueError(
+                f"colors has shape {tuple(colors.shape)}, expected (N, D) without sh_degree"
+                " (one colour per camera is not supported)"
+            )
+        return (n, colors.shape[-1])
+    if sh_degree not in SH_BASES:
+        raise ValueError(f"sh_degree {sh_degree} is not supported, only 0 to 3")
+    if colors.dim() != 3 or colors.shape[1] < SH_BASES[sh_degree]:
+        raise ValueError(
+            f"colors has shape {tuple(colors.shape)}, expected (N, K, 3) with K of at least"
+            f" {SH_BASES[sh_degree]} for sh_degree {sh_degree}"
+        )
+    return (n, colors.shape[1], 3)

@@ -1,0 +1,163 @@
+"""The CPU rasterizer as a torch function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from splatpose.render.cpu.pipeline import (
+    Drawn,
+    Gaussians,
+    Gradients,
+    Settings,
+    draw,
+    draw_backward,
+    pack_camera,
+)
+from splatpose.render.cpu.workspace import Lease
+
+
+def flat(tensor: Tensor) -> np.ndarray:
+    """The numbers of a CPU tensor as a flat array, without a copy where it is contiguous."""
+    return tensor.detach().contiguous().view(-1).numpy()
+
+
+def _as_gaussians(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor
+) -> Gaussians:
+    stride = colors[0].numel() if len(colors) else 1
+    return Gaussians(flat(means), flat(quats), flat(scales), flat(opacities), flat(colors), stride)
+
+
+def render_cameras(
+    gaussians: Gaussians,
+    viewmats: Float[Tensor, "C 4 4"],
+    centers: Float[Tensor, "C 3"],
+    Ks: Float[Tensor, "C 3 3"],
+    backgrounds: Float[Tensor, "C D"] | None,
+    settings: Settings,
+    leases: Sequence[Lease],
+    means2d: Float[Tensor, "C N 2"],
+    radii: Int32[Tensor, "C N 2"],
+) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], list[Drawn]]:
+    """Render each camera with its own workspace; fills `means2d` and `radii`."""
+    shape = (len(viewmats), settings.height, settings.width)
+    image = torch.empty(*shape, settings.channels)
+    alpha = torch.empty(*shape, 1)
+    drawn = []
+    for c, lease in enumerate(leases):
+        background = np.zeros(settings.channels, np.float32)
+        if backgrounds is not None and settings.color_channels > 0:
+            background[: settings.color_channels] = backgrounds[c].detach().numpy()
+        camera = pack_camera(
+            viewmats[c].detach().double().numpy(),
+            Ks[c].detach().double().numpy(),
+            centers[c].detach().numpy(),
+            settings,
+        )
+        drawn.append(
+            draw(
+                gaussians,
+                camera,
+                background,
+                settings,
+                lease.workspace,
+                flat(image[c]),
+                flat(means2d[c]),
+                flat(radii[c]),
+            )
+        )
+        np.subtract(np.float32(1), drawn[-1].transmittance, out=flat(alpha[c]))
+    return image, alpha, drawn
+
+
+class RasterizeOnCpu(torch.autograd.Function):
+    """(image, alpha) of Gaussians; `means2d` is a leaf that only takes a gradient."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]  # torch types forward as taking anything
+        ctx: Any,
+        means: Tensor,
+        quats: Tensor,
+        scales: Tensor,
+        opacities: Tensor,
+        colors: Tensor,
+        viewmats: Tensor,
+        centers: Tensor,
+        backgrounds: Tensor | None,
+        means2d: Tensor,
+        Ks: Tensor,
+        radii: Tensor,
+        settings: Settings,
+    ) -> tuple[Tensor, Tensor]:
+        leases = [Lease() for _ in viewmats]
+        gaussians = _as_gaussians(means, quats, scales, opacities, colors)
+        image, alpha, drawn = render_cameras(
+            gaussians, viewmats, centers, Ks, backgrounds, settings, leases, means2d, radii
+        )
+        ctx.save_for_backward(means, quats, scales, opacities, colors, image)
+        ctx.set_materialize_grads(False)
+        ctx.leases, ctx.drawn, ctx.settings = leases, drawn, settings
+        ctx.means2d = means2d
+        return image, alpha
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # type: ignore[override]  # torch names ctx, but passes it by position
+        ctx: Any, *output_gradients: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        means, quats, scales, opacities, colors, image = ctx.saved_tensors
+        settings: Settings = ctx.settings
+        image_gradient, alpha_gradient = output_gradients
+        gaussians = _as_gaussians(means, quats, scales, opacities, colors)
+        targets: list[Tensor | None] = [
+            torch.empty(t.shape, dtype=torch.float32)
+            for t in (means, quats, scales, opacities, colors)
+        ]
+        gradients = Gradients(*(flat(t) for t in targets if t is not None))
+        cameras = len(ctx.leases)
+        v_means2d = torch.empty(cameras, len(means), 2)
+        absolute = torch.empty(cameras, len(means), 2) if settings.absgrad else None
+        v_viewmats, v_centers = torch.zeros(cameras, 4, 4), torch.zeros(cameras, 3)
+        if image_gradient is None:
+            image_gradient = torch.zeros_like(image)
+        if alpha_gradient is None:
+            alpha_gradient = torch.zeros(*image.shape[:-1], 1)
+        for c, (lease, drawn) in enumerate(zip(ctx.leases, ctx.drawn, strict=True)):
+            sums = draw_backward(
+                gaussians,
+                drawn,
+                settings,
+                lease.workspace,
+                flat(image[c]),
+                flat(image_gradient[c]),
+                flat(alpha_gradient[c]),
+                gradients,
+                flat(v_means2d[c]),
+                np.empty(0, np.float32) if absolute is None else flat(absolute[c]),
+                accumulate=c > 0,
+            )
+            v_viewmats[c, :3, :3] = torch.from_numpy(sums[:9].reshape(3, 3))
+            v_viewmats[c, :3, 3] = torch.from_numpy(sums[9:12])
+            v_centers[c] = torch.from_numpy(sums[12:15])
+        if absolute is not None:
+            ctx.means2d.absgrad = absolute
+        v_backgrounds = _background_gradient(ctx, image_gradient)
+        if settings.color_channels == 0:
+            targets[4] = None
+        return (*targets, v_viewmats, v_centers, v_backgrounds, v_means2d, None, None, None)
+
+
+def _background_gradient(ctx: Any, image_gradient: Tensor) -> Tensor | None:
+    if not ctx.needs_input_grad[7]:
+        return None
+    settings: Settings = ctx.settings
+    left = torch.stack([torch.from_numpy(d.transmittance) for d in ctx.drawn])
+    left = left.view(len(ctx.drawn), settings.height, settings.width, 1)
+    return (left * image_gradient[..., : settings.color_channels]).sum((1, 2))

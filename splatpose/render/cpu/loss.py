@@ -1,0 +1,167 @@
+"""The photometric loss of `render.loss` on the CPU: value and gradient in one go."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from splatpose.render.cpu.autograd import flat
+from splatpose.render.cpu.loss_kernels import (
+    blur_render_rows,
+    blur_target_columns,
+    blur_target_rows,
+    compare_columns,
+    loss_gradient,
+    plane_size,
+    plane_stride,
+)
+from splatpose.render.cpu.pipeline import share
+from splatpose.render.cpu.threads import available_threads
+from splatpose.render.cpu.workspace import Lease, Workspace
+
+_CACHE_BYTES = 256 * 2**20
+
+
+class TargetCache:
+    """Blurred photos, kept for the next time the same tensor is compared with."""
+
+    def __init__(self, capacity: int = _CACHE_BYTES) -> None:
+        self._capacity = capacity
+        self._held = 0
+        # Reentrant: a target may die, and be dropped, while the lock is held.
+        self._lock = threading.RLock()
+        self._entries: OrderedDict[int, tuple[weakref.ref[Tensor], int, np.ndarray]]
+        self._entries = OrderedDict()
+
+    def get(self, target: Tensor) -> np.ndarray | None:
+        """The blurs of a tensor that has not been written to since."""
+        with self._lock:
+            entry = self._entries.get(id(target))
+            if entry is None or entry[0]() is not target or entry[1] != target._version:
+                return None
+            self._entries.move_to_end(id(target))
+            return entry[2]
+
+    def put(self, target: Tensor, blurs: np.ndarray) -> None:
+        """Keep blurs for the life of the target, and drop those unused for longest."""
+        key = id(target)
+        with self._lock:
+            self._drop(key)
+            reference = weakref.ref(target, lambda _target: self._drop(key))
+            self._entries[key] = (reference, target._version, blurs)
+            self._held += blurs.nbytes
+            while self._held > self._capacity:
+                self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: int) -> None:
+        with self._lock:
+            entry = self._entries.pop(key, None)
+            if entry is not None:
+                self._held -= entry[2].nbytes
+
+
+_cache = TargetCache()
+
+
+def _target_blurs(target: Tensor, workspace: Workspace, threads: int) -> np.ndarray:
+    """Blurs of the target and of its square, [2, plane_size]."""
+    cached = _cache.get(target)
+    if cached is not None:
+        return cached
+    height, width, _ = target.shape
+    size, stride = plane_size(height, width), plane_stride(width)
+    blurs = np.zeros((2, size), np.float32)
+    across, across2 = workspace.array("across", size), workspace.array("across2", size)
+    share(blur_target_rows, threads, height, flat(target), height, width, stride, across, across2)
+    share(
+        blur_target_columns, threads, height, across, across2, height, width, stride, *blurs
+    )  # fmt: skip
+    _cache.put(target, blurs)
+    return blurs
+
+
+def _loss_and_gradient(
+    render: Tensor, target: Tensor, mask: Tensor | None, dssim_weight: float, need_gradient: bool
+) -> tuple[float, Tensor | None]:
+    height, width, _ = render.shape
+    lease, threads = Lease(), available_threads()
+    workspace = lease.workspace
+    size, stride = plane_size(height, width), plane_stride(width)
+    mean, mean2 = _target_blurs(target, workspace, threads)
+    x, y = flat(render), flat(target)
+    valid = np.empty(0, np.bool_) if mask is None else flat(mask)
+    count = 3 * max(1, height * width if mask is None else int(valid.sum()))
+    planes = [workspace.array(name, size) for name in ("across", "across2", "across_xy")]
+    blurred = [workspace.array(name, size) for name in ("by_mean", "by_square", "by_product")]
+    differences, similarities = np.empty(height), np.empty(height)
+    share(
+        blur_render_rows, threads, height, x, y, valid, height, width, stride, *planes,
+          differences
+    )  # fmt: skip
+    share(compare_columns, threads, height, *planes, mean, mean2, valid, height, width, stride,
+          *blurred, similarities)  # fmt: skip
+    seen = count if mask is None else 3 * int(valid.sum())
+    dissimilarity = (seen - similarities.sum()) / count
+    loss = (1 - dssim_weight) * differences.sum() / count + dssim_weight * dissimilarity
+    if not need_gradient:
+        return float(loss), None
+    gradient = torch.empty(render.shape)
+    share(loss_gradient, threads, height, x, y, valid, *blurred, height, width, stride,
+          (1 - dssim_weight) / count, -dssim_weight / count, flat(gradient))  # fmt: skip
+    return float(loss), gradient
+
+
+class _PhotometricLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, render: Tensor, target: Tensor, mask: Tensor | None, weight: float
+    ) -> Tensor:  # type: ignore[override]  # torch types forward as taking anything
+        loss, ctx.gradient = _loss_and_gradient(
+            render, target, mask, weight, ctx.needs_input_grad[0]
+        )
+        return torch.tensor(loss, dtype=torch.float32)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # type: ignore[override]  # torch names ctx, but passes it by position
+        ctx: Any, *output_gradients: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        return ctx.gradient * output_gradients[0], None, None, None
+
+
+def photometric_loss(
+    render: Float[Tensor, "H W 3"],
+    target: Float[Tensor, "H W 3"],
+    mask: Bool[Tensor, "H W"] | None = None,
+    dssim_weight: float = 0.2,
+) -> Float[Tensor, ""]:
+    """The loss of `splatpose.render.loss.photometric_loss`, differentiable w.r.t. `render` only.
+
+    Pass the same target tensor again to save a fifth of the work: its blurs are remembered, for
+    up to 256 MiB of them.
+
+    Raises:
+        ValueError: if the target wants a gradient, or something is not float32 on the CPU.
+    """
+    for name, tensor in (("render", render), ("target", target)):
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            raise ValueError(
+                f"{name} is {tensor.dtype} on {tensor.device}, expected float32 on cpu"
+            )
+    if render.shape != target.shape:
+        raise ValueError(f"target has shape {tuple(target.shape)}, expected {tuple(render.shape)}")
+    if mask is not None and mask.shape != render.shape[:2]:
+        raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {tuple(render.shape[:2])}")
+    if target.requires_grad:
+        raise ValueError("gradients with respect to target are not supported: detach it")
+    loss = _PhotometricLoss.apply(render, target, mask, float(dssim_weight))
+    assert isinstance(loss, Tensor)
+    return loss

@@ -1,0 +1,163 @@
+"""Vectors from and to memory: loads, stores, gathers, and one atomic counter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from splatpose.render.cpu.simd_type import (
+    FLAGS,
+    LANES,
+    VECTOR,
+    lane_number,
+    typed_intrinsic,
+    vector,
+)
+
+_INDEX = ir.IntType(64)
+
+
+def _data_pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, builder, value).data
+
+
+def _vector_pointer(builder: Any, data: Any, index: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [index]), VECTOR.as_pointer())
+
+
+@typed_intrinsic
+def load(typingctx, array, index):
+    """LANES consecutive numbers of a flat float32 array from `index` on."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        return builder.load(_vector_pointer(builder, data, args[1]), align=4)
+
+    return vector(array, types.int64), codegen
+
+
+@typed_intrinsic
+def store(typingctx, array, index, value):
+    """Write LANES consecutive numbers of a flat float32 array."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        builder.store(args[2], _vector_pointer(builder, data, args[1]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), codegen
+
+
+@typed_intrinsic
+def accumulate(typingctx, array, index, value):
+    """Add to LANES consecutive numbers of a flat float32 array."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        pointer = _vector_pointer(builder, data, args[1])
+        before = builder.load(pointer, align=4)
+        builder.store(builder.fadd(before, args[2], flags=FLAGS), pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), codegen
+
+
+@typed_intrinsic
+def clear(typingctx, array, first, count):
+    """Set `count` numbers of a flat float32 array to zero, from `first` on."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        size = builder.mul(args[2], ir.Constant(_INDEX, 4))
+        cgutils.memset(builder, builder.gep(data, [args[1]]), size, 0)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+@typed_intrinsic
+def store_int(typingctx, array, index, value):
+    """Write LANES whole numbers, truncated from floats, to a flat int32 array."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        kind = ir.VectorType(ir.IntType(32), LANES)
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        builder.store(builder.fptosi(args[2], kind), pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), codegen
+
+
+@typed_intrinsic
+def element(typingctx, array, index):
+    """array[index] of a flat array without Python's meaning of negative indices."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.int64), codegen
+
+
+def _gather(builder: Any, data: Any, indices: list[Any]) -> Any:
+    result = ir.Constant(VECTOR, ir.Undefined)
+    for lane, index in enumerate(indices):
+        number = builder.load(builder.gep(data, [index]), align=4)
+        result = builder.insert_element(result, number, lane_number(lane))
+    return result
+
+
+def _lane_positions(builder: Any, first: Any, count: Any) -> list[Any]:
+    """first, first + 1, ... with the last valid position repeated beyond `count`."""
+    last = builder.sub(count, ir.Constant(_INDEX, 1))
+    positions = []
+    for lane in range(LANES):
+        position = builder.add(first, ir.Constant(_INDEX, lane))
+        positions.append(builder.select(builder.icmp_signed("<", position, last), position, last))
+    return positions
+
+
+@typed_intrinsic
+def gather(typingctx, array, first, count, stride, offset):
+    """array[row * stride + offset] for LANES rows from `first` on; rows end at `count`, and the
+    last row is repeated beyond."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        rows = _lane_positions(builder, args[1], args[2])
+        return _gather(builder, data, [builder.add(builder.mul(r, args[3]), args[4]) for r in rows])
+
+    return vector(array, types.int64, types.int64, types.int64, types.int64), codegen
+
+
+@typed_intrinsic
+def gather_at(typingctx, array, rows, first, count, stride, offset):
+    """array[rows[i] * stride + offset] for LANES i from `first` on; i ends at `count`, and the
+    last one is repeated beyond."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        row_data = _data_pointer(context, builder, sig.args[1], args[1])
+        indices = []
+        for position in _lane_positions(builder, args[2], args[3]):
+            row = builder.sext(builder.load(builder.gep(row_data, [position])), _INDEX)
+            indices.append(builder.add(builder.mul(row, args[4]), args[5]))
+        return _gather(builder, data, indices)
+
+    integers = (types.int64,) * 4
+    return vector(array, rows, *integers), codegen
+
+
+@typed_intrinsic
+def fetch_add(typingctx, counter, amount):
+    """Add to counter[0] of an int64 array in one indivisible step and return what it was."""
+
+    def codegen(context, builder, sig, args):
+        data = _data_pointer(context, builder, sig.args[0], args[0])
+        return builder.atomic_rmw("add", data, args[1], "monotonic")
+
+    return types.int64(counter, types.int64), codegen

@@ -1,0 +1,241 @@
+"""The run folder: one sub-folder a finished stage, each with a manifest.
+
+A stage computes into `NAME.part` and is renamed to `NAME` when it is whole, so a stage folder
+either does not exist or is complete, whatever killed the process. The manifest holds the key of
+the stage: a hash of its config, of its code's version and of the keys of what it read. A changed
+photo or option therefore invalidates exactly the stages that depend on it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import psutil
+
+from .._version import __version__
+from ..errors import SplatposeError
+from ..events import STAGES, EventSink, StageFinished, StageName, StageSkipped, StageStarted
+from ..io.atomic import write_json
+
+T = TypeVar("T")
+
+WORK = ".splatpose"
+MANIFEST = "manifest.json"
+_FULL_BYTES = 2**20
+"""A disk with less free space than this counts as full."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRecord:
+    """What a finished stage says of itself in its manifest."""
+
+    stage: StageName
+    key: str
+    summary: str
+    seconds: float
+    peak_memory_mb: float
+    config: dict[str, Any]
+
+
+class RunFolder:
+    """A folder that belongs to one run of splatpose.
+
+    Raises:
+        SplatposeError: the folder holds something else, cannot be written, or another splatpose
+            is working in it.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = path
+        self.work = path / WORK
+        self._overwrite = overwrite
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, overwrite: bool = False) -> Iterator[RunFolder]:
+        """Opens or creates the folder for writing and holds its lock.
+
+        With `overwrite`, every stage is computed afresh. An earlier result is replaced only once
+        its successor is whole, and files that splatpose did not write are never touched.
+        """
+        run = cls(path, overwrite=overwrite)
+        run._create()
+        with run._lock(), _disk_errors(path):
+            yield run
+
+    def stage(
+        self,
+        name: StageName,
+        *,
+        config: Any,
+        inputs: tuple[str, ...],
+        compute: Callable[[Path], str],
+        load: Callable[[Path], T],
+        emit: EventSink,
+    ) -> tuple[T, str]:
+        """Returns the stage's result and key, computing it only where no valid one is on disk.
+
+        Args:
+            name: the stage; also the sub-folder's name.
+            config: the stage's frozen config dataclass.
+            inputs: keys of what the stage reads (earlier stages' keys, hashes of files).
+            compute: fills the folder it is given and returns a one-line summary. The folder may
+                hold the stage's own checkpoints from an interrupted run with the same key.
+            load: reads the result from the folder. Fresh results are read back too, so that a
+                resumed run cannot differ from an uninterrupted one.
+            emit: receives the stage's start, skip and finish.
+        """
+        key = stage_key(name, config, inputs)
+        folder = self.work / name
+        part = self.work / f"{name}.part"
+        if not self._overwrite:
+            if (record := _record(part)) is not None and record.key == key:
+                _replace_folder(part, folder)  # killed between finishing and renaming
+            if (record := _record(folder)) is not None and record.key == key:
+                emit(StageSkipped(name, record.summary))
+                return load(folder), key
+        emit(StageStarted(name))
+        self._prepare(part, key)
+        start = time.perf_counter()
+        with _PeakMemory() as memory:
+            summary = compute(part)
+        seconds = time.perf_counter() - start
+        record = StageRecord(name, key, summary, seconds, memory.mb, dataclasses.asdict(config))
+        write_json(part / MANIFEST, dataclasses.asdict(record))
+        _replace_folder(part, folder)
+        result = load(folder)
+        emit(StageFinished(name, summary, seconds, memory.mb))
+        return result, key
+
+    def records(self) -> list[StageRecord]:
+        """The manifests of all finished stages, in order."""
+        return [record for name in STAGES if (record := _record(self.work / name))]
+
+    def _prepare(self, part: Path, key: str) -> None:
+        """Makes the unfinished folder of a stage; keeps an old one only if it has the same key."""
+        marker = part / "key"
+        if self._overwrite or not marker.exists() or marker.read_text() != key:
+            if part.exists():
+                shutil.rmtree(part)
+            part.mkdir()
+            marker.write_text(key)
+
+    def _create(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise SplatposeError(
+                f"{self.path} is a file, not a folder.", "Choose another output folder with -o."
+            )
+        if self.path.is_dir() and any(self.path.iterdir()) and not self.work.is_dir():
+            raise SplatposeError(
+                f"{self.path} already holds files that are not from splatpose.",
+                "Choose an empty or new output folder with -o. Nothing was changed.",
+            )
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            probe = self.work / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise _disk_error(self.path, error) from error
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        lock = filelock.FileLock(self.work / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise SplatposeError(
+                f"Another splatpose is working in {self.path}.",
+                "Wait for it to finish, or choose another output folder with -o.",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _record(folder: Path) -> StageRecord | None:
+    """The manifest in a stage's folder, or None where there is none or it cannot be read."""
+    try:
+        value = json.loads((folder / MANIFEST).read_text())
+        value.pop("version")
+        return StageRecord(**value)
+    except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
+        return None
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    if old.exists():
+        shutil.rmtree(old)
+    new.rename(old)
+
+
+def stage_key(name: str, config: Any, inputs: tuple[str, ...]) -> str:
+    """Hash of everything that decides a stage's result."""
+    value = [name, __version__, dataclasses.asdict(config), list(inputs)]
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise _disk_error(path, error) from error
+        raise
+    except RuntimeError as error:
+        # torch and pycolmap wrap a failed write in their own words.
+        if shutil.disk_usage(path).free < _FULL_BYTES:
+            raise _disk_error(path, OSError(errno.ENOSPC, str(error))) from error
+        raise
+
+
+def _disk_error(path: Path, error: OSError) -> SplatposeError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SplatposeError(
+            f"The disk is full: {error.filename or path} could not be written.",
+            "Free some space and run the same command again; finished stages are kept.",
+        )
+    return SplatposeError(
+        f"{error.filename or path} cannot be written: {error.strerror}.",
+        "Choose an output folder that you may write to with -o.",
+    )
+
+
+class _PeakMemory:
+    """Samples the process's resident memory while a stage runs.
+
+    The system's own peak only ever grows, so a later, smaller stage would be charged with an
+    earlier one's.
+    """
+
+    def __enter__(self) -> _PeakMemory:
+        self.mb = 0.0
+        self._process = psutil.Process()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.mb = max(self.mb, self._process.memory_info().rss / 2**20)
+            if self._stop.wait(0.1):
+                return

@@ -1,0 +1,30 @@
+"""Fixtures for everybody, and shape checking of every public array."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).parent.parent
+
+# Stage modules keep their array types behind TYPE_CHECKING to stay light, so only the modules
+# that do the work are checked.
+CHECKED = (
+    "splatpose.types",
+    "splatpose.geometry",
+    "splatpose.io",
+    "splatpose.render",
+)
+_hook = install_import_hook(CHECKED, "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real photos with true poses, and network weights; never part of the project."""
+    path = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip(f"no real photo sets at {path} (set SPLATPOSE_SHARED)")
+    return path

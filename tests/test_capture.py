@@ -1,0 +1,281 @@
+"""The capture stage on good folders and on every bad one that users have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from splatpose.capture import CaptureConfig, build_capture, fingerprint, load_capture
+from splatpose.capture.scan import natural_key
+from splatpose.errors import SplatposeError
+from splatpose.events import Event, EventSink, Message, Progress, ignore_events
+from splatpose.io.photos import heif_available
+from splatpose.types import Capture
+
+
+def picture(seed: int, width: int = 120, height: int = 90) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(cv2.GaussianBlur(noise, (0, 0), 2))
+
+
+def build(
+    images: Path, config: CaptureConfig | None = None, emit: EventSink = ignore_events
+) -> Capture:
+    folder = images.parent / "stage"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    build_capture(images, config or CaptureConfig(), folder, emit)
+    return load_capture(folder)
+
+
+def reasons(capture: Capture) -> dict[str, str]:
+    return {file.name: file.reason for file in capture.skipped}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Four good photos."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(4):
+        picture(seed).save(folder / f"img{seed + 1}.jpg")
+    return folder
+
+
+def test_photos_in_natural_order_and_back_from_disk(images: Path) -> None:
+    (images / "b").mkdir()
+    picture(10).save(images / "img10.png")
+    picture(11).save(images / "b" / "IMG2.TIF")
+    picture(12).save(images / "b" / "img011.webp", lossless=True)
+    capture = build(images)
+    names = [photo.name for photo in capture.photos]
+    assert names == [
+        "b/IMG2.TIF",
+        "b/img011.webp",
+        *(f"img{number}.jpg" for number in range(1, 5)),
+        "img10.png",
+    ]
+    assert [photo.path for photo in capture.photos] == [images / name for name in names]
+    assert len(capture.groups) == 1
+    assert not capture.skipped
+    assert {(photo.width, photo.height) for photo in capture.photos} == {(120, 90)}
+
+
+def test_natural_key_orders_any_names() -> None:
+    names = ["a10", "a9", "a", "A09", "10", "9", "a9b", "x/2", "x/10", "x 1/1", "ä1"]
+    ordered = sorted(names, key=natural_key)
+    assert ordered.index("a9") < ordered.index("a10")
+    assert sorted(["a 2.jpg", "a.jpg", "a (1).jpg"], key=natural_key)[0] == "a.jpg"
+    assert ordered.index("9") < ordered.index("10")
+    assert ordered.index("x/2") < ordered.index("x/10")
+    names.reverse()
+    assert sorted(names, key=natural_key) == ordered
+
+
+def test_every_kind_of_bad_file_is_skipped_with_its_reason(images: Path) -> None:
+    good = (images / "img1.jpg").read_bytes()
+    (images / "text.jpg").write_text("I am not a photo.\n")
+    (images / "cut.jpg").write_bytes(good[: len(good) // 2])
+    (images / "empty.png").touch()
+    (images / "img2 (copy).jpg").write_bytes((images / "img2.jpg").read_bytes())
+    picture(20).save(images / "lossless.png")
+    picture(20).save(images / "zz recompressed.png", compress_level=0)
+    picture(21, 63, 200).save(images / "tiny.jpg")
+    (images / "clip.mp4").write_bytes(bytes(100))
+    (images / "raw.CR2").write_bytes(bytes(100))
+    (images / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    (images / "notes.txt").write_text("ignored")
+    (images / ".hidden.jpg").write_bytes(good)
+    (images / ".thumbnails").mkdir()
+    (images / ".thumbnails" / "img9.jpg").write_bytes(good)
+    events: list[Event] = []
+    capture = build(images, emit=events.append)
+    assert [photo.name for photo in capture.photos] == [
+        "img1.jpg",
+        "img2.jpg",
+        "img3.jpg",
+        "img4.jpg",
+        "lossless.png",
+    ]
+    found = reasons(capture)
+    assert "text file" in found.pop("text.jpg")
+    assert "cut off" in found.pop("cut.jpg")
+    assert "empty" in found.pop("empty.png")
+    assert found.pop("img2 (copy).jpg") == "same file as img2.jpg"
+    assert found.pop("zz recompressed.png") == "same picture as lossless.png"
+    assert "63x200" in found.pop("tiny.jpg")
+    assert "video" in found.pop("clip.mp4")
+    assert ".cr2" in found.pop("raw.CR2")
+    heic = found.pop("phone.heic")
+    assert heif_available() or "pip install 'splatpose[heic]'" in heic
+    assert not found
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert all(any(name in text for text in warnings) for name in reasons(capture))
+    progress = [e for e in events if isinstance(e, Progress)]
+    assert progress[-1].done == progress[-1].total == 12
+
+
+def test_many_files_with_one_reason_give_one_warning(images: Path) -> None:
+    for index in range(30):
+        (images / f"raw{index}.nef").touch()
+    events: list[Event] = []
+    capture = build(images, emit=events.append)
+    assert len(capture.skipped) == 30
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert len(warnings) == 1
+    assert "27 more" in warnings[0]
+
+
+def test_one_photo_is_a_capture(images: Path) -> None:
+    for number in (2, 3, 4):
+        (images / f"img{number}.jpg").unlink()
+    assert len(build(images).photos) == 1
+
+
+def test_smallest_size_is_an_option(images: Path) -> None:
+    assert len(build(images, CaptureConfig(min_size=90)).photos) == 4
+    with pytest.raises(SplatposeError, match="too small"):
+        build(images, CaptureConfig(min_size=91))
+
+
+@pytest.mark.parametrize("config", [CaptureConfig(min_size=0), CaptureConfig(video_rate=-1)])
+def test_impossible_options_are_refused(images: Path, config: CaptureConfig) -> None:
+    with pytest.raises(SplatposeError, match="must be above 0"):
+        build(images, config)
+
+
+def test_paths_with_spaces_umlauts_and_long_names(tmp_path: Path) -> None:
+    folder = tmp_path / "Schöne Fotos (2026) 写真" / ("sehr " * 30)
+    folder.mkdir(parents=True)
+    names = ["Ä ö ü ß.jpg", "#1 %20 'quoted' \"twice\".jpg", "n" * 240 + ".jpg"]
+    for seed, name in enumerate(names):
+        picture(seed).save(folder / name)
+    capture = build(folder.parent)
+    assert {photo.path for photo in capture.photos} == {folder / name for name in names}
+    assert all(photo.path.is_file() for photo in capture.photos)
+
+
+def test_a_name_that_is_not_utf8_is_skipped(images: Path) -> None:
+    path = os.fsencode(images) + b"/caf\xe9.jpg"
+    try:
+        shutil.copy(os.fsencode(images / "img1.jpg"), path)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    capture = build(images)
+    assert len(capture.photos) == 4
+    assert "UTF-8" in reasons(capture)["caf?.jpg"]
+    assert fingerprint(images)
+
+
+def test_linked_folders_are_read_once(images: Path) -> None:
+    (images / "loop").symlink_to(images)
+    elsewhere = images.parent / "elsewhere"
+    elsewhere.mkdir()
+    picture(30).save(elsewhere / "far.jpg")
+    (images / "linked").symlink_to(elsewhere)
+    (images / "broken.jpg").symlink_to(images / "nowhere.jpg")
+    capture = build(images)
+    assert len(capture.photos) == 5
+    assert capture.photos[-1].name == "linked/far.jpg"
+    assert "No such file" in reasons(capture)["broken.jpg"]
+
+
+def test_our_own_output_inside_the_folder_is_not_read(images: Path) -> None:
+    before = fingerprint(images)
+    (images / "out" / ".splatpose").mkdir(parents=True)
+    (images / "out" / "previews").mkdir()
+    picture(40).save(images / "out" / "previews" / "img1.png")
+    assert len(build(images).photos) == 4
+    assert fingerprint(images) == before
+    with pytest.raises(SplatposeError, match="output folder of splatpose"):
+        fingerprint(images / "out")
+
+
+@pytest.mark.parametrize("function", [fingerprint, build])
+def test_inputs_without_photos_are_refused(tmp_path: Path, function: object) -> None:
+    assert callable(function)
+    folder = tmp_path / "photos"
+    with pytest.raises(SplatposeError, match="does not exist"):
+        function(folder)
+    folder.mkdir()
+    with pytest.raises(SplatposeError, match="no photos in") as caught:
+        function(folder)
+    assert all(kind in caught.value.hint for kind in ("JPEG", "PNG", "WebP", "TIFF", "HEIC"))
+    (folder / "a.nef").touch()
+    with pytest.raises(SplatposeError, match=r"\.nef is not read"):
+        function(folder)
+    (folder / "clip.mov").touch()
+    with pytest.raises(SplatposeError, match="holds a video") as caught:
+        function(folder)
+    assert str(folder / "clip.mov") in caught.value.hint
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SplatposeError, match="neither a folder nor a video"):
+        function(tmp_path / "notes.txt")
+    picture(0).save(tmp_path / "one.jpg")
+    with pytest.raises(SplatposeError, match="single photo"):
+        function(tmp_path / "one.jpg")
+
+
+def test_no_readable_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_text("text")
+    (folder / "b.jpg").touch()
+    with pytest.raises(SplatposeError, match=r"None of the 2 files .*a\.jpg: a text file"):
+        build(folder)
+
+
+@pytest.mark.skipif(heif_available(), reason="pillow-heif is installed")
+def test_only_heic_without_the_extra(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.heic", "b.HEIC"):
+        (folder / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(SplatposeError, match="All 2 photos") as caught:
+        build(folder)
+    assert "pip install 'splatpose[heic]'" in caught.value.hint
+
+
+def test_fingerprint_follows_names_and_bytes(images: Path) -> None:
+    first = fingerprint(images)
+    assert fingerprint(images) == first
+    (images / "notes.txt").write_text("of no concern")
+    os.utime(images / "img1.jpg", (0, 0))
+    assert fingerprint(images) == first
+    moved = images.with_name("moved")
+    images.rename(moved)
+    assert fingerprint(moved) == first
+    seen = {first}
+    (moved / "img1.jpg").rename(moved / "img01.jpg")
+    seen.add(fingerprint(moved))
+    data = bytearray((moved / "img2.jpg").read_bytes())
+    data[-3] ^= 1
+    (moved / "img2.jpg").write_bytes(data)
+    seen.add(fingerprint(moved))
+    (moved / "img3.jpg").unlink()
+    seen.add(fingerprint(moved))
+    picture(9).save(moved / "new.png")
+    seen.add(fingerprint(moved))
+    assert len(seen) == 5
+
+
+def test_a_capture_of_another_version_is_refused(images: Path) -> None:
+    build(images)
+    path = images.parent / "stage" / "capture.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    with pytest.raises(SplatposeError, match="version 99"):
+        load_capture(path.parent)
+
+
+@pytest.mark.parametrize(("name", "photos", "cameras"), [("fox", 67, 1), ("sacre_coeur10", 10, 10)])
+def test_real_folders(shared: Path, tmp_path: Path, name: str, photos: int, cameras: int) -> None:
+    build_capture(shared / "data" / name / "images", CaptureConfig(), tmp_path, ignore_events)
+    capture = load_capture(tmp_path)
+    assert (len(capture.photos), len(capture.groups)) == (photos, cameras)
+    assert not capture.skipped

@@ -1,0 +1,224 @@
+"""The product as its user meets it: photos in, splat out, and what happens when things go wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from splatpose.configs import PRESETS
+from splatpose.errors import SplatposeError
+from splatpose.events import Event, StageFinished, StageSkipped, TrainingStep
+from splatpose.io.ply import read_ply
+from splatpose.pipeline import FitConfig, fit
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "assets" / "demo"
+
+
+def tiny() -> FitConfig:
+    """A whole run in well under a minute on two cores."""
+    preset = PRESETS["fast"]
+    return dataclasses.replace(
+        preset,
+        matching=dataclasses.replace(preset.matching, matcher="sift"),
+        views=dataclasses.replace(preset.views, max_size=160),
+        training=dataclasses.replace(preset.training, steps=120, backend="cpu"),
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine neighbouring demo photos in a folder whose name is not plain ASCII."""
+    folder = tmp_path_factory.mktemp("in") / "Fotos vom Kücheneck"
+    folder.mkdir()
+    for path in sorted(DEMO.glob("*.jpg"))[:9]:
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+    out = tmp_path_factory.mktemp("runs") / "out"
+    events: list[Event] = []
+    fit(photos, out, tiny(), emit=events.append)
+    return out, events
+
+
+def test_everything_promised_is_there(finished: tuple[Path, list[Event]]) -> None:
+    out, events = finished
+    for name in ("splat.ply", "transforms.json", "trajectory.tum", "report.json"):
+        assert (out / name).stat().st_size > 0, name
+    assert {path.name for path in (out / "sparse" / "0").iterdir()} >= {
+        "cameras.bin",
+        "images.bin",
+        "points3D.bin",
+    }
+    assert len(list((out / "previews").glob("*.png"))) == 1
+    report = json.loads((out / "report.json").read_text())
+    assert sum(photo["registered"] for photo in report["photos"]) == 9
+    splats = read_ply(out / "splat.ply")
+    assert len(splats) > 500
+    assert splats.sh_degree >= 1
+    assert [e.stage for e in events if isinstance(e, StageFinished)] == [
+        "capture",
+        "matching",
+        "poses",
+        "views",
+        "splats",
+        "outputs",
+    ]
+    assert any(isinstance(event, TrainingStep) for event in events)
+
+
+def test_recovered_cameras_agree_with_the_renderer(finished: tuple[Path, list[Event]]) -> None:
+    from splatpose.geometry.similarity import umeyama
+    from splatpose.io.nerfstudio import read_transforms
+
+    out, _ = finished
+    truth = {frame.name: frame for frame in read_transforms(DEMO / "transforms.json")}
+    found = {Path(frame.name).name: frame for frame in read_transforms(out / "transforms.json")}
+    names = sorted(found)
+    centres = np.stack([found[name].world_from_camera[:3, 3] for name in names])
+    true_centres = np.stack([truth[name].world_from_camera[:3, 3] for name in names])
+    moved = umeyama(centres, true_centres).apply(centres)
+    radius = np.sqrt(((true_centres - true_centres.mean(0)) ** 2).sum(1).mean())
+    ate = np.sqrt(((moved - true_centres) ** 2).sum(1).mean()) / radius
+    assert ate < 0.02
+
+
+def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[Event]]) -> None:
+    out, _ = finished
+    before = (out / "splat.ply").read_bytes()
+    events: list[Event] = []
+    fit(photos, out, tiny(), emit=events.append)
+    skipped = [event.stage for event in events if isinstance(event, StageSkipped)]
+    assert skipped == ["capture", "matching", "poses", "views", "splats"]
+    assert (out / "splat.ply").read_bytes() == before
+
+
+def test_kill_9_in_training_resumes_to_the_same_splat(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    reference, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    shutil.rmtree(out / ".splatpose" / "splats")
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests');"
+        "from test_fit import tiny; from splatpose.pipeline import fit;"
+        f"fit(Path({str(photos)!r}), Path({str(out)!r}), tiny(), emit=print)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-uc", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("TrainingStep"):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    assert not (out / ".splatpose" / "splats").exists()
+    fit(photos, out, tiny())
+    assert (out / "splat.ply").read_bytes() == (reference / "splat.ply").read_bytes()
+
+
+def test_the_true_cameras_never_reach_the_fit(photos: Path, tmp_path: Path) -> None:
+    """A transforms.json beside the photos, even a wrong one, changes nothing."""
+    from splatpose.capture import fingerprint
+
+    before = fingerprint(photos)
+    (photos / "transforms.json").write_text('{"frames": "nonsense"}')
+    try:
+        assert fingerprint(photos) == before
+    finally:
+        (photos / "transforms.json").unlink()
+
+
+def test_bad_files_among_good_ones_are_skipped_with_reasons(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed bag"
+    shutil.copytree(photos, folder)
+    good = (folder / "photo_01.jpg").read_bytes()
+    (folder / "note.jpg").write_text("not a photo")
+    (folder / "cut.jpg").write_bytes(good[: len(good) // 3])
+    (folder / "empty.jpg").touch()
+    (folder / "again.jpg").write_bytes(good)
+    Image.new("RGB", (8, 8)).save(folder / "icon.png")
+    out = tmp_path / "out"
+    fit(folder, out, tiny())
+    report = json.loads((out / "report.json").read_text())
+    assert {entry["name"] for entry in report["skipped"]} >= {"note.jpg", "empty.jpg", "icon.png"}
+    assert all(entry["reason"] for entry in report["skipped"])
+    assert len(report["photos"]) + len(report["skipped"]) == 14
+
+
+def test_one_photo_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(DEMO / "photo_01.jpg", folder)
+    with pytest.raises(SplatposeError) as caught:
+        fit(folder, tmp_path / "out", tiny())
+    assert "photo" in caught.value.message
+    assert caught.value.hint
+
+
+def test_an_empty_folder_is_refused_and_makes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(SplatposeError) as caught:
+        fit(tmp_path / "in", tmp_path / "out", tiny())
+    assert caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_run_leaves_the_earlier_result(
+    finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    reference, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    before = {
+        path.relative_to(out): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and ".splatpose" not in path.parts
+    }
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(DEMO / "photo_01.jpg", folder)
+    with pytest.raises(SplatposeError):
+        fit(folder, out, tiny(), overwrite=True)
+    after = {
+        path.relative_to(out): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and ".splatpose" not in path.parts
+    }
+    assert after == before
+
+
+@pytest.mark.slow
+def test_a_really_full_disk(photos: Path, tmp_path: Path) -> None:
+    """A file system of a few MB runs full in the middle of the run."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        with pytest.raises(SplatposeError, match="disk is full"):
+            fit(photos, disk / "out", tiny())
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,163 @@
+"""The package as it ships: its public face, its presets, its help, its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import typing
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+import splatpose
+from splatpose.cli.arguments import field_docs
+from splatpose.cli.fit import Fit
+from splatpose.cli.main import COMMANDS, main
+from splatpose.configs import PRESETS, PresetName
+from splatpose.pipeline import FitConfig
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_public_face() -> None:
+    from splatpose import FitConfig, SplatposeError, fit, pipeline
+
+    assert fit is pipeline.fit
+    assert FitConfig is pipeline.FitConfig
+    assert issubclass(SplatposeError, Exception)
+    assert set(splatpose.__all__) <= set(dir(splatpose))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(splatpose, "no_such_name")  # noqa: B009 (pyright would refuse the plain access)
+
+
+def test_importing_splatpose_is_light() -> None:
+    code = "import sys, splatpose; print(*{'numpy', 'torch', 'pycolmap'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_presets_are_complete_and_ordered() -> None:
+    assert set(PRESETS) == set(typing.get_args(PresetName))
+    assert all(isinstance(config, FitConfig) for config in PRESETS.values())
+    assert PRESETS["default"] == FitConfig()
+    fast, default, quality = (PRESETS[name] for name in ("fast", "default", "quality"))
+    assert fast.views.max_size < default.views.max_size < quality.views.max_size
+    assert fast.training.steps < default.training.steps < quality.training.steps
+
+
+def configs() -> list[type[Any]]:
+    """`FitConfig`, the command's own options, and every stage's config."""
+    parts = [type(getattr(FitConfig(), field.name)) for field in dataclasses.fields(FitConfig)]
+    return [Fit, FitConfig, *(part for part in parts if dataclasses.is_dataclass(part))]
+
+
+@pytest.mark.parametrize("config", configs(), ids=lambda config: config.__name__)
+def test_every_field_is_documented(config: type[Any]) -> None:
+    docs = field_docs(config)
+    for field in dataclasses.fields(config):
+        text = docs.get(field.name, "")
+        assert text, f"{config.__name__}.{field.name} has no docstring, so no help"
+        assert text.endswith((".", ")", ";")), f"{config.__name__}.{field.name}: {text}"
+    assert (config.__doc__ or "").strip()
+    assert config.__dataclass_params__.frozen, f"{config.__name__} is not frozen"
+
+
+def test_every_field_is_an_option_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--help"]) == 0
+    text = capsys.readouterr().out
+    words = " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+    for stage in dataclasses.fields(FitConfig):
+        part = getattr(FitConfig(), stage.name)
+        if not dataclasses.is_dataclass(part):
+            continue
+        for name, doc in field_docs(type(part)).items():
+            assert f"--{stage.name}.{name}".replace("_", "-") in text
+            assert doc in words, f"help of --{stage.name}.{name}"
+
+
+def test_every_folder_ships() -> None:
+    """A package that pyproject.toml does not list works here and is missing elsewhere."""
+    folders = {path.parent for path in (ROOT / "splatpose").rglob("*.py")}
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    setuptools = PROJECT["tool"]["setuptools"]
+    assert set(setuptools["packages"]) == packages | {"splatpose.viewer", "splatpose.configs"}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_everything(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for name in ("splatpose", "viewer", "configs"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, tree]
+    subprocess.run(command, check=True, timeout=300)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "splatpose").rglob("*.py")}
+    for name in ("viewer", "configs"):
+        sources |= {f"splatpose/{name}/{path.name}" for path in (ROOT / name).glob("*.py")}
+    assert sources <= names
+    assert "splatpose/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any(name.startswith(("tests", "viewer", "configs")) for name in names)
+
+
+def test_constraints_pin_every_dependency() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = {canonical(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+    assert all(re.fullmatch(r"[0-9.]+", version) for version in versions.values()), (
+        "exact, no local"
+    )
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"]
+    for line in (*project["dependencies"], *extras["dev"], *extras["heic"]):
+        need = Requirement(line)
+        assert need.specifier.contains(versions[canonical(need.name)]), line
+    assert not {"torchvision", "torchaudio"} & set(versions)
+    assert not any(name.startswith(("nvidia", "triton")) for name in versions)
+
+
+def canonical(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def test_readme_commands() -> None:
+    """The two commands that were promised, where CI looks for them; and no invented ones."""
+    for name, command in {
+        "main-job": "pip install -c constraints.txt -e . && splatpose fit assets/demo -o runs/demo",
+        "tests": "pip install -c constraints.txt -e '.[dev]' && pytest",
+    }.items():
+        script = [sys.executable, ROOT / ".ci" / "readme_command.py", name]
+        done = subprocess.run(script, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == command
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`splatpose (\w+)", readme))
+    assert named == set(COMMANDS)
+    assert main(["fit", "--help"]) == 0
+
+
+def test_readme_options_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--help"]) == 0
+    text = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for option in re.findall(r"`(--[a-z][a-z.-]*)", readme):
+        assert f" {option} " in text, option
+
+
+def test_the_licence_is_apache() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert PROJECT["project"]["license"] == "Apache-2.0"

@@ -1,0 +1,240 @@
+"""Where network weights come from, and that nothing wrong is ever used or kept."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from splatpose.errors import SplatposeError
+from splatpose.events import Message
+from splatpose.matching import MatchingConfig, resolve_matcher
+from splatpose.matching.download import download
+from splatpose.matching.weights import (
+    MATCHER_WEIGHTS,
+    WEIGHTS,
+    WeightFile,
+    cache_dir,
+    fetch,
+    list_weights,
+    locate,
+    resolve,
+    verify,
+)
+
+CONTENT = b"not really a network" * 5000
+WEIGHT = WeightFile(
+    name="small",
+    purpose="a file for tests",
+    paths=("some/small.pt", "some/rebuilt.pt"),
+    urls=("https://example.invalid/small.pt",),
+    sha256=(hashlib.sha256(CONTENT).hexdigest(), hashlib.sha256(b"rebuilt").hexdigest()),
+    size=len(CONTENT),
+    licence="Apache-2.0",
+)
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with an empty cache that may not use the network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SPLATPOSE_OFFLINE", "1")
+    monkeypatch.delenv("SPLATPOSE_WEIGHTS", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """/good sends the file, /bad another of the same size, /short breaks off, the rest is 404."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        body = {"/good": CONTENT, "/bad": CONTENT[::-1], "/short": CONTENT}.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:1000] if self.path == "/short" else body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[http.server.HTTPServer]:
+    monkeypatch.delenv("SPLATPOSE_OFFLINE")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
+        running.asked = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def served(server: http.server.HTTPServer, *names: str) -> WeightFile:
+    return replace(
+        WEIGHT, urls=tuple(f"http://127.0.0.1:{server.server_port}/{name}" for name in names)
+    )
+
+
+def put(folder: Path, content: bytes, relative: str = WEIGHT.paths[0]) -> Path:
+    path = folder / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
+    assert {n for names in MATCHER_WEIGHTS.values() for n in names} == set(WEIGHTS)
+    for weight in WEIGHTS.values():
+        assert weight.urls
+        assert all(url.startswith("https://") for url in weight.urls)
+        assert all(len(h) == 64 and int(h, 16) >= 0 for h in weight.sha256)
+        assert not any(Path(p).is_absolute() or ".." in p for p in weight.paths)
+
+
+def test_weights_folder_comes_before_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = put(cache_dir(), CONTENT)
+    assert resolve(WEIGHT) == cached
+    named = put(tmp_path / "named", CONTENT)
+    assert resolve(WEIGHT, tmp_path / "named") == named
+    monkeypatch.setenv("SPLATPOSE_WEIGHTS", str(tmp_path / "named"))
+    assert resolve(WEIGHT) == named
+    named.unlink()
+    assert resolve(WEIGHT) == cached
+
+
+def test_rebuilt_form_is_accepted(tmp_path: Path) -> None:
+    path = put(tmp_path, b"rebuilt", WEIGHT.paths[1])
+    assert resolve(WEIGHT, tmp_path) == path
+
+
+def test_missing_weights_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SplatposeError, match="does not exist"):
+        resolve(WEIGHT, tmp_path / "nowhere")
+
+
+def test_damaged_file_is_never_used() -> None:
+    path = put(cache_dir(), CONTENT[:-1])
+    assert locate(WEIGHT).state == "damaged"
+    with pytest.raises(SplatposeError) as error:
+        resolve(WEIGHT)
+    assert str(path) in error.value.message
+    assert "damaged" in error.value.message
+    assert WEIGHT.urls[0] in error.value.hint
+
+
+def test_offline_error_names_file_address_and_the_way_out() -> None:
+    with pytest.raises(SplatposeError) as error:
+        resolve(WEIGHT)
+    assert WEIGHT.paths[0] in error.value.message
+    assert WEIGHT.urls[0] in error.value.message
+    assert "SPLATPOSE_OFFLINE" in error.value.message
+    for word in ("--weights-dir", "$SPLATPOSE_WEIGHTS", "sift", str(cache_dir())):
+        assert word in error.value.hint
+
+
+def test_download_is_verified_counted_and_kept(server: http.server.HTTPServer) -> None:
+    seen: list[tuple[int, int | None]] = []
+    weight = served(server, "missing", "good")
+    path = resolve(weight, progress=lambda done, total: seen.append((done, total)))
+    assert path == cache_dir() / WEIGHT.paths[0]
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    asked = len(server.asked)  # type: ignore[attr-defined]
+    assert resolve(weight) == path
+    assert len(server.asked) == asked  # type: ignore[attr-defined]
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("bad", "SHA-256"), ("short", ""), ("no", "404")])
+def test_failed_download_leaves_nothing(
+    server: http.server.HTTPServer, name: str, reason: str
+) -> None:
+    with pytest.raises(SplatposeError) as error:
+        resolve(served(server, name))
+    assert reason in error.value.message
+    assert f"/{name}" in error.value.message
+    assert not [p for p in cache_dir().rglob("*") if p.is_file()]
+
+
+def test_silent_server_is_given_up_in_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        start = time.monotonic()
+        with pytest.raises(SplatposeError, match="could not be downloaded"):
+            download([url] * 3, tmp_path / "x", WEIGHT.sha256, lambda *_: None, connect_seconds=0.5)
+        assert time.monotonic() - start < 3
+
+
+def test_unknown_name_is_an_error() -> None:
+    for function in (fetch, verify):
+        with pytest.raises(SplatposeError, match="no weight file called"):
+            function("resnet")
+
+
+def test_fetch_replaces_a_damaged_file_in_the_cache(
+    server: http.server.HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(cache_dir(), b"damaged")
+    monkeypatch.setitem(WEIGHTS, "small", served(server, "good"))
+    assert fetch("small") == path
+    assert path.read_bytes() == CONTENT
+    assert verify("small").state == "ready"
+
+
+def test_list_tells_the_state_of_every_file() -> None:
+    assert {s.weight.name: s.state for s in list_weights()} == dict.fromkeys(WEIGHTS, "absent")
+    put(cache_dir(), b"damaged", WEIGHTS["xfeat"].paths[0])
+    assert {s.weight.name: s.state for s in list_weights()}["xfeat"] == "damaged"
+
+
+def test_shared_weights_are_known(shared: Path) -> None:
+    states = {s.weight.name: s.state for s in list_weights(shared / "weights")}
+    assert states == {
+        "xfeat": "ready",
+        "lighterglue": "ready",
+        "aliked": "ready",
+        "aliked-lightglue": "absent",
+    }
+
+
+def test_auto_falls_back_to_sift_and_says_why() -> None:
+    events: list[object] = []
+    assert resolve_matcher(MatchingConfig(), None, events.append).matcher == "sift"
+    (message,) = events
+    assert isinstance(message, Message)
+    assert message.level == "warning"
+    assert "sift" in message.text
+    assert "xfeat/xfeat.pt" in message.text
+
+
+def test_auto_takes_xfeat_where_its_weights_are(shared: Path) -> None:
+    events: list[object] = []
+    config = resolve_matcher(MatchingConfig(), shared / "weights", events.append)
+    assert config.matcher == "xfeat"
+    (message,) = events
+    assert isinstance(message, Message)
+    assert "xfeat" in message.text
+
+
+@pytest.mark.parametrize("matcher", ["xfeat", "aliked"])
+def test_a_matcher_asked_for_by_name_never_falls_back(matcher) -> None:
+    with pytest.raises(SplatposeError, match="not on this machine"):
+        resolve_matcher(MatchingConfig(matcher=matcher), None, lambda event: None)
+
+
+def test_sift_needs_nothing() -> None:
+    config = MatchingConfig(matcher="sift")
+    assert resolve_matcher(config, None, lambda event: None) == config

@@ -1,0 +1,27 @@
+"""One event sink for several consumers, none of which can disturb the run."""
+
+from __future__ import annotations
+
+import threading
+
+from splatpose.events import Event, EventSink
+
+
+class FanOut:
+    """Hands every event to each consumer, from whichever thread it comes, one at a time.
+
+    A consumer whose output is gone (closed pipe, full disk, hung-up terminal) is dropped and the
+    run goes on: hours of work must not depend on somebody reading along.
+    """
+
+    def __init__(self, *sinks: EventSink) -> None:
+        self._sinks = list(sinks)
+        self._lock = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            for sink in tuple(self._sinks):
+                try:
+                    sink(event)
+                except (OSError, ValueError):  # ValueError: write to a closed Python file
+                    self._sinks.remove(sink)
