@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__ as __version__
@@ -18,6 +19,10 @@ from .errors import SplatposeError as SplatposeError
 if TYPE_CHECKING:
     from .pipeline import FitConfig as FitConfig
     from .pipeline import fit as fit
+
+# OpenMP's idle threads spin by default and take the cores from our own kernels' threads, and from
+# whatever else runs. The setting is read when torch is loaded, so it has its place here.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __all__ = ["FitConfig", "SplatposeError", "__version__", "fit"]
 

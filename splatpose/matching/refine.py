@@ -180,6 +180,8 @@ def _align_edges(
 ) -> tuple[Float[np.ndarray, "C 2"], Float[np.ndarray, " C"]]:
     """Where the photos put the targets of the chosen edges, and how well they agree there."""
     moved, correlation = np.zeros((len(chosen), 2)), np.zeros(len(chosen))
+    if not len(chosen):
+        return moved, correlation
     pairs, which = np.unique(edges.photos[chosen], axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
     bounds = np.searchsorted(which.ravel()[order], np.arange(1, len(pairs)))

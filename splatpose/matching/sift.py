@@ -31,7 +31,7 @@ class SiftMatcher:
         options.use_gpu = False
         options.sift.max_num_features = max_keypoints
         self.max_keypoints = max_keypoints
-        self._sift = pycolmap.Sift(options, device=pycolmap.Device.cpu)
+        self._sift = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
 
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
         height, width = photo.shape[:2]
@@ -39,15 +39,14 @@ class SiftMatcher:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
         gray = np.ascontiguousarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        keypoints, descriptors = self._sift.extract(gray)
-        # COLMAP keeps every orientation of the last keypoint, so a few more may come back.
-        keypoints, descriptors = keypoints[: self.max_keypoints], descriptors[: self.max_keypoints]
+        found, descriptors = self._sift.extract_from_uint8_array(gray)
+        # COLMAP counts a keypoint with two orientations once, so more than asked for come back.
+        shapes = np.array([(k.x, k.y, k.a11, k.a21) for k in found], np.float32).reshape(-1, 4)
+        order = np.argsort(-np.hypot(shapes[:, 2], shapes[:, 3]), kind="stable")
+        order = order[: self.max_keypoints]
         to_photo = np.array([width / size[0], height / size[1]], np.float32)
         return Features(
-            np.ascontiguousarray(keypoints[:, :2] * to_photo),
-            np.clip(np.rint(descriptors * 512), 0, 255).astype(np.uint8),
-            width,
-            height,
+            shapes[order, :2] * to_photo, np.asarray(descriptors.data)[order], width, height
         )
 
     def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:

@@ -168,8 +168,7 @@ def _transfer(
     good = np.ones(len(rows), bool)
     for source, target in ((0, 1), (1, 0)):
         track = track_of(table.photos[rows, source], table.keypoints[rows, source])
-        own = track_of(table.photos[rows, target], table.keypoints[rows, target])
-        ask = np.flatnonzero((track >= 0) & (own != track))
+        ask = np.flatnonzero(track >= 0)
         good[ask] &= _projects_near(model, table, rows[ask], target, track[ask], limit[ask, target])
     return good
 

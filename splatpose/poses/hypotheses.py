@@ -49,16 +49,16 @@ class Recipe:
 
 ROUNDS: tuple[tuple[Recipe, ...], ...] = (
     (
-        Recipe("global, calibrated", "global", calibrated=True),
+        Recipe("global calibrated", "global", calibrated=True),
         Recipe("incremental", "incremental"),
     ),
     (
-        Recipe("incremental, calibrated", "incremental", calibrated=True),
+        Recipe("incremental calibrated", "incremental", calibrated=True),
         Recipe("global", "global"),
     ),
     (
-        Recipe("incremental, relaxed", "incremental", relaxed=True, restart=1),
-        Recipe("global, calibrated, restarted", "global", calibrated=True, restart=1),
+        Recipe("incremental relaxed", "incremental", relaxed=True, restart=1),
+        Recipe("global restarted", "global", calibrated=True, restart=1),
     ),
 )
 """Two independent methods first; the later rounds only where those do not agree."""
@@ -201,6 +201,8 @@ def incremental_options(
     options.num_threads = options.mapper.num_threads = 1
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
     options.extract_colors = False
+    # Matches that no geometry fits would otherwise keep it busy for minutes.
+    options.init_num_trials = 50
     # The default of 16 degrees rules out forward-facing captures.
     options.mapper.init_min_tri_angle = 2.0 if relaxed else 4.0
     options.triangulation.ignore_two_view_tracks = not few

@@ -109,7 +109,7 @@ def nothing_reconstructed(
     verified = graph.num_verified[graph.num_verified > 0]
     typical = int(np.median(verified)) if len(verified) else 0
     return SplatposeError(
-        f"No camera poses could be found from {len(names)} photos ({', '.join(tried)} mapping all "
+        f"No camera poses could be found from {len(names)} photos (all {len(tried)} ways of mapping "
         f"failed): overlapping pairs share {typical} verified matches on median. "
         f"{describe_groups(names, groups)}".strip(),
         "Take more photos with more overlap, of surfaces with texture, sharp and evenly lit. "

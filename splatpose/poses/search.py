@@ -106,8 +106,8 @@ def _why_enough(ranked: Sequence[Hypothesis], skipped: Sequence[str]) -> str:
 
 def _why_more(hypotheses: Sequence[Hypothesis], failures: Sequence[Failure]) -> str:
     if len(hypotheses) < 2:
-        lost = ", ".join(failure.name for failure in failures) or "one"
-        return f"only one reconstruction so far ({lost} failed): trying other ways"
+        lost = ", ".join(failure.name for failure in failures)
+        return f"no reconstruction from {lost} mapping: trying other ways"
     best, rival = hypotheses[:2]
     agreement = compare(best.model, rival.model)
     return (

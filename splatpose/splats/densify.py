@@ -134,12 +134,8 @@ class McmcDensifier:
             weights = torch.where(alive, weights, 0)
             if float(weights.sum()) <= 0:
                 weights = torch.where(alive, opacities, 0)
-            chosen = torch.multinomial(
-                weights,
-                missing,
-                replacement=True,
-                generator=seeded(weights.device, self._seed, step),
-            )
+            generator = seeded(weights.device, self._seed, step)
+            chosen = torch.multinomial(weights, missing, replacement=True, generator=generator)
             split(
                 model,
                 alive,
