@@ -240,7 +240,7 @@ def test_error_limit_grows_with_the_photo(scene: pycolmap.Reconstruction) -> Non
         capture,
         photos=tuple(replace(p, width=4 * p.width, height=4 * p.height) for p in capture.photos),
         groups=tuple(
-            replace(g, width=4 * g.width, height=4 * g.height, focal_prior=4 * g.focal_prior)
+            replace(g, width=4 * g.width, height=4 * g.height, focal_prior=4 * (g.focal_prior or 0))
             for g in capture.groups
         ),
     )

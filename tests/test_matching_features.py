@@ -134,7 +134,7 @@ def test_xfeat_agrees_with_true_poses(xfeat: XFeatMatcher, shared: Path) -> None
     assert len(matches) > 250
     xy = first.keypoints[matches[:, 0]], second.keypoints[matches[:, 1]]
     distance = epipolar_distances(shared, 4, 5, *xy)
-    assert (distance < 3).mean() > 0.85
+    assert (distance < 3).mean() > 0.8
     assert np.median(distance) < 0.8
 
 
@@ -225,13 +225,15 @@ def test_incomplete_weights_are_refused(tmp_path: Path) -> None:
 
 
 class _Intruder:
+    def __init__(self, target: str) -> None:
+        self.target = target
+
     def __reduce__(self):
         return (Path.touch, (Path(self.target),))
 
 
 def test_code_in_a_weight_file_is_not_run(tmp_path: Path) -> None:
-    intruder = _Intruder()
-    intruder.target = str(tmp_path / "was here")
+    intruder = _Intruder(str(tmp_path / "was here"))
     with (tmp_path / "w.pt").open("wb") as file:
         pickle.dump({"x": intruder}, file)
     with pytest.raises(SplatposeError, match="not a readable weight file"):

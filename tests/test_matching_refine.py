@@ -46,7 +46,7 @@ def test_alignment_finds_the_true_place(H: np.ndarray) -> None:
     found, correlation = align(gray(photo), gray(other), at, start, jacobian(H, at))
     off = np.linalg.norm(found - truth, axis=1)
     assert len(at) > 60
-    assert np.median(off) < 0.05
+    assert np.median(off) < 0.08
     assert (off[correlation > 0.95] < 0.3).mean() > 0.97
     assert (correlation > 0.95).mean() > 0.8
 
@@ -82,7 +82,7 @@ def test_affinities_are_the_local_jacobian(H: np.ndarray) -> None:
     xy = RNG.uniform(0, 300, (400, 2))
     got = fit_affinities(xy, transform(H, xy))
     off = np.abs(got - jacobian(H, xy)).max((1, 2))
-    assert np.median(off) < 0.05
+    assert np.median(off) < 0.08
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -122,7 +122,7 @@ def test_tracks_agree_after_refinement() -> None:
     views, photos, _, keypoints, pairs = noisy_tracks(200, 0.6)
     refined = refine_keypoints(keypoints, pairs, lambda i: photos[i])
     assert np.median(disagreement(views, keypoints)) > 0.8
-    assert np.median(disagreement(views, refined.keypoints)) < 0.08
+    assert np.median(disagreement(views, refined.keypoints)) < 0.12
     assert np.mean(np.concatenate(refined.precise)) > 0.9
     moved = np.concatenate(
         [np.linalg.norm(a - b, axis=1) for a, b in zip(refined.keypoints, keypoints, strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +143,22 @@ def test_finished_hypotheses_survive_an_interruption(solved, scene: Scene, tmp_p
     assert not (tmp_path / "hypotheses").exists()
 
 
+def test_interrupt_while_mapping_leaves_no_half_result(scene: Scene, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of the mappers; the next run starts them afresh and is right."""
+    timer = threading.Timer(0.25, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    try:
+        solve_poses(scene.capture, scene.graph, CONFIG, tmp_path, lambda event: None, seed=0)
+        pytest.skip("this machine was done before the interrupt came")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        timer.cancel()
+    poses, _ = solve(scene, tmp_path)
+    assert poses.registered.all()
+    assert position_error(poses, scene) < 0.3
+
+
 def test_result_survives_a_renamed_folder(scene: Scene, tmp_path: Path) -> None:
     before, _ = solve(scene, tmp_path / "poses.part")
     (tmp_path / "poses.part").rename(tmp_path / "poses")
@@ -170,7 +188,7 @@ def test_planar_scene(tmp_path: Path) -> None:
 def test_off_centre_principal_point_is_found(tmp_path: Path) -> None:
     """And a centred one is not moved: `test_centred_camera_stays_simple`."""
     camera = Camera("RADIAL", 800, 600, np.array([700.0, 388.0, 311.0, -0.2, 0.15]))
-    scene = make_scene(tmp_path, arc(12, 120), 1.4 * cloud(500), camera=camera, noise=0.25)
+    scene = make_scene(tmp_path, arc(10, 120), 1.4 * cloud(400), camera=camera, noise=0.2)
     poses, _ = solve(scene, tmp_path / "out")
     found = poses.cameras[0]
     assert found.model == "RADIAL"
@@ -253,6 +271,6 @@ def test_matches_without_geometry_are_refused(tmp_path: Path) -> None:
     shuffled = replace(
         graph, keypoints=tuple(k[o] for k, o in zip(graph.keypoints, scrambled, strict=True))
     )
-    with pytest.raises(SplatposeError, match="No camera poses|Only . of") as caught:
+    with pytest.raises(SplatposeError, match=r"No camera poses|Only . of") as caught:
         solve(replace(good, graph=shuffled), tmp_path / "out", replace(CONFIG, max_rounds=1))
     assert caught.value.hint

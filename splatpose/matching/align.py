@@ -25,23 +25,36 @@ def fit_affinities(
     first: Float[np.ndarray, "M 2"], second: Float[np.ndarray, "M 2"]
 ) -> Float[np.ndarray, "M 2 2"]:
     """How the surroundings of each match are turned, scaled and sheared from the first photo to
-    the second: least squares over its nearest matches, damped towards their best similarity."""
-    count = min(_NEIGHBOURS + 1, len(first))
-    nearest = KDTree(first).query(first, k=count)[1].reshape(len(first), -1)
-    a = first[nearest] - first[nearest].mean(1, keepdims=True)
-    b = second[nearest] - second[nearest].mean(1, keepdims=True)
-    spread = a.transpose(0, 2, 1) @ a
-    cross = b.transpose(0, 2, 1) @ a
-    size = np.trace(spread, axis1=1, axis2=2)
-    safe = np.maximum(size, 1e-9)
-    # The similarity [p -q; q p] is determined by a row of matches on one line too.
-    p = (cross[:, 0, 0] + cross[:, 1, 1]) / safe
-    q = (cross[:, 1, 0] - cross[:, 0, 1]) / safe
-    similar = np.stack([np.stack([p, -q], 1), np.stack([q, p], 1)], 1)
-    damping = (0.1 * size[:, None, None] + 1e-9) * np.eye(2)
-    affine = (cross + similar @ damping) @ np.linalg.inv(spread + damping)
-    affine[size < 1e-6] = np.eye(2)
-    return affine
+    the second: least squares over its nearest matches, damped towards their median similarity,
+    with less weight for matches that do not follow it."""
+    if len(first) < 2:
+        return np.tile(np.eye(2), (len(first), 1, 1))
+    _, found = KDTree(first).query(first, k=min(_NEIGHBOURS + 1, len(first)))
+    nearest = np.asarray(found)[:, 1:]
+    a = first[nearest] - first[:, None]
+    b = second[nearest] - second[:, None]
+    similar = _median_similarity(a, b)
+    off = np.linalg.norm(b - a @ similar.transpose(0, 2, 1), axis=2)
+    usual = np.median(off, axis=1, keepdims=True) + 0.5
+    weight = (1 / (1 + (off / usual) ** 2))[..., None]
+    spread = (weight * a).transpose(0, 2, 1) @ a
+    cross = (weight * b).transpose(0, 2, 1) @ a
+    size = np.trace(spread, axis1=1, axis2=2)[:, None, None]
+    damping = (0.1 * size + 1e-9) * np.eye(2)
+    return (cross + similar @ damping) @ np.linalg.inv(spread + damping)
+
+
+def _median_similarity(
+    a: Float[np.ndarray, "M k 2"], b: Float[np.ndarray, "M k 2"]
+) -> Float[np.ndarray, "M 2 2"]:
+    """The similarity [p -q; q p] that takes `a` to `b` for most of the k vectors."""
+    length = (a**2).sum(2)
+    usable = length > 1e-6
+    safe = np.where(usable, length, 1.0)
+    p = np.where(usable, (a * b).sum(2) / safe, 1.0)
+    q = np.where(usable, (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]) / safe, 0.0)
+    p, q = np.median(p, axis=1), np.median(q, axis=1)
+    return np.stack([np.stack([p, -q], 1), np.stack([q, p], 1)], 1)
 
 
 def align(

@@ -45,7 +45,7 @@ class AlikedMatcher:
         small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
         image = torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None].float() / 255
         found = self._net(image)[0]
-        order = torch.argsort(found.detection_scores, descending=True, stable=True)
+        order = torch.argsort(found.keypoint_scores, descending=True, stable=True)
         to_photo = torch.tensor([width / size[0], height / size[1]], device=self.device)
         # kornia's pixel centres are whole numbers.
         keypoints = (found.keypoints[order] + 0.5) * to_photo

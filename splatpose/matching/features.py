@@ -5,12 +5,15 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from ..io.atomic import replacing
+
+PhotoMatches = tuple[int, int, Int[np.ndarray, "_ 2"]]
+"""First photo, second photo, keypoint indices of their matches."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Features:
             return None
 
 
+@runtime_checkable
 class Matcher(Protocol):
     """Extracts features once a photo and then matches pairs of them."""
 

@@ -29,7 +29,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, *_UNPICKLING) as error:
+    except _UNREADABLE as error:
         raise SplatposeError(
             f"{path} is not a readable weight file ({type(error).__name__}).",
             "Delete it and fetch it again with `splatpose weights fetch`.",
@@ -95,7 +95,9 @@ def load_lightglue(path: Path, input_dim: int, descriptor_dim: int, num_heads: i
         net.log_assignment[i] = torch.nn.Identity()
     load_weights(net, state, path)
     for layer in net.transformers:
-        layer.cross_attn = FusedCrossBlock(layer.cross_attn, descriptor_dim, num_heads)
+        block = layer.cross_attn
+        assert isinstance(block, CrossBlock)
+        layer.cross_attn = FusedCrossBlock(block, descriptor_dim, num_heads)
     return net
 
 
@@ -141,7 +143,16 @@ def match_lightglue(
 
 _LAYER = re.compile(r"transformers\.(\d+)\.")
 _OLD_NAME = re.compile(r"(self_attn|cross_attn)\.(\d+)\.(.+)")
-_UNPICKLING = (pickle.UnpicklingError,)
+# What torch's restricted unpickler raises on files that are no weights; there is no common base.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
 
 
 def _own_name(key: str) -> str:

@@ -25,10 +25,8 @@ def exhaustive_pairs(count: int) -> Int[np.ndarray, "P 2"]:
 
 
 def sequence_pairs(count: int, window: int) -> Int[np.ndarray, "P 2"]:
-    """Each photo with the `window` photos after it, and with those at distances 2 * window,
-    4 * window, ... which close small gaps in a path that comes back."""
-    steps = list(range(1, window + 1))
-    pairs = [(i, i + s) for s in steps for i in range(count - s)]
+    """Each photo with the `window` photos after it."""
+    pairs = [(i, i + step) for step in range(1, window + 1) for i in range(count - step)]
     return _sorted(np.array(pairs, np.int64).reshape(-1, 2))
 
 
@@ -92,6 +90,8 @@ def _visual_words(
     """k-means centres. Deterministic: it starts from descriptors evenly spread over the photos."""
     sample = sample[:: max(1, len(sample) // limit)]
     count = min(WORDS, len(sample))
+    if count == 0:
+        return np.zeros((1, sample.shape[1]), np.float32)
     words = sample[np.linspace(0, len(sample) - 1, count).astype(int)].copy()
     for _ in range(_KMEANS_STEPS):
         nearest = _nearest_word(sample, words)
@@ -116,6 +116,6 @@ def _nearest_word(
     return (descriptors @ words.T - 0.5 * (words**2).sum(1)).argmax(1)
 
 
-def _sorted(pairs: Int[np.ndarray, "P 2"]) -> Int[np.ndarray, "P 2"]:
+def _sorted(pairs: Int[np.ndarray, "Q 2"]) -> Int[np.ndarray, "P 2"]:
     """Each unordered pair once, i < j, ascending."""
     return np.unique(np.sort(pairs, axis=1), axis=0).reshape(-1, 2)

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
 from ..io.photos import read_photo
 from ..types import Capture
+from .features import PhotoMatches
 from .refine import refine_keypoints
 
 _KEPT = 200
@@ -43,10 +44,10 @@ class GrayPhotos:
 
 def refine_matches(
     keypoints: Sequence[Float[np.ndarray, "_ 2"]],
-    matches: Sequence[tuple[int, int, Int[np.ndarray, "_ 2"]]],
+    matches: Sequence[PhotoMatches],
     photos: GrayPhotos,
     min_precise: int,
-) -> tuple[list[Float[np.ndarray, "_ 2"]], list[tuple[int, int, Int[np.ndarray, "_ 2"]]]]:
+) -> tuple[list[Float[np.ndarray, "_ 2"]], list[PhotoMatches]]:
     """Aligned keypoints in pixels of the photos as given, and the matches worth keeping.
 
     Where the photos confirm enough matches of a pair the others are dropped: they are several

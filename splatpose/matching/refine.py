@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from .align import align, fit_affinities
+from .features import PhotoMatches
 
 MAX_SHIFT = 3.0
 """A keypoint that would move farther, in pixels, stays where it was detected."""
@@ -27,17 +28,14 @@ MAX_DISAGREEMENT = 0.5
 """A match is precise if its own alignment is within so many pixels of the final positions."""
 _MAX_ROUNDS = 40
 
-PhotoMatches = tuple[int, int, Int[np.ndarray, "M 2"]]
-"""First photo, second photo, keypoint indices of their verified matches."""
-
 
 @dataclass(frozen=True)
 class RefinedKeypoints:
     """Keypoints after alignment."""
 
-    keypoints: tuple[Float[np.ndarray, "K 2"], ...]
+    keypoints: tuple[Float[np.ndarray, "_ 2"], ...]
     """For each photo, in the pixels they were given in."""
-    precise: tuple[Bool[np.ndarray, " M"], ...]
+    precise: tuple[Bool[np.ndarray, " _"], ...]
     """For each pair of photos, which of its matches the photos themselves confirm."""
 
 

@@ -12,10 +12,8 @@ from jaxtyping import Float, Int
 
 from ..types import Capture
 from .database import PairMatches, camera_of
+from .features import PhotoMatches
 from .stage import MatchingConfig
-
-PhotoMatches = tuple[int, int, Int[np.ndarray, "M 2"]]
-"""First photo, second photo, keypoint indices of their matches."""
 
 
 class Verifier:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Literal
 
 import pycolmap
@@ -29,7 +31,8 @@ FEW_PHOTOS = 3
 """With so few, tracks of two views are all there is; with more they are left out as unchecked."""
 
 _DONE = "done.json"
-_CANCEL_POLL_S = 0.2
+_POLL_S = 0.2
+_GRACE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -116,31 +119,52 @@ class Workshop:
     def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
         token = pycolmap.CancellationToken()
-        with ThreadPoolExecutor(workers, thread_name_prefix="mapper") as pool:
-            jobs = [pool.submit(self._done_or_run, recipe, token) for recipe in recipes]
+        jobs: list[Future[float]] = [Future() for _ in recipes]
+        queue: SimpleQueue[tuple[Recipe, Future[float]]] = SimpleQueue()
+        for item in zip(recipes, jobs, strict=True):
+            queue.put(item)
+        for _ in range(min(workers, len(recipes))):
+            # Daemons: the global mapper cannot be cancelled and must not hold up an exit.
+            threading.Thread(target=self._work, args=(queue, token), daemon=True).start()
+        try:
+            while wait(jobs, timeout=_POLL_S).not_done:
+                continue
+        except BaseException:
+            token.cancel()
+            wait(jobs, timeout=_GRACE_S)
+            raise
+        return [
+            self._judge(recipe, job.result()) for recipe, job in zip(recipes, jobs, strict=True)
+        ]
+
+    def _work(
+        self,
+        queue: SimpleQueue[tuple[Recipe, Future[float]]],
+        token: pycolmap.CancellationToken,
+    ) -> None:
+        """Takes recipes from the queue until it is empty; errors go to whoever waits."""
+        while not token.is_cancelled:
             try:
-                while not all(job.done() for job in jobs):
-                    # A plain result() would keep Ctrl-C waiting for the mapper's end.
-                    threading.Event().wait(_CANCEL_POLL_S)
-            except BaseException:
-                token.cancel()
-                for job in jobs:
-                    job.cancel()
-                raise
-            return [
-                self._judge(recipe, job.result()) for recipe, job in zip(recipes, jobs, strict=True)
-            ]
+                recipe, job = queue.get_nowait()
+            except Empty:
+                return
+            try:
+                job.set_result(self._done_or_run(recipe, token))
+            except BaseException as error:
+                job.set_exception(error)
 
     def _done_or_run(self, recipe: Recipe, token: pycolmap.CancellationToken) -> float:
         """Seconds it took; the models are in the recipe's folder."""
         folder = self._folder / recipe.name
-        if not (folder / _DONE).exists():
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir()
+        if not folder.exists():
+            # A folder of its own: a mapper that was given up may still be writing to its.
+            unfinished = Path(tempfile.mkdtemp(prefix=f".{recipe.name}.", dir=self._folder))
             start = time.perf_counter()
-            self._map(recipe, folder, token)
-            write_json(folder / _DONE, {"seconds": time.perf_counter() - start})
+            self._map(recipe, unfinished, token)
+            if token.is_cancelled:
+                raise CancelledError
+            write_json(unfinished / _DONE, {"seconds": time.perf_counter() - start})
+            unfinished.rename(folder)
         return json.loads((folder / _DONE).read_text())["seconds"]
 
     def _map(self, recipe: Recipe, folder: Path, token: pycolmap.CancellationToken) -> None:
@@ -162,8 +186,6 @@ class Workshop:
             pycolmap.incremental_mapping(
                 database, folder, models, options, cancellation_token=token
             )
-            if token.is_cancelled:
-                raise KeyboardInterrupt
         os.unlink(database)
 
     def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:

@@ -54,7 +54,7 @@ def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
         _calibrate(temporary, before, seed)
         os.replace(temporary, target)
     after, _ = read_cameras(target)
-    changed = sum(a.params[0] != b.params[0] for a, b in zip(after, before, strict=True))
+    changed = sum(int(a.params[0] != b.params[0]) for a, b in zip(after, before, strict=True))
     return Calibration(target, after, changed)
 
 

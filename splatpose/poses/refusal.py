@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import SplatposeError
 from ..types import Camera, Capture, MatchGraph
 from .evidence import MatchTable
-from .rotation_only import rotation_only_shares
+from .rotation_only import rotation_only_share
 
 _TURN_PIXELS = 6.0
 _TURN_SHARE = 0.75
@@ -84,7 +84,7 @@ def check_turning(
     Raises:
         SplatposeError: one rotation a pair explains nearly all verified matches.
     """
-    share = rotation_only_shares(
+    share = rotation_only_share(
         table,
         cameras,
         np.array([photo.group for photo in capture.photos]),
@@ -92,10 +92,10 @@ def check_turning(
         pixels=_TURN_PIXELS,
         min_matches=min_matches,
     )
-    if len(share) and share.mean() >= _TURN_SHARE:
+    if share >= _TURN_SHARE:
         raise SplatposeError(
             "The camera only turned between the photos and did not move: turning alone explains "
-            f"{100 * share.mean():.0f} % of the matches, so there is no parallax to measure depth "
+            f"{100 * share:.0f} % of the matches, so there is no parallax to measure depth "
             "from.",
             "Step sideways between photos instead of turning on the spot. " + _STEP_HINT,
         )
@@ -109,8 +109,8 @@ def nothing_reconstructed(
     verified = graph.num_verified[graph.num_verified > 0]
     typical = int(np.median(verified)) if len(verified) else 0
     return SplatposeError(
-        f"No camera poses could be found from {len(names)} photos (all {len(tried)} ways of mapping "
-        f"failed): overlapping pairs share {typical} verified matches on median. "
+        f"No camera poses could be found from {len(names)} photos (all {len(tried)} ways of "
+        f"mapping failed): overlapping pairs share {typical} verified matches on median. "
         f"{describe_groups(names, groups)}".strip(),
         "Take more photos with more overlap, of surfaces with texture, sharp and evenly lit. "
         + _STEP_HINT,

@@ -16,11 +16,12 @@ from .evidence import PIXEL_AT, MatchTable
 
 _FOCAL_RATIOS = np.geomspace(0.5, 3.0, 15)
 _MATCHES_A_PAIR = 80
+_PAIR_CAP = 500
 _MAX_PAIRS = 400
 _IRLS_ROUNDS = 8
 
 
-def rotation_only_shares(
+def rotation_only_share(
     table: MatchTable,
     cameras: tuple[Camera, ...],
     camera_index: Int[np.ndarray, " V"],
@@ -28,8 +29,8 @@ def rotation_only_shares(
     known_focal: bool,
     pixels: float,
     min_matches: int,
-) -> Float[np.ndarray, " Q"]:
-    """For each verified pair the share of its matches that one rotation explains.
+) -> float:
+    """Share of the verified matches that one rotation a pair explains.
 
     An unknown focal length, common to all photos as a ratio to their longer side, is searched
     for: the one that favours rotation most is taken.
@@ -40,14 +41,16 @@ def rotation_only_shares(
         min_matches: pairs with fewer verified matches are left out.
 
     Returns:
-        One share a pair used; empty if no pair has enough matches.
+        The share, each pair weighted by its verified matches up to `_PAIR_CAP` of them: chance
+        matches between photos that do not overlap fit nothing. 0 if no pair has enough matches.
     """
     rows = _sample(table, min_matches)
     if len(rows) == 0:
-        return np.zeros(0)
-    pair = np.unique(table.pair[rows], return_inverse=True)[1]
+        return 0.0
+    used, pair = np.unique(table.pair[rows], return_inverse=True)
     photos, xy = table.photos[rows], table.xy[rows]
-    best = np.zeros(pair.max() + 1)
+    weight = np.minimum(np.bincount(table.pair, minlength=len(table.pairs))[used], _PAIR_CAP)
+    best = 0.0
     for ratio in (None,) if known_focal else _FOCAL_RATIOS:
         rays = _rays(photos, xy, cameras, camera_index, ratio)
         scale = np.array(
@@ -56,8 +59,7 @@ def rotation_only_shares(
         error = _rotation_residuals(rays, pair) * scale
         inliers = np.bincount(pair, weights=error <= pixels)
         share = inliers / np.bincount(pair)
-        if share.mean() > best.mean():
-            best = share
+        best = max(best, float(weight @ share / weight.sum()))
     return best
 
 

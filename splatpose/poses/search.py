@@ -9,9 +9,6 @@ from ..events import EventSink, Message, Progress
 from .agreement import compare
 from .hypotheses import ROUNDS, Failure, Hypothesis, Recipe, Workshop
 
-_SCORE_MARGIN = 0.02
-"""Of all matches: hypotheses closer than this are equally good by evidence."""
-
 
 @dataclass(frozen=True)
 class Found:
@@ -43,8 +40,8 @@ def search(
     """Runs rounds of recipes until the best by evidence is confirmed by an independent one.
 
     The first result is never accepted alone. A hypothesis is confirmed when another from a
-    different mapper or start agrees on the same photos and explains as much; then the other
-    rounds are skipped. Without confirmation all rounds run and evidence alone decides.
+    different mapper or start places the same photos the same way; then the other rounds are
+    skipped. Without confirmation all rounds run and evidence alone decides.
     """
     rounds = ROUNDS[:max_rounds]
     total = sum(map(len, rounds))
@@ -72,15 +69,10 @@ def search(
 
 
 def _confirmed(ranked: Sequence[Hypothesis]) -> bool:
-    """Whether a rival agrees with the best and is as well supported."""
+    """Whether another hypothesis says the same as the best one."""
     if not ranked or not ranked[0].explanation.plausible:
         return False
-    best = ranked[0]
-    return any(
-        best.explanation.score - rival.explanation.score <= _SCORE_MARGIN
-        and compare(best.model, rival.model).holds()
-        for rival in ranked[1:]
-    )
+    return any(compare(ranked[0].model, rival.model).holds() for rival in ranked[1:])
 
 
 def _doing(recipes: Sequence[Recipe]) -> str:
@@ -112,6 +104,6 @@ def _why_more(hypotheses: Sequence[Hypothesis], failures: Sequence[Failure]) -> 
     agreement = compare(best.model, rival.model)
     return (
         f"{best.name} and {rival.name} mapping disagree (rotations differ by up to "
-        f"{agreement.rotation_error:.1f} degrees, {100 * agreement.overlap:.0f} % of the photos in "
-        "both): trying other ways"
+        f"{agreement.rotation_error:.1f} degrees, centres by {100 * agreement.center_error:.0f} % "
+        f"of the radius, {100 * agreement.overlap:.0f} % of the photos in both): trying other ways"
     )

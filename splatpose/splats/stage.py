@@ -41,11 +41,11 @@ class TrainingConfig:
     """First step at which Gaussians are added or moved."""
     refine_stop: float = 0.75
     """Share of the steps after which the number of Gaussians stays as it is."""
-    growth: float = 1.25
+    growth: float = 1.5
     """Largest growth of the number of Gaussians in one densification, as a factor."""
     min_opacity: float = 0.005
     """Gaussians below this opacity are moved (mcmc) or removed (default)."""
-    position_noise: float = 5e4
+    position_noise: float = 0.0
     """Exploration noise on the positions of faint Gaussians, relative to their learning rate."""
     fill_below: int = 500
     """With fewer sparse points than this, points sampled in front of the cameras are added."""
@@ -67,19 +67,19 @@ class TrainingConfig:
     """Learn for each photo an affine map of colour, pulled towards identity."""
     exposure_weight: float = 0.1
     """Weight of the pull of the exposure maps towards identity."""
-    opacity_weight: float = 0.01
+    opacity_weight: float = 0.0
     """Weight of the mean opacity in the loss (mcmc only)."""
-    scale_weight: float = 0.01
+    scale_weight: float = 0.0
     """Weight of the mean standard deviation over the scene's depth in the loss (mcmc only)."""
     initial_opacity: float = 0.1
     """Opacity of the first Gaussians."""
-    lr_means: float = 1e-3
+    lr_means: float = 2e-3
     """First learning rate of the positions, relative to the scene's median depth."""
-    lr_means_final: float = 1e-5
+    lr_means_final: float = 2e-5
     """Last learning rate of the positions, relative to the scene's median depth."""
-    lr_scales: float = 1e-2
+    lr_scales: float = 2e-2
     """Learning rate of the logarithms of the standard deviations."""
-    lr_quats: float = 2e-3
+    lr_quats: float = 5e-3
     """Learning rate of the rotations."""
     lr_opacities: float = 5e-2
     """Learning rate of the opacities' logits."""

@@ -39,9 +39,25 @@ from splatpose.matching import (  # noqa: E402
 )
 from splatpose.poses import PosesConfig, load_poses, solve_poses  # noqa: E402
 
-SETS = "fox fountain_p11 herz_jesu_p25 llff_fern tt_family24 hololens_office pano_s5 places".split()
+SETS = (
+    "fox",
+    "fountain_p11",
+    "herz_jesu_p25",
+    "llff_fern",
+    "tt_family24",
+    "hololens_office",
+    "pano_s5",
+    "places",
+)
 PLACES = (
-    "dtu_scan24 fountain_p11 fox hololens_office kitchen25 llff_fern rgbd_room tt_family24".split()
+    "dtu_scan24",
+    "fountain_p11",
+    "fox",
+    "hololens_office",
+    "kitchen25",
+    "llff_fern",
+    "rgbd_room",
+    "tt_family24",
 )
 COLUMNS = ("registered", "ate", "rot", "auc5", "auc30")
 
