@@ -38,6 +38,7 @@ vectors = st.lists(st.floats(-1.8, 1.8), min_size=3, max_size=3).map(np.array)
 
 
 @given(vectors)
+@settings(deadline=None)
 def test_so3_log_inverts_exp(vector: np.ndarray) -> None:
     assert np.linalg.norm(vector) < np.pi
     R = so3_exp(vector)
@@ -61,7 +62,7 @@ def test_rotations_agree_with_scipy() -> None:
 
 
 @given(st.integers(0, 1000), st.floats(0.01, 100), st.integers(3, 12))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_umeyama_recovers_a_similarity(seed: int, scale: float, count: int) -> None:
     rng = np.random.default_rng(seed)
     truth = Similarity(scale, so3_exp(rng.standard_normal(3)), rng.standard_normal(3))

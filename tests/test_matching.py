@@ -169,7 +169,7 @@ def test_database_round_trip(
 ) -> None:
     capture = synthetic_capture(scene, known_focal)
     keypoints, pairs = observations(scene)
-    verified = Verifier(capture, CONFIG, 1024, 0).verify(keypoints, pairs)
+    verified = Verifier(capture, 1024, 15, 0).verify(keypoints, pairs, 4.0)
     with opened(tmp_path / "x.db") as database:
         write_photos(database, capture)
         write_keypoints(database, keypoints)
@@ -199,7 +199,7 @@ def test_colmap_reconstructs_from_the_database(
     with opened(tmp_path / "x.db") as database:
         write_photos(database, capture)
         write_keypoints(database, keypoints)
-        write_pairs(database, Verifier(capture, CONFIG, 1024, 0).verify(keypoints, pairs))
+        write_pairs(database, Verifier(capture, 1024, 15, 0).verify(keypoints, pairs, 4.0))
     options = pycolmap.IncrementalPipelineOptions()
     options.random_seed = 0
     models = pycolmap.incremental_mapping(tmp_path / "x.db", tmp_path, tmp_path / "out", options)
@@ -213,7 +213,7 @@ def test_wrong_matches_are_rejected(scene: pycolmap.Reconstruction) -> None:
     first, second, index = pairs[0]
     wrong = index.copy()
     wrong[::3, 1] = np.roll(wrong[::3, 1], 7)
-    (result,) = Verifier(capture, CONFIG, 1024, 0).verify(keypoints, [(first, second, wrong)])
+    (result,) = Verifier(capture, 1024, 15, 0).verify(keypoints, [(first, second, wrong)], 4.0)
     kept = {tuple(m) for m in np.asarray(result.geometry.inlier_matches).tolist()}
     right = {tuple(m) for m in index.tolist()} & {tuple(m) for m in wrong.tolist()}
     assert len(right) < 0.7 * len(index)
@@ -225,7 +225,7 @@ def test_too_few_matches_are_no_pair(scene: pycolmap.Reconstruction) -> None:
     capture = synthetic_capture(scene, True)
     keypoints, pairs = observations(scene)
     few = (*pairs[0][:2], pairs[0][2][:10])
-    (result,) = Verifier(capture, CONFIG, 1024, 0).verify(keypoints, [few])
+    (result,) = Verifier(capture, 1024, 15, 0).verify(keypoints, [few], 4.0)
     assert isinstance(result, PairMatches)
     assert len(result.geometry.inlier_matches) == 0
 
@@ -245,8 +245,8 @@ def test_error_limit_grows_with_the_photo(scene: pycolmap.Reconstruction) -> Non
         ),
     )
     size = max(capture.photos[0].width, capture.photos[0].height)
-    small_result = Verifier(capture, CONFIG, size, 0).verify(noisy, pairs[:3])
-    big_result = Verifier(big, CONFIG, size, 0).verify([4 * xy for xy in noisy], pairs[:3])
+    small_result = Verifier(capture, size, 15, 0).verify(noisy, pairs[:3], 4.0)
+    big_result = Verifier(big, size, 15, 0).verify([4 * xy for xy in noisy], pairs[:3], 4.0)
     for a, b in zip(small_result, big_result, strict=True):
         assert len(a.geometry.inlier_matches) == pytest.approx(
             len(b.geometry.inlier_matches), rel=0.02

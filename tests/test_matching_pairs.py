@@ -68,6 +68,19 @@ def test_retrieval_gives_every_photo_its_neighbours(count: int, wanted: int, see
         assert (min(i, best), max(i, best)) in {tuple(p) for p in pairs.tolist()}
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 8), st.integers(0, 5))
+def test_retrieval_looks_outside_the_window(count: int, wanted: int, window: int) -> None:
+    pooled = unit(np.random.default_rng(count).normal(size=(count, 6)))
+    pairs = retrieval_pairs(pooled, wanted, window)
+    assert_lawful(pairs, count)
+    assert (pairs[:, 1] - pairs[:, 0] > window).all()
+    degree = np.bincount(pairs.ravel(), minlength=count)
+    order = np.arange(count)
+    outside = (np.abs(order[:, None] - order) > window).sum(1)
+    assert (degree >= np.minimum(wanted, outside)).all()
+
+
 def test_few_photos_are_matched_exhaustively() -> None:
     rng = np.random.default_rng(0)
     descriptors = [unit(rng.normal(size=(20, 8))) for _ in range(12)]

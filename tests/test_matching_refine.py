@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
-from matching_scene import texture, transform, warp
+from matching_scene import make_capture, texture, transform, warp
 
 from splatpose.matching.align import RADIUS, align, fit_affinities
+from splatpose.matching.photos import GrayPhotos, refine_matches
 from splatpose.matching.refine import MIN_CORRELATION, refine_keypoints
 
 RNG = np.random.default_rng(0)
@@ -147,6 +150,32 @@ def test_unmatched_keypoints_stay() -> None:
     for before, after in zip(keypoints, refined.keypoints, strict=True):
         np.testing.assert_array_equal(before[30:], after[30:])
         assert not np.array_equal(before[:30], after[:30])
+
+
+def test_pairs_are_kept_by_how_much_the_photos_confirm(tmp_path: Path) -> None:
+    """Enough confirmed: only those. Almost none: no pair. In between: all, as they were."""
+    _, photos, _, keypoints, pairs = noisy_tracks(100, 0.3)
+    capture = make_capture(tmp_path, [np.stack([p] * 3, 2) for p in photos])
+    right = pairs[0][2]
+    shuffled = np.stack([right[:, 0], np.roll(right[:, 1], 17)], 1)
+    mixed = np.concatenate([right[:20], shuffled[20:25]])
+    matches = [(0, 1, right), (0, 2, shuffled), (1, 2, mixed)]
+    moved, kept, enough = refine_matches(keypoints, matches, GrayPhotos(capture, 1600), 30, 8)
+    assert enough == [True, False, False]
+    assert 80 <= len(kept[0][2]) <= 100
+    assert len(kept[1][2]) == 0
+    np.testing.assert_array_equal(kept[2][2], mixed)
+    assert [len(xy) for xy in moved] == [len(xy) for xy in keypoints]
+
+
+def test_reduced_photos_align_in_pixels_of_the_photo(tmp_path: Path) -> None:
+    views, photos, _, keypoints, pairs = noisy_tracks(100, 0.6)
+    large = [cv2.resize(p, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for p in photos]
+    capture = make_capture(tmp_path, [np.stack([p] * 3, 2) for p in large])
+    reader = GrayPhotos(capture, WIDTH)
+    assert reader.read(0).shape == (HEIGHT, WIDTH)
+    moved, _, _ = refine_matches([2 * xy for xy in keypoints], pairs, reader, 30, 8)
+    assert np.median(disagreement(views, [xy / 2 for xy in moved])) < 0.12
 
 
 def test_refinement_without_matches() -> None:

@@ -7,8 +7,9 @@ interrupted run continues where it was.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..io.atomic import write_json
 from ..io.photos import read_photo
 from ..types import Capture, MatchGraph
 from .database import (
+    PairMatches,
     done_pairs,
     opened,
     read_graph,
@@ -28,7 +30,7 @@ from .database import (
     write_pairs,
     write_photos,
 )
-from .features import Features, Matcher
+from .features import Features, Matcher, PhotoMatches
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
 from .stage import MatchingConfig
@@ -41,6 +43,8 @@ _RAW = "matches.db"
 _FEATURES = "features"
 _BATCH = 16
 """Pairs that are matched, verified and written together."""
+
+Keypoints = Float[np.ndarray, "_ 2"]
 
 _DEFAULTS = {"xfeat": (2048, 1024), "aliked": (2048, 1024), "sift": (4096, 1600)}
 """Keypoints a photo and working size in pixels."""
@@ -73,14 +77,15 @@ def build_database(
             )
         )
     raw = folder / _RAW
-    verifier = Verifier(capture, config, matcher.working_size, seed)
+    verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
         sizes = [len(f) for f in features]
         if base.num_images() != len(sizes) or base.num_keypoints() != sum(sizes):
             base.clear_all_tables()
             write_photos(base, capture)
             write_keypoints(base, [f.keypoints for f in features])
-        _match_pairs(base, matcher, verifier, features, pairs, emit)
+        verify = partial(verifier.verify, max_error=config.max_error)
+        _match_pairs(base, matcher, verify, features, pairs, emit)
     _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
     write_json(folder / RESULT, {"matcher": matcher.name, "weights": hashes})
     raw.unlink()
@@ -137,7 +142,7 @@ def _extract(
 def _match_pairs(
     database: pycolmap.Database,
     matcher: Matcher,
-    verifier: Verifier,
+    verify: Callable[[Sequence[Keypoints], Sequence[PhotoMatches]], list[PairMatches]],
     features: Sequence[Features],
     pairs: Int[np.ndarray, "P 2"],
     emit: EventSink,
@@ -148,7 +153,7 @@ def _match_pairs(
     keypoints = [f.keypoints for f in features]
     for start in range(0, len(todo), _BATCH):
         batch = [(i, j, matcher.match(features[i], features[j])) for i, j in todo[start:][:_BATCH]]
-        write_pairs(database, verifier.verify(keypoints, batch))
+        write_pairs(database, verify(keypoints, batch))
         finished = len(pairs) - len(todo) + start + len(batch)
         emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
 
@@ -164,17 +169,22 @@ def _finish(
     """Writes the final database: keypoints aligned on the photos, and verified anew."""
     path.unlink(missing_ok=True)
     putative = read_putative(graph.database)
+    keypoints: Sequence[Keypoints] = graph.keypoints
     verified = [(int(i), int(j), graph.verified(p)) for p, (i, j) in enumerate(graph.pairs)]
-    keypoints: Sequence[Float[np.ndarray, "_ 2"]] = graph.keypoints
+    errors = [config.max_error] * len(verified)
     if config.refine:
         emit(Message("matching", "Aligning matched keypoints on the photos."))
         photos = GrayPhotos(capture, config.refine_size)
-        keypoints, verified = refine_matches(keypoints, verified, photos, config.min_precise)
+        keypoints, verified, precise = refine_matches(
+            keypoints, verified, photos, config.min_precise, config.min_confirmed
+        )
+        errors = [config.precise_error if p else config.max_error for p in precise]
     with opened(path) as base:
         write_photos(base, capture)
         write_keypoints(base, keypoints)
         for start in range(0, len(verified), _BATCH):
-            pairs = verifier.verify(keypoints, verified[start : start + _BATCH])
+            part = slice(start, start + _BATCH)
+            pairs = verifier.verify(keypoints, verified[part], errors[part])
             write_pairs(base, [replace(p, putative=putative[p.first, p.second]) for p in pairs])
             done = min(start + _BATCH, len(verified))
             emit(Progress("matching", done, len(verified), "pairs of photos verified"))

@@ -1,8 +1,8 @@
 """Which pairs of photos are worth matching.
 
-Few photos: every pair. Many: for each photo the most similar ones by a global descriptor pooled
-from its local features, and its neighbours in the order of the names, so that the number of pairs
-grows with the number of photos and not with its square.
+Few photos: every pair. Many: for each photo its neighbours in the order of the names, and outside
+of these the most similar photos by a global descriptor pooled from its local features, so that the
+number of pairs grows with the number of photos and not with its square.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-SUBSET = 512
+SUBSET = 1024
 """Descriptors of a photo that take part in pooling, the strongest."""
 WORDS = 64
 """Visual words of the pooled descriptor."""
@@ -30,21 +30,24 @@ def sequence_pairs(count: int, window: int) -> Int[np.ndarray, "P 2"]:
     return _sorted(np.array(pairs, np.int64).reshape(-1, 2))
 
 
-def retrieval_pairs(pooled: Float[np.ndarray, "V D"], neighbours: int) -> Int[np.ndarray, "P 2"]:
+def retrieval_pairs(
+    pooled: Float[np.ndarray, "V D"], neighbours: int, window: int = 0
+) -> Int[np.ndarray, "P 2"]:
     """Each photo with the `neighbours` most similar others. Ties go to the earlier photo.
 
     Args:
         pooled: unit descriptors of the photos.
         neighbours: pairs each photo asks for; a pair asked for by both counts once.
+        window: photos so near in order are left out: `sequence_pairs` gives them anyway, and in
+            the frames of a video they would be all that is found.
     """
     count = len(pooled)
-    keep = min(neighbours, count - 1)
-    if keep <= 0:
-        return np.zeros((0, 2), np.int64)
-    pairs = []
+    pairs = [np.zeros((0, 2), np.int64)]
     for i in range(count):
+        near = slice(max(0, i - window), i + window + 1)
         similarity = pooled @ pooled[i]
-        similarity[i] = -np.inf
+        similarity[near] = -np.inf
+        keep = min(neighbours, int(np.isfinite(similarity).sum()))
         best = np.argsort(-similarity, kind="stable")[:keep]
         pairs.append(np.stack([np.full(keep, i), best], 1))
     return _sorted(np.concatenate(pairs))
@@ -62,7 +65,7 @@ def select_pairs(
     Args:
         descriptors: of each photo, as unit vectors, strongest first.
         exhaustive_limit: up to this many photos every pair is taken.
-        neighbours: most similar photos taken for each photo beyond that.
+        neighbours: most similar photos, outside the window, taken for each photo beyond that.
         window: photos taken on either side of each photo in the order of the names.
     """
     count = len(descriptors)
@@ -70,7 +73,7 @@ def select_pairs(
         return exhaustive_pairs(count)
     pooled = pool_descriptors(descriptors)
     return _sorted(
-        np.concatenate([retrieval_pairs(pooled, neighbours), sequence_pairs(count, window)])
+        np.concatenate([retrieval_pairs(pooled, neighbours, window), sequence_pairs(count, window)])
     )
 
 

@@ -47,23 +47,34 @@ def refine_matches(
     matches: Sequence[PhotoMatches],
     photos: GrayPhotos,
     min_precise: int,
-) -> tuple[list[Float[np.ndarray, "_ 2"]], list[PhotoMatches]]:
-    """Aligned keypoints in pixels of the photos as given, and the matches worth keeping.
+    min_confirmed: int,
+) -> tuple[list[Float[np.ndarray, "_ 2"]], list[PhotoMatches], list[bool]]:
+    """Aligned keypoints in pixels of the photos as given, the matches worth keeping, and for each
+    pair whether only confirmed ones were kept.
 
     Where the photos confirm enough matches of a pair the others are dropped: they are several
-    times less precise, and reconstruction would weigh them the same.
+    times less precise, and reconstruction would weigh them the same. Where they confirm almost
+    none, what geometric verification found is a coincidence of repeated structure.
 
     Args:
         keypoints: for each photo, in pixels of the photo as given.
         matches: verified matches.
         photos: to align them on.
         min_precise: confirmed matches of a pair from which on it can do without the others.
+        min_confirmed: fewest confirmed matches of a pair that is kept.
     """
     scales = [photos.scale(i) for i in range(len(keypoints))]
     reduced = [xy / s for xy, s in zip(keypoints, scales, strict=True)]
     refined = refine_keypoints(reduced, matches, photos.read)
-    kept = [
-        (first, second, pairs[precise] if precise.sum() >= min_precise else pairs)
-        for (first, second, pairs), precise in zip(matches, refined.precise, strict=True)
-    ]
-    return [xy * s for xy, s in zip(refined.keypoints, scales, strict=True)], kept
+    counts = [int(precise.sum()) for precise in refined.precise]
+    enough = [count >= min_precise for count in counts]
+    kept = []
+    for (first, second, pairs), precise, count in zip(
+        matches, refined.precise, counts, strict=True
+    ):
+        if count >= min_precise:
+            pairs = pairs[precise]
+        elif count < min_confirmed:
+            pairs = pairs[:0]
+        kept.append((first, second, pairs))
+    return [xy * s for xy, s in zip(refined.keypoints, scales, strict=True)], kept, enough

@@ -27,9 +27,10 @@ class MatchingConfig:
     (sift)."""
     exhaustive_limit: int = 60
     """Up to this many photos every pair is matched; beyond that, similar and neighbouring ones."""
-    neighbours: int = 12
-    """Beyond `exhaustive_limit`: most similar photos that each photo is matched with."""
-    window: int = 8
+    neighbours: int = 8
+    """Beyond `exhaustive_limit`: most similar photos, outside of `window`, that each photo is
+    matched with."""
+    window: int = 5
     """Beyond `exhaustive_limit`: photos before and after it, in the order of the names, that each
     photo is matched with."""
     max_error: float = 4.0
@@ -41,7 +42,12 @@ class MatchingConfig:
     refine_size: int = 1600
     """Longer side at which keypoints are aligned, in pixels."""
     min_precise: int = 30
-    """Matches of a pair of photos that alignment must confirm before the others are dropped."""
+    """Matches of two photos that alignment must confirm before the others are dropped."""
+    min_confirmed: int = 8
+    """Photos of which alignment confirms fewer matches than this do not overlap, whatever geometry
+    says."""
+    precise_error: float = 2.0
+    """As `max_error`, for pairs of photos of which only confirmed matches are kept."""
 
 
 def resolve_matcher(

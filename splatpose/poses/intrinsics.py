@@ -61,6 +61,9 @@ def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
 def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> None:
     options = pycolmap.ViewGraphCalibrationOptions()
     options.random_seed = seed
+    # RANSAC on every pair once more takes minutes where a third of the matches are wrong, and
+    # the focal lengths do not depend on it.
+    options.reestimate_relative_pose = False
     pycolmap.calibrate_view_graph(database_path, options)
     database = pycolmap.Database.open(database_path)
     try:

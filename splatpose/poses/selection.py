@@ -27,7 +27,7 @@ _MAX_TRACKS = 4000
 _MIN_TRACKS = 60
 _MIN_PHOTOS = 3
 _MAX_CAMERAS = 4
-_MIN_GAIN = 0.005
+_MIN_GAIN_A_PARAMETER = 0.0025
 _MIN_SIGMAS = 3.0
 _MAX_PRINCIPAL_SHIFT = 0.1
 _MAX_ASPECT = 0.015
@@ -109,7 +109,10 @@ class _Trial:
         noise = float(saved.std() * np.sqrt(len(saved)))
         sigmas = float(saved.sum() / max(noise, 1e-12))
         objection = self._objection(fit, freedom)
-        taken = gain >= _MIN_GAIN and sigmas >= _MIN_SIGMAS and objection is None
+        added = _num_parameters(freedom) - _num_parameters(self.current)
+        taken = (
+            gain >= added * _MIN_GAIN_A_PARAMETER and sigmas >= _MIN_SIGMAS and objection is None
+        )
         verdict = "taken" if taken else f"left ({objection})" if objection else "left"
         self.notes.append(
             f"camera {self._camera_id}: {freedom} lowers the cost of unseen tracks by "
@@ -166,6 +169,11 @@ class _Trial:
         return None
 
 
+def _num_parameters(freedom: Freedom) -> int:
+    count = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 6}
+    return count[freedom.model] + 2 * freedom.principal_point
+
+
 def _cameras_to_ask(reconstruction: pycolmap.Reconstruction) -> list[int]:
     """Cameras with enough photos, the busiest first."""
     count: dict[int, int] = {}
@@ -213,7 +221,11 @@ def _config(reconstruction: pycolmap.Reconstruction) -> pycolmap.BundleAdjustmen
 def _unseen_cost(
     fitted: pycolmap.Reconstruction, tracks: pycolmap.Reconstruction, scales: Scales
 ) -> Float[np.ndarray, " T"]:
-    """Cauchy cost of each track under cameras that were fitted without it."""
+    """Cost of each track under cameras that were fitted without it.
+
+    Geman-McClure's, which is bounded: what wrong matches cost differs at random between two fits,
+    and an unbounded cost would drown the comparison in it.
+    """
     test = pycolmap.Reconstruction(tracks)
     for camera_id, camera in fitted.cameras.items():
         test.cameras[camera_id].model = camera.model
@@ -233,7 +245,8 @@ def _unseen_cost(
         camera = model.cameras[model.camera_index[photo]]
         xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
         error = np.nan_to_num(np.linalg.norm(xy - model.observation_xy[own], axis=1), nan=1e3)
-        np.add.at(cost, track, np.log1p((error / scales.loss) ** 2))
+        squared = (error / scales.loss) ** 2
+        np.add.at(cost, track, squared / (1 + squared))
     return cost
 
 

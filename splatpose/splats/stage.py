@@ -18,13 +18,13 @@ class TrainingConfig:
 
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     """Rasterizer: gsplat (CUDA), our own for the CPU, or whichever fits the machine."""
-    steps: int = 3000
+    steps: int = 2000
     """Training steps before the held-out photos are measured; one photo a step."""
-    final_steps: int = 300
+    final_steps: int = 200
     """Steps of the last pass that trains on the held-out photos too, after the measurement."""
     keep_holdout: bool = False
     """Leave the last pass out, so that the splat never sees a held-out photo (for benchmarks)."""
-    max_gaussians: int = 60_000
+    max_gaussians: int = 40_000
     """Largest number of Gaussians: bounds memory and time a step."""
     pixels_per_gaussian: float = 10.0
     """At most one Gaussian for this many pixels of all training photos together."""
@@ -37,11 +37,11 @@ class TrainingConfig:
     them in one place (the paper)."""
     refine_every: int = 50
     """Steps between two densifications."""
-    refine_start: int = 200
+    refine_start: int = 100
     """First step at which Gaussians are added or moved."""
     refine_stop: float = 0.75
     """Share of the steps after which the number of Gaussians stays as it is."""
-    growth: float = 1.5
+    growth: float = 1.25
     """Largest growth of the number of Gaussians in one densification, as a factor."""
     min_opacity: float = 0.005
     """Gaussians below this opacity are moved (mcmc) or removed (default)."""
@@ -51,7 +51,7 @@ class TrainingConfig:
     """With fewer sparse points than this, points sampled in front of the cameras are added."""
     sh_degree: Literal[0, 1, 2, 3] = 2
     """Degree of the spherical harmonics of colour (3 has 16 coefficients a channel)."""
-    sh_every: int = 500
+    sh_every: int = 400
     """Steps after which the degree is raised by one."""
     coarse_factor: float = 4.0
     """How many times smaller than given the photos are at the start."""
@@ -77,15 +77,15 @@ class TrainingConfig:
     """First learning rate of the positions, relative to the scene's median depth."""
     lr_means_final: float = 2e-5
     """Last learning rate of the positions, relative to the scene's median depth."""
-    lr_scales: float = 2e-2
+    lr_scales: float = 4e-2
     """Learning rate of the logarithms of the standard deviations."""
-    lr_quats: float = 5e-3
+    lr_quats: float = 1e-2
     """Learning rate of the rotations."""
     lr_opacities: float = 5e-2
     """Learning rate of the opacities' logits."""
-    lr_colors: float = 5e-3
+    lr_colors: float = 1e-2
     """Learning rate of the constant colour coefficients."""
-    lr_sh: float = 2.5e-4
+    lr_sh: float = 1e-3
     """Learning rate of the higher colour coefficients."""
     lr_exposure: float = 5e-3
     """Learning rate of the exposure maps."""
