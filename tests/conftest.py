@@ -12,12 +12,16 @@ ROOT = Path(__file__).parent.parent
 
 # Stage modules keep their array types behind TYPE_CHECKING to stay light, so only the modules
 # that do the work are checked.
-CHECKED = (
-    "splatpose.types",
-    "splatpose.geometry",
-    "splatpose.io",
-    "splatpose.render",
-)
+PACKAGES = ("capture", "matching", "poses", "views", "splats", "outputs")
+CHECKED = [
+    *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
+    *(
+        f"splatpose.{package}.{path.stem}"
+        for package in PACKAGES
+        for path in sorted((ROOT / "splatpose" / package).glob("*.py"))
+        if path.stem not in ("__init__", "stage")
+    ),
+]
 _hook = install_import_hook(CHECKED, "beartype.beartype")
 
 

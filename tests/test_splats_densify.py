@@ -7,9 +7,9 @@ import pytest
 import torch
 from splat_scene import orbit, random_splats, render_reference
 
+from splatpose.render.relocation import split_opacity_and_scale
 from splatpose.splats.densify import McmcDensifier, Refinement, split
 from splatpose.splats.model import GaussianModel
-from splatpose.splats.relocation import split_opacity_and_scale
 from splatpose.types import Splats
 
 CPU = torch.device("cpu")

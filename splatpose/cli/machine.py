@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from .._version import __version__
+from ..host import processor_name
 
 PACKAGES = (
     "gsplat",
@@ -68,7 +69,7 @@ def describe_machine() -> Facts:
     memory = psutil.virtual_memory()
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "processor": f"{_processor()} ({binding.get_host_cpu_name()})",
+        "processor": f"{processor_name()} ({binding.get_host_cpu_name()})",
         "SIMD": ", ".join(name for name in _SIMD if features.get(name)) or "none known",
         "cores": f"{psutil.cpu_count(logical=False)} physical, {os.cpu_count()} logical, "
         f"{allowed} allowed to this process",
@@ -126,14 +127,3 @@ def torch_extensions_dir() -> Path:
 def _nvcc() -> str | None:
     home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
     return shutil.which("nvcc") or shutil.which("nvcc", path=str(Path(home) / "bin"))
-
-
-def _processor() -> str:
-    """The model's name, which Linux does not tell through `platform`."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()

@@ -5,7 +5,8 @@ Image ids are photo index + 1 and camera ids group index + 1, as in the database
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -15,6 +16,8 @@ import pycolmap
 from jaxtyping import Bool, Float, Int, UInt8
 
 from ..types import Camera, CameraModel
+
+_ONLY_FATAL = 3
 
 
 @dataclass(frozen=True)
@@ -199,3 +202,14 @@ def _observation_xy(
         points2d = images[ids[photo]].points2D
         xy[rows] = [points2d[int(k)].xy for k in observations[rows, 2]]
     return xy
+
+
+@contextmanager
+def quiet_colmap() -> Iterator[None]:
+    """Keeps COLMAP's log off stderr; what matters comes as events."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = _ONLY_FATAL
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level

@@ -104,10 +104,12 @@ def match_photos(
     Raises:
         SplatposeError: weights are missing or damaged.
     """
+    from ..io.colmap import quiet_colmap
     from .build import build_database
 
     config = resolve_matcher(config, weights_dir, emit) if config.matcher == "auto" else config
-    return build_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
+    with quiet_colmap():
+        return build_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
 
 
 def load_matches(folder: Path) -> MatchGraph:

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import psutil
 import torch
 
 from .._version import __version__
+from ..host import processor_name
 from ..types import Camera, Capture, MatchGraph, Poses, TrainedSplats, Views
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
@@ -182,23 +182,13 @@ def _machine() -> dict[str, Any]:
     affinity = getattr(os, "sched_getaffinity", None)
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "usable_cores": len(affinity(0)) if affinity else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "cuda": devices,
     }
-
-
-def _processor() -> str:
-    """The model's name; Linux keeps it where `platform` does not look."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _mean(values: list[float] | list[int]) -> float | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pycolmap
 
 from ..events import EventSink, Message, Progress
-from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction
+from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEvidence
 from .agreement import compare
 from .colors import point_colors
@@ -36,7 +35,6 @@ from .stage import PosesConfig
 from .storage import save
 
 _HYPOTHESES = "hypotheses"
-_ONLY_FATAL = 3
 
 
 def solve(
@@ -56,7 +54,7 @@ def solve(
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
     check_turning(capture, table, cameras, known, config.min_matches)
-    with _quiet_colmap():
+    with quiet_colmap():
         workshop = Workshop(
             folder / _HYPOTHESES,
             graph.database,
@@ -210,14 +208,3 @@ def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -
         f"{registered}/{len(model.names)} photos placed, {len(model.points)} points, "
         f"{100 * explanation.share:.0f} % of the matches explained ({chosen.name})"
     )
-
-
-@contextmanager
-def _quiet_colmap() -> Iterator[None]:
-    """COLMAP writes its log to stderr; what matters comes as events."""
-    level = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = _ONLY_FATAL
-    try:
-        yield
-    finally:
-        pycolmap.logging.minloglevel = level

@@ -109,7 +109,9 @@ def choose_backend(name: Literal["auto", "gsplat", "cpu"] = "auto") -> Backend:
 
 def cpu_backend(reason: str) -> Backend:
     """The backend that needs no GPU and no compiler."""
+    from splatpose.render.cpu.allocator import keep_freed_memory
     from splatpose.render.cpu.loss import photometric_loss
     from splatpose.render.cpu.rasterization import rasterization
 
+    keep_freed_memory()
     return Backend("cpu", reason, torch.device("cpu"), rasterization, photometric_loss)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from splatpose.render.reference import rotation_from_quaternion
+from splatpose.render.relocation import split_opacity_and_scale
 
 
 def compute_relocation(
@@ -22,23 +22,9 @@ def compute_relocation(
     ratios: Int[Tensor, " N"],
     binoms: Float[Tensor, "B B"],
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N 3"]]:
-    """Opacity and scale of each of `ratios` Gaussians that together replace one.
-
-    Equation 9 of 3DGS as Markov Chain Monte Carlo (Kheradmand et al. 2024).
-
-    Args:
-        ratios: At least 1; more than B count as B.
-        binoms: binoms[n, k] = n over k.
-    """
-    ratios = ratios.clamp(1, len(binoms)).long()
-    # Alternating sums of large terms: float64.
-    shared = 1 - (1 - opacities.double()) ** (1 / ratios)
-    k = torch.arange(len(binoms), device=opacities.device)
-    # Sum of (i over k) for all i below the ratio.
-    terms = torch.cumsum(binoms.double(), 0)[ratios - 1]
-    terms = terms * (1 - 2 * (k % 2)) / torch.sqrt(k + 1.0) * shared[:, None] ** (k + 1)
-    factor = opacities.double() / terms.sum(1)
-    return shared.to(opacities.dtype), (factor[:, None] * scales).to(scales.dtype)
+    """gsplat's signature of `split_opacity_and_scale`, which needs no table of binomials."""
+    del binoms
+    return split_opacity_and_scale(opacities, scales, ratios)
 
 
 def quat_scale_to_covar_preci(

@@ -7,20 +7,21 @@ step, so that a resumed training draws the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from gsplat.strategy import DefaultStrategy
 from gsplat.strategy.ops import reset_opa
 from jaxtyping import Bool, Float, Int
 
+from ..render.relocation import split_opacity_and_scale
 from .model import GaussianModel
-from .relocation import split_opacity_and_scale
 
 _NOISE_EVERY = 10
 """Steps between two doses of noise; a dose is sqrt of that stronger, as of a random walk."""
 
 
+@runtime_checkable
 class Densifier(Protocol):
     """What the training loop asks of a strategy."""
 

@@ -153,7 +153,7 @@ def main() -> None:
     runs = []
     for name in arguments.sets:
         folder = ROOT / "assets" / "demo" if name == "demo" else shared / name
-        if arguments.poses == "product" or name == "demo":
+        if arguments.poses == "product":
             images = folder / "images" if (folder / "images").is_dir() else folder
             views = product_views(images, arguments.max_size)
         else:

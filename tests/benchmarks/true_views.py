@@ -1,7 +1,7 @@
 """Training views with true poses, for benchmarks that must not depend on our own pose solver.
 
-Reads a photo set of the shared data (poses.json), undistorts and resizes its photos, and
-triangulates SIFT points with the true poses held fixed.
+Reads a photo set of the shared data (poses.json) or the demo (transforms.json), undistorts and
+resizes its photos, and triangulates SIFT points with the true poses held fixed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
 
     The split is the product's: ids[eval_every // 2 :: eval_every] are held out.
     """
-    frames = json.loads((dataset / "poses.json").read_text())["frames"]
+    frames = _frames(dataset)
     world_from_cam = np.array([frame["c2w"] for frame in frames], np.float64)
     centres = world_from_cam[:, :3, 3]
     middle = centres.mean(axis=0)
@@ -31,7 +31,7 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
     world_from_cam[:, :3, 3] = (centres - middle) / radius
     images, Ks = [], []
     for frame in frames:
-        image, K = _undistorted(dataset / "images" / frame["file"], frame, max_size)
+        image, K = _undistorted(frame["path"], frame, max_size)
         images.append(image)
         Ks.append(K)
     cam_from_world = np.linalg.inv(world_from_cam)
@@ -49,6 +49,26 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
         points=points,
         point_colors=colors,
     )
+
+
+def _frames(dataset: Path) -> list[dict]:
+    """The photos' paths and true cameras, in the form of the shared data's poses.json."""
+    if (dataset / "poses.json").exists():
+        frames = json.loads((dataset / "poses.json").read_text())["frames"]
+        return [{**frame, "path": dataset / "images" / frame["file"]} for frame in frames]
+    value = json.loads((dataset / "transforms.json").read_text())
+    # Nerfstudio's axes are OpenGL's, and its pixel centres are halves.
+    camera = {"fx": value["fl_x"], "fy": value["fl_y"], "w": value["w"], "h": value["h"]}
+    camera |= {"cx": value["cx"] - 0.5, "cy": value["cy"] - 0.5}
+    return [
+        {
+            **camera,
+            "file": frame["file_path"],
+            "path": dataset / frame["file_path"],
+            "c2w": np.array(frame["transform_matrix"]) @ np.diag([1.0, -1.0, -1.0, 1.0]),
+        }
+        for frame in value["frames"]
+    ]
 
 
 def _undistorted(path: Path, frame: dict, max_size: int) -> tuple[np.ndarray, np.ndarray]:
