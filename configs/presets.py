@@ -16,19 +16,21 @@ PRESETS: dict[PresetName, FitConfig] = {
     "fast": replace(
         _DEFAULT,
         views=replace(_DEFAULT.views, max_size=320),
-        training=replace(_DEFAULT.training, steps=1000, final_steps=100, max_gaussians=20_000),
+        training=replace(
+            _DEFAULT.training, steps=1000, final_steps=100, max_gaussians=20_000, sh_degree=1
+        ),
     ),
     # Each stage's own defaults: minutes on two CPU cores.
     "default": _DEFAULT,
-    # For a GPU, or a CPU overnight.
+    # For a GPU, or a patient CPU.
     "quality": replace(
         _DEFAULT,
         views=replace(_DEFAULT.views, max_size=1024),
         training=replace(
             _DEFAULT.training,
-            steps=20_000,
-            final_steps=1_000,
-            max_gaussians=500_000,
+            steps=10_000,
+            final_steps=500,
+            max_gaussians=200_000,
             sh_degree=3,
         ),
     ),
