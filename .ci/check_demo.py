@@ -30,4 +30,4 @@ def _has_content(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(check(Path(sys.argv[1]))))
+    sys.exit("\n".join(check(Path(sys.argv[1]))) or None)
