@@ -79,7 +79,7 @@ def count_contributions(offsets, members, records, width, height):
                     dx, dy = x + 0.5 - records[base + R_X], y + 0.5 - records[base + R_Y]
                     power = records[base + R_POWER] + records[base + R_XX] * dx * dx
                     power += records[base + R_XY] * dx * dy + records[base + R_YY] * dy * dy
-                    alpha = min(np.exp(8 * power), 0.999)
+                    alpha = min(2.0**power, 0.999)
                     if alpha < 1 / 255:
                         continue
                     light *= 1 - alpha

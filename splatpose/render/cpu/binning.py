@@ -6,13 +6,14 @@ import numpy as np
 
 from splatpose.render.cpu.compilation import kernel
 from splatpose.render.cpu.layout import (
-    R_BULGE,
-    R_EXTENT,
-    R_EXTENT2,
-    R_SLOPE,
-    R_TOP,
-    R_X,
-    R_Y,
+    E_BULGE,
+    E_EXTENT,
+    E_EXTENT2,
+    E_SLOPE,
+    E_TOP,
+    E_X,
+    E_Y,
+    R_ELLIPSE,
     RECORD,
     TILE,
 )
@@ -89,24 +90,24 @@ def find_tiles(
         g = order[j]
         slot = slot_start[g]
         x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
-        base = g * RECORD
+        base = g * RECORD + R_ELLIPSE
         for tile_x in range(x0, x1 + 1):
             low, high = y0, y1
             if y1 > y0 and x1 > x0:
-                x = records[base + R_X]
-                extent, top = records[base + R_EXTENT], records[base + R_TOP]
+                x = records[base + E_X]
+                extent, top = records[base + E_EXTENT], records[base + E_TOP]
                 left = max(np.float32(tile_x * TILE) + _HALF - x, -extent)
                 right = np.float32(min(tile_x * TILE + TILE, width)) - _HALF - x
                 right = min(right, extent)
                 if left > right:
                     continue
-                slope, bulge = records[base + R_SLOPE], records[base + R_BULGE]
+                slope, bulge = records[base + E_SLOPE], records[base + E_BULGE]
                 at = min(max(top, left), right)
-                half = np.sqrt(max(records[base + R_EXTENT2] - at * at, _ZERO))
-                bottom = records[base + R_Y] + slope * at + bulge * half + _SLACK
+                half = np.sqrt(max(records[base + E_EXTENT2] - at * at, _ZERO))
+                bottom = records[base + E_Y] + slope * at + bulge * half + _SLACK
                 at = min(max(-top, left), right)
-                half = np.sqrt(max(records[base + R_EXTENT2] - at * at, _ZERO))
-                upper = records[base + R_Y] + slope * at - bulge * half - _SLACK
+                half = np.sqrt(max(records[base + E_EXTENT2] - at * at, _ZERO))
+                upper = records[base + E_Y] + slope * at - bulge * half - _SLACK
                 low = max(low, np.int64(np.floor(max(upper, _ZERO) - _HALF)) // TILE)
                 high = min(high, np.int64(np.floor(max(bottom, _ZERO) - _HALF)) // TILE)
             for tile_y in range(low, high + 1):

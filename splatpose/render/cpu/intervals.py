@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from splatpose.render.cpu.compilation import device_function
 from splatpose.render.cpu.layout import (
-    BATCH,
-    R_BULGE,
-    R_EXTENT,
-    R_EXTENT2,
-    R_SLOPE,
-    R_TOP,
-    R_X,
-    R_Y,
+    E_BULGE,
+    E_EXTENT,
+    E_EXTENT2,
+    E_SLOPE,
+    E_TOP,
+    E_X,
+    E_Y,
+    ELLIPSE,
+    R_ELLIPSE,
     RECORD,
     ROWS,
-    STRIP_PIXELS,
+    STRIP_VECTORS,
     STRIPS,
     TILE,
     row_interval,
@@ -22,72 +23,104 @@ from splatpose.render.cpu.layout import (
 from splatpose.render.cpu.simd import (
     LANES,
     any_lane,
-    gather_at,
+    element,
+    floor,
+    index,
     load,
+    load_rows_at,
     maximum,
     minimum,
+    select,
+    store_group,
     store_int,
 )
 
-
-@device_function
-def refresh_live_rows(transmittance, strips, live):
-    """Find the first and last vector row of each strip with an unfinished pixel.
-
-    Args:
-        transmittance: [TILE_PIXELS] negative where a pixel is finished.
-        strips: Strips of the tile that are inside the image.
-        live: [2 * STRIPS] int32 in and out: first and last vector row; never grows.
-
-    Returns: whether any row is left.
-    """
-    alive = False
-    for strip in range(strips):
-        first, last = live[2 * strip], live[2 * strip + 1]
-        base = strip * STRIP_PIXELS
-        while first <= last and not any_lane(load(transmittance, base + first * LANES) > 0.0):
-            first += 1
-        while first <= last and not any_lane(load(transmittance, base + last * LANES) > 0.0):
-            last -= 1
-        live[2 * strip], live[2 * strip + 1] = first, last
-        alive = alive or first <= last
-    return alive
-
-
-@device_function
-def store_row_intervals(first, end, members, records, tile_x, tile_y, width, strips, live, rows):
-    """Intervals of pixel rows for members[first:end], at most BATCH, in each strip.
-
-    Args:
-        tile_x, tile_y: Pixel of the tile's corner.
-        rows: [2 * STRIPS * BATCH] int32 out: first and last row in the tile, strip after strip,
-            firsts before lasts; empty where last < first.
-    """
-    for i in range(first, end, LANES):
-        x = gather_at(records, members, i, end, RECORD, R_X)
-        y = gather_at(records, members, i, end, RECORD, R_Y) - tile_y
-        extent = gather_at(records, members, i, end, RECORD, R_EXTENT)
-        extent2 = gather_at(records, members, i, end, RECORD, R_EXTENT2)
-        slope = gather_at(records, members, i, end, RECORD, R_SLOPE)
-        bulge = gather_at(records, members, i, end, RECORD, R_BULGE)
-        top = gather_at(records, members, i, end, RECORD, R_TOP)
-        for strip in range(strips):
-            left = tile_x + strip * 8
-            right = min(left + 8, width)
-            low, high = row_interval(
-                x, y, extent, extent2, slope, bulge, top, left + 0.5, right - 0.5
-            )
-            low = maximum(low, live[2 * strip] * ROWS)
-            high = minimum(high, live[2 * strip + 1] * ROWS + (ROWS - 1))
-            base = 2 * strip * BATCH + i - first
-            store_int(rows, base, low)
-            store_int(rows, base + BATCH, high)
+# A hit is one whole number: which Gaussian of the batch, its first and its last vector row.
+_BITS = 8
+_MASK = (1 << _BITS) - 1
+_FIRST_UNIT = float(1 << _BITS)
+_LAST_UNIT = float(1 << 2 * _BITS)
 
 
 @device_function
 def start_live_rows(live, tile_y, height):
-    """All rows of the tile that are inside the image."""
+    """All vector rows of the tile that are inside the image."""
     rows = min(TILE, height - tile_y)
     for strip in range(STRIPS):
         live[2 * strip] = 0
         live[2 * strip + 1] = (rows - 1) // ROWS
+
+
+@device_function
+def refresh_live_rows(state, planes, strip, live):
+    """Narrow the vector rows of a strip to those with an unfinished pixel.
+
+    Args:
+        state: Tile state, transmittance first: negative where a pixel is finished.
+        planes: Vectors a vector row takes in `state`.
+        live: [2 * STRIPS] int32 in and out: first and last vector row of each strip.
+
+    Returns: whether any row is left.
+    """
+    first, last = live[2 * strip], live[2 * strip + 1]
+    base, step = strip * STRIP_VECTORS * planes * LANES, planes * LANES
+    while first <= last and not any_lane(load(state, base + first * step) > 0.0):
+        first += 1
+    while first <= last and not any_lane(load(state, base + last * step) > 0.0):
+        last -= 1
+    live[2 * strip], live[2 * strip + 1] = first, last
+    return first <= last
+
+
+@device_function
+def load_ellipses(first, end, members, records, ellipses):
+    """Ellipses of members[first:end], at most BATCH, as [vector, field, lane]."""
+    for i in range(first, end, LANES):
+        fields = load_rows_at(records, members, i, end, RECORD, R_ELLIPSE)
+        store_group(ellipses, (i - first) * ELLIPSE, fields)
+
+
+@device_function
+def find_hits(ellipses, count, tile_x, tile_y, width, strip, live, rows, hits):
+    """Gaussians of a batch that touch the live rows of a strip.
+
+    Args:
+        ellipses: From `load_ellipses`; the first `count` are looked at.
+        tile_x, tile_y: Pixel of the tile's corner.
+        rows: [BATCH] int32 scratch.
+        hits: [BATCH + 1] int32 out, for `unpack_hit`, in the order of the batch.
+
+    Returns: their number.
+    """
+    left = tile_x + strip * 8
+    right = min(left + 8, width)
+    first_live, last_live = live[2 * strip], live[2 * strip + 1]
+    for i in range(0, count, LANES):
+        low, high = row_interval(
+            load(ellipses, i * ELLIPSE + E_X * LANES),
+            load(ellipses, i * ELLIPSE + E_Y * LANES) - tile_y,
+            load(ellipses, i * ELLIPSE + E_EXTENT * LANES),
+            load(ellipses, i * ELLIPSE + E_EXTENT2 * LANES),
+            load(ellipses, i * ELLIPSE + E_SLOPE * LANES),
+            load(ellipses, i * ELLIPSE + E_BULGE * LANES),
+            load(ellipses, i * ELLIPSE + E_TOP * LANES),
+            left + 0.5,
+            right - 0.5,
+        )
+        if ROWS > 1:
+            low, high = floor(low * (1.0 / ROWS)), floor(high * (1.0 / ROWS))
+        low, high = maximum(low, first_live), minimum(high, last_live)
+        packed = index() + i + low * _FIRST_UNIT + high * _LAST_UNIT
+        store_int(rows, i, select(low <= high, packed, -1.0))
+    number = 0
+    for i in range(count):
+        hits[number] = element(rows, i)
+        # Kept or overwritten by the next one: no branch to guess wrong.
+        number += element(rows, i) >= 0
+    return number
+
+
+@device_function
+def unpack_hit(hit):
+    """Which Gaussian of the batch, its first and its last vector row."""
+    return hit & _MASK, (hit >> _BITS) & _MASK, hit >> 2 * _BITS

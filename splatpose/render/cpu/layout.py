@@ -5,15 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function
-from splatpose.render.cpu.simd import LANES, ceil, floor, fma, maximum, minimum, select, sqrt
+from splatpose.render.cpu.simd import (
+    LANES,
+    ceil,
+    floor,
+    fma,
+    maximum,
+    minimum,
+    nearest,
+    select,
+    sqrt,
+    times_power_of_two,
+)
 
 TILE = 32
-"""Tiles are 32x32 pixels: 4 strips of 8 columns, each strip stored row after row."""
+"""Tiles are 32x32 pixels: 4 strips of 8 columns."""
 STRIPS = TILE // 8
-STRIP_PIXELS = 8 * TILE
-TILE_PIXELS = TILE * TILE
 ROWS = LANES // 8
 """Rows of a strip that one vector covers."""
+STRIP_VECTORS = TILE // ROWS
 BATCH = 32
 """Gaussians whose row intervals are computed together, between looks at which rows live."""
 MAX_CHANNELS = 4
@@ -21,39 +31,49 @@ MAX_CHANNELS = 4
 
 RECORD = 16
 """Floats a projected Gaussian takes: one cache line."""
-# Exponent of the footprint divided by 8: POWER + XX dx^2 + XY dx dy + YY dy^2.
-R_X, R_Y, R_XX, R_XY, R_YY, R_POWER = 0, 1, 2, 3, 4, 5
-R_CHANNEL = 6
-# The ellipse alpha = 1/255: its half width and the square of that, the line of the rows' middles
-# dy = SLOPE dx, half height of column dx: BULGE sqrt(EXTENT2 - dx^2), and dx of its lowest point.
-R_EXTENT, R_EXTENT2, R_SLOPE, R_BULGE, R_TOP = 10, 11, 12, 13, 14
+# What is blended. Log2 of the footprint: POWER + XX dx^2 + XY dx dy + YY dy^2.
+R_XX, R_XY, R_YY, R_POWER, R_CHANNEL = 0, 1, 2, 3, 4
+# Where. The ellipse alpha = 1/255: its half width and the square of that, the line of the rows'
+# middles dy = SLOPE dx, half height of column dx: BULGE sqrt(EXTENT2 - dx^2), and dx of its lowest
+# point.
+R_ELLIPSE = 8
+ELLIPSE = 8
+"""Floats from R_ELLIPSE on, the last one unused."""
+E_X, E_Y, E_EXTENT, E_EXTENT2, E_SLOPE, E_BULGE, E_TOP = 0, 1, 2, 3, 4, 5, 6
+R_X, R_Y = R_ELLIPSE + E_X, R_ELLIPSE + E_Y
 
-MOMENTS = 6
-"""Sums over pixels of g (1, dx, dy, dx^2, dx dy, dy^2), g the gradient w.r.t. log alpha."""
+SLOT = 16
+"""Floats that the gradients of one Gaussian in one tile take: one cache line."""
+# Sums over pixels of g (1, dx, dy, dx^2, dx dy, dy^2), g the gradient w.r.t. log alpha; then of
+# colour gradients, and of the absolute gradients of the 2-D mean.
+S_MOMENT, S_CHANNEL, S_ABSOLUTE = 0, 6, 10
+SLOT_SUMS = 12
+"""Floats of a slot that are used."""
 
 ALPHA_THRESHOLD = np.float32(1.0 / 255.0)
 MAX_ALPHA = np.float32(0.999)
 MIN_TRANSMITTANCE = np.float32(1e-4)
+LOG2_E = np.float32(1.4426950408889634)
+LN_2 = np.float32(0.6931471805599453)
 
-# Far pixels must not reach the range where the polynomial below turns back up.
-_LOWEST_EIGHTH = np.float32(-0.7)
-# Least-squares fit with equalised relative error (9e-8) on [-0.7, 0.01].
-_EXP = tuple(
-    np.float32(c) for c in (0.99999998, 0.99999422, 0.49989546, 0.16601455, 0.03982888, 0.00587533)
-)
-_E0, _E1, _E2, _E3, _E4, _E5 = _EXP
+# Keeps 2^t within float32; long before, alpha is below the threshold.
+_LOWEST_POWER = np.float32(-24.0)
+# Of 2^f for f in [-1/2, 1/2], equalised relative error 1.1e-7; exact at 0, so that what an almost
+# opaque Gaussian lets through, 1 - alpha, is as accurate.
+_EXP2 = tuple(np.float32(c) for c in (0.693147, 0.24022242, 0.055507336, 0.009671513, 0.0013264727))
+_P1, _P2, _P3, _P4, _P5 = _EXP2
 # Rows whose centre is this close (pixels) outside an ellipse are kept: rounding.
 _SLACK = np.float32(0.01)
 
 
 @device_function
-def footprint(eighth):
-    """exp(8 * eighth) for eighth in [-0.7, 0], less than 1/255 below; error 2e-6 relative."""
-    t = maximum(eighth, _LOWEST_EIGHTH)
-    p = fma(fma(fma(fma(fma(_E5, t, _E4), t, _E3), t, _E2), t, _E1), t, _E0)
-    p = p * p
-    p = p * p
-    return p * p
+def footprint(power):
+    """2^power for power <= 0; error 2e-7 relative, below 2^-24 the value there."""
+    t = maximum(power, _LOWEST_POWER)
+    whole = nearest(t)
+    f = t - whole
+    p = fma(fma(fma(fma(fma(_P5, f, _P4), f, _P3), f, _P2), f, _P1), f, np.float32(1.0))
+    return times_power_of_two(p, whole)
 
 
 @device_function

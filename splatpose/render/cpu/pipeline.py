@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from splatpose.render.cpu.binning import fill_tiles, find_tiles, sort_by_depth, tile_offsets
-from splatpose.render.cpu.layout import RECORD, TILE
+from splatpose.render.cpu.layout import RECORD, SLOT, TILE
 from splatpose.render.cpu.projection import BLOCK, CAMERA, project
 from splatpose.render.cpu.projection_backward import CAMERA_SUMS, project_backward
-from splatpose.render.cpu.raster_backward import backward, slot_size
+from splatpose.render.cpu.raster_backward import backward
 from splatpose.render.cpu.raster_forward import forward
 from splatpose.render.cpu.threads import run_on_threads
 from splatpose.render.cpu.workspace import Workspace
@@ -269,8 +269,7 @@ def draw_backward(
 
     Returns: gradients of the camera's rotation (9), translation (3) and centre (3), float64.
     """
-    size = slot_size(settings.channels, settings.absgrad)
-    slot_gradients = workspace.array("slot_gradients", drawn.num_slots * size)
+    slot_gradients = workspace.array("slot_gradients", drawn.num_slots * SLOT)
     share(
         backward,
         settings.threads,
@@ -302,7 +301,6 @@ def draw_backward(
         drawn.slot_start,
         drawn.tile_count,
         slot_gradients,
-        size,
         accumulate,
         gradients.means,
         gradients.quats,

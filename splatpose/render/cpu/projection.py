@@ -11,13 +11,15 @@ import numpy as np
 from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.harmonics import BASES, store_bases
 from splatpose.render.cpu.layout import (
-    R_BULGE,
+    E_BULGE,
+    E_EXTENT,
+    E_EXTENT2,
+    E_SLOPE,
+    E_TOP,
+    LOG2_E,
     R_CHANNEL,
-    R_EXTENT,
-    R_EXTENT2,
+    R_ELLIPSE,
     R_POWER,
-    R_SLOPE,
-    R_TOP,
     R_X,
     R_XX,
     R_XY,
@@ -58,6 +60,7 @@ C_WIDTH, C_HEIGHT = 26, 27
 CAMERA = 28
 
 _LN_255 = np.float32(np.log(255.0))
+_HALF_LOG2_E = np.float32(-0.5) * LOG2_E
 _MAX_SIGMAS = np.float32(3.33)
 _FIELDS = 24
 _F_VISIBLE, _F_DEPTH, _F_RADIUS_X, _F_RADIUS_Y = 16, 17, 18, 19
@@ -238,15 +241,15 @@ def _project_vector(
     extent2 = reach2 * xx
     store(fields, R_X * LANES, mean_x)
     store(fields, R_Y * LANES, mean_y)
-    store(fields, R_XX * LANES, yy / det * (-0.5 / 8.0))
-    store(fields, R_XY * LANES, xy / det * (1.0 / 8.0))
-    store(fields, R_YY * LANES, xx / det * (-0.5 / 8.0))
-    store(fields, R_POWER * LANES, power * (1.0 / 8.0))
-    store(fields, R_EXTENT * LANES, sqrt(extent2))
-    store(fields, R_EXTENT2 * LANES, extent2)
-    store(fields, R_SLOPE * LANES, xy / xx)
-    store(fields, R_BULGE * LANES, sqrt(det) / xx)
-    store(fields, R_TOP * LANES, xy * sqrt(reach2 / yy))
+    store(fields, R_XX * LANES, yy / det * _HALF_LOG2_E)
+    store(fields, R_XY * LANES, xy / det * LOG2_E)
+    store(fields, R_YY * LANES, xx / det * _HALF_LOG2_E)
+    store(fields, R_POWER * LANES, power * LOG2_E)
+    store(fields, (R_ELLIPSE + E_EXTENT) * LANES, sqrt(extent2))
+    store(fields, (R_ELLIPSE + E_EXTENT2) * LANES, extent2)
+    store(fields, (R_ELLIPSE + E_SLOPE) * LANES, xy / xx)
+    store(fields, (R_ELLIPSE + E_BULGE) * LANES, sqrt(det) / xx)
+    store(fields, (R_ELLIPSE + E_TOP) * LANES, xy * sqrt(reach2 / yy))
     store(fields, _F_VISIBLE * LANES, select(valid, broadcast(1.0), broadcast(0.0)))
     store(fields, _F_DEPTH * LANES, pz)
     store(fields, _F_RADIUS_X * LANES, radius_x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.harmonics import BASES, store_bases, store_derivatives
-from splatpose.render.cpu.layout import MOMENTS, R_CHANNEL, RECORD
+from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_ABSOLUTE, S_CHANNEL, SLOT
 from splatpose.render.cpu.projection import (
     BLOCK,
     C_EPS2D,
@@ -28,6 +28,7 @@ from splatpose.render.cpu.projection_gradients import (
     rotation_gradient,
 )
 from splatpose.render.cpu.simd import (
+    GROUP,
     LANES,
     accumulate,
     broadcast,
@@ -36,8 +37,10 @@ from splatpose.render.cpu.simd import (
     fma,
     gather,
     load,
+    load_rows,
     select,
     store,
+    store_group,
     total,
 )
 
@@ -49,22 +52,29 @@ CAMERA_SUMS = 16
 _G_MEAN, _G_QUAT, _G_SCALE, _G_OPACITY, _G_MEAN2D, _G_COLOR = np.array([0, 3, 7, 10, 11, 13])
 _ROW0, _ROW1, _ROW2 = np.arange(3)
 _SIZE1, _SIZE2, _SIZE3, _SIZE4 = np.arange(1, 5)
-# Exponents are stored divided by 8.
-_EIGHT = np.float32(8.0)
 
 
 @device_function
-def _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, size, sums):
-    """Sum the slots of LANES Gaussians into sums[k * LANES + lane]; return the lanes in use."""
-    used = 0
-    clear(sums, 0, size * LANES)
+def _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, sums):
+    """Sum the slots of LANES Gaussians into sums[k * LANES + lane]; return whether any has one.
+
+    Args:
+        rows: [LANES * SLOT] scratch, zero beyond the last Gaussian.
+    """
+    used = False
+    clear(rows, 0, len(rows))
     for lane in range(min(LANES, count - i)):
         g = i + lane
         if depths[g] != 0.0:
             for slot in range(slot_start[g], slot_start[g] + tile_count[g]):
-                used = 1
-                for k in range(size):
-                    sums[k * LANES + lane] += slot_gradients[slot * size + k]
+                used = True
+                for k in range(0, SLOT, LANES):
+                    accumulate(rows, lane * SLOT + k, load(slot_gradients, slot * SLOT + k))
+    if used:
+        store_group(sums, 0, load_rows(rows, 0, LANES, SLOT, 0))
+        store_group(sums, GROUP * LANES, load_rows(rows, 0, LANES, SLOT, GROUP))
+    else:
+        clear(sums, 0, len(sums))
     return used
 
 
@@ -90,7 +100,7 @@ def _color_gradient(
     zero = broadcast(0.0)
     if sh_degree < 0:
         for c in range(channels):
-            store(out, (_G_COLOR + c) * LANES, load(sums, (MOMENTS + c) * LANES))
+            store(out, (_G_COLOR + c) * LANES, load(sums, (S_CHANNEL + c) * LANES))
         return zero, zero, zero
     dx, dy, dz, inverse = unit_direction(camera, x, y, z)
     store_bases(sh_degree, dx, dy, dz, bases)
@@ -99,7 +109,7 @@ def _color_gradient(
     for c in range(3):
         # Black is where the colour was clamped.
         lit = gather(records, i, count, RECORD, R_CHANNEL + c) > 0.0
-        v = select(lit, load(sums, (MOMENTS + c) * LANES), zero)
+        v = select(lit, load(sums, (S_CHANNEL + c) * LANES), zero)
         for k in range((sh_degree + 1) * (sh_degree + 1)):
             store(out, (_G_COLOR + 3 * k + c) * LANES, v * load(bases, k * LANES))
             pull = v * gather(colors, i, count, stride, 3 * k + c)
@@ -222,7 +232,7 @@ def _gaussian_gradient(
     v_j11, v_j12 = b0 * w[3] + b1 * w[4] + b2 * w[5], b0 * w[6] + b1 * w[7] + b2 * w[8]
     g0, g1, g2 = point_gradient(camera, px, py, pz, jacobian, v_x, v_y, v_j00, v_j11, v_j02, v_j12)
     if depth_channel >= 0:
-        g2 = g2 + load(sums, (MOMENTS + depth_channel) * LANES)
+        g2 = g2 + load(sums, (S_CHANNEL + depth_channel) * LANES)
     j00, j11, j02, j12 = jacobian
     c = (
         a0 * j00,
@@ -266,11 +276,11 @@ def _gaussian_gradient(
 
 
 @device_function
-def _write(target, start, size, out, field, lane, use, accumulate):
+def _write(target, start, size, out, field, lane, use, add):
     """Copy, add or clear `size` numbers of one Gaussian."""
     for k in range(size):
         value = out[(field + k) * LANES + lane] if use else np.float32(0.0)
-        if accumulate:
+        if add:
             value += target[start + k]
         target[start + k] = value
 
@@ -294,8 +304,7 @@ def project_backward(
     slot_start,
     tile_count,
     slot_gradients,
-    size,
-    accumulate,
+    add,
     v_means,
     v_quats,
     v_scales,
@@ -308,15 +317,15 @@ def project_backward(
     """Gradients of block after block of Gaussians.
 
     Args: as of `project`, and
-        slot_start, tile_count, slot_gradients, size: Slots of each Gaussian, floats a slot.
-        accumulate: Add to the gradients (further cameras) instead of setting them.
+        slot_start, tile_count, slot_gradients: Slots of each Gaussian.
+        add: Add to the gradients (further cameras) instead of setting them.
         v_means2d: [N * 2] out, set. absolute2d: the same for sums of absolute values, or empty.
         camera_sums: [blocks * CAMERA_SUMS] out.
     """
     count = len(opacities)
     # Spherical harmonics in use; the gradients of the others are zero.
     used_colors = 3 * (sh_degree + 1) * (sh_degree + 1) if sh_degree >= 0 else color_channels
-    sums = np.empty(size * LANES, np.float32)
+    rows, sums = np.empty(SLOT * LANES, np.float32), np.empty(SLOT * LANES, np.float32)
     bases = np.empty(BASES * LANES, np.float32)
     derivatives = np.empty(3 * BASES * LANES, np.float32)
     out = np.zeros((_G_COLOR + 3 * BASES) * LANES, np.float32)
@@ -327,7 +336,7 @@ def project_backward(
             return
         clear(camera_lanes, 0, CAMERA_SUMS * LANES)
         for i in range(block * BLOCK, min((block + 1) * BLOCK, count), LANES):
-            used = _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, size, sums)
+            used = _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, sums)
             if used:
                 _gaussian_gradient(
                     i,
@@ -354,18 +363,17 @@ def project_backward(
             for lane in range(min(LANES, count - i)):
                 g = i + lane
                 use = used and depths[g] > 0.0
-                _write(v_means, 3 * g, _SIZE3, out, _G_MEAN, lane, use, accumulate)
-                _write(v_quats, 4 * g, _SIZE4, out, _G_QUAT, lane, use, accumulate)
-                _write(v_scales, 3 * g, _SIZE3, out, _G_SCALE, lane, use, accumulate)
-                _write(v_opacities, g, _SIZE1, out, _G_OPACITY, lane, use, accumulate)
+                _write(v_means, 3 * g, _SIZE3, out, _G_MEAN, lane, use, add)
+                _write(v_quats, 4 * g, _SIZE4, out, _G_QUAT, lane, use, add)
+                _write(v_scales, 3 * g, _SIZE3, out, _G_SCALE, lane, use, add)
+                _write(v_opacities, g, _SIZE1, out, _G_OPACITY, lane, use, add)
                 start = color_stride * g
-                _write(v_colors, start, used_colors, out, _G_COLOR, lane, use, accumulate)
-                if not accumulate:
+                _write(v_colors, start, used_colors, out, _G_COLOR, lane, use, add)
+                if not add:
                     clear(v_colors, start + used_colors, color_stride - used_colors)
                 _write(v_means2d, 2 * g, _SIZE2, out, _G_MEAN2D, lane, use, False)
                 if len(absolute2d) > 0:
-                    at = (size - 2) * LANES + lane
-                    absolute2d[2 * g] = _EIGHT * sums[at]
-                    absolute2d[2 * g + 1] = _EIGHT * sums[at + LANES]
+                    absolute2d[2 * g] = sums[S_ABSOLUTE * LANES + lane]
+                    absolute2d[2 * g + 1] = sums[(S_ABSOLUTE + 1) * LANES + lane]
         for k in range(CAMERA_SUMS):
             camera_sums[block * CAMERA_SUMS + k] = total(load(camera_lanes, k * LANES))

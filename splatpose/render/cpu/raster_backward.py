@@ -10,133 +10,138 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, kernel
+from splatpose.render.cpu.footprints import (
+    dim,
+    distances,
+    pixel_place,
+    start_transmittance,
+    store_alphas,
+)
 from splatpose.render.cpu.intervals import (
+    find_hits,
+    load_ellipses,
     refresh_live_rows,
     start_live_rows,
-    store_row_intervals,
+    unpack_hit,
 )
 from splatpose.render.cpu.layout import (
-    ALPHA_THRESHOLD,
     BATCH,
+    ELLIPSE,
+    LN_2,
     MAX_ALPHA,
-    MIN_TRANSMITTANCE,
-    MOMENTS,
     R_CHANNEL,
-    R_POWER,
-    R_X,
     R_XX,
     R_XY,
-    R_Y,
     R_YY,
     RECORD,
     ROWS,
-    STRIP_PIXELS,
+    SLOT,
+    STRIP_VECTORS,
     STRIPS,
     TILE,
-    TILE_PIXELS,
-    footprint,
 )
-from splatpose.render.cpu.raster_forward import pixel_place, start_transmittance
 from splatpose.render.cpu.simd import (
+    GROUP,
     LANES,
     absolute,
-    accumulate,
+    add_totals,
     broadcast,
     clear,
-    column_index,
     element,
     fetch_add,
     fma,
     load,
-    minimum,
-    row_index,
     select,
     store,
-    total,
 )
 
-
-def slot_size(channels: int, absgrad: bool) -> int:
-    """Floats a slot takes: moments, colour gradients, sums of absolute position gradients."""
-    return MOMENTS + channels + (2 if absgrad else 0)
+# Planes of a tile's state: transmittance, gradient along what is behind, gradient per channel.
+_BEHIND, _GRADIENT = 1, 2
 
 
 @device_function
-def _strip_gradient(records, base, left, upper, strip, low, high, channels, absgrad, state, sums):
-    """Add one Gaussian's gradients from rows low to high of one strip to `sums`."""
-    dx = column_index() + (left - element(records, base + R_X))
-    dy = row_index() + (upper + np.float32(low // ROWS * ROWS) - element(records, base + R_Y))
-    power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
-    slope = dx * element(records, base + R_XY)
-    curve = broadcast(element(records, base + R_YY))
-    cross = broadcast(element(records, base + R_XY))
-    pull = dx * element(records, base + R_XX) * 2.0
+def _store_weights(strip, low, high, planes, alphas, weights, ratios, state):
+    """Each pixel's weight, and its ratio to the light behind: alpha / (1 - alpha)."""
+    place = (strip * STRIP_VECTORS + low) * planes * LANES
+    for row in range(low, high + 1):
+        weight, after = dim(state, place, load(alphas, row * LANES))
+        store(weights, row * LANES, weight)
+        store(ratios, row * LANES, weight / after)
+        place += planes * LANES
+
+
+@device_function
+def _sum_gradients(
+    records,
+    base,
+    left,
+    upper,
+    strip,
+    low,
+    high,
+    channels,
+    absgrad,
+    alphas,
+    weights,
+    ratios,
+    state,
+    slot,
+    sums,
+):
+    """Add a Gaussian's gradients from vector rows low to high of one strip to sums[slot:]."""
+    dx, dy = distances(records, base, left, upper, low)
     c0 = broadcast(element(records, base + R_CHANNEL))
     c1 = broadcast(element(records, base + R_CHANNEL + 1))
     c2 = broadcast(element(records, base + R_CHANNEL + 2))
     c3 = broadcast(element(records, base + R_CHANNEL + 3))
+    slope = dx * element(records, base + R_XY)
+    pull = dx * element(records, base + R_XX) * 2.0
+    cross = broadcast(element(records, base + R_XY))
+    curve = broadcast(element(records, base + R_YY)) * 2.0
     zero = broadcast(0.0)
     m, my, myy, ax, ay = zero, zero, zero, zero, zero
     g0, g1, g2, g3 = zero, zero, zero, zero
-    place = strip * STRIP_PIXELS + low // ROWS * LANES
-    for _row in range(low // ROWS, high // ROWS + 1):
-        before = load(state, place)
-        raw = footprint(fma(dy, fma(dy, curve, slope), power))
-        alpha = select(raw >= ALPHA_THRESHOLD, minimum(raw, MAX_ALPHA), zero)
-        weight = alpha * before
-        after = before - weight
-        live = after > MIN_TRANSMITTANCE
-        weight = select(live, weight, zero)
-        store(state, place, select(live, after, -absolute(before)))
+    planes = channels + 2
+    place = (strip * STRIP_VECTORS + low) * planes * LANES
+    for row in range(low, high + 1):
+        weight = load(weights, row * LANES)
         # What the pixel's gradient is along this Gaussian's channels.
-        at = place + 2 * TILE_PIXELS
+        at = place + _GRADIENT * LANES
         v = load(state, at)
         along = v * c0
         g0 = fma(weight, v, g0)
         if channels > 1:
-            v = load(state, at + TILE_PIXELS)
+            v = load(state, at + LANES)
             along = fma(v, c1, along)
             g1 = fma(weight, v, g1)
         if channels > 2:
-            v = load(state, at + 2 * TILE_PIXELS)
+            v = load(state, at + 2 * LANES)
             along = fma(v, c2, along)
             g2 = fma(weight, v, g2)
         if channels > 3:
-            v = load(state, at + 3 * TILE_PIXELS)
+            v = load(state, at + 3 * LANES)
             along = fma(v, c3, along)
             g3 = fma(weight, v, g3)
         own = weight * along
-        behind = load(state, place + TILE_PIXELS) - own
-        store(state, place + TILE_PIXELS, behind)
+        behind = load(state, place + _BEHIND * LANES) - own
+        store(state, place + _BEHIND * LANES, behind)
         # d/d log alpha; a clamped alpha does not move.
-        g = own - behind * (alpha / (1.0 - alpha))
-        g = select(live & (raw <= MAX_ALPHA), g, zero)
+        g = own - behind * load(ratios, row * LANES)
+        g = select(load(alphas, row * LANES) <= MAX_ALPHA, g, zero)
         gy = g * dy
         m = m + g
         my = my + gy
         myy = fma(gy, dy, myy)
         if absgrad:
             ax = ax + absolute(g * fma(cross, dy, pull))
-            ay = ay + absolute(g * fma(curve * 2.0, dy, slope))
-        place += LANES
+            ay = ay + absolute(g * fma(curve, dy, slope))
+        place += planes * LANES
         dy = dy + np.float32(ROWS)
     mx = m * dx
-    accumulate(sums, 0 * LANES, m)
-    accumulate(sums, 1 * LANES, mx)
-    accumulate(sums, 2 * LANES, my)
-    accumulate(sums, 3 * LANES, mx * dx)
-    accumulate(sums, 4 * LANES, my * dx)
-    accumulate(sums, 5 * LANES, myy)
-    accumulate(sums, MOMENTS * LANES, g0)
-    if channels > 1:
-        accumulate(sums, (MOMENTS + 1) * LANES, g1)
-    if channels > 2:
-        accumulate(sums, (MOMENTS + 2) * LANES, g2)
-    if channels > 3:
-        accumulate(sums, (MOMENTS + 3) * LANES, g3)
-    if absgrad:
-        accumulate(sums, (MOMENTS + channels) * LANES, ax)
-        accumulate(sums, (MOMENTS + channels + 1) * LANES, ay)
+    add_totals(sums, slot, (m, mx, my, mx * dx, my * dx, myy, g0, g1))
+    if channels > 2 or absgrad:
+        # The record's exponents are of 2, and d 2^t = ln 2 2^t dt.
+        add_totals(sums, slot + GROUP, (g2, g3, ax * LN_2, ay * LN_2, zero, zero, zero, zero))
 
 
 @device_function
@@ -156,7 +161,7 @@ def _read_tile(
     """Per pixel: gradient per channel, and the gradient along all that is blended."""
     for y in range(min(TILE, height - tile_y)):
         for x in range(min(TILE, width - tile_x)):
-            place = pixel_place(x, y)
+            place = pixel_place(x, y, channels + 2)
             pixel = (tile_y + y) * width + tile_x + x
             left = transmittance[pixel]
             alpha = max(np.float32(1.0) - left, np.float32(1e-10))
@@ -169,8 +174,8 @@ def _read_tile(
                 if c == channels - 1 and expected_depth:
                     v = v / alpha
                     opaque -= v * value if left < np.float32(1.0) else np.float32(0.0)
-                state[place + (c + 2) * TILE_PIXELS] = v
-            state[place + TILE_PIXELS] = along - left * opaque
+                state[place + (c + _GRADIENT) * LANES] = v
+            state[place + _BEHIND * LANES] = along - left * opaque
 
 
 @kernel
@@ -198,23 +203,25 @@ def backward(
         slots: [entries] slot of each entry.
         image, transmittance: what the forward kernel wrote.
         image_gradient: [height * width * channels]; alpha_gradient: [height * width].
-        slot_gradients: [slots * slot_size] out, those that an entry has.
+        slot_gradients: [slots * SLOT] out, those that an entry has.
     """
     channels, absgrad = len(channel_tag), len(absgrad_tag) > 0
-    size = MOMENTS + channels + 2 * len(absgrad_tag)
+    planes = channels + 2
     tiles_x = (width + TILE - 1) // TILE
-    # Transmittance, gradient along what is behind, gradient per channel.
-    state = np.empty((channels + 2) * TILE_PIXELS, np.float32)
-    sums = np.empty(size * LANES, np.float32)
+    state = np.empty(STRIPS * STRIP_VECTORS * planes * LANES, np.float32)
+    alphas = np.empty(STRIP_VECTORS * LANES, np.float32)
+    weights, ratios = np.empty_like(alphas), np.empty_like(alphas)
+    sums = np.empty(BATCH * SLOT, np.float32)
     live = np.empty(2 * STRIPS, np.int32)
-    rows = np.empty(2 * STRIPS * BATCH + LANES, np.int32)
+    ellipses = np.empty(ELLIPSE * BATCH, np.float32)
+    rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
     while True:
         tile = fetch_add(counter, 1)
         if tile >= len(offsets) - 1:
             return
         tile_x, tile_y = tile % tiles_x * TILE, tile // tiles_x * TILE
         clear(state, 0, len(state))
-        start_transmittance(state, width - tile_x, height - tile_y)
+        start_transmittance(state, planes, width - tile_x, height - tile_y)
         _read_tile(
             channels,
             state,
@@ -234,41 +241,46 @@ def backward(
         upper = np.float32(tile_y) + np.float32(0.5)
         done = offsets[tile]
         for first in range(offsets[tile], offsets[tile + 1], BATCH):
-            if not refresh_live_rows(state, strips, live):
-                break
             end = min(first + BATCH, offsets[tile + 1])
-            store_row_intervals(
-                first, end, members, records, tile_x, tile_y, width, strips, live, rows
-            )
+            load_ellipses(first, end, members, records, ellipses)
+            clear(sums, 0, len(sums))
+            alive = False
+            for strip in range(strips):
+                if not refresh_live_rows(state, planes, strip, live):
+                    continue
+                alive = True
+                left = np.float32(tile_x + strip * 8) + np.float32(0.5)
+                number = find_hits(
+                    ellipses, end - first, tile_x, tile_y, width, strip, live, rows, hits
+                )
+                for hit in range(number):
+                    i, low, high = unpack_hit(element(hits, hit))
+                    base = element(members, first + i) * RECORD
+                    store_alphas(records, base, left, upper, low, high, alphas)
+                    _store_weights(strip, low, high, planes, alphas, weights, ratios, state)
+                    _sum_gradients(
+                        records,
+                        base,
+                        left,
+                        upper,
+                        strip,
+                        low,
+                        high,
+                        channels,
+                        absgrad,
+                        alphas,
+                        weights,
+                        ratios,
+                        state,
+                        i * SLOT,
+                        sums,
+                    )
+            if not alive:
+                break
             for i in range(end - first):
-                base = element(members, first + i) * RECORD
-                clear(sums, 0, size * LANES)
-                touched = False
-                for strip in range(strips):
-                    low = element(rows, 2 * strip * BATCH + i)
-                    high = element(rows, (2 * strip + 1) * BATCH + i)
-                    if low <= high:
-                        left = np.float32(tile_x + strip * 8) + np.float32(0.5)
-                        _strip_gradient(
-                            records,
-                            base,
-                            left,
-                            upper,
-                            strip,
-                            low,
-                            high,
-                            channels,
-                            absgrad,
-                            state,
-                            sums,
-                        )
-                        touched = True
-                start = element(slots, first + i) * size
-                if touched:
-                    for k in range(size):
-                        slot_gradients[start + k] = total(load(sums, k * LANES))
-                else:
-                    clear(slot_gradients, start, size)
+                start = element(slots, first + i) * SLOT
+                for k in range(0, SLOT, LANES):
+                    store(slot_gradients, start + k, load(sums, i * SLOT + k))
             done = end
         for i in range(done, offsets[tile + 1]):
-            clear(slot_gradients, element(slots, i) * size, size)
+            clear(slot_gradients, element(slots, i) * SLOT, SLOT)

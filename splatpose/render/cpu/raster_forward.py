@@ -5,102 +5,49 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, kernel
+from splatpose.render.cpu.footprints import dim, pixel_place, start_transmittance, store_alphas
 from splatpose.render.cpu.intervals import (
+    find_hits,
+    load_ellipses,
     refresh_live_rows,
     start_live_rows,
-    store_row_intervals,
+    unpack_hit,
 )
 from splatpose.render.cpu.layout import (
-    ALPHA_THRESHOLD,
     BATCH,
-    MAX_ALPHA,
-    MIN_TRANSMITTANCE,
+    ELLIPSE,
     R_CHANNEL,
-    R_POWER,
-    R_X,
-    R_XX,
-    R_XY,
-    R_Y,
-    R_YY,
     RECORD,
-    ROWS,
-    STRIP_PIXELS,
+    STRIP_VECTORS,
     STRIPS,
     TILE,
-    TILE_PIXELS,
-    footprint,
 )
-from splatpose.render.cpu.simd import (
-    LANES,
-    absolute,
-    broadcast,
-    clear,
-    column_index,
-    element,
-    fetch_add,
-    fma,
-    load,
-    minimum,
-    row_index,
-    select,
-    store,
-)
+from splatpose.render.cpu.simd import LANES, broadcast, clear, element, fetch_add, fma, load, store
 
 
 @device_function
-def start_transmittance(transmittance, columns, rows):
-    """1 inside the image; outside the pixels count as finished, which is a negative number."""
-    for strip in range(STRIPS):
-        for y in range(TILE):
-            for x in range(8):
-                inside = strip * 8 + x < columns and y < rows
-                transmittance[strip * STRIP_PIXELS + y * 8 + x] = (
-                    np.float32(1.0) if inside else np.float32(-1.0)
-                )
-
-
-@device_function
-def pixel_place(x, y):
-    """Where pixel (x, y) of a tile is stored."""
-    return (x >> 3) * STRIP_PIXELS + y * 8 + (x & 7)
-
-
-@device_function
-def _blend_strip(records, base, left, upper, strip, low, high, channels, state):
-    """Blend one Gaussian into rows low to high (inclusive) of one strip."""
-    dx = column_index() + (left - element(records, base + R_X))
-    dy = row_index() + (upper + np.float32(low // ROWS * ROWS) - element(records, base + R_Y))
-    power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
-    slope = dx * element(records, base + R_XY)
-    curve = broadcast(element(records, base + R_YY))
+def _blend(records, base, strip, low, high, channels, alphas, state):
+    """Blend one Gaussian into vector rows low to high (inclusive) of one strip."""
     c0 = broadcast(element(records, base + R_CHANNEL))
     c1 = broadcast(element(records, base + R_CHANNEL + 1))
     c2 = broadcast(element(records, base + R_CHANNEL + 2))
     c3 = broadcast(element(records, base + R_CHANNEL + 3))
-    place = strip * STRIP_PIXELS + low // ROWS * LANES
-    for _row in range(low // ROWS, high // ROWS + 1):
-        before = load(state, place)
-        alpha = footprint(fma(dy, fma(dy, curve, slope), power))
-        alpha = select(alpha >= ALPHA_THRESHOLD, minimum(alpha, MAX_ALPHA), broadcast(0.0))
-        weight = alpha * before
-        after = before - weight
-        # A finished pixel is negative and fails this too.
-        live = after > MIN_TRANSMITTANCE
-        weight = select(live, weight, broadcast(0.0))
-        store(state, place, select(live, after, -absolute(before)))
-        at = place + TILE_PIXELS
+    planes = channels + 1
+    place = (strip * STRIP_VECTORS + low) * planes * LANES
+    for row in range(low, high + 1):
+        weight, _after = dim(state, place, load(alphas, row * LANES))
+        at = place + LANES
         store(state, at, fma(weight, c0, load(state, at)))
         if channels > 1:
-            at += TILE_PIXELS
+            at += LANES
             store(state, at, fma(weight, c1, load(state, at)))
         if channels > 2:
-            at += TILE_PIXELS
+            at += LANES
             store(state, at, fma(weight, c2, load(state, at)))
         if channels > 3:
-            at += TILE_PIXELS
+            at += LANES
             store(state, at, fma(weight, c3, load(state, at)))
-        place += LANES
-        dy = dy + np.float32(ROWS)
+        place += planes * LANES
 
 
 @device_function
@@ -118,12 +65,12 @@ def _write_tile(
 ):
     for y in range(min(TILE, height - tile_y)):
         for x in range(min(TILE, width - tile_x)):
-            place = pixel_place(x, y)
+            place = pixel_place(x, y, channels + 1)
             left = abs(state[place])
             pixel = (tile_y + y) * width + tile_x + x
             transmittance[pixel] = left
             for c in range(channels):
-                value = state[place + (c + 1) * TILE_PIXELS] + left * backgrounds[c]
+                value = state[place + (c + 1) * LANES] + left * backgrounds[c]
                 if c == channels - 1 and expected_depth:
                     value = value / max(np.float32(1.0) - left, np.float32(1e-10))
                 image[pixel * channels + c] = value
@@ -156,36 +103,43 @@ def forward(
         transmittance: [height * width] out: light left behind the last Gaussian.
     """
     channels = len(channel_tag)
+    planes = channels + 1
     tiles_x = (width + TILE - 1) // TILE
-    state = np.empty((channels + 1) * TILE_PIXELS, np.float32)
+    state = np.empty(STRIPS * STRIP_VECTORS * planes * LANES, np.float32)
+    alphas = np.empty(STRIP_VECTORS * LANES, np.float32)
     live = np.empty(2 * STRIPS, np.int32)
-    rows = np.empty(2 * STRIPS * BATCH + LANES, np.int32)
+    ellipses = np.empty(ELLIPSE * BATCH, np.float32)
+    rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
     while True:
         tile = fetch_add(counter, 1)
         if tile >= len(offsets) - 1:
             return
         tile_x, tile_y = tile % tiles_x * TILE, tile // tiles_x * TILE
         clear(state, 0, len(state))
-        start_transmittance(state, width - tile_x, height - tile_y)
+        start_transmittance(state, planes, width - tile_x, height - tile_y)
         start_live_rows(live, tile_y, height)
         # Not a constant, or the compiler would repeat the loops' bodies four times.
         strips = min(STRIPS, (width - tile_x + 7) // 8)
         upper = np.float32(tile_y) + np.float32(0.5)
         for first in range(offsets[tile], offsets[tile + 1], BATCH):
-            if not refresh_live_rows(state, strips, live):
-                break
             end = min(first + BATCH, offsets[tile + 1])
-            store_row_intervals(
-                first, end, members, records, tile_x, tile_y, width, strips, live, rows
-            )
-            for i in range(end - first):
-                base = element(members, first + i) * RECORD
-                for strip in range(strips):
-                    low = element(rows, 2 * strip * BATCH + i)
-                    high = element(rows, (2 * strip + 1) * BATCH + i)
-                    if low <= high:
-                        left = np.float32(tile_x + strip * 8) + np.float32(0.5)
-                        _blend_strip(records, base, left, upper, strip, low, high, channels, state)
+            load_ellipses(first, end, members, records, ellipses)
+            alive = False
+            for strip in range(strips):
+                if not refresh_live_rows(state, planes, strip, live):
+                    continue
+                alive = True
+                left = np.float32(tile_x + strip * 8) + np.float32(0.5)
+                number = find_hits(
+                    ellipses, end - first, tile_x, tile_y, width, strip, live, rows, hits
+                )
+                for hit in range(number):
+                    i, low, high = unpack_hit(element(hits, hit))
+                    base = element(members, first + i) * RECORD
+                    store_alphas(records, base, left, upper, low, high, alphas)
+                    _blend(records, base, strip, low, high, channels, alphas, state)
+            if not alive:
+                break
         _write_tile(
             channels,
             state,

@@ -20,7 +20,7 @@ from splatpose.render.cpu.simd_type import (
 _INDEX = ir.IntType(64)
 
 
-def _data_pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+def data_pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     return context.make_array(kind)(context, builder, value).data
 
 
@@ -33,7 +33,7 @@ def load(typingctx, array, index):
     """LANES consecutive numbers of a flat float32 array from `index` on."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         return builder.load(_vector_pointer(builder, data, args[1]), align=4)
 
     return vector(array, types.int64), codegen
@@ -44,7 +44,7 @@ def store(typingctx, array, index, value):
     """Write LANES consecutive numbers of a flat float32 array."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         builder.store(args[2], _vector_pointer(builder, data, args[1]), align=4)
         return context.get_dummy_value()
 
@@ -56,7 +56,7 @@ def accumulate(typingctx, array, index, value):
     """Add to LANES consecutive numbers of a flat float32 array."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         pointer = _vector_pointer(builder, data, args[1])
         before = builder.load(pointer, align=4)
         builder.store(builder.fadd(before, args[2], flags=FLAGS), pointer, align=4)
@@ -70,7 +70,7 @@ def clear(typingctx, array, first, count):
     """Set `count` numbers of a flat float32 array to zero, from `first` on."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         size = builder.mul(args[2], ir.Constant(_INDEX, 4))
         cgutils.memset(builder, builder.gep(data, [args[1]]), size, 0)
         return context.get_dummy_value()
@@ -83,7 +83,7 @@ def store_int(typingctx, array, index, value):
     """Write LANES whole numbers, truncated from floats, to a flat int32 array."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         kind = ir.VectorType(ir.IntType(32), LANES)
         pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
         builder.store(builder.fptosi(args[2], kind), pointer, align=4)
@@ -97,7 +97,7 @@ def element(typingctx, array, index):
     """array[index] of a flat array without Python's meaning of negative indices."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         return builder.load(builder.gep(data, [args[1]]))
 
     return array.dtype(array, types.int64), codegen
@@ -111,7 +111,7 @@ def _gather(builder: Any, data: Any, indices: list[Any]) -> Any:
     return result
 
 
-def _lane_positions(builder: Any, first: Any, count: Any) -> list[Any]:
+def lane_positions(builder: Any, first: Any, count: Any) -> list[Any]:
     """first, first + 1, ... with the last valid position repeated beyond `count`."""
     last = builder.sub(count, ir.Constant(_INDEX, 1))
     positions = []
@@ -127,8 +127,8 @@ def gather(typingctx, array, first, count, stride, offset):
     last row is repeated beyond."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
-        rows = _lane_positions(builder, args[1], args[2])
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        rows = lane_positions(builder, args[1], args[2])
         return _gather(builder, data, [builder.add(builder.mul(r, args[3]), args[4]) for r in rows])
 
     return vector(array, types.int64, types.int64, types.int64, types.int64), codegen
@@ -140,10 +140,10 @@ def gather_at(typingctx, array, rows, first, count, stride, offset):
     last one is repeated beyond."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
-        row_data = _data_pointer(context, builder, sig.args[1], args[1])
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        row_data = data_pointer(context, builder, sig.args[1], args[1])
         indices = []
-        for position in _lane_positions(builder, args[2], args[3]):
+        for position in lane_positions(builder, args[2], args[3]):
             row = builder.sext(builder.load(builder.gep(row_data, [position])), _INDEX)
             indices.append(builder.add(builder.mul(row, args[4]), args[5]))
         return _gather(builder, data, indices)
@@ -157,7 +157,7 @@ def fetch_add(typingctx, counter, amount):
     """Add to counter[0] of an int64 array in one indivisible step and return what it was."""
 
     def codegen(context, builder, sig, args):
-        data = _data_pointer(context, builder, sig.args[0], args[0])
+        data = data_pointer(context, builder, sig.args[0], args[0])
         return builder.atomic_rmw("add", data, args[1], "monotonic")
 
     return types.int64(counter, types.int64), codegen

@@ -36,6 +36,7 @@ VECTOR = ir.VectorType(_FLOAT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 # Contraction to FMA and reassociation are wanted; NaN and infinity keep their meaning.
 FLAGS = ("contract", "reassoc", "arcp", "nsz", "afn")
+_MANTISSA_BITS = 23
 
 
 class _VectorType(types.Type):
@@ -240,6 +241,27 @@ def ceil(typingctx, a):
 
 
 @typed_intrinsic
+def nearest(typingctx, a):
+    """Nearest whole number, halves to even."""
+    return _vector_call("rint", arguments=1)
+
+
+@typed_intrinsic
+def times_power_of_two(typingctx, a, exponent):
+    """a * 2^exponent for whole exponents; defined where a and the product are normal numbers."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.VectorType(ir.IntType(32), LANES)
+        bits = builder.bitcast(args[0], kind)
+        steps = builder.shl(
+            builder.fptosi(args[1], kind), ir.Constant(kind, [_MANTISSA_BITS] * LANES)
+        )
+        return builder.bitcast(builder.add(bits, steps), VECTOR)
+
+    return vector(vector, vector), codegen
+
+
+@typed_intrinsic
 def broadcast(typingctx, a):
     """A vector of equal numbers."""
 
@@ -279,6 +301,16 @@ def total(typingctx, a):
         return _call(builder, f"llvm.vector.reduce.fadd.v{LANES}f32", _FLOAT, start, args[0])
 
     return types.float32(vector), codegen
+
+
+@typed_intrinsic
+def index(typingctx):
+    """Lane number."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(VECTOR, [float(lane) for lane in range(LANES)])
+
+    return vector(), codegen
 
 
 @typed_intrinsic

@@ -1,0 +1,103 @@
+"""What both raster passes do with one Gaussian in one strip, before colours come in.
+
+A strip is visited in passes over its vector rows, each a short chain of arithmetic that keeps its
+constants in registers; values between passes stay in the first-level cache. One loop that does
+all of it at once is half as fast: its constants spill, and its chain of some seventy cycles
+exceeds what the processor can look ahead.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splatpose.render.cpu.compilation import device_function
+from splatpose.render.cpu.layout import (
+    ALPHA_THRESHOLD,
+    MAX_ALPHA,
+    MIN_TRANSMITTANCE,
+    R_POWER,
+    R_X,
+    R_XX,
+    R_XY,
+    R_Y,
+    R_YY,
+    ROWS,
+    STRIP_VECTORS,
+    STRIPS,
+    TILE,
+    footprint,
+)
+from splatpose.render.cpu.simd import (
+    LANES,
+    absolute,
+    broadcast,
+    column_index,
+    element,
+    fma,
+    load,
+    minimum,
+    row_index,
+    select,
+    store,
+)
+
+
+@device_function
+def pixel_place(x, y, planes):
+    """Where the first plane of pixel (x, y) of a tile lies in the tile's state.
+
+    State is [STRIPS, STRIP_VECTORS, planes, LANES]: transmittance first; what a pass over a strip
+    touches is contiguous.
+    """
+    vector_row = (x >> 3) * STRIP_VECTORS + y // ROWS
+    return vector_row * planes * LANES + (y % ROWS) * 8 + (x & 7)
+
+
+@device_function
+def start_transmittance(state, planes, columns, rows):
+    """1 inside the image; outside, pixels count as finished, which is a negative number."""
+    for y in range(TILE):
+        for x in range(8 * STRIPS):
+            inside = x < columns and y < rows
+            state[pixel_place(x, y, planes)] = np.float32(1.0) if inside else np.float32(-1.0)
+
+
+@device_function
+def distances(records, base, left, upper, low):
+    """Pixels of a strip's columns, and of the rows of vector row `low`, from a Gaussian's mean.
+
+    Args: left, upper: centre of the strip's first pixel.
+    """
+    dx = column_index() + (left - element(records, base + R_X))
+    dy = row_index() + (upper + np.float32(low * ROWS) - element(records, base + R_Y))
+    return dx, dy
+
+
+@device_function
+def store_alphas(records, base, left, upper, low, high, alphas):
+    """Footprints in vector rows low to high (inclusive), neither cut nor clamped, to `alphas`."""
+    dx, dy = distances(records, base, left, upper, low)
+    power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
+    slope = dx * element(records, base + R_XY)
+    curve = broadcast(element(records, base + R_YY))
+    for row in range(low, high + 1):
+        store(alphas, row * LANES, footprint(fma(dy, fma(dy, curve, slope), power)))
+        dy = dy + np.float32(ROWS)
+
+
+@device_function
+def dim(state, place, raw):
+    """Let a Gaussian's footprint take its part of the light at state[place].
+
+    Returns: its weight, 0 where it does not count, and the transmittance behind it, negative where
+    the pixel is finished.
+    """
+    before = load(state, place)
+    alpha = select(raw >= ALPHA_THRESHOLD, minimum(raw, MAX_ALPHA), broadcast(0.0))
+    weight = alpha * before
+    after = before - weight
+    # A finished pixel is negative and fails this too.
+    live = after > MIN_TRANSMITTANCE
+    after = select(live, after, -absolute(before))
+    store(state, place, after)
+    return select(live, weight, broadcast(0.0)), after
