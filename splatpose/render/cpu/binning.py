@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatpose.render.cpu.compilation import kernel
+from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.layout import (
     E_BULGE,
     E_EXTENT,
@@ -17,8 +17,9 @@ from splatpose.render.cpu.layout import (
     RECORD,
     TILE,
 )
+from splatpose.render.cpu.simd import fetch_add
 
-_DIGIT = 11
+_DIGIT = 8
 _BUCKETS = 1 << _DIGIT
 _HALF = np.float32(0.5)
 _SLACK = np.float32(0.01)
@@ -26,58 +27,38 @@ _ZERO = np.float32(0.0)
 
 
 @kernel
-def sort_by_depth(depth_bits, boxes, order, keys, spare_order, spare_keys, slot_start):
-    """Sort visible Gaussians by depth, stably, and reserve slots for the tiles of each.
+def reserve_slots(depths, boxes, slot_start):
+    """Reserve slots for the tiles of each Gaussian: as many as its bounding box has.
 
     Args:
-        depth_bits: [N] depths of visible Gaussians as uint32 bit patterns, 0 if not visible.
+        depths: [N], 0 if not visible.
         boxes: [N * 4] bounding box in tiles: first and last column, first and last row.
-        order: [N] out: indices of visible Gaussians, nearest first.
-        keys, spare_order, spare_keys: [N] scratch.
-        slot_start: [N + 1] out: first slot of each Gaussian; as many slots as its box has tiles.
-
-    Returns: the number of visible Gaussians.
+        slot_start: [N + 1] out: first slot of each Gaussian.
     """
-    visible = 0
     slots = 0
-    histogram = np.zeros(3 * _BUCKETS, np.int64)
-    for i in range(len(depth_bits)):
+    for i in range(len(depths)):
         slot_start[i] = slots
-        key = depth_bits[i]
-        if key != 0:
-            spare_order[visible] = i
-            spare_keys[visible] = key
-            visible += 1
+        if depths[i] != _ZERO:
             box = 4 * i
             slots += (boxes[box + 1] - boxes[box] + 1) * (boxes[box + 3] - boxes[box + 2] + 1)
-            for digit in range(3):
-                histogram[digit * _BUCKETS + ((key >> (digit * _DIGIT)) & (_BUCKETS - 1))] += 1
-    slot_start[len(depth_bits)] = slots
-    for digit in range(3):
-        start = 0
-        for bucket in range(digit * _BUCKETS, (digit + 1) * _BUCKETS):
-            count = histogram[bucket]
-            histogram[bucket] = start
-            start += count
-        # Three digits: the first and the last pass write to `order`.
-        source, source_keys, target, target_keys = spare_order, spare_keys, order, keys
-        if digit == 1:
-            source, source_keys, target, target_keys = order, keys, spare_order, spare_keys
-        for i in range(visible):
-            key = source_keys[i]
-            bucket = digit * _BUCKETS + ((key >> (digit * _DIGIT)) & (_BUCKETS - 1))
-            place = histogram[bucket]
-            target_keys[place] = key
-            target[place] = source[i]
-            histogram[bucket] = place + 1
-    return visible
+    slot_start[len(depths)] = slots
 
 
 @kernel
 def find_tiles(
-    first, last, order, records, boxes, slot_start, slot_tile, tile_count, histogram, tiles_x, width
+    first,
+    last,
+    depths,
+    records,
+    boxes,
+    slot_start,
+    slot_tile,
+    tile_count,
+    histogram,
+    tiles_x,
+    width,
 ):
-    """Tiles that the ellipses of order[first:last] touch.
+    """Tiles that the ellipses of Gaussians first to last - 1 touch.
 
     Args:
         slot_tile: [slots] out: tiles of each Gaussian, from its slot_start on.
@@ -86,8 +67,10 @@ def find_tiles(
     """
     for tile in range(len(histogram)):
         histogram[tile] = 0
-    for j in range(first, last):
-        g = order[j]
+    for g in range(first, last):
+        tile_count[g] = 0
+        if depths[g] == _ZERO:
+            continue
         slot = slot_start[g]
         x0, x1, y0, y1 = boxes[4 * g], boxes[4 * g + 1], boxes[4 * g + 2], boxes[4 * g + 3]
         base = g * RECORD + R_ELLIPSE
@@ -139,15 +122,14 @@ def tile_offsets(histograms, offsets):
 
 
 @kernel
-def fill_tiles(first, last, order, slot_start, slot_tile, tile_count, places, members, slots):
-    """Append order[first:last] to the lists of their tiles.
+def fill_tiles(first, last, slot_start, slot_tile, tile_count, places, members, slots):
+    """Append Gaussians first to last - 1 to the lists of their tiles.
 
     Args:
         places: [tiles] next place of each tile; advanced.
         members, slots: [entries] out: Gaussian of each entry and the slot of its gradients.
     """
-    for j in range(first, last):
-        g = order[j]
+    for g in range(first, last):
         start = slot_start[g]
         for slot in range(start, start + tile_count[g]):
             tile = slot_tile[slot]
@@ -155,3 +137,62 @@ def fill_tiles(first, last, order, slot_start, slot_tile, tile_count, places, me
             members[place] = g
             slots[place] = slot
             places[tile] = place + 1
+
+
+@kernel
+def sort_tiles(counter, offsets, members, slots, depth_bits):
+    """Sort the lists of tiles by depth, nearest first, stably, until no tile is left.
+
+    A list fits the cache, and depths within a tile differ in fewer bits than in the whole scene.
+
+    Args:
+        counter: [1] int64 shared between threads: tiles taken.
+        offsets: [tiles + 1]; members, slots: [entries] in and out.
+        depth_bits: [N] depths as uint32 bit patterns.
+    """
+    longest = 0
+    for tile in range(len(offsets) - 1):
+        longest = max(longest, offsets[tile + 1] - offsets[tile])
+    # Two sets of (key, member, slot); passes go from one to the other.
+    entries = np.empty((2, 3, longest), np.uint32)
+    places = np.empty(_BUCKETS, np.int64)
+    while True:
+        tile = fetch_add(counter, 1)
+        if tile >= len(offsets) - 1:
+            return
+        start, size = offsets[tile], offsets[tile + 1] - offsets[tile]
+        if size < 2:
+            continue
+        lowest, highest = np.uint32(0xFFFFFFFF), np.uint32(0)
+        for i in range(size):
+            key = depth_bits[members[start + i]]
+            entries[0, 0, i] = key
+            entries[0, 1, i] = members[start + i]
+            entries[0, 2, i] = slots[start + i]
+            lowest, highest = min(lowest, key), max(highest, key)
+        source, shift = 0, 0
+        while (highest - lowest) >> np.uint32(shift) > 0:
+            _sort_pass(entries[source], entries[1 - source], size, lowest, shift, places)
+            source, shift = 1 - source, shift + _DIGIT
+        for i in range(size):
+            members[start + i] = entries[source, 1, i]
+            slots[start + i] = entries[source, 2, i]
+
+
+@device_function
+def _sort_pass(source, target, size, lowest, shift, places):
+    """One pass of a radix sort, by the digit of key - lowest at `shift`."""
+    places[:] = 0
+    for i in range(size):
+        places[((source[0, i] - lowest) >> np.uint32(shift)) & np.uint32(_BUCKETS - 1)] += 1
+    first = 0
+    for bucket in range(_BUCKETS):
+        count = places[bucket]
+        places[bucket] = first
+        first += count
+    for i in range(size):
+        bucket = ((source[0, i] - lowest) >> np.uint32(shift)) & np.uint32(_BUCKETS - 1)
+        place = places[bucket]
+        for k in range(3):
+            target[k, place] = source[k, i]
+        places[bucket] = place + 1

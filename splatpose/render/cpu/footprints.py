@@ -1,6 +1,6 @@
 """What both raster passes do with one Gaussian in one strip, before colours come in.
 
-A strip is visited in passes over its vector rows, each a short chain of arithmetic that keeps its
+A strip is visited in passes over its row pairs, each a short chain of arithmetic that keeps its
 constants in registers; values between passes stay in the first-level cache. One loop that does
 all of it at once is half as fast: its constants spill, and its chain of some seventy cycles
 exceeds what the processor can look ahead.
@@ -15,6 +15,7 @@ from splatpose.render.cpu.layout import (
     ALPHA_THRESHOLD,
     MAX_ALPHA,
     MIN_TRANSMITTANCE,
+    PAIR,
     R_POWER,
     R_X,
     R_XX,
@@ -22,7 +23,7 @@ from splatpose.render.cpu.layout import (
     R_Y,
     R_YY,
     ROWS,
-    STRIP_VECTORS,
+    STRIP_PAIRS,
     STRIPS,
     TILE,
     footprint,
@@ -46,11 +47,11 @@ from splatpose.render.cpu.simd import (
 def pixel_place(x, y, planes):
     """Where the first plane of pixel (x, y) of a tile lies in the tile's state.
 
-    State is [STRIPS, STRIP_VECTORS, planes, LANES]: transmittance first; what a pass over a strip
-    touches is contiguous.
+    State is [STRIPS, STRIP_PAIRS, PAIR, planes, LANES], transmittance first: what a pass over a
+    strip touches is contiguous.
     """
-    vector_row = (x >> 3) * STRIP_VECTORS + y // ROWS
-    return vector_row * planes * LANES + (y % ROWS) * 8 + (x & 7)
+    vector = (x >> 3) * STRIP_PAIRS * PAIR + y // ROWS
+    return vector * planes * LANES + (y % ROWS) * 8 + (x & 7)
 
 
 @device_function
@@ -64,25 +65,26 @@ def start_transmittance(state, planes, columns, rows):
 
 @device_function
 def distances(records, base, left, upper, low):
-    """Pixels of a strip's columns, and of the rows of vector row `low`, from a Gaussian's mean.
+    """Pixels of a strip's columns, and of the rows from row pair `low` on, from a Gaussian's mean.
 
     Args: left, upper: centre of the strip's first pixel.
     """
     dx = column_index() + (left - element(records, base + R_X))
-    dy = row_index() + (upper + np.float32(low * ROWS) - element(records, base + R_Y))
+    dy = row_index() + (upper + np.float32(low * 2) - element(records, base + R_Y))
     return dx, dy
 
 
 @device_function
 def store_alphas(records, base, left, upper, low, high, alphas):
-    """Footprints in vector rows low to high (inclusive), neither cut nor clamped, to `alphas`."""
+    """Footprints in row pairs low to high (inclusive), neither cut nor clamped, to `alphas`."""
     dx, dy = distances(records, base, left, upper, low)
     power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
     slope = dx * element(records, base + R_XY)
     curve = broadcast(element(records, base + R_YY))
-    for row in range(low, high + 1):
-        store(alphas, row * LANES, footprint(fma(dy, fma(dy, curve, slope), power)))
-        dy = dy + np.float32(ROWS)
+    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+        for part in range(PAIR):
+            store(alphas, (vector + part) * LANES, footprint(fma(dy, fma(dy, curve, slope), power)))
+            dy = dy + np.float32(ROWS)
 
 
 @device_function

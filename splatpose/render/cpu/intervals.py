@@ -12,10 +12,10 @@ from splatpose.render.cpu.layout import (
     E_X,
     E_Y,
     ELLIPSE,
+    PAIR,
     R_ELLIPSE,
     RECORD,
-    ROWS,
-    STRIP_VECTORS,
+    STRIP_PAIRS,
     STRIPS,
     TILE,
     row_interval,
@@ -35,7 +35,7 @@ from splatpose.render.cpu.simd import (
     store_int,
 )
 
-# A hit is one whole number: which Gaussian of the batch, its first and its last vector row.
+# A hit is one whole number: which Gaussian of the batch, its first and its last row pair.
 _BITS = 8
 _MASK = (1 << _BITS) - 1
 _FIRST_UNIT = float(1 << _BITS)
@@ -44,29 +44,37 @@ _LAST_UNIT = float(1 << 2 * _BITS)
 
 @device_function
 def start_live_rows(live, tile_y, height):
-    """All vector rows of the tile that are inside the image."""
+    """All row pairs of the tile that are inside the image."""
     rows = min(TILE, height - tile_y)
     for strip in range(STRIPS):
         live[2 * strip] = 0
-        live[2 * strip + 1] = (rows - 1) // ROWS
+        live[2 * strip + 1] = (rows - 1) // 2
+
+
+@device_function
+def _pair_lives(state, planes, strip, pair):
+    place = (strip * STRIP_PAIRS + pair) * PAIR * planes * LANES
+    brightest = load(state, place)
+    for part in range(1, PAIR):
+        brightest = maximum(brightest, load(state, place + part * planes * LANES))
+    return any_lane(brightest > 0.0)
 
 
 @device_function
 def refresh_live_rows(state, planes, strip, live):
-    """Narrow the vector rows of a strip to those with an unfinished pixel.
+    """Narrow the row pairs of a strip to those with an unfinished pixel.
 
     Args:
         state: Tile state, transmittance first: negative where a pixel is finished.
-        planes: Vectors a vector row takes in `state`.
-        live: [2 * STRIPS] int32 in and out: first and last vector row of each strip.
+        planes: Numbers a pixel takes in `state`.
+        live: [2 * STRIPS] int32 in and out: first and last row pair of each strip.
 
     Returns: whether any row is left.
     """
     first, last = live[2 * strip], live[2 * strip + 1]
-    base, step = strip * STRIP_VECTORS * planes * LANES, planes * LANES
-    while first <= last and not any_lane(load(state, base + first * step) > 0.0):
+    while first <= last and not _pair_lives(state, planes, strip, first):
         first += 1
-    while first <= last and not any_lane(load(state, base + last * step) > 0.0):
+    while first <= last and not _pair_lives(state, planes, strip, last):
         last -= 1
     live[2 * strip], live[2 * strip + 1] = first, last
     return first <= last
@@ -107,11 +115,10 @@ def find_hits(ellipses, count, tile_x, tile_y, width, strip, live, rows, hits):
             left + 0.5,
             right - 0.5,
         )
-        if ROWS > 1:
-            low, high = floor(low * (1.0 / ROWS)), floor(high * (1.0 / ROWS))
-        low, high = maximum(low, first_live), minimum(high, last_live)
+        covered = low <= high
+        low, high = maximum(floor(low * 0.5), first_live), minimum(floor(high * 0.5), last_live)
         packed = index() + i + low * _FIRST_UNIT + high * _LAST_UNIT
-        store_int(rows, i, select(low <= high, packed, -1.0))
+        store_int(rows, i, select(covered & (low <= high), packed, -1.0))
     number = 0
     for i in range(count):
         hits[number] = element(rows, i)
@@ -122,5 +129,5 @@ def find_hits(ellipses, count, tile_x, tile_y, width, strip, live, rows, hits):
 
 @device_function
 def unpack_hit(hit):
-    """Which Gaussian of the batch, its first and its last vector row."""
+    """Which Gaussian of the batch, its first and its last row pair."""
     return hit & _MASK, (hit >> _BITS) & _MASK, hit >> 2 * _BITS

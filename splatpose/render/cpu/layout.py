@@ -23,7 +23,9 @@ TILE = 32
 STRIPS = TILE // 8
 ROWS = LANES // 8
 """Rows of a strip that one vector covers."""
-STRIP_VECTORS = TILE // ROWS
+PAIR = 2 // ROWS
+"""Vectors that cover two rows of a strip: what a loop over rows does in one go, on any machine."""
+STRIP_PAIRS = TILE // 2
 BATCH = 32
 """Gaussians whose row intervals are computed together, between looks at which rows live."""
 MAX_CHANNELS = 4

@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from splatpose.render.cpu.binning import fill_tiles, find_tiles, sort_by_depth, tile_offsets
+from splatpose.render.cpu.binning import (
+    fill_tiles,
+    find_tiles,
+    reserve_slots,
+    sort_tiles,
+    tile_offsets,
+)
 from splatpose.render.cpu.layout import RECORD, SLOT, TILE
 from splatpose.render.cpu.projection import BLOCK, CAMERA, project
 from splatpose.render.cpu.projection_backward import CAMERA_SUMS, project_backward
 from splatpose.render.cpu.raster_backward import backward
 from splatpose.render.cpu.raster_forward import forward
+from splatpose.render.cpu.simd import LANES
 from splatpose.render.cpu.threads import run_on_threads
 from splatpose.render.cpu.workspace import Workspace
 
@@ -157,36 +164,27 @@ def draw(
         means2d: [N * 2] out. radii: [N * 2] int32 out.
     """
     count, threads = len(gaussians), settings.threads
-    records = workspace.array("records", count * RECORD)
+    records = workspace.array("records", (count + LANES) * RECORD)
     depths = workspace.array("depths", count)
     boxes = workspace.array("boxes", count * 4, np.int32)
     blocks = -(-count // BLOCK)
     arguments = _projection_arguments(gaussians, settings, camera)
     share(project, threads, blocks, *arguments, records, depths, boxes, radii, means2d)
 
-    order = workspace.array("order", count, np.int32)
     slot_start = workspace.array("slot_start", count + 1, np.int64)
-    visible = sort_by_depth(
-        depths.view(np.uint32),
-        boxes,
-        order,
-        workspace.array("keys", count, np.uint32),
-        workspace.array("spare_order", count, np.int32),
-        workspace.array("spare_keys", count, np.uint32),
-        slot_start,
-    )
+    reserve_slots(depths, boxes, slot_start)
     num_slots = int(slot_start[count])
     tile_count = workspace.array("tile_count", count, np.int32)
     slot_tile = workspace.array("slot_tile", num_slots, np.int32)
-    chunks = max(1, min(threads, visible // BLOCK))
-    bounds = [visible * chunk // chunks for chunk in range(chunks + 1)]
+    chunks = max(1, min(threads, count // BLOCK))
+    bounds = [count * chunk // chunks for chunk in range(chunks + 1)]
     places = workspace.array("places", chunks * settings.tiles, np.int64)
     places = places.reshape(chunks, settings.tiles)
     run_on_threads(
         lambda chunk: find_tiles(
             bounds[chunk],
             bounds[chunk + 1],
-            order,
+            depths,
             records,
             boxes,
             slot_start,
@@ -206,7 +204,6 @@ def draw(
         lambda chunk: fill_tiles(
             bounds[chunk],
             bounds[chunk + 1],
-            order,
             slot_start,
             slot_tile,
             tile_count,
@@ -217,6 +214,7 @@ def draw(
         chunks,
     )
 
+    share(sort_tiles, threads, settings.tiles, offsets, members, slots, depths.view(np.uint32))
     transmittance = workspace.array("transmittance", settings.width * settings.height)
     share(
         forward,

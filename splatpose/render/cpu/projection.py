@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from splatpose.render.cpu.columns import SCRATCH, load_columns
 from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.harmonics import BASES, store_bases
 from splatpose.render.cpu.layout import (
@@ -29,21 +30,26 @@ from splatpose.render.cpu.layout import (
     TILE,
 )
 from splatpose.render.cpu.simd import (
+    GROUP,
     LANES,
     absolute,
     any_lane,
     broadcast,
     ceil,
+    element,
     fetch_add,
+    floor,
     fma,
-    gather,
     load,
+    load_group,
     log,
     maximum,
     minimum,
     select,
     sqrt,
     store,
+    store_int,
+    store_rows,
 )
 
 BLOCK = 1024
@@ -62,9 +68,11 @@ CAMERA = 28
 _LN_255 = np.float32(np.log(255.0))
 _HALF_LOG2_E = np.float32(-0.5) * LOG2_E
 _MAX_SIGMAS = np.float32(3.33)
-_FIELDS = 24
-_F_VISIBLE, _F_DEPTH, _F_RADIUS_X, _F_RADIUS_Y = 16, 17, 18, 19
-_F_HALF_X, _F_HALF_Y = 20, 21
+# Columns of a vector of Gaussians: where each input starts. Columns come in groups of eight.
+I_MEAN, I_QUAT, I_SCALE, I_OPACITY, I_DEPTH, I_COLOR = (GROUP * k for k in range(6))
+INPUTS = I_COLOR + 3 * BASES
+# Whole numbers of a vector of Gaussians: radii, then first and last tile column and row.
+_N_RADIUS, _N_BOX, _NUMBERS = 0, 2, 6
 
 
 @device_function
@@ -153,7 +161,7 @@ def unit_direction(camera, x, y, z):
 
 
 @device_function
-def _view_colors(i, count, x, y, z, camera, colors, stride, sh_degree, channels, bases, fields):
+def _view_colors(x, y, z, camera, inputs, sh_degree, channels, bases, fields):
     """Store colour channels to `fields` and return their sum (to test it for NaN)."""
     check = broadcast(0.0)
     if sh_degree >= 0:
@@ -162,17 +170,23 @@ def _view_colors(i, count, x, y, z, camera, colors, stride, sh_degree, channels,
         for c in range(3):
             value = broadcast(0.5)
             for k in range((sh_degree + 1) * (sh_degree + 1)):
-                coefficient = gather(colors, i, count, stride, 3 * k + c)
-                value = fma(load(bases, k * LANES), coefficient, value)
+                value = fma(
+                    load(bases, k * LANES), load(inputs, (I_COLOR + 3 * k + c) * LANES), value
+                )
             check = check + value
             # The other order would turn NaN into black.
             store(fields, (R_CHANNEL + c) * LANES, maximum(value, 0.0))
     else:
         for c in range(channels):
-            value = gather(colors, i, count, stride, c)
+            value = load(inputs, (I_COLOR + c) * LANES)
             check = check + value
             store(fields, (R_CHANNEL + c) * LANES, value)
     return check
+
+
+@device_function
+def _tile_number(pixel, limit):
+    return floor(minimum(maximum(pixel, 0.0), limit - 1.0) * (1.0 / TILE))
 
 
 @device_function
@@ -185,27 +199,42 @@ def _project_vector(
     opacities,
     colors,
     color_stride,
+    used_colors,
     sh_degree,
     color_channels,
     depth_channel,
     antialiased,
     camera,
+    scratch,
+    inputs,
     bases,
     fields,
+    numbers,
 ):
-    """Project LANES Gaussians from index i on; every field is stored, visible or not."""
+    """Project LANES Gaussians from index i on.
+
+    Returns: centre's depth, 0 where not visible; 2-D mean; whether any is visible. Where none is,
+    `fields` and `numbers` stay as they were.
+    """
+    load_columns(means, i, count, 3, 3, scratch, inputs, I_MEAN)
     x, y, z = (
-        gather(means, i, count, 3, 0),
-        gather(means, i, count, 3, 1),
-        gather(means, i, count, 3, 2),
+        load(inputs, I_MEAN * LANES),
+        load(inputs, (I_MEAN + 1) * LANES),
+        load(inputs, (I_MEAN + 2) * LANES),
     )
     px, py, pz = to_camera(camera, x, y, z)
     valid = (pz >= camera[C_NEAR]) & (pz <= camera[C_FAR])
+    zero = broadcast(0.0)
+    if not any_lane(valid):
+        return zero, zero, zero, False
+    load_columns(quats, i, count, 4, 4, scratch, inputs, I_QUAT)
+    load_columns(scales, i, count, 3, 3, scratch, inputs, I_SCALE)
+    load_columns(opacities, i, count, 1, 1, scratch, inputs, I_OPACITY)
     turn, _inverse = rotation(
-        gather(quats, i, count, 4, 0),
-        gather(quats, i, count, 4, 1),
-        gather(quats, i, count, 4, 2),
-        gather(quats, i, count, 4, 3),
+        load(inputs, I_QUAT * LANES),
+        load(inputs, (I_QUAT + 1) * LANES),
+        load(inputs, (I_QUAT + 2) * LANES),
+        load(inputs, (I_QUAT + 3) * LANES),
     )
     root, _jacobian = covariance_root(
         camera,
@@ -213,22 +242,17 @@ def _project_vector(
         py,
         pz,
         turn,
-        gather(scales, i, count, 3, 0),
-        gather(scales, i, count, 3, 1),
-        gather(scales, i, count, 3, 2),
+        load(inputs, I_SCALE * LANES),
+        load(inputs, (I_SCALE + 1) * LANES),
+        load(inputs, (I_SCALE + 2) * LANES),
     )
     xx, xy, yy, det, sharp = covariance(root, camera[C_EPS2D])
-    peak = gather(opacities, i, count, 1, 0)
+    peak = load(inputs, I_OPACITY * LANES)
     if antialiased:
         peak = peak * sqrt(sharp / det)
     valid = valid & (peak >= 1.0 / 255.0) & (det > 0.0)
     mean_x, mean_y = px / pz * camera[C_FX] + camera[C_CX], py / pz * camera[C_FY] + camera[C_CY]
-    check = _view_colors(
-        i, count, x, y, z, camera, colors, color_stride, sh_degree, color_channels, bases, fields
-    )
-    check = check + mean_x + mean_y + xx + yy + det + peak
-    # NaN and infinity fail this; a sum that overflows from finite numbers is as useless.
-    valid = valid & (absolute(check) < 3e38)
+    check = mean_x + mean_y + xx + yy + det + peak
     power = log(select(valid, peak, broadcast(1.0)))
     reach2 = maximum((power + _LN_255) * 2.0, 0.0)
     reach = minimum(sqrt(reach2), _MAX_SIGMAS)
@@ -238,48 +262,40 @@ def _project_vector(
     radius_y = minimum(ceil(reach * deviation_y), 1e9)
     valid = valid & (mean_x + radius_x > 0.0) & (mean_x - radius_x < camera[C_WIDTH])
     valid = valid & (mean_y + radius_y > 0.0) & (mean_y - radius_y < camera[C_HEIGHT])
+    if not any_lane(valid):
+        return zero, zero, zero, False
+    load_columns(colors, i, count, color_stride, used_colors, scratch, inputs, I_COLOR)
+    check = check + _view_colors(x, y, z, camera, inputs, sh_degree, color_channels, bases, fields)
+    # NaN and infinity fail this; a sum that overflows from finite numbers is as useless.
+    valid = valid & (absolute(check) < 3e38)
     extent2 = reach2 * xx
-    store(fields, R_X * LANES, mean_x)
-    store(fields, R_Y * LANES, mean_y)
+    half_x, half_y = sqrt(extent2), sqrt(reach2 * yy)
     store(fields, R_XX * LANES, yy / det * _HALF_LOG2_E)
     store(fields, R_XY * LANES, xy / det * LOG2_E)
     store(fields, R_YY * LANES, xx / det * _HALF_LOG2_E)
     store(fields, R_POWER * LANES, power * LOG2_E)
-    store(fields, (R_ELLIPSE + E_EXTENT) * LANES, sqrt(extent2))
+    store(fields, R_X * LANES, mean_x)
+    store(fields, R_Y * LANES, mean_y)
+    store(fields, (R_ELLIPSE + E_EXTENT) * LANES, half_x)
     store(fields, (R_ELLIPSE + E_EXTENT2) * LANES, extent2)
     store(fields, (R_ELLIPSE + E_SLOPE) * LANES, xy / xx)
     store(fields, (R_ELLIPSE + E_BULGE) * LANES, sqrt(det) / xx)
     store(fields, (R_ELLIPSE + E_TOP) * LANES, xy * sqrt(reach2 / yy))
-    store(fields, _F_VISIBLE * LANES, select(valid, broadcast(1.0), broadcast(0.0)))
-    store(fields, _F_DEPTH * LANES, pz)
-    store(fields, _F_RADIUS_X * LANES, radius_x)
-    store(fields, _F_RADIUS_Y * LANES, radius_y)
-    store(fields, _F_HALF_X * LANES, sqrt(extent2))
-    store(fields, _F_HALF_Y * LANES, sqrt(reach2 * yy))
     if depth_channel >= 0:
         store(fields, (R_CHANNEL + depth_channel) * LANES, pz)
-    return any_lane(valid)
-
-
-@device_function
-def _write_gaussian(i, lane, fields, camera, records, depths, boxes, radii, means2d):
-    visible = fields[_F_VISIBLE * LANES + lane] != 0.0
-    depths[i] = fields[_F_DEPTH * LANES + lane] if visible else np.float32(0.0)
-    radii[2 * i] = np.int32(fields[_F_RADIUS_X * LANES + lane]) if visible else np.int32(0)
-    radii[2 * i + 1] = np.int32(fields[_F_RADIUS_Y * LANES + lane]) if visible else np.int32(0)
-    x, y = fields[R_X * LANES + lane], fields[R_Y * LANES + lane]
-    means2d[2 * i] = x if visible else np.float32(0.0)
-    means2d[2 * i + 1] = y if visible else np.float32(0.0)
-    if visible:
-        for field in range(RECORD):
-            records[i * RECORD + field] = fields[field * LANES + lane]
-        half_x, half_y = fields[_F_HALF_X * LANES + lane], fields[_F_HALF_Y * LANES + lane]
-        right, bottom = camera[C_WIDTH] - np.float32(1.0), camera[C_HEIGHT] - np.float32(1.0)
-        zero = np.float32(0.0)
-        boxes[4 * i] = np.int32(min(max(x - half_x, zero), right)) // TILE
-        boxes[4 * i + 1] = np.int32(min(max(x + half_x, zero), right)) // TILE
-        boxes[4 * i + 2] = np.int32(min(max(y - half_y, zero), bottom)) // TILE
-        boxes[4 * i + 3] = np.int32(min(max(y + half_y, zero), bottom)) // TILE
+    store_int(numbers, _N_RADIUS * LANES, select(valid, radius_x, zero))
+    store_int(numbers, (_N_RADIUS + 1) * LANES, select(valid, radius_y, zero))
+    width, height = camera[C_WIDTH], camera[C_HEIGHT]
+    store_int(numbers, _N_BOX * LANES, _tile_number(mean_x - half_x, width))
+    store_int(numbers, (_N_BOX + 1) * LANES, _tile_number(mean_x + half_x, width))
+    store_int(numbers, (_N_BOX + 2) * LANES, _tile_number(mean_y - half_y, height))
+    store_int(numbers, (_N_BOX + 3) * LANES, _tile_number(mean_y + half_y, height))
+    return (
+        select(valid, pz, zero),
+        select(valid, mean_x, zero),
+        select(valid, mean_y, zero),
+        any_lane(valid),
+    )
 
 
 @kernel
@@ -311,20 +327,25 @@ def project(
         sh_degree: Degree of harmonics to use, or -1.
         depth_channel: Channel that holds the depth, or -1.
         camera: [CAMERA].
-        records: [N * RECORD] out; untouched for Gaussians that are not visible.
+        records: [(N + LANES) * RECORD] out; undefined for Gaussians that are not visible.
         depths: [N] out: 0 if not visible.
-        boxes: [N * 4] out: first and last tile column and row.
+        boxes: [N * 4] out: first and last tile column and row; undefined if not visible.
         radii: [N * 2] out: pixels, 0 if not visible. means2d: [N * 2] out.
     """
     count = len(opacities)
-    fields = np.zeros(_FIELDS * LANES, np.float32)
+    used_colors = 3 * (sh_degree + 1) * (sh_degree + 1) if sh_degree >= 0 else color_channels
+    scratch = np.zeros(SCRATCH, np.float32)
+    inputs = np.zeros(INPUTS * LANES, np.float32)
+    fields = np.zeros(RECORD * LANES, np.float32)
     bases = np.empty(BASES * LANES, np.float32)
+    seen = np.empty(3 * LANES, np.float32)
+    numbers = np.zeros(_NUMBERS * LANES, np.int32)
     while True:
         start = fetch_add(counter, 1) * BLOCK
         if start >= count:
             return
         for i in range(start, min(start + BLOCK, count), LANES):
-            _project_vector(
+            depth, mean_x, mean_y, any_visible = _project_vector(
                 i,
                 count,
                 means,
@@ -333,15 +354,31 @@ def project(
                 opacities,
                 colors,
                 color_stride,
+                used_colors,
                 sh_degree,
                 color_channels,
                 depth_channel,
                 antialiased,
                 camera,
+                scratch,
+                inputs,
                 bases,
                 fields,
+                numbers,
             )
+            store(seen, 0, depth)
+            store(seen, LANES, mean_x)
+            store(seen, 2 * LANES, mean_y)
+            if any_visible:
+                store_rows(records, i * RECORD, RECORD, load_group(fields, 0))
+                store_rows(records, i * RECORD + GROUP, RECORD, load_group(fields, GROUP * LANES))
             for lane in range(min(LANES, count - i)):
-                _write_gaussian(
-                    i + lane, lane, fields, camera, records, depths, boxes, radii, means2d
-                )
+                g = i + lane
+                depths[g] = element(seen, lane)
+                means2d[2 * g] = element(seen, LANES + lane)
+                means2d[2 * g + 1] = element(seen, 2 * LANES + lane)
+                for axis in range(2):
+                    radius = element(numbers, (_N_RADIUS + axis) * LANES + lane)
+                    radii[2 * g + axis] = radius if any_visible else np.int32(0)
+                for side in range(4):
+                    boxes[4 * g + side] = element(numbers, (_N_BOX + side) * LANES + lane)

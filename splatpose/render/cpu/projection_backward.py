@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from splatpose.render.cpu.columns import SCRATCH, load_columns, store_columns
 from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.harmonics import BASES, store_bases, store_derivatives
 from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_ABSOLUTE, S_CHANNEL, SLOT
 from splatpose.render.cpu.projection import (
     BLOCK,
     C_EPS2D,
+    I_COLOR,
+    I_DEPTH,
+    I_MEAN,
+    I_OPACITY,
+    I_QUAT,
+    I_SCALE,
+    INPUTS,
     covariance,
     covariance_root,
     rotation,
@@ -35,7 +43,7 @@ from splatpose.render.cpu.simd import (
     clear,
     fetch_add,
     fma,
-    gather,
+    index,
     load,
     load_rows,
     select,
@@ -47,9 +55,10 @@ from splatpose.render.cpu.simd import (
 CAMERA_SUMS = 16
 """Sums for the camera: gradient of its rotation (9), translation (3) and centre (3)."""
 
-# Order of the gradients of one Gaussian in the vector buffer.
+# Columns of the gradients, each input's a group of eight of its own.
 # NumPy integers: Numba compiles a helper anew for each Python integer that it is called with.
-_G_MEAN, _G_QUAT, _G_SCALE, _G_OPACITY, _G_MEAN2D, _G_COLOR = np.array([0, 3, 7, 10, 11, 13])
+_G_MEAN, _G_QUAT, _G_SCALE, _G_OPACITY, _G_MEAN2D, _G_COLOR = GROUP * np.arange(6)
+_GRADIENTS = 5 * GROUP + 3 * BASES
 _ROW0, _ROW1, _ROW2 = np.arange(3)
 _SIZE1, _SIZE2, _SIZE3, _SIZE4 = np.arange(1, 5)
 
@@ -85,9 +94,9 @@ def _color_gradient(
     x,
     y,
     z,
+    visible,
     camera,
-    colors,
-    stride,
+    inputs,
     sh_degree,
     channels,
     records,
@@ -102,17 +111,22 @@ def _color_gradient(
         for c in range(channels):
             store(out, (_G_COLOR + c) * LANES, load(sums, (S_CHANNEL + c) * LANES))
         return zero, zero, zero
+    store_group(derivatives, 0, load_rows(records, i, count, RECORD, 0))
+    for c in range(3):
+        # Black is where the colour was clamped.
+        lit = load(derivatives, (R_CHANNEL + c) * LANES) > 0.0
+        store(sums, (S_CHANNEL + c) * LANES, select(lit, load(sums, (S_CHANNEL + c) * LANES), zero))
     dx, dy, dz, inverse = unit_direction(camera, x, y, z)
+    # Sums are zero where a Gaussian is not visible, and must stay so: no NaN from its direction.
+    dx, dy, dz = select(visible, dx, zero), select(visible, dy, zero), select(visible, dz, zero)
     store_bases(sh_degree, dx, dy, dz, bases)
     store_derivatives(sh_degree, dx, dy, dz, derivatives)
     gx, gy, gz = zero, zero, zero
     for c in range(3):
-        # Black is where the colour was clamped.
-        lit = gather(records, i, count, RECORD, R_CHANNEL + c) > 0.0
-        v = select(lit, load(sums, (S_CHANNEL + c) * LANES), zero)
+        v = load(sums, (S_CHANNEL + c) * LANES)
         for k in range((sh_degree + 1) * (sh_degree + 1)):
             store(out, (_G_COLOR + 3 * k + c) * LANES, v * load(bases, k * LANES))
-            pull = v * gather(colors, i, count, stride, 3 * k + c)
+            pull = v * load(inputs, (I_COLOR + 3 * k + c) * LANES)
             gx = fma(pull, load(derivatives, 3 * k * LANES), gx)
             gy = fma(pull, load(derivatives, (3 * k + 1) * LANES), gy)
             gz = fma(pull, load(derivatives, (3 * k + 2) * LANES), gz)
@@ -125,20 +139,20 @@ def _color_gradient(
 
 
 @device_function
-def _store_scale_gradient(root_gradient, jacobian, w, out):
+def _store_scale_gradient(root_gradient, jacobian, w, visible, out):
     a0, a1, a2, b0, b1, b2 = root_gradient
     j00, j11, j02, j12 = jacobian
-    store(out, _G_SCALE * LANES, a0 * (j00 * w[0] + j02 * w[6]) + b0 * (j11 * w[3] + j12 * w[6]))
-    store(
-        out, (_G_SCALE + 1) * LANES, a1 * (j00 * w[1] + j02 * w[7]) + b1 * (j11 * w[4] + j12 * w[7])
-    )
-    store(
-        out, (_G_SCALE + 2) * LANES, a2 * (j00 * w[2] + j02 * w[8]) + b2 * (j11 * w[5] + j12 * w[8])
-    )
+    zero = broadcast(0.0)
+    value = a0 * (j00 * w[0] + j02 * w[6]) + b0 * (j11 * w[3] + j12 * w[6])
+    store(out, _G_SCALE * LANES, select(visible, value, zero))
+    value = a1 * (j00 * w[1] + j02 * w[7]) + b1 * (j11 * w[4] + j12 * w[7])
+    store(out, (_G_SCALE + 1) * LANES, select(visible, value, zero))
+    value = a2 * (j00 * w[2] + j02 * w[8]) + b2 * (j11 * w[5] + j12 * w[8])
+    store(out, (_G_SCALE + 2) * LANES, select(visible, value, zero))
 
 
 @device_function
-def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, out):
+def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, visible, out):
     """From `c`, the gradient of R_camera R_gaussian, to that of a quaternion of any length."""
     r = camera
     c0, c1, c2, c3, c4, c5, c6, c7, c8 = c
@@ -155,10 +169,15 @@ def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, ou
     )
     h0, h1, h2 = rotation_gradient(turn, v)
     twice = inverse_norm * inverse_norm * 2.0
-    store(out, _G_QUAT * LANES, -(h0 * qx + h1 * qy + h2 * qz) * twice)
-    store(out, (_G_QUAT + 1) * LANES, (h0 * qw + h1 * qz - h2 * qy) * twice)
-    store(out, (_G_QUAT + 2) * LANES, (h1 * qw + h2 * qx - h0 * qz) * twice)
-    store(out, (_G_QUAT + 3) * LANES, (h2 * qw + h0 * qy - h1 * qx) * twice)
+    zero = broadcast(0.0)
+    value = -(h0 * qx + h1 * qy + h2 * qz) * twice
+    store(out, _G_QUAT * LANES, select(visible, value, zero))
+    value = (h0 * qw + h1 * qz - h2 * qy) * twice
+    store(out, (_G_QUAT + 1) * LANES, select(visible, value, zero))
+    value = (h1 * qw + h2 * qx - h0 * qz) * twice
+    store(out, (_G_QUAT + 2) * LANES, select(visible, value, zero))
+    value = (h2 * qw + h0 * qy - h1 * qx) * twice
+    store(out, (_G_QUAT + 3) * LANES, select(visible, value, zero))
 
 
 @device_function
@@ -186,6 +205,7 @@ def _gaussian_gradient(
     opacities,
     colors,
     color_stride,
+    used_colors,
     sh_degree,
     color_channels,
     depth_channel,
@@ -193,6 +213,8 @@ def _gaussian_gradient(
     camera,
     records,
     depths,
+    scratch,
+    inputs,
     sums,
     bases,
     derivatives,
@@ -200,22 +222,30 @@ def _gaussian_gradient(
     out,
 ):
     """Gradients of LANES Gaussians into `out`, of the camera added to `camera_sums`."""
+    load_columns(means, i, count, 3, 3, scratch, inputs, I_MEAN)
+    load_columns(quats, i, count, 4, 4, scratch, inputs, I_QUAT)
+    load_columns(scales, i, count, 3, 3, scratch, inputs, I_SCALE)
+    load_columns(opacities, i, count, 1, 1, scratch, inputs, I_OPACITY)
+    load_columns(depths, i, count, 1, 1, scratch, inputs, I_DEPTH)
+    load_columns(colors, i, count, color_stride, used_colors, scratch, inputs, I_COLOR)
     point = (
-        gather(means, i, count, 3, 0),
-        gather(means, i, count, 3, 1),
-        gather(means, i, count, 3, 2),
+        load(inputs, I_MEAN * LANES),
+        load(inputs, (I_MEAN + 1) * LANES),
+        load(inputs, (I_MEAN + 2) * LANES),
     )
     qw, qx, qy, qz = (
-        gather(quats, i, count, 4, 0),
-        gather(quats, i, count, 4, 1),
-        gather(quats, i, count, 4, 2),
-        gather(quats, i, count, 4, 3),
+        load(inputs, I_QUAT * LANES),
+        load(inputs, (I_QUAT + 1) * LANES),
+        load(inputs, (I_QUAT + 2) * LANES),
+        load(inputs, (I_QUAT + 3) * LANES),
     )
     s0, s1, s2 = (
-        gather(scales, i, count, 3, 0),
-        gather(scales, i, count, 3, 1),
-        gather(scales, i, count, 3, 2),
+        load(inputs, I_SCALE * LANES),
+        load(inputs, (I_SCALE + 1) * LANES),
+        load(inputs, (I_SCALE + 2) * LANES),
     )
+    visible = (load(inputs, I_DEPTH * LANES) > 0.0) & (index() < np.float32(count - i))
+    zero = broadcast(0.0)
     px, py, pz = to_camera(camera, point[0], point[1], point[2])
     turn, inverse_norm = rotation(qw, qx, qy, qz)
     root, jacobian = covariance_root(camera, px, py, pz, turn, s0, s1, s2)
@@ -226,7 +256,7 @@ def _gaussian_gradient(
         e0, e1, e2, e3, e4, e5 = antialias_gradient(root, cov, load(sums, 0))
         a0, a1, a2, b0, b1, b2 = a0 + e0, a1 + e1, a2 + e2, b0 + e3, b1 + e4, b2 + e5
     w = camera_times(camera, turn)
-    _store_scale_gradient((a0, a1, a2, b0, b1, b2), jacobian, w, out)
+    _store_scale_gradient((a0, a1, a2, b0, b1, b2), jacobian, w, visible, out)
     a0, a1, a2, b0, b1, b2 = a0 * s0, a1 * s1, a2 * s2, b0 * s0, b1 * s1, b2 * s2
     v_j00, v_j02 = a0 * w[0] + a1 * w[1] + a2 * w[2], a0 * w[6] + a1 * w[7] + a2 * w[8]
     v_j11, v_j12 = b0 * w[3] + b1 * w[4] + b2 * w[5], b0 * w[6] + b1 * w[7] + b2 * w[8]
@@ -245,16 +275,16 @@ def _gaussian_gradient(
         a1 * j02 + b1 * j12,
         a2 * j02 + b2 * j12,
     )
-    _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, out)
+    _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, visible, out)
     d0, d1, d2 = _color_gradient(
         i,
         count,
         point[0],
         point[1],
         point[2],
+        visible,
         camera,
-        colors,
-        color_stride,
+        inputs,
         sh_degree,
         color_channels,
         records,
@@ -263,23 +293,26 @@ def _gaussian_gradient(
         derivatives,
         out,
     )
-    store(out, _G_MEAN * LANES, g0 * camera[0] + g1 * camera[3] + g2 * camera[6] + d0)
-    store(out, (_G_MEAN + 1) * LANES, g0 * camera[1] + g1 * camera[4] + g2 * camera[7] + d1)
-    store(out, (_G_MEAN + 2) * LANES, g0 * camera[2] + g1 * camera[5] + g2 * camera[8] + d2)
-    store(out, _G_OPACITY * LANES, load(sums, 0) / gather(opacities, i, count, 1, 0))
-    store(out, _G_MEAN2D * LANES, v_x)
-    store(out, (_G_MEAN2D + 1) * LANES, v_y)
-    visible = gather(depths, i, count, 1, 0) > 0.0
+    value = g0 * camera[0] + g1 * camera[3] + g2 * camera[6] + d0
+    store(out, _G_MEAN * LANES, select(visible, value, zero))
+    value = g0 * camera[1] + g1 * camera[4] + g2 * camera[7] + d1
+    store(out, (_G_MEAN + 1) * LANES, select(visible, value, zero))
+    value = g0 * camera[2] + g1 * camera[5] + g2 * camera[8] + d2
+    store(out, (_G_MEAN + 2) * LANES, select(visible, value, zero))
+    value = load(sums, 0) / load(inputs, I_OPACITY * LANES)
+    store(out, _G_OPACITY * LANES, select(visible, value, zero))
+    store(out, _G_MEAN2D * LANES, select(visible, v_x, zero))
+    store(out, (_G_MEAN2D + 1) * LANES, select(visible, v_y, zero))
     _add_camera_row(_ROW0, visible, turn, c[0], c[1], c[2], g0, point, d0, camera_sums)
     _add_camera_row(_ROW1, visible, turn, c[3], c[4], c[5], g1, point, d1, camera_sums)
     _add_camera_row(_ROW2, visible, turn, c[6], c[7], c[8], g2, point, d2, camera_sums)
 
 
 @device_function
-def _write(target, start, size, out, field, lane, use, add):
+def _write(target, start, size, columns, column, lane, use, add):
     """Copy, add or clear `size` numbers of one Gaussian."""
     for k in range(size):
-        value = out[(field + k) * LANES + lane] if use else np.float32(0.0)
+        value = columns[(column + k) * LANES + lane] if use else np.float32(0.0)
         if add:
             value += target[start + k]
         target[start + k] = value
@@ -328,14 +361,18 @@ def project_backward(
     rows, sums = np.empty(SLOT * LANES, np.float32), np.empty(SLOT * LANES, np.float32)
     bases = np.empty(BASES * LANES, np.float32)
     derivatives = np.empty(3 * BASES * LANES, np.float32)
-    out = np.zeros((_G_COLOR + 3 * BASES) * LANES, np.float32)
+    # Harmonics beyond the degree in use keep the gradient zero.
+    out = np.zeros(_GRADIENTS * LANES, np.float32)
+    scratch = np.zeros(SCRATCH, np.float32)
+    inputs = np.zeros(INPUTS * LANES, np.float32)
     camera_lanes = np.empty(CAMERA_SUMS * LANES, np.float32)
     while True:
         block = fetch_add(counter, 1)
         if block * BLOCK >= count:
             return
         clear(camera_lanes, 0, CAMERA_SUMS * LANES)
-        for i in range(block * BLOCK, min((block + 1) * BLOCK, count), LANES):
+        end = min((block + 1) * BLOCK, count)
+        for i in range(block * BLOCK, end, LANES):
             used = _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, sums)
             if used:
                 _gaussian_gradient(
@@ -347,6 +384,7 @@ def project_backward(
                     opacities,
                     colors,
                     color_stride,
+                    used_colors,
                     sh_degree,
                     color_channels,
                     depth_channel,
@@ -354,25 +392,35 @@ def project_backward(
                     camera,
                     records,
                     depths,
+                    scratch,
+                    inputs,
                     sums,
                     bases,
                     derivatives,
                     camera_lanes,
                     out,
                 )
-            for lane in range(min(LANES, count - i)):
-                g = i + lane
-                use = used and depths[g] > 0.0
-                _write(v_means, 3 * g, _SIZE3, out, _G_MEAN, lane, use, add)
-                _write(v_quats, 4 * g, _SIZE4, out, _G_QUAT, lane, use, add)
-                _write(v_scales, 3 * g, _SIZE3, out, _G_SCALE, lane, use, add)
-                _write(v_opacities, g, _SIZE1, out, _G_OPACITY, lane, use, add)
-                start = color_stride * g
-                _write(v_colors, start, used_colors, out, _G_COLOR, lane, use, add)
-                if not add:
-                    clear(v_colors, start + used_colors, color_stride - used_colors)
-                _write(v_means2d, 2 * g, _SIZE2, out, _G_MEAN2D, lane, use, False)
-                if len(absolute2d) > 0:
+            # Whole rows spill into those after them, which must be this thread's and come later.
+            if used and not add and i + 2 * LANES <= end:
+                store_columns(out, _G_MEAN, _SIZE3, v_means, i, _SIZE3)
+                store_columns(out, _G_QUAT, _SIZE4, v_quats, i, _SIZE4)
+                store_columns(out, _G_SCALE, _SIZE3, v_scales, i, _SIZE3)
+                store(v_opacities, i, load(out, _G_OPACITY * LANES))
+                store_columns(out, _G_MEAN2D, _SIZE2, v_means2d, i, _SIZE2)
+                store_columns(out, _G_COLOR, color_stride, v_colors, i, color_stride)
+            else:
+                for lane in range(min(LANES, count - i)):
+                    g = i + lane
+                    use = used and depths[g] > 0.0
+                    _write(v_means, 3 * g, _SIZE3, out, _G_MEAN, lane, use, add)
+                    _write(v_quats, 4 * g, _SIZE4, out, _G_QUAT, lane, use, add)
+                    _write(v_scales, 3 * g, _SIZE3, out, _G_SCALE, lane, use, add)
+                    _write(v_opacities, g, _SIZE1, out, _G_OPACITY, lane, use, add)
+                    _write(v_colors, color_stride * g, color_stride, out, _G_COLOR, lane, use, add)
+                    _write(v_means2d, 2 * g, _SIZE2, out, _G_MEAN2D, lane, use, False)
+            if len(absolute2d) > 0:
+                for lane in range(min(LANES, count - i)):
+                    g = i + lane
                     absolute2d[2 * g] = sums[S_ABSOLUTE * LANES + lane]
                     absolute2d[2 * g + 1] = sums[(S_ABSOLUTE + 1) * LANES + lane]
         for k in range(CAMERA_SUMS):

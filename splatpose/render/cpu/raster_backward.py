@@ -29,6 +29,7 @@ from splatpose.render.cpu.layout import (
     ELLIPSE,
     LN_2,
     MAX_ALPHA,
+    PAIR,
     R_CHANNEL,
     R_XX,
     R_XY,
@@ -36,7 +37,7 @@ from splatpose.render.cpu.layout import (
     RECORD,
     ROWS,
     SLOT,
-    STRIP_VECTORS,
+    STRIP_PAIRS,
     STRIPS,
     TILE,
 )
@@ -62,12 +63,13 @@ _BEHIND, _GRADIENT = 1, 2
 @device_function
 def _store_weights(strip, low, high, planes, alphas, weights, ratios, state):
     """Each pixel's weight, and its ratio to the light behind: alpha / (1 - alpha)."""
-    place = (strip * STRIP_VECTORS + low) * planes * LANES
-    for row in range(low, high + 1):
-        weight, after = dim(state, place, load(alphas, row * LANES))
-        store(weights, row * LANES, weight)
-        store(ratios, row * LANES, weight / after)
-        place += planes * LANES
+    place = (strip * STRIP_PAIRS + low) * PAIR * planes * LANES
+    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+        for part in range(PAIR):
+            weight, after = dim(state, place, load(alphas, (vector + part) * LANES))
+            store(weights, (vector + part) * LANES, weight)
+            store(ratios, (vector + part) * LANES, weight / after)
+            place += planes * LANES
 
 
 @device_function
@@ -88,7 +90,7 @@ def _sum_gradients(
     slot,
     sums,
 ):
-    """Add a Gaussian's gradients from vector rows low to high of one strip to sums[slot:]."""
+    """Add a Gaussian's gradients from row pairs low to high of one strip to sums[slot:]."""
     dx, dy = distances(records, base, left, upper, low)
     c0 = broadcast(element(records, base + R_CHANNEL))
     c1 = broadcast(element(records, base + R_CHANNEL + 1))
@@ -102,41 +104,42 @@ def _sum_gradients(
     m, my, myy, ax, ay = zero, zero, zero, zero, zero
     g0, g1, g2, g3 = zero, zero, zero, zero
     planes = channels + 2
-    place = (strip * STRIP_VECTORS + low) * planes * LANES
-    for row in range(low, high + 1):
-        weight = load(weights, row * LANES)
-        # What the pixel's gradient is along this Gaussian's channels.
-        at = place + _GRADIENT * LANES
-        v = load(state, at)
-        along = v * c0
-        g0 = fma(weight, v, g0)
-        if channels > 1:
-            v = load(state, at + LANES)
-            along = fma(v, c1, along)
-            g1 = fma(weight, v, g1)
-        if channels > 2:
-            v = load(state, at + 2 * LANES)
-            along = fma(v, c2, along)
-            g2 = fma(weight, v, g2)
-        if channels > 3:
-            v = load(state, at + 3 * LANES)
-            along = fma(v, c3, along)
-            g3 = fma(weight, v, g3)
-        own = weight * along
-        behind = load(state, place + _BEHIND * LANES) - own
-        store(state, place + _BEHIND * LANES, behind)
-        # d/d log alpha; a clamped alpha does not move.
-        g = own - behind * load(ratios, row * LANES)
-        g = select(load(alphas, row * LANES) <= MAX_ALPHA, g, zero)
-        gy = g * dy
-        m = m + g
-        my = my + gy
-        myy = fma(gy, dy, myy)
-        if absgrad:
-            ax = ax + absolute(g * fma(cross, dy, pull))
-            ay = ay + absolute(g * fma(curve, dy, slope))
-        place += planes * LANES
-        dy = dy + np.float32(ROWS)
+    place = (strip * STRIP_PAIRS + low) * PAIR * planes * LANES
+    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+        for part in range(PAIR):
+            weight = load(weights, (vector + part) * LANES)
+            # What the pixel's gradient is along this Gaussian's channels.
+            at = place + _GRADIENT * LANES
+            v = load(state, at)
+            along = v * c0
+            g0 = fma(weight, v, g0)
+            if channels > 1:
+                v = load(state, at + LANES)
+                along = fma(v, c1, along)
+                g1 = fma(weight, v, g1)
+            if channels > 2:
+                v = load(state, at + 2 * LANES)
+                along = fma(v, c2, along)
+                g2 = fma(weight, v, g2)
+            if channels > 3:
+                v = load(state, at + 3 * LANES)
+                along = fma(v, c3, along)
+                g3 = fma(weight, v, g3)
+            own = weight * along
+            behind = load(state, place + _BEHIND * LANES) - own
+            store(state, place + _BEHIND * LANES, behind)
+            # d/d log alpha; a clamped alpha does not move.
+            g = own - behind * load(ratios, (vector + part) * LANES)
+            g = select(load(alphas, (vector + part) * LANES) <= MAX_ALPHA, g, zero)
+            gy = g * dy
+            m = m + g
+            my = my + gy
+            myy = fma(gy, dy, myy)
+            if absgrad:
+                ax = ax + absolute(g * fma(cross, dy, pull))
+                ay = ay + absolute(g * fma(curve, dy, slope))
+            place += planes * LANES
+            dy = dy + np.float32(ROWS)
     mx = m * dx
     add_totals(sums, slot, (m, mx, my, mx * dx, my * dx, myy, g0, g1))
     if channels > 2 or absgrad:
@@ -208,8 +211,8 @@ def backward(
     channels, absgrad = len(channel_tag), len(absgrad_tag) > 0
     planes = channels + 2
     tiles_x = (width + TILE - 1) // TILE
-    state = np.empty(STRIPS * STRIP_VECTORS * planes * LANES, np.float32)
-    alphas = np.empty(STRIP_VECTORS * LANES, np.float32)
+    state = np.empty(STRIPS * STRIP_PAIRS * PAIR * planes * LANES, np.float32)
+    alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
     weights, ratios = np.empty_like(alphas), np.empty_like(alphas)
     sums = np.empty(BATCH * SLOT, np.float32)
     live = np.empty(2 * STRIPS, np.int32)

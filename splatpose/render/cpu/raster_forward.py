@@ -16,9 +16,10 @@ from splatpose.render.cpu.intervals import (
 from splatpose.render.cpu.layout import (
     BATCH,
     ELLIPSE,
+    PAIR,
     R_CHANNEL,
     RECORD,
-    STRIP_VECTORS,
+    STRIP_PAIRS,
     STRIPS,
     TILE,
 )
@@ -27,27 +28,28 @@ from splatpose.render.cpu.simd import LANES, broadcast, clear, element, fetch_ad
 
 @device_function
 def _blend(records, base, strip, low, high, channels, alphas, state):
-    """Blend one Gaussian into vector rows low to high (inclusive) of one strip."""
+    """Blend one Gaussian into row pairs low to high (inclusive) of one strip."""
     c0 = broadcast(element(records, base + R_CHANNEL))
     c1 = broadcast(element(records, base + R_CHANNEL + 1))
     c2 = broadcast(element(records, base + R_CHANNEL + 2))
     c3 = broadcast(element(records, base + R_CHANNEL + 3))
     planes = channels + 1
-    place = (strip * STRIP_VECTORS + low) * planes * LANES
-    for row in range(low, high + 1):
-        weight, _after = dim(state, place, load(alphas, row * LANES))
-        at = place + LANES
-        store(state, at, fma(weight, c0, load(state, at)))
-        if channels > 1:
-            at += LANES
-            store(state, at, fma(weight, c1, load(state, at)))
-        if channels > 2:
-            at += LANES
-            store(state, at, fma(weight, c2, load(state, at)))
-        if channels > 3:
-            at += LANES
-            store(state, at, fma(weight, c3, load(state, at)))
-        place += planes * LANES
+    place = (strip * STRIP_PAIRS + low) * PAIR * planes * LANES
+    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+        for part in range(PAIR):
+            weight, _after = dim(state, place, load(alphas, (vector + part) * LANES))
+            at = place + LANES
+            store(state, at, fma(weight, c0, load(state, at)))
+            if channels > 1:
+                at += LANES
+                store(state, at, fma(weight, c1, load(state, at)))
+            if channels > 2:
+                at += LANES
+                store(state, at, fma(weight, c2, load(state, at)))
+            if channels > 3:
+                at += LANES
+                store(state, at, fma(weight, c3, load(state, at)))
+            place += planes * LANES
 
 
 @device_function
@@ -105,8 +107,8 @@ def forward(
     channels = len(channel_tag)
     planes = channels + 1
     tiles_x = (width + TILE - 1) // TILE
-    state = np.empty(STRIPS * STRIP_VECTORS * planes * LANES, np.float32)
-    alphas = np.empty(STRIP_VECTORS * LANES, np.float32)
+    state = np.empty(STRIPS * STRIP_PAIRS * PAIR * planes * LANES, np.float32)
+    alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
     live = np.empty(2 * STRIPS, np.int32)
     ellipses = np.empty(ELLIPSE * BATCH, np.float32)
     rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)

@@ -13,6 +13,7 @@ from splatpose.render.cpu.simd_memory import store as store
 from splatpose.render.cpu.simd_memory import store_int as store_int
 from splatpose.render.cpu.simd_rows import GROUP as GROUP
 from splatpose.render.cpu.simd_rows import add_totals as add_totals
+from splatpose.render.cpu.simd_rows import load_group as load_group
 from splatpose.render.cpu.simd_rows import load_rows as load_rows
 from splatpose.render.cpu.simd_rows import load_rows_at as load_rows_at
 from splatpose.render.cpu.simd_rows import store_group as store_group

@@ -139,6 +139,22 @@ def store_rows(typingctx, array, place, stride, vectors):
 
 
 @typed_intrinsic
+def load_group(typingctx, array, place):
+    """Eight vectors that lie one after the other."""
+
+    def codegen(context, builder, sig, args):
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        vectors = []
+        for k in range(GROUP):
+            start = builder.add(args[1], ir.Constant(_INDEX, k * LANES))
+            pointer = builder.bitcast(builder.gep(data, [start]), VECTOR.as_pointer())
+            vectors.append(builder.load(pointer, align=4))
+        return _pack(builder, context, vectors)
+
+    return _EIGHT_VECTORS(array, types.int64), codegen
+
+
+@typed_intrinsic
 def store_group(typingctx, array, place, vectors):
     """Write eight vectors one after the other."""
 

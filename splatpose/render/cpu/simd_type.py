@@ -37,6 +37,7 @@ _MASK = ir.VectorType(ir.IntType(1), LANES)
 # Contraction to FMA and reassociation are wanted; NaN and infinity keep their meaning.
 FLAGS = ("contract", "reassoc", "arcp", "nsz", "afn")
 _MANTISSA_BITS = 23
+_WHOLE_NUMBERS = 1.5 * 2.0**_MANTISSA_BITS
 
 
 class _VectorType(types.Type):
@@ -252,11 +253,11 @@ def times_power_of_two(typingctx, a, exponent):
 
     def codegen(context, builder, sig, args):
         kind = ir.VectorType(ir.IntType(32), LANES)
-        bits = builder.bitcast(args[0], kind)
-        steps = builder.shl(
-            builder.fptosi(args[1], kind), ir.Constant(kind, [_MANTISSA_BITS] * LANES)
-        )
-        return builder.bitcast(builder.add(bits, steps), VECTOR)
+        # The addition leaves the whole number in the lowest bits, at less cost than a conversion.
+        shifted = builder.fadd(args[1], ir.Constant(VECTOR, [_WHOLE_NUMBERS] * LANES))
+        steps = ir.Constant(kind, [_MANTISSA_BITS] * LANES)
+        exponent = builder.shl(builder.bitcast(shifted, kind), steps)
+        return builder.bitcast(builder.add(builder.bitcast(args[0], kind), exponent), VECTOR)
 
     return vector(vector, vector), codegen
 
