@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from splatpose.render.cpu.compilation import device_function
 from splatpose.render.cpu.layout import (
+    BATCH,
     E_BULGE,
     E_EXTENT,
     E_EXTENT2,
@@ -30,6 +31,7 @@ from splatpose.render.cpu.simd import (
     load_rows_at,
     maximum,
     minimum,
+    prefetch,
     select,
     store_group,
     store_int,
@@ -81,8 +83,14 @@ def refresh_live_rows(state, planes, strip, live):
 
 
 @device_function
-def load_ellipses(first, end, members, records, ellipses):
-    """Ellipses of members[first:end], at most BATCH, as [vector, field, lane]."""
+def load_ellipses(first, end, stop, members, records, ellipses):
+    """Ellipses of members[first:end], at most BATCH, as [vector, field, lane].
+
+    Asks for the records of the next batch, which ends at `stop` at the latest: they are all over
+    memory.
+    """
+    for i in range(end, min(end + BATCH, stop)):
+        prefetch(records, element(members, i) * RECORD)
     for i in range(first, end, LANES):
         fields = load_rows_at(records, members, i, end, RECORD, R_ELLIPSE)
         store_group(ellipses, (i - first) * ELLIPSE, fields)

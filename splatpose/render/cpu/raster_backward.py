@@ -13,7 +13,6 @@ from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.footprints import (
     dim,
     distances,
-    pixel_place,
     start_transmittance,
     store_alphas,
 )
@@ -55,6 +54,7 @@ from splatpose.render.cpu.simd import (
     select,
     store,
 )
+from splatpose.render.cpu.tile_image import buffer_size, read_strip
 
 # Planes of a tile's state: transmittance, gradient along what is behind, gradient per channel.
 _BEHIND, _GRADIENT = 1, 2
@@ -147,40 +147,6 @@ def _sum_gradients(
         add_totals(sums, slot + GROUP, (g2, g3, ax * LN_2, ay * LN_2, zero, zero, zero, zero))
 
 
-@device_function
-def _read_tile(
-    channels,
-    state,
-    expected_depth,
-    image,
-    transmittance,
-    image_gradient,
-    alpha_gradient,
-    tile_x,
-    tile_y,
-    width,
-    height,
-):
-    """Per pixel: gradient per channel, and the gradient along all that is blended."""
-    for y in range(min(TILE, height - tile_y)):
-        for x in range(min(TILE, width - tile_x)):
-            place = pixel_place(x, y, channels + 2)
-            pixel = (tile_y + y) * width + tile_x + x
-            left = transmittance[pixel]
-            alpha = max(np.float32(1.0) - left, np.float32(1e-10))
-            opaque = alpha_gradient[pixel]
-            along = np.float32(0.0)
-            for c in range(channels):
-                v = image_gradient[pixel * channels + c]
-                value = image[pixel * channels + c]
-                along += v * value
-                if c == channels - 1 and expected_depth:
-                    v = v / alpha
-                    opaque -= v * value if left < np.float32(1.0) else np.float32(0.0)
-                state[place + (c + _GRADIENT) * LANES] = v
-            state[place + _BEHIND * LANES] = along - left * opaque
-
-
 @kernel
 def backward(
     counter,
@@ -215,6 +181,10 @@ def backward(
     alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
     weights, ratios = np.empty_like(alphas), np.empty_like(alphas)
     sums = np.empty(BATCH * SLOT, np.float32)
+    pixels = np.zeros(buffer_size(channels), np.float32)
+    pulls = np.zeros_like(pixels)
+    lights = np.zeros(buffer_size(1), np.float32)
+    alpha_pulls = np.zeros_like(lights)
     live = np.empty(2 * STRIPS, np.int32)
     ellipses = np.empty(ELLIPSE * BATCH, np.float32)
     rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
@@ -225,27 +195,33 @@ def backward(
         tile_x, tile_y = tile % tiles_x * TILE, tile // tiles_x * TILE
         clear(state, 0, len(state))
         start_transmittance(state, planes, width - tile_x, height - tile_y)
-        _read_tile(
-            channels,
-            state,
-            expected_depth,
-            image,
-            transmittance,
-            image_gradient,
-            alpha_gradient,
-            tile_x,
-            tile_y,
-            width,
-            height,
-        )
-        start_live_rows(live, tile_y, height)
         # Not a constant, or the compiler would repeat the loops' bodies four times.
         strips = min(STRIPS, (width - tile_x + 7) // 8)
+        for strip in range(strips):
+            read_strip(
+                channels,
+                state,
+                expected_depth,
+                pixels,
+                pulls,
+                lights,
+                alpha_pulls,
+                image,
+                transmittance,
+                image_gradient,
+                alpha_gradient,
+                strip,
+                tile_x + strip * 8,
+                tile_y,
+                width,
+                height,
+            )
+        start_live_rows(live, tile_y, height)
         upper = np.float32(tile_y) + np.float32(0.5)
         done = offsets[tile]
         for first in range(offsets[tile], offsets[tile + 1], BATCH):
             end = min(first + BATCH, offsets[tile + 1])
-            load_ellipses(first, end, members, records, ellipses)
+            load_ellipses(first, end, offsets[tile + 1], members, records, ellipses)
             clear(sums, 0, len(sums))
             alive = False
             for strip in range(strips):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, kernel
-from splatpose.render.cpu.footprints import dim, pixel_place, start_transmittance, store_alphas
+from splatpose.render.cpu.footprints import dim, start_transmittance, store_alphas
 from splatpose.render.cpu.intervals import (
     find_hits,
     load_ellipses,
@@ -24,6 +24,7 @@ from splatpose.render.cpu.layout import (
     TILE,
 )
 from splatpose.render.cpu.simd import LANES, broadcast, clear, element, fetch_add, fma, load, store
+from splatpose.render.cpu.tile_image import buffer_size, write_strip
 
 
 @device_function
@@ -50,32 +51,6 @@ def _blend(records, base, strip, low, high, channels, alphas, state):
                 at += LANES
                 store(state, at, fma(weight, c3, load(state, at)))
             place += planes * LANES
-
-
-@device_function
-def _write_tile(
-    channels,
-    state,
-    backgrounds,
-    expected_depth,
-    image,
-    transmittance,
-    tile_x,
-    tile_y,
-    width,
-    height,
-):
-    for y in range(min(TILE, height - tile_y)):
-        for x in range(min(TILE, width - tile_x)):
-            place = pixel_place(x, y, channels + 1)
-            left = abs(state[place])
-            pixel = (tile_y + y) * width + tile_x + x
-            transmittance[pixel] = left
-            for c in range(channels):
-                value = state[place + (c + 1) * LANES] + left * backgrounds[c]
-                if c == channels - 1 and expected_depth:
-                    value = value / max(np.float32(1.0) - left, np.float32(1e-10))
-                image[pixel * channels + c] = value
 
 
 @kernel
@@ -109,6 +84,8 @@ def forward(
     tiles_x = (width + TILE - 1) // TILE
     state = np.empty(STRIPS * STRIP_PAIRS * PAIR * planes * LANES, np.float32)
     alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
+    pixels = np.zeros(buffer_size(channels), np.float32)
+    lights = np.zeros(buffer_size(1), np.float32)
     live = np.empty(2 * STRIPS, np.int32)
     ellipses = np.empty(ELLIPSE * BATCH, np.float32)
     rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
@@ -125,7 +102,7 @@ def forward(
         upper = np.float32(tile_y) + np.float32(0.5)
         for first in range(offsets[tile], offsets[tile + 1], BATCH):
             end = min(first + BATCH, offsets[tile + 1])
-            load_ellipses(first, end, members, records, ellipses)
+            load_ellipses(first, end, offsets[tile + 1], members, records, ellipses)
             alive = False
             for strip in range(strips):
                 if not refresh_live_rows(state, planes, strip, live):
@@ -142,15 +119,19 @@ def forward(
                     _blend(records, base, strip, low, high, channels, alphas, state)
             if not alive:
                 break
-        _write_tile(
-            channels,
-            state,
-            backgrounds,
-            expected_depth,
-            image,
-            transmittance,
-            tile_x,
-            tile_y,
-            width,
-            height,
-        )
+        for strip in range(strips):
+            write_strip(
+                channels,
+                state,
+                backgrounds,
+                expected_depth,
+                pixels,
+                lights,
+                image,
+                transmittance,
+                strip,
+                tile_x + strip * 8,
+                tile_y,
+                width,
+                height,
+            )

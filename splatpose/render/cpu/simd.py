@@ -9,10 +9,12 @@ from splatpose.render.cpu.simd_memory import fetch_add as fetch_add
 from splatpose.render.cpu.simd_memory import gather as gather
 from splatpose.render.cpu.simd_memory import gather_at as gather_at
 from splatpose.render.cpu.simd_memory import load as load
+from splatpose.render.cpu.simd_memory import prefetch as prefetch
 from splatpose.render.cpu.simd_memory import store as store
 from splatpose.render.cpu.simd_memory import store_int as store_int
 from splatpose.render.cpu.simd_rows import GROUP as GROUP
 from splatpose.render.cpu.simd_rows import add_totals as add_totals
+from splatpose.render.cpu.simd_rows import copy_row as copy_row
 from splatpose.render.cpu.simd_rows import load_group as load_group
 from splatpose.render.cpu.simd_rows import load_rows as load_rows
 from splatpose.render.cpu.simd_rows import load_rows_at as load_rows_at

@@ -66,6 +66,23 @@ def accumulate(typingctx, array, index, value):
 
 
 @typed_intrinsic
+def prefetch(typingctx, array, index):
+    """Ask for array[index] to be brought into the cache; any index will do."""
+
+    def codegen(context, builder, sig, args):
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # For reading, into all levels, data.
+        builder.call(function, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@typed_intrinsic
 def clear(typingctx, array, first, count):
     """Set `count` numbers of a flat float32 array to zero, from `first` on."""
 

@@ -170,6 +170,21 @@ def store_group(typingctx, array, place, vectors):
 
 
 @typed_intrinsic
+def copy_row(typingctx, target, place, source, start):
+    """Copy eight numbers."""
+
+    def codegen(context, builder, sig, args):
+        pointers = []
+        for kind, array, index in zip(sig.args[::2], args[::2], args[1::2], strict=True):
+            data = data_pointer(context, builder, kind, array)
+            pointers.append(builder.bitcast(builder.gep(data, [index]), _ROW.as_pointer()))
+        builder.store(builder.load(pointers[1], align=4), pointers[0], align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64), codegen
+
+
+@typed_intrinsic
 def add_totals(typingctx, array, place, vectors):
     """array[place + k] += sum over the lanes of vectors[k], for eight vectors."""
 
