@@ -69,8 +69,10 @@ _LN_255 = np.float32(np.log(255.0))
 _HALF_LOG2_E = np.float32(-0.5) * LOG2_E
 _MAX_SIGMAS = np.float32(3.33)
 # Columns of a vector of Gaussians: where each input starts. Columns come in groups of eight.
-I_MEAN, I_QUAT, I_SCALE, I_OPACITY, I_DEPTH, I_COLOR = (GROUP * k for k in range(6))
-INPUTS = I_COLOR + 3 * BASES
+# NumPy integers: Numba compiles a helper anew for each Python integer that it is called with.
+I_MEAN, I_QUAT, I_SCALE, I_OPACITY, I_DEPTH, I_COLOR = GROUP * np.arange(6)
+ONE, TWO, THREE, FOUR = np.arange(1, 5)
+INPUTS = int(I_COLOR) + 3 * BASES
 # Whole numbers of a vector of Gaussians: radii, then first and last tile column and row.
 _N_RADIUS, _N_BOX, _NUMBERS = 0, 2, 6
 
@@ -216,7 +218,7 @@ def _project_vector(
     Returns: centre's depth, 0 where not visible; 2-D mean; whether any is visible. Where none is,
     `fields` and `numbers` stay as they were.
     """
-    load_columns(means, i, count, 3, 3, scratch, inputs, I_MEAN)
+    load_columns(means, i, count, THREE, THREE, scratch, inputs, I_MEAN)
     x, y, z = (
         load(inputs, I_MEAN * LANES),
         load(inputs, (I_MEAN + 1) * LANES),
@@ -227,9 +229,9 @@ def _project_vector(
     zero = broadcast(0.0)
     if not any_lane(valid):
         return zero, zero, zero, False
-    load_columns(quats, i, count, 4, 4, scratch, inputs, I_QUAT)
-    load_columns(scales, i, count, 3, 3, scratch, inputs, I_SCALE)
-    load_columns(opacities, i, count, 1, 1, scratch, inputs, I_OPACITY)
+    load_columns(quats, i, count, FOUR, FOUR, scratch, inputs, I_QUAT)
+    load_columns(scales, i, count, THREE, THREE, scratch, inputs, I_SCALE)
+    load_columns(opacities, i, count, ONE, ONE, scratch, inputs, I_OPACITY)
     turn, _inverse = rotation(
         load(inputs, I_QUAT * LANES),
         load(inputs, (I_QUAT + 1) * LANES),

@@ -14,6 +14,7 @@ from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_ABSOLUTE, S_CHANNEL
 from splatpose.render.cpu.projection import (
     BLOCK,
     C_EPS2D,
+    FOUR,
     I_COLOR,
     I_DEPTH,
     I_MEAN,
@@ -21,6 +22,9 @@ from splatpose.render.cpu.projection import (
     I_QUAT,
     I_SCALE,
     INPUTS,
+    ONE,
+    THREE,
+    TWO,
     covariance,
     covariance_root,
     rotation,
@@ -56,11 +60,9 @@ CAMERA_SUMS = 16
 """Sums for the camera: gradient of its rotation (9), translation (3) and centre (3)."""
 
 # Columns of the gradients, each input's a group of eight of its own.
-# NumPy integers: Numba compiles a helper anew for each Python integer that it is called with.
 _G_MEAN, _G_QUAT, _G_SCALE, _G_OPACITY, _G_MEAN2D, _G_COLOR = GROUP * np.arange(6)
 _GRADIENTS = 5 * GROUP + 3 * BASES
 _ROW0, _ROW1, _ROW2 = np.arange(3)
-_SIZE1, _SIZE2, _SIZE3, _SIZE4 = np.arange(1, 5)
 
 
 @device_function
@@ -222,11 +224,11 @@ def _gaussian_gradient(
     out,
 ):
     """Gradients of LANES Gaussians into `out`, of the camera added to `camera_sums`."""
-    load_columns(means, i, count, 3, 3, scratch, inputs, I_MEAN)
-    load_columns(quats, i, count, 4, 4, scratch, inputs, I_QUAT)
-    load_columns(scales, i, count, 3, 3, scratch, inputs, I_SCALE)
-    load_columns(opacities, i, count, 1, 1, scratch, inputs, I_OPACITY)
-    load_columns(depths, i, count, 1, 1, scratch, inputs, I_DEPTH)
+    load_columns(means, i, count, THREE, THREE, scratch, inputs, I_MEAN)
+    load_columns(quats, i, count, FOUR, FOUR, scratch, inputs, I_QUAT)
+    load_columns(scales, i, count, THREE, THREE, scratch, inputs, I_SCALE)
+    load_columns(opacities, i, count, ONE, ONE, scratch, inputs, I_OPACITY)
+    load_columns(depths, i, count, ONE, ONE, scratch, inputs, I_DEPTH)
     load_columns(colors, i, count, color_stride, used_colors, scratch, inputs, I_COLOR)
     point = (
         load(inputs, I_MEAN * LANES),
@@ -402,22 +404,22 @@ def project_backward(
                 )
             # Whole rows spill into those after them, which must be this thread's and come later.
             if used and not add and i + 2 * LANES <= end:
-                store_columns(out, _G_MEAN, _SIZE3, v_means, i, _SIZE3)
-                store_columns(out, _G_QUAT, _SIZE4, v_quats, i, _SIZE4)
-                store_columns(out, _G_SCALE, _SIZE3, v_scales, i, _SIZE3)
+                store_columns(out, _G_MEAN, THREE, v_means, i, THREE)
+                store_columns(out, _G_QUAT, FOUR, v_quats, i, FOUR)
+                store_columns(out, _G_SCALE, THREE, v_scales, i, THREE)
                 store(v_opacities, i, load(out, _G_OPACITY * LANES))
-                store_columns(out, _G_MEAN2D, _SIZE2, v_means2d, i, _SIZE2)
+                store_columns(out, _G_MEAN2D, TWO, v_means2d, i, TWO)
                 store_columns(out, _G_COLOR, color_stride, v_colors, i, color_stride)
             else:
                 for lane in range(min(LANES, count - i)):
                     g = i + lane
                     use = used and depths[g] > 0.0
-                    _write(v_means, 3 * g, _SIZE3, out, _G_MEAN, lane, use, add)
-                    _write(v_quats, 4 * g, _SIZE4, out, _G_QUAT, lane, use, add)
-                    _write(v_scales, 3 * g, _SIZE3, out, _G_SCALE, lane, use, add)
-                    _write(v_opacities, g, _SIZE1, out, _G_OPACITY, lane, use, add)
+                    _write(v_means, 3 * g, THREE, out, _G_MEAN, lane, use, add)
+                    _write(v_quats, 4 * g, FOUR, out, _G_QUAT, lane, use, add)
+                    _write(v_scales, 3 * g, THREE, out, _G_SCALE, lane, use, add)
+                    _write(v_opacities, g, ONE, out, _G_OPACITY, lane, use, add)
                     _write(v_colors, color_stride * g, color_stride, out, _G_COLOR, lane, use, add)
-                    _write(v_means2d, 2 * g, _SIZE2, out, _G_MEAN2D, lane, use, False)
+                    _write(v_means2d, 2 * g, TWO, out, _G_MEAN2D, lane, use, False)
             if len(absolute2d) > 0:
                 for lane in range(min(LANES, count - i)):
                     g = i + lane
