@@ -75,16 +75,15 @@ def test_default_strategy_splits_and_duplicates(absgrad: bool) -> None:
     assert len(parameters["means"]) == len(parameters["sh"])
 
 
-def test_default_strategy_prunes_and_resets() -> None:
-    """Faint Gaussians go, and from a reset on all are faint and still rendered."""
+def test_default_strategy_prunes_the_faint() -> None:
     parameters, optimizers = _setup()
-    faint = (parameters["opacities"].sigmoid() < 0.05).sum().item()
+    faint = int((parameters["opacities"].sigmoid() < 0.05).sum())
     assert faint > 0
     strategy = DefaultStrategy(
-        refine_start_iter=0, refine_every=1, reset_every=2, prune_opa=0.05, grow_grad2d=1e9
+        refine_start_iter=0, refine_every=1, prune_opa=0.05, grow_grad2d=1e9, prune_scale3d=1e9
     )
     state = strategy.initialize_state(scene_scale=1.0)
-    for step in range(1, 3):
+    for step in (1, 2):
         image, meta = _render(parameters)
         strategy.step_pre_backward(parameters, optimizers, state, step, meta)
         (image - 0.5).square().mean().backward()
@@ -92,7 +91,6 @@ def test_default_strategy_prunes_and_resets() -> None:
             optimizer.zero_grad()
         strategy.step_post_backward(parameters, optimizers, state, step, meta)
         assert len(parameters["means"]) == 80 - faint
-    assert parameters["opacities"].sigmoid().max().item() == pytest.approx(0.1, abs=1e-5)
     assert _render(parameters)[0].max() > 0
 
 
