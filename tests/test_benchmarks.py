@@ -1,4 +1,4 @@
-"""The rasterizer benchmark's own arithmetic: what is a regression, and an honest opponent."""
+"""The benchmarks' own arithmetic: regressions, an honest opponent, measurements without effect."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import scenes
 import targets
 import tiles_reference
+import timed_training
+from splat_scene import synthetic_views
 
 from splatpose.render import reference
 from splatpose.render.cpu.rasterization import rasterization
+from splatpose.splats import TrainingConfig
 
 RESULT: dict[str, Any] = {
     "version": 2,
@@ -103,3 +106,33 @@ def test_contributions_are_those_of_the_reference() -> None:
     )
     weights, _ = reference._blend_weights(projected, opacities[order], 40, 30)
     assert scenes.count_contributions(scene) == int((weights > 0).sum())
+
+
+SHORT = TrainingConfig(
+    backend="cpu", steps=60, refine_start=5, refine_every=10, sh_every=20, keep_holdout=True
+)
+
+
+def test_measuring_on_the_way_leaves_a_training_as_it_was() -> None:
+    views = synthetic_views()
+    with pytest.MonkeyPatch.context() as patch:
+        # A clock that the machine's load cannot change: a second a step.
+        advance = timed_training._advance
+        patch.setattr(timed_training, "_advance", lambda trainer: advance(trainer) * 0 + 1.0)
+        once = timed_training.train(views, SHORT, 0, [])
+        often = timed_training.train(views, SHORT, 0, [5.0, 7.5, 31.0, 500.0])
+    assert [point["step"] for point in often.curve] == [5, 8, 31, 60]
+    assert once.curve == often.curve[-1:]
+    assert once.seconds == often.seconds == 60
+    assert once.psnr > often.curve[0]["psnr"]
+
+
+def test_a_longer_training_is_the_same_in_slow_motion() -> None:
+    longer = timed_training.stretched(SHORT, 600)
+    assert (longer.steps, longer.refine_start, longer.refine_every, longer.sh_every) == (
+        600,
+        50,
+        100,
+        200,
+    )
+    assert timed_training.stretched(longer, 60) == SHORT
