@@ -111,7 +111,7 @@ def relative_error(ours: Tensor, true: Tensor) -> float:
 def compare(inputs: list[Tensor], arguments: dict[str, Any]) -> None:
     """Image within 5e-5, gradients within 1e-4 (relative L2), cameras within 3e-4.
 
-    Where gradients cancel out, float32 itself cannot give that: then the bound is five times the
+    Where gradients cancel out, float32 itself cannot give that: then the bound is ten times the
     error of the reference in float32.
     """
     ours, exact = as_leaves(inputs, torch.float32), as_leaves(inputs, torch.float64)
@@ -143,6 +143,6 @@ def compare(inputs: list[Tensor], arguments: dict[str, Any]) -> None:
         assert mine.grad is not None
         assert plain.grad is not None
         allowed = 3e-4 if name == "viewmats" else 1e-4
-        allowed = max(allowed, 5 * relative_error(plain.grad, true.grad))
+        allowed = max(allowed, 10 * relative_error(plain.grad, true.grad))
         error = relative_error(mine.grad, true.grad)
         assert error <= allowed, (name, error, allowed)
