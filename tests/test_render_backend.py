@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from splatpose.errors import SplatposeError
 from splatpose.render import choose_backend, use_backend
 from splatpose.render.cpu import available_threads, compile_listener, use_threads, warmup
 from splatpose.render.gsplat_backend import why_gsplat_cannot_run
+from splatpose.render.reference import RasterizeMode, RenderMode
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 
@@ -97,8 +99,8 @@ def test_warmup_prepares_all_that_training_calls(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("mode", ["RGB", "RGB+ED", "D"])
-@pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
+@pytest.mark.parametrize("mode", get_args(RenderMode))
+@pytest.mark.parametrize("rasterize_mode", get_args(RasterizeMode))
 def test_both_backends_render_the_same(mode: str, rasterize_mode: str) -> None:
     obstacle = why_gsplat_cannot_run()
     if obstacle is not None:

@@ -75,6 +75,25 @@ def test_default_strategy_splits_and_duplicates(absgrad: bool) -> None:
     assert len(parameters["means"]) == len(parameters["sh"])
 
 
+def test_default_strategy_prunes_the_faint() -> None:
+    parameters, optimizers = _setup()
+    faint = int((parameters["opacities"].sigmoid() < 0.05).sum())
+    assert faint > 0
+    strategy = DefaultStrategy(
+        refine_start_iter=0, refine_every=1, prune_opa=0.05, grow_grad2d=1e9, prune_scale3d=1e9
+    )
+    state = strategy.initialize_state(scene_scale=1.0)
+    for step in (1, 2):
+        image, meta = _render(parameters)
+        strategy.step_pre_backward(parameters, optimizers, state, step, meta)
+        (image - 0.5).square().mean().backward()
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
+        strategy.step_post_backward(parameters, optimizers, state, step, meta)
+        assert len(parameters["means"]) == 80 - faint
+    assert _render(parameters)[0].max() > 0
+
+
 def test_mcmc_strategy_relocates_adds_and_shakes() -> None:
     enable_strategies_on_cpu()
     enable_strategies_on_cpu()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import get_args
 
 import torch
@@ -26,7 +27,7 @@ _GSPLAT_OPTIONS: dict[str, object] = {
     "tangential_coeffs": None,
     "thin_prism_coeffs": None,
     "ftheta_coeffs": None,
-    "rolling_shutter": None,
+    "rolling_shutter": "GLOBAL",
     "viewmats_rs": None,
 }
 
@@ -41,7 +42,9 @@ def refuse_options(options: dict[str, object]) -> None:
     for name, value in options.items():
         if name not in _GSPLAT_OPTIONS:
             raise TypeError(f"rasterization() has no argument '{name}'")
-        if value is not _GSPLAT_OPTIONS[name] and value != _GSPLAT_OPTIONS[name]:
+        # gsplat has an enumeration for the shutter, which needs gsplat's own code to compare with.
+        plain = value.name if isinstance(value, Enum) else value
+        if plain is not _GSPLAT_OPTIONS[name] and plain != _GSPLAT_OPTIONS[name]:
             raise ValueError(
                 f"{name}={value!r} is not supported; leave it out"
                 f" (supported: {_GSPLAT_OPTIONS[name]!r})"
@@ -86,8 +89,8 @@ def check_arguments(
             raise ValueError(f"{name} is on {tensor.device}, expected {device_type}")
     if cameras == 0:
         raise ValueError("viewmats holds no camera")
-    if width < 1 or height < 1:
-        raise ValueError(f"width and height must be at least 1, got {width} x {height}")
+    if width < 1 or height < 1 or width != int(width) or height != int(height):
+        raise ValueError(f"width and height must be whole and at least 1, got {width} x {height}")
     if render_mode not in get_args(RenderMode):
         raise ValueError(f"render_mode '{render_mode}' is not one of {get_args(RenderMode)}")
     if rasterize_mode not in get_args(RasterizeMode):
@@ -96,8 +99,19 @@ def check_arguments(
         )
     if Ks.requires_grad:
         raise ValueError("gradients with respect to Ks are not supported: detach it")
-    if device_type == "cpu" and bool((Ks[:, 0, 1] != 0).any()):
+    if device_type == "cpu":
+        _check_cameras(viewmats, Ks)
+
+
+def _check_cameras(viewmats: Tensor, Ks: Tensor) -> None:
+    # On a GPU this would wait for all that is queued there.
+    for name, tensor in (("viewmats", viewmats), ("Ks", Ks)):
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} holds NaN or infinity")
+    if bool((Ks[:, 0, 1] != 0).any()):
         raise ValueError("Ks with skew (row 0, column 1) are not supported")
+    if bool((Ks[:, 0, 0] <= 0).any()) or bool((Ks[:, 1, 1] <= 0).any()):
+        raise ValueError("Ks has a focal length that is not positive")
 
 
 def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:

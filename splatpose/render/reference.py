@@ -119,11 +119,13 @@ def project(
     sharp = root @ root.mT
     blurred = sharp + eps2d * torch.eye(2, dtype=means.dtype, device=means.device)
     det_sharp = torch.linalg.cross(root[:, 0], root[:, 1]).square().sum(-1)
+    # The root of zero has no gradient: a line or a point is faded out altogether.
+    kept = (det_sharp / torch.linalg.det(blurred)).clamp(min=torch.finfo(means.dtype).tiny)
     return Projected(
         torch.stack([fx * x / z + cx, fy * y / z + cy], -1),
         blurred,
         z,
-        (det_sharp / torch.linalg.det(blurred)).sqrt(),
+        kept.sqrt(),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 
+from ..render.color_map import affine_colors
 from .model import SH_C0, GaussianModel
 
 
@@ -23,9 +24,7 @@ class Exposure:
 
     def apply(self, render: Float[torch.Tensor, "H W 3"], photo: int) -> torch.Tensor:
         """The rendering [H, W, 3] as photo number `photo` would have recorded it."""
-        A = self.maps[photo]
-        height, width = render.shape[:2]
-        return torch.addmm(A[:, 3], render.reshape(-1, 3), A[:, :3].T).reshape(height, width, 3)
+        return affine_colors(render, self.maps[photo])
 
     def penalty(self, photo: int) -> Float[torch.Tensor, ""]:
         """Mean squared deviation of a photo's map from identity."""

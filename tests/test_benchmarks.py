@@ -1,0 +1,138 @@
+"""The benchmarks' own arithmetic: regressions, an honest opponent, measurements without effect."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
+import scenes
+import targets
+import tiles_reference
+import timed_training
+from splat_scene import synthetic_views
+
+from splatpose.render import reference
+from splatpose.render.cpu.rasterization import rasterization
+from splatpose.splats import TrainingConfig
+
+RESULT: dict[str, Any] = {
+    "version": 2,
+    "machine": {"cpu": "a processor", "date": "2026-01-01"},
+    "lanes": 8,
+    "threads": 2,
+    "peak_gflops_per_core": 100.0,
+    "scenes": [
+        {
+            "name": "20k 640x480",
+            "threads": 2,
+            "total_ms": 30.0,
+            "forward_giga_per_core": 1.0,
+            "backward_giga_per_core": 0.5,
+        }
+    ],
+    "training": [{"name": "20k 320x240", "steps_per_second": 60.0}],
+    "loss": {"ratio": 30.0},
+    "first_call": {"cold_s": 10.0, "cached_s": 0.3},
+    "memory": {"extra_mb": 100.0, "inputs_mb": 25.0},
+}
+
+
+def _changed(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(RESULT), **changes}
+
+
+def test_a_slower_machine_is_no_regression_and_slower_code_is_one() -> None:
+    slow = copy.deepcopy(RESULT)
+    slow["peak_gflops_per_core"] = 50.0
+    scene = slow["scenes"][0]
+    scene["total_ms"] *= 2
+    scene["forward_giga_per_core"] /= 2
+    scene["backward_giga_per_core"] /= 2
+    slow["training"][0]["steps_per_second"] /= 2
+    assert targets.regressions(slow, [RESULT]) == []
+    scene["backward_giga_per_core"] *= 0.79
+    (line,) = targets.regressions(slow, [RESULT])
+    assert line.startswith("backward 20k")
+
+
+def test_only_the_last_entry_of_the_same_machine_counts() -> None:
+    worse = _changed(loss={"ratio": 10.0})
+    other = _changed(machine={"cpu": "another", "date": "2026-01-01"})
+    assert targets.regressions(worse, []) == []
+    assert targets.regressions(worse, [other]) == []
+    assert targets.regressions(worse, [RESULT, worse, other]) == []
+    assert len(targets.regressions(worse, [worse, RESULT, other])) == 1
+    assert len(targets.regressions(_changed(memory={"extra_mb": 130.0, "inputs_mb": 25.0}),
+                                   [RESULT])) == 1  # fmt: skip
+
+
+def test_the_table_names_every_target(capsys: pytest.CaptureFixture[str]) -> None:
+    targets.print_table(RESULT)
+    printed = capsys.readouterr().out
+    for target in targets.TARGETS:
+        assert target.name in printed
+    # 27 ms on a machine of 117 GFLOP/s are 31.6 on one of 100.
+    assert "| forward+backward, 20k 640x480 | 31.6 | 21.1 ms | 30 | must |" in printed
+
+
+def test_the_torch_opponent_renders_the_same() -> None:
+    scene = scenes.random_scene(1000, 75, 50, 3.0)
+    image, alpha = tiles_reference.rasterize(scene)
+    expected, expected_alpha, _ = rasterization(
+        *scene.leaves, scene.Ks, 75, 50, sh_degree=3, render_mode="RGB+ED"
+    )
+    assert (image - expected[0])[..., :3].abs().mean().item() < 1e-5
+    assert (alpha - expected_alpha[0]).abs().mean().item() < 1e-5
+    weight = torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
+    ours = torch.autograd.grad((expected[0] * weight).sum(), scene.gaussians)
+    theirs = torch.autograd.grad((image * weight).sum(), scene.gaussians)
+    for a, b in zip(ours, theirs, strict=True):
+        assert ((a - b).norm() / b.norm()).item() < 1e-2
+
+
+def test_contributions_are_those_of_the_reference() -> None:
+    scene = scenes.random_scene(300, 40, 30, 3.0)
+    means, quats, scales, opacities, _, viewmats, Ks = scene.to(torch.float64)
+    order = means[:, 2].argsort()
+    projected = reference.project(
+        means[order], quats[order], scales[order], viewmats[0], Ks[0], 40, 30
+    )
+    weights, _ = reference._blend_weights(projected, opacities[order], 40, 30)
+    assert scenes.count_contributions(scene) == int((weights > 0).sum())
+
+
+SHORT = TrainingConfig(
+    backend="cpu", steps=60, refine_start=5, refine_every=10, sh_every=20, keep_holdout=True
+)
+
+
+def test_measuring_on_the_way_leaves_a_training_as_it_was() -> None:
+    views = synthetic_views()
+    with pytest.MonkeyPatch.context() as patch:
+        # A clock that the machine's load cannot change: a second a step.
+        advance = timed_training._advance
+        patch.setattr(timed_training, "_advance", lambda trainer: advance(trainer) * 0 + 1.0)
+        once = timed_training.train(views, SHORT, 0, [])
+        often = timed_training.train(views, SHORT, 0, [5.0, 7.5, 31.0, 500.0])
+    assert [point["step"] for point in often.curve] == [5, 8, 31, 60]
+    assert once.curve == often.curve[-1:]
+    assert once.seconds == often.seconds == 60
+    assert once.psnr > often.curve[0]["psnr"]
+
+
+def test_a_longer_training_is_the_same_in_slow_motion() -> None:
+    longer = timed_training.stretched(SHORT, 600)
+    assert (longer.steps, longer.refine_start, longer.refine_every, longer.sh_every) == (
+        600,
+        50,
+        100,
+        200,
+    )
+    assert timed_training.stretched(longer, 60) == SHORT
