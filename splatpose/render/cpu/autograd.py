@@ -155,9 +155,9 @@ class RasterizeOnCpu(torch.autograd.Function):
 
 
 def _background_gradient(ctx: Any, image_gradient: Tensor) -> Tensor | None:
-    if not ctx.needs_input_grad[7]:
-        return None
     settings: Settings = ctx.settings
+    if not ctx.needs_input_grad[7] or settings.color_channels == 0:
+        return None
     left = torch.stack([torch.from_numpy(d.transmittance) for d in ctx.drawn])
     left = left.view(len(ctx.drawn), settings.height, settings.width, 1)
     return (left * image_gradient[..., : settings.color_channels]).sum((1, 2))

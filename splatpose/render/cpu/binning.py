@@ -82,8 +82,10 @@ def find_tiles(
                 left = max(np.float32(tile_x * TILE) + _HALF - x, -extent)
                 right = np.float32(min(tile_x * TILE + TILE, width)) - _HALF - x
                 right = min(right, extent)
-                if left > right:
+                # A tile may be one column wide, and its two ends be rounded apart.
+                if left > right + _SLACK:
                     continue
+                right = max(left, right)
                 slope, bulge = records[base + E_SLOPE], records[base + E_BULGE]
                 at = min(max(top, left), right)
                 half = np.sqrt(max(records[base + E_EXTENT2] - at * at, _ZERO))

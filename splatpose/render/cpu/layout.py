@@ -90,13 +90,15 @@ def row_interval(x, y, extent, extent2, slope, bulge, top, left, right):
     """
     low = maximum(left - x, -extent)
     high = minimum(right - x, extent)
+    # A strip may be one column wide, and its two ends be rounded apart.
+    covered = low <= high + _SLACK
+    high = maximum(high, low)
     at = minimum(maximum(top, low), high)
     bottom = fma(slope, at, bulge * sqrt(maximum(extent2 - at * at, 0.0)))
     at = minimum(maximum(-top, low), high)
     upper = fma(slope, at, -(bulge * sqrt(maximum(extent2 - at * at, 0.0))))
     first = ceil(y + upper - (0.5 + _SLACK))
     last = floor(y + bottom - (0.5 - _SLACK))
-    covered = low <= high
     # Bounds keep the later conversion to integers defined.
     first = minimum(maximum(first, -1e6), 1e6)
     last = minimum(maximum(last, -1e6), 1e6)

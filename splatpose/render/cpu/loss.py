@@ -73,7 +73,7 @@ _cache = TargetCache()
 
 def _target_blurs(target: Tensor, workspace: Workspace, threads: int) -> np.ndarray:
     """Blurs of the target and of its square, [2, plane_size]."""
-    cached = _cache.get(target)
+    cached = None if target.is_inference() else _cache.get(target)
     if cached is not None:
         return cached
     height, width, _ = target.shape
@@ -84,7 +84,9 @@ def _target_blurs(target: Tensor, workspace: Workspace, threads: int) -> np.ndar
     share(
         blur_target_columns, threads, height, across, across2, height, width, stride, *blurs
     )  # fmt: skip
-    _cache.put(target, blurs)
+    # Tensors made in inference mode do not count their changes.
+    if not target.is_inference():
+        _cache.put(target, blurs)
     return blurs
 
 
@@ -146,10 +148,12 @@ def photometric_loss(
     """The loss of `splatpose.render.loss.photometric_loss`, differentiable w.r.t. `render` only.
 
     Pass the same target tensor again to save a fifth of the work: its blurs are remembered, for
-    up to 256 MiB of them.
+    up to 256 MiB of them. Torch notices when a target is written to; a write through an array that
+    shares its memory goes unnoticed.
 
     Raises:
-        ValueError: if the target wants a gradient, or something is not float32 on the CPU.
+        ValueError: if the target wants a gradient, something is not float32 on the CPU, the mask
+            is not boolean, or there is no pixel.
     """
     for name, tensor in (("render", render), ("target", target)):
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
@@ -158,6 +162,10 @@ def photometric_loss(
             )
     if render.shape != target.shape:
         raise ValueError(f"target has shape {tuple(target.shape)}, expected {tuple(render.shape)}")
+    if render.numel() == 0:
+        raise ValueError(f"render has shape {tuple(render.shape)}: there is no pixel to compare")
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"mask is {mask.dtype}, expected torch.bool")
     if mask is not None and mask.shape != render.shape[:2]:
         raise ValueError(f"mask has shape {tuple(mask.shape)}, expected {tuple(render.shape[:2])}")
     if target.requires_grad:
