@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from splatpose.render.color_map import affine_colors
+from splatpose.render.cpu.color_map import AffineColors
 from splatpose.render.cpu.loss import photometric_loss
 from splatpose.render.cpu.rasterization import rasterization
 from splatpose.render.reference import RenderMode
@@ -38,5 +38,5 @@ def warmup(modes: tuple[RenderMode, ...] = TRAINING_MODES, *, absgrad: bool = Fa
             render_mode=mode,
             absgrad=absgrad,
         )
-        colors = affine_colors(image[0, ..., :3].expand(16, 16, 3), torch.eye(3, 4))
+        colors = AffineColors.apply(image[0, ..., :3].expand(16, 16, 3), torch.eye(3, 4))
         photometric_loss(colors, torch.zeros(16, 16, 3)).backward()

@@ -66,7 +66,7 @@ def _transposed_rows(builder: Any, data: Any, starts: list[Any]) -> list[Any]:
         groups.append(_transpose(builder, rows))
     if len(groups) == 1:
         return groups[0]
-    return [_shuffle(builder, *pair, range(LANES)) for pair in zip(*groups, strict=True)]
+    return [_shuffle(builder, a, b, range(LANES)) for a, b in zip(*groups, strict=True)]
 
 
 def _parts(builder: Any, value: Any) -> list[Any]:
