@@ -114,7 +114,9 @@ def test_the_screen_follows_the_run() -> None:
         panel.update(event)
     done = draw(panel)
     assert done.count("✓") == len(STAGES) - len(OPTIONAL_STAGES)
-    assert "depth" not in done
+    assert "depth" not in done  # it was not asked for
+    panel.update(StageStarted("depth"))
+    assert "depth" in draw(panel)
 
 
 def test_a_stage_that_was_cut_off_is_not_ticked() -> None:

@@ -29,7 +29,7 @@ class DropRule:
     """Spearman's, of the map's values with the depths (or disparities) of the points."""
     max_residual: float = 0.25
     """Median relative depth error after alignment."""
-    min_gain: float = 0.25
+    min_gain: float = 0.3
     """Share of the error of a constant depth that the map must explain: where all points are
     about equally far, a small error says nothing."""
 

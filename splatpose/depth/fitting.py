@@ -17,12 +17,15 @@ from .priors import DepthKind
 _HYPOTHESES = 300
 _SCORED = 500
 """Points that hypotheses are scored on: enough for a robust choice, refined on all."""
-_TOLERANCE = 0.1
+_TOLERANCE = 0.2
 """Relative depth error at which a point counts as an outlier to a hypothesis."""
 _ROUNDS = 30
-_CAUCHY = 2.385
+_TUKEY = 4.685
 """95 % efficiency on normal errors (Holland and Welsch 1977)."""
 _SMALLEST_SIGMA = 1e-6
+
+Line = Float[np.ndarray, "2"]
+"""Slope and offset."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def fit_scale_shift(
     start = _best_pair(x, target, np.random.default_rng(seed))
     if start is None:
         return None
-    slope, offset = _refine(x, target, start)
+    slope, offset = (float(value) for value in _refine(x, target, start))
     if not slope > 0:
         return None
     return ScaleShift(slope / spread, offset - slope * middle / spread)
@@ -79,8 +82,8 @@ def spearman(a: Float[np.ndarray, " N"], b: Float[np.ndarray, " N"]) -> float:
 
 def _best_pair(
     x: Float[np.ndarray, " N"], target: Float[np.ndarray, " N"], rng: np.random.Generator
-) -> tuple[float, float] | None:
-    """The line through two points with the smallest truncated squared error (MSAC)."""
+) -> Line | None:
+    """The rising line through two points with the smallest truncated squared error (MSAC)."""
     i, j = rng.integers(0, len(x), (2, _HYPOTHESES))
     apart = x[i] != x[j]
     i, j = i[apart], j[apart]
@@ -89,25 +92,35 @@ def _best_pair(
     slope, i = slope[rising], i[rising]
     if not len(slope):
         return None
-    offset = target[i] - slope * x[i]
+    lines = np.stack([slope, target[i] - slope * x[i]], 1)
     some = rng.permutation(len(x))[:_SCORED]
-    error = (slope[:, None] * x[some] + offset[:, None]) / target[some] - 1
-    best = int(np.minimum(error**2, _TOLERANCE**2).sum(1).argmin())
-    return float(slope[best]), float(offset[best])
+    return lines[_cost(lines, x[some], target[some]).argmin()]
 
 
-def _refine(
-    x: Float[np.ndarray, " N"], target: Float[np.ndarray, " N"], start: tuple[float, float]
-) -> tuple[float, float]:
-    """Iteratively reweighted least squares with Cauchy weights from a robust start."""
-    line = np.array(start)
+def _refine(x: Float[np.ndarray, " N"], target: Float[np.ndarray, " N"], start: Line) -> Line:
+    """Reweighted least squares with Tukey's weights, which ignore what the start is far from.
+
+    Weights that never reach zero let a near object, off by some hundred percent of its depth,
+    pull the line away from all the rest.
+    """
+    line = start
     A = np.stack([x, np.ones_like(x)], 1) / target[:, None]
     for _ in range(_ROUNDS):
-        error = A @ line - 1
-        sigma = max(1.4826 * float(np.median(np.abs(error))), _SMALLEST_SIGMA)
-        weight = 1 / (1 + (error / (_CAUCHY * sigma)) ** 2)
-        root = np.sqrt(weight)
+        error = np.abs(A @ line - 1)
+        close = error[error < 3 * _TOLERANCE]
+        sigma = max(1.4826 * float(np.median(close)), _SMALLEST_SIGMA) if len(close) else 0.0
+        root = np.clip(1 - (error / max(_TUKEY * sigma, _SMALLEST_SIGMA)) ** 2, 0, None)
+        if (root > 0).sum() < 2:
+            break
         before, line = line, np.linalg.lstsq(A * root[:, None], root, rcond=None)[0]
         if np.allclose(before, line, rtol=1e-9, atol=0):
             break
-    return float(line[0]), float(line[1])
+    return line
+
+
+def _cost(
+    lines: Float[np.ndarray, "L 2"], x: Float[np.ndarray, " N"], target: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, " L"]:
+    """Truncated squared relative error of each line (slope, offset)."""
+    error = (lines[:, :1] * x + lines[:, 1:]) / target - 1
+    return np.minimum(error**2, _TOLERANCE**2).sum(1)

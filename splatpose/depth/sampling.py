@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -41,10 +42,12 @@ def aligned_depth(values: Any, alpha: Any, beta: Any, kind: DepthKind) -> Any:
     For numpy arrays and for torch tensors (differentiable in all three), of shapes that broadcast.
     NaN where it would not be positive, or for disparity not finite; no gradient comes from there.
     """
-    affine = alpha * values + beta
-    if hasattr(affine, "where"):  # torch
-        affine = affine.where(affine > 0, float("nan"))
+    if hasattr(values, "where"):  # torch, where 0 * NaN would reach the gradient of alpha
+        known = values == values
+        affine = alpha * values.where(known, 0.0) + beta
+        affine = affine.where(known & (affine > 0), float("nan"))
     else:
+        affine = alpha * values + beta
         affine = np.where(affine > 0, affine, np.nan)
     return affine if kind == "depth" else 1 / affine
 
@@ -91,7 +94,7 @@ def on_surface(
     *,
     max_slope: float = MAX_SLOPE,
 ) -> Bool[np.ndarray, "H W"]:
-    """Where a depth map is valid and does not jump to a neighbour above, below or beside.
+    """Where a depth map is valid and neither it nor a neighbour is at a jump of depth.
 
     Networks smear the edge of an object over several pixels, which would become a sheet of points
     between object and background; their slope gives them away at any resolution.
@@ -102,17 +105,18 @@ def on_surface(
         max_slope: tangent of the steepest angle between viewing ray and normal.
     """
     rows, columns = depth.shape
-    result = np.isfinite(depth) & (depth > 0)
+    valid = np.isfinite(depth) & (depth > 0)
+    edge = np.zeros(depth.shape, np.uint8)
     K = camera.resized(columns, rows).K
     for axis, focal in ((0, K[1, 1]), (1, K[0, 0])):
         a = np.moveaxis(depth, axis, 0)[:-1]
         b = np.moveaxis(depth, axis, 0)[1:]
         with np.errstate(invalid="ignore"):
             jump = np.abs(a - b) * focal > max_slope * np.minimum(a, b)
-        view = np.moveaxis(result, axis, 0)
-        view[:-1] &= ~jump
-        view[1:] &= ~jump
-    return result
+        view = np.moveaxis(edge, axis, 0)
+        view[:-1] |= jump
+        view[1:] |= jump
+    return valid & (cv2.dilate(edge, np.ones((3, 3), np.uint8)) == 0)
 
 
 def back_project(
