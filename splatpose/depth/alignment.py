@@ -78,10 +78,50 @@ def align(
     samples = [_samples(priors, known, i, size) for i, size in enumerate(sizes)]
     kind = _kind(samples) if priors.kind == "auto" else priors.kind
     fits = [
-        _fit(values, depth, kind, rule, seed=i) if len(values) else _nothing(priors, poses, i)
+        fit_map(values, depth, kind, rule, seed=i) if len(values) else _nothing(priors, poses, i)
         for i, (values, depth) in enumerate(samples)
     ]
     return DepthAlignment(priors.names, priors.source, kind, tuple(_bounded(fits)))
+
+
+def fit_map(
+    values: Float[np.ndarray, " N"],
+    depth: Float[np.ndarray, " N"],
+    kind: DepthKind,
+    rule: DropRule,
+    *,
+    seed: int = 0,
+) -> DepthFit:
+    """Scale and shift of one map, how good they are, and whether that is good enough.
+
+    Args:
+        values: of the map at points.
+        depth: of the points along the camera's z axis, > 0.
+        kind: whether the values grow with depth or with disparity.
+        rule: when to drop the map.
+        seed: of the robust fit.
+    """
+    count = len(values)
+    if count < rule.min_points:
+        return DepthFit(False, f"only {count} triangulated points lie on it", points=count)
+    correlation = spearman(values, depth) * (1 if kind == "depth" else -1)
+    flat = _relative_residual(np.full(count, np.median(depth)), depth)
+    line = fit_scale_shift(values, depth, kind, seed=seed)
+    if line is None:
+        reason = "no positive scale fits the matches"
+        return DepthFit(False, reason, points=count, rank_correlation=correlation)
+    residual = _relative_residual(aligned_depth(values, line.alpha, line.beta, kind), depth)
+    reason = _why_dropped(correlation, residual, flat, rule)
+    return DepthFit(
+        kept=not reason,
+        reason=reason or f"agrees with {count} points to {100 * residual:.0f} % of their depth",
+        alpha=line.alpha,
+        beta=line.beta,
+        points=count,
+        rank_correlation=correlation,
+        residual=residual,
+        flat_residual=flat,
+    )
 
 
 def summarise(alignment: DepthAlignment) -> str:
@@ -146,36 +186,6 @@ def _kind(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> DepthKind:
             rho = np.clip(spearman(values, depth), -0.999, 0.999)
             votes += np.arctanh(rho) * np.sqrt(len(values) - 3)
     return "depth" if votes >= 0 else "disparity"
-
-
-def _fit(
-    values: Float[np.ndarray, " N"],
-    depth: Float[np.ndarray, " N"],
-    kind: DepthKind,
-    rule: DropRule,
-    seed: int,
-) -> DepthFit:
-    count = len(values)
-    if count < rule.min_points:
-        return DepthFit(False, f"only {count} triangulated points lie on it", points=count)
-    correlation = spearman(values, depth) * (1 if kind == "depth" else -1)
-    flat = _relative_residual(np.full(count, np.median(depth)), depth)
-    line = fit_scale_shift(values, depth, kind, seed=seed)
-    if line is None:
-        reason = "no positive scale fits the matches"
-        return DepthFit(False, reason, points=count, rank_correlation=correlation)
-    residual = _relative_residual(aligned_depth(values, line.alpha, line.beta, kind), depth)
-    reason = _why_dropped(correlation, residual, flat, rule)
-    return DepthFit(
-        kept=not reason,
-        reason=reason or f"agrees with {count} points to {100 * residual:.0f} % of their depth",
-        alpha=line.alpha,
-        beta=line.beta,
-        points=count,
-        rank_correlation=correlation,
-        residual=residual,
-        flat_residual=flat,
-    )
 
 
 def _why_dropped(correlation: float, residual: float, flat: float, rule: DropRule) -> str:
