@@ -52,6 +52,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "depth-anything-v2-small"
     network.save_pretrained(folder)
     (folder / "config.json").unlink()
+    safetensors = pytest.importorskip("safetensors")
+    with safetensors.safe_open(folder / "model.safetensors", "pt") as file:
+        # The published file's names; newer versions of transformers call them otherwise inside.
+        assert "backbone.encoder.layer.0.attention.attention.query.weight" in file.keys()  # noqa: SIM118
     return folder / "model.safetensors"
 
 
@@ -114,6 +118,11 @@ def test_prediction_is_the_networks_disparity(weights: Path, photo: np.ndarray) 
     np.testing.assert_array_equal(np.isfinite(found), expected > 0)
     np.testing.assert_array_equal(np.nan_to_num(found), expected)
     assert np.nanstd(found) > 0
+
+
+def test_loading_prints_nothing(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_network(weights)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_stage_predicts_every_photo_and_goes_on_after_a_stop(

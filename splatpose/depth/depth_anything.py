@@ -64,7 +64,11 @@ def load_network(weights: Path) -> nn.Module:
     from transformers import (  # pyright: ignore[reportMissingImports]
         DepthAnythingForDepthEstimation,
     )
+    from transformers.utils.logging import (  # pyright: ignore[reportMissingImports]
+        disable_progress_bar,
+    )
 
+    disable_progress_bar()  # progress is told in events
     network, told = DepthAnythingForDepthEstimation.from_pretrained(
         weights.parent,
         config=network_config(),
