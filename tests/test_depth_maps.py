@@ -29,8 +29,10 @@ from splatpose.types import CameraGroup, Capture, Photo
 DTYPES = {"<f4": 2, "<f2": 1, "<u4": 0}
 
 
-def capture_of(*names: str, width: int = 40, height: int = 30) -> Capture:
-    photos = tuple(Photo(name, Path(name), width, height, 0, "") for name in names)
+def capture_of(
+    *names: str, width: int = 40, height: int = 30, root: Path = Path("photos")
+) -> Capture:
+    photos = tuple(Photo(name, root / name, width, height, 0, "") for name in names)
     return Capture(photos, (CameraGroup("test", width, height, None),))
 
 
@@ -252,6 +254,21 @@ def test_where_no_map_can_be_used_the_first_error_is_raised(tmp_path: Path) -> N
     Image.new("RGB", (40, 30)).save(tmp_path / "maps" / "1.png")
     with pytest.raises(UnreadableDepthMap, match=r"1\.png"):
         build(capture_of("1.jpg", "2.jpg"), tmp_path / "maps", tmp_path / "stage")
+
+
+def test_maps_beside_their_photos_and_maps_among_the_photos(tmp_path: Path) -> None:
+    """a.png with a.npy is fine; a folder of PNG maps within that of the photos is not."""
+    for name in ("a", "b"):
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{name}.png")
+    np.save(tmp_path / "a.npy", some_map())
+    beside = capture_of("a.png", "b.png", root=tmp_path)
+    assert "1 of 2" in build(beside, tmp_path, tmp_path / "stage")
+    assert load_depth(tmp_path / "stage").reasons[1] == "there is no depth map of its name"
+    write_png(tmp_path / "depth" / "a.png", some_map())
+    among = capture_of("a.png", "b.png", "depth/a.png", root=tmp_path)
+    with pytest.raises(SplatposeError, match="was taken for a photo") as error:
+        build(among, tmp_path / "depth", tmp_path / "again")
+    assert "out of the folder" in error.value.hint
 
 
 def test_network_sizes_fit_their_photos(tmp_path: Path) -> None:

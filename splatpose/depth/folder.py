@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from ..errors import SplatposeError
@@ -31,7 +32,7 @@ def hash_folder(folder: Path) -> str:
     return total.hexdigest()
 
 
-def match_maps(names: list[str], folder: Path) -> list[Path | None]:
+def match_maps(names: list[str], folder: Path, photos: Collection[Path] = ()) -> list[Path | None]:
     """The map of each photo: same relative path but for the suffix, else same file name.
 
     A photo's own suffix may stay ("a.jpg.npy") and "_depth" may follow. The bare name counts only
@@ -40,11 +41,12 @@ def match_maps(names: list[str], folder: Path) -> list[Path | None]:
     Args:
         names: of the photos, relative paths with forward slashes.
         folder: is searched recursively.
+        photos: files in it that are no maps.
 
     Raises:
         SplatposeError: there is no such folder, no map in it, or none is of these photos.
     """
-    maps = _maps(folder)
+    maps = {name: path for name, path in _maps(folder).items() if path not in photos}
     by_path: dict[str, Path] = {}
     by_name: dict[str, list[str]] = {}
     for name, path in maps.items():
@@ -66,7 +68,7 @@ def match_maps(names: list[str], folder: Path) -> list[Path | None]:
     if not any(found):
         raise SplatposeError(
             f"None of the {len(maps)} depth maps in {folder} is of any of these {len(names)} "
-            f"photos: there is {min(maps)}, but the first photo is {names[0]}.",
+            f"photos: there is {min(maps, default='none')}, but the first photo is {names[0]}.",
             "Name each map like its photo (photos/a/1.jpg: 1.png or a/1.png).",
         )
     return found
@@ -81,9 +83,17 @@ def import_maps(
         For each photo why it has no map, empty where it has one.
 
     Raises:
-        SplatposeError: no map can be used; says why the first cannot.
+        SplatposeError: no map can be used, with the first one's reason; or maps were taken for
+            photos, because their folder lies among these.
     """
-    paths = match_maps([photo.name for photo in capture.photos], source)
+    files = [photo.path.resolve() for photo in capture.photos]
+    inside = [path for path in files if path.is_relative_to(source)]
+    if 0 < len(inside) < len(files):
+        raise SplatposeError(
+            f"{inside[0]} was taken for a photo, but lies in the depth folder {source}.",
+            "Move the folder of depth maps out of the folder of photos.",
+        )
+    paths = match_maps([photo.name for photo in capture.photos], source, set(inside))
     reasons, first_error = [], None
     for i, (photo, path) in enumerate(zip(capture.photos, paths, strict=True)):
         if path is None:
