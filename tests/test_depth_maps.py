@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -309,3 +311,12 @@ def test_none_is_the_default_and_needs_nothing() -> None:
 def test_nonsense_is_refused(wrong: dict) -> None:
     with pytest.raises(SplatposeError, match="depth: "):
         resolve_depth(DepthConfig(**wrong), None, ignore_events)
+
+
+def test_importing_the_stage_stays_light() -> None:
+    code = (
+        "import sys, splatpose.depth; "
+        "print([m for m in ('numpy', 'torch', 'PIL', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
