@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-StageName = Literal["capture", "matching", "poses", "views", "splats", "outputs"]
+StageName = Literal["capture", "depth", "matching", "poses", "views", "splats", "outputs"]
 """The stages of a run, in order."""
 
-STAGES: tuple[StageName, ...] = ("capture", "matching", "poses", "views", "splats", "outputs")
+STAGES: tuple[StageName, ...] = (
+    "capture",
+    "depth",
+    "matching",
+    "poses",
+    "views",
+    "splats",
+    "outputs",
+)
+OPTIONAL_STAGES: tuple[StageName, ...] = ("depth",)
+"""Stages that run only where they are asked for."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The whole method, one stage after the other.
 
-photos -> capture -> matches -> poses -> views -> splats -> outputs
+photos -> capture -> (depth maps) -> matches -> poses -> views -> splats -> outputs
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from .capture import CaptureConfig, build_capture, fingerprint, load_capture
+from .depth import (
+    DepthConfig,
+    align_depth,
+    build_depth,
+    depth_fingerprint,
+    load_depth,
+    resolve_depth,
+)
 from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
 from .outputs import OutputsConfig, write_outputs
@@ -26,6 +34,8 @@ class FitConfig:
 
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     """Which files count as photos."""
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    """Depth priors."""
     matching: MatchingConfig = field(default_factory=MatchingConfig)
     """Features, pairs and matches."""
     poses: PosesConfig = field(default_factory=PosesConfig)
@@ -80,6 +90,18 @@ def fit(
             compute=lambda folder: build_capture(images, config.capture, folder, emit),
             load=load_capture,
         )
+        depth = resolve_depth(config.depth, weights_dir, emit)
+        priors = None
+        if depth.source != "none":
+            priors, _ = stage(
+                "depth",
+                config=depth,
+                inputs=(capture_key, depth_fingerprint(depth)),
+                compute=lambda folder: build_depth(
+                    capture, depth, folder, emit, weights_dir=weights_dir
+                ),
+                load=load_depth,
+            )
         matching = resolve_matcher(config.matching, weights_dir, emit)
         graph, graph_key = stage(
             "matching",
@@ -99,6 +121,7 @@ def fit(
             ),
             load=load_poses,
         )
+        alignment = None if priors is None else align_depth(priors, capture, poses, emit)
         views, views_key = stage(
             "views",
             config=config.views,
@@ -123,7 +146,11 @@ def fit(
             "config": asdict(config),
             "matcher": matching.matcher,
             "backend": training.backend,
-            "stages": [asdict(record) for record in run.records()],
+            "stages": [
+                asdict(record)
+                for record in run.records()
+                if record.stage != "depth" or priors is not None
+            ],
         }
         summary = write_outputs(
             out,
@@ -132,6 +159,7 @@ def fit(
             poses,
             views,
             trained,
+            depth=alignment,
             config=config.outputs,
             report_extras=extras,
             emit=emit,

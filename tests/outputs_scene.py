@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 import torch
 
+from splatpose.depth.priors import DepthAlignment
 from splatpose.outputs import write_outputs
 from splatpose.types import (
     Camera,
@@ -43,7 +44,13 @@ class Scene:
     views: Views
     trained: TrainedSplats
 
-    def write(self, events: list[Any] | None = None, **extras: Any) -> str:
+    def write(
+        self,
+        events: list[Any] | None = None,
+        *,
+        depth: DepthAlignment | None = None,
+        **extras: Any,
+    ) -> str:
         return write_outputs(
             self.out,
             self.capture,
@@ -51,6 +58,7 @@ class Scene:
             self.poses,
             self.views,
             self.trained,
+            depth=depth,
             report_extras={"seed": 3, **extras},
             emit=(events if events is not None else []).append,
         )

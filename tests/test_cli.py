@@ -111,6 +111,7 @@ def test_short_and_long_names_set_the_same_field() -> None:
     values = {
         "max_size": "123",
         "max_steps": "45",
+        "depth": "maps",
         "matcher": "sift",
         "backend": "cpu",
         "eval_every": "5",

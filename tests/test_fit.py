@@ -18,7 +18,7 @@ from PIL import Image
 from splatpose.capture import fingerprint
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
-from splatpose.events import Event, StageFinished, StageSkipped, TrainingStep
+from splatpose.events import Event, Message, StageFinished, StageSkipped, TrainingStep
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
@@ -109,6 +109,43 @@ def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[
     skipped = [event.stage for event in events if isinstance(event, StageSkipped)]
     assert skipped == ["capture", "matching", "poses", "views", "splats"]
     assert (out / "splat.ply").read_bytes() == before
+
+
+def test_depth_maps_join_a_finished_run_and_leave_it_again(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    """Poses do not depend on them yet: nothing that is done is done again, and all is reported."""
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    names = [path.stem for path in sorted(photos.iterdir())]
+    with Image.open(next(photos.iterdir())) as photo:
+        shape = (photo.height // 4, photo.width // 4)
+    for seed, name in enumerate(names[1:]):
+        np.save(maps / f"{name}.npy", np.random.default_rng(seed).uniform(1, 2, shape))
+    config = tiny()
+    with_depth = dataclasses.replace(
+        config, depth=dataclasses.replace(config.depth, source=str(maps))
+    )
+    events: list[Event] = []
+    fit(photos, out, with_depth, emit=events.append)
+    done = [event.stage for event in events if isinstance(event, StageFinished)]
+    assert done == ["depth", "outputs"]
+    report = json.loads((out / "report.json").read_text())
+    assert [record["stage"] for record in report["stages"]][:3] == ["capture", "depth", "matching"]
+    assert report["depth"]["source"] == str(maps)
+    assert report["depth"]["kept"] == 0
+    said = [photo["depth_prior"]["reason"] for photo in report["photos"]]
+    assert said[0] == "there is no depth map of its name"
+    assert not any(photo["depth_prior"]["kept"] for photo in report["photos"])
+    texts = [event.text for event in events if isinstance(event, Message)]
+    assert any("all are dropped" in text for text in texts)
+    fit(photos, out, config, emit=events.append)
+    report = json.loads((out / "report.json").read_text())
+    assert report["depth"] is None
+    assert all(photo["depth_prior"] is None for photo in report["photos"])
+    assert "depth" not in [record["stage"] for record in report["stages"]]
 
 
 def test_kill_9_in_training_resumes_to_the_same_splat(

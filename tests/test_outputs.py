@@ -15,6 +15,7 @@ import torch
 from outputs_scene import COUNT, HELD_OUT, MISSING, Scene, make_scene
 from plyfile import PlyData
 
+from splatpose.depth.priors import DepthAlignment, DepthFit
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.io.nerfstudio import read_transforms
@@ -110,6 +111,29 @@ def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     assert report["summary"]["held_out_psnr"] == 28.5
     assert report["versions"]["numpy"] == np.__version__
     assert report["machine"]["usable_cores"] >= 1
+
+
+def test_the_report_says_what_became_of_every_depth_map(scene: Scene) -> None:
+    good = DepthFit(True, "agrees", 0.5, 0.1, 300, 0.9, 0.03, 0.2)
+    bad = DepthFit(False, "does not follow the matches", points=40, rank_correlation=0.1)
+    fits = (good, bad, DepthFit(False, "the photo has no pose"), good, bad, good)
+    scene.write(depth=DepthAlignment(scene.poses.names, "maps", "disparity", fits))
+    report = json.loads((scene.out / "report.json").read_text())
+    assert report["depth"] == {
+        "source": "maps",
+        "kind": "disparity",
+        "kept": 3,
+        "mean_residual": pytest.approx(0.03),
+    }
+    rows = [photo["depth_prior"] for photo in report["photos"]]
+    assert rows[0] == dataclasses.asdict(good)
+    assert [row["kept"] for row in rows] == [True, False, False, True, False, True]
+    assert rows[1]["alpha"] is None
+    assert "matches" in rows[1]["reason"]
+    scene.write()
+    report = json.loads((scene.out / "report.json").read_text())
+    assert report["depth"] is None
+    assert all(photo["depth_prior"] is None for photo in report["photos"])
 
 
 def test_a_later_run_s_files_replace_all_of_an_earlier_one_s(scene: Scene) -> None:

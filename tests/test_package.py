@@ -122,7 +122,7 @@ def test_constraints_pin_every_dependency() -> None:
     )
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    for line in (*project["dependencies"], *extras["dev"], *extras["heic"]):
+    for line in (*project["dependencies"], *extras["dev"], *extras["heic"], *extras["depth"]):
         need = Requirement(line)
         assert need.specifier.contains(versions[canonical(need.name)]), line
     assert not {"torchvision", "torchaudio"} & set(versions)

@@ -95,7 +95,9 @@ def put(folder: Path, content: bytes, relative: str = WEIGHT.paths[0]) -> Path:
 
 
 def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
-    assert {n for names in MATCHER_WEIGHTS.values() for n in names} == set(WEIGHTS)
+    assert {n for names in MATCHER_WEIGHTS.values() for n in names} | {"depth-anything"} == set(
+        WEIGHTS
+    )
     for weight in WEIGHTS.values():
         assert weight.urls
         assert all(url.startswith("https://") for url in weight.urls)
@@ -207,6 +209,7 @@ def test_shared_weights_are_known(shared: Path) -> None:
         "lighterglue": "ready",
         "aliked": "ready",
         "aliked-lightglue": "absent",
+        "depth-anything": "absent",
     }
 
 

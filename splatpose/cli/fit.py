@@ -44,6 +44,9 @@ class Fit:
     """Training steps, one photo each. Same as --training.steps."""
     matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
     """Local features; sift needs no network weights. Same as --matching.matcher."""
+    depth: Annotated[str, tyro.conf.arg(metavar="DIR|auto|none")] = "none"
+    """Depth priors: a folder with a map a photo (16-bit PNG, .npy, .exr), or auto for a network.
+    Same as --depth.source."""
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     """Rasterizer: gsplat needs a CUDA GPU. Same as --training.backend."""
     eval_every: Annotated[int, tyro.conf.arg(metavar="N")] = 8
@@ -66,6 +69,7 @@ class Fit:
 SHORTCUTS = {
     "max_size": "views.max_size",
     "max_steps": "training.steps",
+    "depth": "depth.source",
     "matcher": "matching.matcher",
     "backend": "training.backend",
     "eval_every": "views.eval_every",

@@ -1,4 +1,4 @@
-"""`splatpose weights`: what networks the matchers need, and getting it ahead of time."""
+"""`splatpose weights`: the networks that a fit needs, and getting them ahead of time."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import SplatposeError
-from ..events import EventSink, Message
+from ..events import EventSink, Message, StageName
 
 if TYPE_CHECKING:
     from ..types import Capture, MatchGraph
+    from .download import DownloadProgress
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def resolve_matcher(
     wanted = "xfeat" if config.matcher == "auto" else config.matcher
     try:
         for name in MATCHER_WEIGHTS[wanted]:
-            resolve(WEIGHTS[name], weights_dir, _announce_download(WEIGHTS[name].paths[0], emit))
+            progress = announce_download(WEIGHTS[name].paths[0], "matching", emit)
+            resolve(WEIGHTS[name], weights_dir, progress)
     except SplatposeError as error:
         if config.matcher != "auto":
             raise
@@ -123,7 +125,7 @@ def load_matches(folder: Path) -> MatchGraph:
     return read_graph(folder / DATABASE, matcher)
 
 
-def _announce_download(file: str, emit: EventSink):
+def announce_download(file: str, stage: StageName, emit: EventSink) -> DownloadProgress:
     """A progress callback that says once what is being downloaded, then counts."""
     from ..events import Progress
 
@@ -132,9 +134,9 @@ def _announce_download(file: str, emit: EventSink):
     def progress(received: int, total: int | None) -> None:
         nonlocal started
         if not started:
-            emit(Message("matching", f"Downloading the network weights {file}."))
+            emit(Message(stage, f"Downloading the network weights {file}."))
             started = True
         if total:
-            emit(Progress("matching", received, total, f"bytes of {file}"))
+            emit(Progress(stage, received, total, f"bytes of {file}"))
 
     return progress

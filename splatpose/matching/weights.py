@@ -32,6 +32,8 @@ class WeightFile:
     size: int | None
     """Bytes of the published file, where known."""
     licence: str
+    otherwise: str = "Or use --matcher sift, which needs no weights."
+    """What to do without the file, said where it cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ _GITHUB = "https://raw.githubusercontent.com"
 _XFEAT = f"{_GITHUB}/verlab/accelerated_features/e92685f57f8318b18725c5c8c0bd28c7fe188d9a/weights"
 _ALIKED = f"{_GITHUB}/Shiaoming/ALIKED/683d7c65197395c0b3f01ebe76e1084a27e73a65/models"
 _KORNIA = "https://huggingface.co/kornia"
+_DEPTH_ANYTHING = (
+    "https://huggingface.co/depth-anything/Depth-Anything-V2-Small-hf/resolve/"
+    "5426e4f0f36572d16453bbda7a8389317b1bef99"
+)
 
 # The hashes of published files are those that several independent public projects record for
 # these addresses. A mirror that serves other bytes is refused like any wrong file.
@@ -108,6 +114,16 @@ WEIGHTS: dict[str, WeightFile] = {
             sha256=("d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",),
             size=47_632_827,
             licence="Apache-2.0",
+        ),
+        WeightFile(
+            name="depth-anything",
+            purpose="Depth Anything V2 Small: disparity of a photo (--depth)",
+            paths=("depth-anything-v2-small/model.safetensors",),
+            urls=(f"{_DEPTH_ANYTHING}/model.safetensors",),
+            sha256=("3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",),
+            size=99_173_660,
+            licence="Apache-2.0",
+            otherwise="Or give --depth a folder of depth maps, or none.",
         ),
     )
 }
@@ -233,7 +249,7 @@ def _by_hand(weight: WeightFile, target: Path) -> str:
     return (
         f"On a machine with a network, get {weight.urls[0]} and put it at {target}, or into a "
         f"folder as {weight.paths[0]} and name that folder with --weights-dir or "
-        "$SPLATPOSE_WEIGHTS. Or use --matcher sift, which needs no weights."
+        f"$SPLATPOSE_WEIGHTS. {weight.otherwise}"
     )
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import math
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ import psutil
 import torch
 
 from .._version import __version__
+from ..depth.priors import DepthAlignment
 from ..host import processor_name
 from ..types import Camera, Capture, MatchGraph, Poses, TrainedSplats, Views
 
@@ -27,6 +29,7 @@ def build_report(
     views: Views,
     trained: TrainedSplats,
     *,
+    depth: DepthAlignment | None = None,
     dropped: int = 0,
 ) -> dict[str, Any]:
     """Everything that can be said about a finished run from its stages' results.
@@ -34,13 +37,15 @@ def build_report(
     Pixel errors are in pixels of the photos as given, PSNR in dB, numbers that do not exist null.
 
     Args:
+        depth: what became of the depth priors, where there were any.
         dropped: Gaussians that were left out of splat.ply as not finite.
     """
     return {
         "summary": _summary(capture, poses, trained, dropped),
-        "photos": _photos(capture, poses, views, trained),
+        "photos": _photos(capture, poses, views, trained, depth),
         "skipped": [{"name": file.name, "reason": file.reason} for file in capture.skipped],
         "cameras": _cameras(capture, poses),
+        "depth": _depth(depth),
         "matching": _matching(graph),
         "hypotheses": [
             {
@@ -89,7 +94,11 @@ def _summary(
 
 
 def _photos(
-    capture: Capture, poses: Poses, views: Views, trained: TrainedSplats
+    capture: Capture,
+    poses: Poses,
+    views: Views,
+    trained: TrainedSplats,
+    depth: DepthAlignment | None,
 ) -> list[dict[str, Any]]:
     scores = {score.name: score for score in trained.held_out}
     held_out = {
@@ -114,9 +123,23 @@ def _photos(
                 "held_out": photo.name in held_out,
                 "held_out_psnr": score.psnr if score else None,
                 "held_out_ssim": score.ssim if score else None,
+                "depth_prior": asdict(depth.fits[number]) if depth else None,
             }
         )
     return rows
+
+
+def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:
+    """The depth priors as a whole; each photo's row says what became of its own."""
+    if depth is None:
+        return None
+    kept = [fit for fit in depth.fits if fit.kept]
+    return {
+        "source": depth.source,
+        "kind": depth.kind,
+        "kept": len(kept),
+        "mean_residual": _mean([fit.residual for fit in kept]),
+    }
 
 
 def _cameras(capture: Capture, poses: Poses) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..events import EventSink
 
 if TYPE_CHECKING:
+    from ..depth.priors import DepthAlignment
     from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
 
 
@@ -29,6 +30,7 @@ def write_outputs(
     views: Views,
     trained: TrainedSplats,
     *,
+    depth: DepthAlignment | None = None,
     report_extras: dict[str, Any],
     emit: EventSink,
     config: OutputsConfig | None = None,
@@ -46,6 +48,7 @@ def write_outputs(
         poses: cameras and sparse points.
         views: what the Gaussians were trained on.
         trained: the Gaussians, and what was measured.
+        depth: what became of the depth priors, where there were any.
         report_extras: goes into report.json as it is: what only the pipeline knows (command,
             seed, config, and per stage its seconds, peak memory and summary).
         emit: receives warnings.
@@ -64,6 +67,7 @@ def write_outputs(
         poses,
         views,
         trained,
+        depth=depth,
         report_extras=report_extras,
         config=config or OutputsConfig(),
         emit=emit,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..depth.priors import DepthAlignment
 from ..events import EventSink, Message
 from ..io.atomic import write_json
 from ..io.nerfstudio import Transforms, write_transforms
@@ -31,6 +32,7 @@ def write_all(
     views: Views,
     trained: TrainedSplats,
     *,
+    depth: DepthAlignment | None,
     report_extras: dict[str, Any],
     config: OutputsConfig,
     emit: EventSink,
@@ -57,7 +59,7 @@ def write_all(
         numbers = np.flatnonzero(poses.registered)
         write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
         _copy_previews(trained.previews_dir, part / PREVIEWS)
-        report = build_report(capture, graph, poses, views, trained, dropped=dropped)
+        report = build_report(capture, graph, poses, views, trained, depth=depth, dropped=dropped)
         assert not report.keys() & report_extras.keys()
         write_json(part / REPORT, {**report_extras, **report})
         size = (part / SPLAT).stat().st_size
