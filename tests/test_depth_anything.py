@@ -28,8 +28,8 @@ from splatpose.depth.depth_anything import (
 )
 from splatpose.errors import SplatposeError
 from splatpose.events import Message, ignore_events
-from splatpose.matching.weights import WEIGHTS
 from splatpose.types import CameraGroup, Capture, Photo
+from splatpose.weights import WEIGHTS
 
 NAME = "depth-anything"
 

@@ -16,8 +16,7 @@ import pytest
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.matching import MatchingConfig, resolve_matcher
-from splatpose.matching.download import download
-from splatpose.matching.weights import (
+from splatpose.weights import (
     MATCHER_WEIGHTS,
     WEIGHTS,
     WeightFile,
@@ -28,6 +27,7 @@ from splatpose.matching.weights import (
     resolve,
     verify,
 )
+from splatpose.weights.download import download
 
 CONTENT = b"not really a network" * 5000
 WEIGHT = WeightFile(

@@ -57,14 +57,14 @@ def describe_choices() -> Facts:
 
 def describe_weights() -> Facts:
     """Where the known weight files are."""
-    from ..matching.weights import list_weights
+    from ..weights import list_weights
 
     return {status.weight.name: describe_status(status) for status in list_weights()}
 
 
 def _matcher() -> str:
     """What the matcher `auto` would come to, without trying a download."""
-    from ..matching.weights import MATCHER_WEIGHTS, is_offline, verify
+    from ..weights import MATCHER_WEIGHTS, is_offline, verify
 
     states = {name: verify(name).state for name in MATCHER_WEIGHTS["xfeat"]}
     damaged = [name for name, state in states.items() if state == "damaged"]

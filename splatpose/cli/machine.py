@@ -107,7 +107,7 @@ def describe_cuda() -> Facts:
 
 def describe_caches() -> Facts:
     """Folders that splatpose and what it stands on fill outside of the run folder."""
-    from ..matching.weights import cache_dir
+    from ..weights import cache_dir
 
     return {
         "network weights": str(cache_dir()),

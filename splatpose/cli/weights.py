@@ -14,7 +14,7 @@ from .arguments import parse
 from .main import DONE
 
 if TYPE_CHECKING:
-    from ..matching.weights import WeightStatus
+    from ..weights import WeightStatus
 
 _Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 _Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
@@ -76,7 +76,7 @@ def describe_status(status: WeightStatus) -> str:
 
 
 def _list(weights_dir: Path | None) -> None:
-    from ..matching.weights import cache_dir, list_weights
+    from ..weights import cache_dir, list_weights
 
     for status in list_weights(weights_dir):
         print(f"{status.weight.name:<17} {describe_status(status)}")
@@ -84,7 +84,7 @@ def _list(weights_dir: Path | None) -> None:
 
 
 def _fetch(name: str, weights_dir: Path | None) -> None:
-    from ..matching.weights import cache_dir, fetch
+    from ..weights import cache_dir, fetch
 
     for file in _files(name):
         try:
@@ -98,7 +98,7 @@ def _fetch(name: str, weights_dir: Path | None) -> None:
 
 
 def _verify(name: str, weights_dir: Path | None) -> None:
-    from ..matching.weights import verify
+    from ..weights import verify
 
     statuses = [verify(file, weights_dir) for file in _files(name)]
     wanted = [s for s in statuses if name != "all" or s.state != "absent"]
@@ -115,7 +115,7 @@ def _verify(name: str, weights_dir: Path | None) -> None:
 
 def _files(name: str) -> tuple[str, ...]:
     """The files that a matcher's name, a file's name or "all" stands for."""
-    from ..matching.weights import MATCHER_WEIGHTS, WEIGHTS
+    from ..weights import MATCHER_WEIGHTS, WEIGHTS
 
     if name == "all":
         return tuple(WEIGHTS)

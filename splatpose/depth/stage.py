@@ -73,7 +73,7 @@ def depth_fingerprint(config: DepthConfig) -> str:
         SplatposeError: the folder does not exist or holds no maps.
     """
     if config.source == DEPTH_ANYTHING:
-        from ..matching.weights import WEIGHTS
+        from ..weights import WEIGHTS
 
         return WEIGHTS[DEPTH_ANYTHING].sha256[0]
     from .folder import hash_folder
@@ -159,8 +159,7 @@ def align_depth(
 def _network_weights(weights_dir: Path | None, emit: EventSink) -> Path:
     from importlib.util import find_spec
 
-    from ..matching.stage import announce_download
-    from ..matching.weights import WEIGHTS, resolve
+    from ..weights import WEIGHTS, announce_download, resolve
 
     if find_spec("transformers") is None:
         raise SplatposeError(

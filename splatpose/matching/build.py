@@ -20,6 +20,8 @@ from ..events import EventSink, Message, Progress
 from ..io.atomic import write_json
 from ..io.photos import read_photo
 from ..types import Capture, MatchGraph
+from ..weights import MATCHER_WEIGHTS, WEIGHTS, resolve
+from ..weights.download import sha256_of
 from .database import (
     PairMatches,
     done_pairs,
@@ -35,7 +37,6 @@ from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
 from .stage import MatchingConfig
 from .verify import Verifier
-from .weights import MATCHER_WEIGHTS, WEIGHTS, resolve, sha256_of
 
 DATABASE = "database.db"
 RESULT = "matching.json"

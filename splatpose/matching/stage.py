@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import SplatposeError
-from ..events import EventSink, Message, StageName
+from ..events import EventSink, Message
 
 if TYPE_CHECKING:
     from ..types import Capture, MatchGraph
-    from .download import DownloadProgress
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def resolve_matcher(
     Raises:
         SplatposeError: the weights of the matcher that was asked for cannot be had.
     """
-    from .weights import MATCHER_WEIGHTS, WEIGHTS, resolve
+    from ..weights import MATCHER_WEIGHTS, WEIGHTS, announce_download, resolve
 
     wanted = "xfeat" if config.matcher == "auto" else config.matcher
     try:
@@ -123,20 +122,3 @@ def load_matches(folder: Path) -> MatchGraph:
 
     matcher = json.loads((folder / RESULT).read_text(encoding="utf-8"))["matcher"]
     return read_graph(folder / DATABASE, matcher)
-
-
-def announce_download(file: str, stage: StageName, emit: EventSink) -> DownloadProgress:
-    """A progress callback that says once what is being downloaded, then counts."""
-    from ..events import Progress
-
-    started = False
-
-    def progress(received: int, total: int | None) -> None:
-        nonlocal started
-        if not started:
-            emit(Message(stage, f"Downloading the network weights {file}."))
-            started = True
-        if total:
-            emit(Progress(stage, received, total, f"bytes of {file}"))
-
-    return progress

@@ -1,4 +1,4 @@
-"""Network weights: which files there are, and where this machine gets them from.
+"""Where this machine gets network weights from.
 
 Order: the folder of `--weights-dir` or $SPLATPOSE_WEIGHTS, the user's cache, a download. Nothing
 is ever loaded or kept whose SHA-256 is not in the registry, wherever it lies.
@@ -13,27 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import SplatposeError
+from ..events import EventSink, Message, Progress, StageName
 from .download import DownloadProgress, download, sha256_of
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """One file of network weights that splatpose knows."""
-
-    name: str
-    purpose: str
-    paths: tuple[str, ...]
-    """Where it lies below a weights folder. A download takes the first; the others are rebuilt
-    or shortened forms that serve as well."""
-    urls: tuple[str, ...]
-    """Addresses of the published file."""
-    sha256: tuple[str, ...]
-    """Accepted hashes, the published file's first."""
-    size: int | None
-    """Bytes of the published file, where known."""
-    licence: str
-    otherwise: str = "Or use --matcher sift, which needs no weights."
-    """What to do without the file, said where it cannot be had."""
+from .registry import WEIGHTS, WeightFile
 
 
 @dataclass(frozen=True)
@@ -46,94 +28,6 @@ class WeightStatus:
     """The file that was found, if any."""
     detail: str
     """One sentence for a person."""
-
-
-_GITHUB = "https://raw.githubusercontent.com"
-_XFEAT = f"{_GITHUB}/verlab/accelerated_features/e92685f57f8318b18725c5c8c0bd28c7fe188d9a/weights"
-_ALIKED = f"{_GITHUB}/Shiaoming/ALIKED/683d7c65197395c0b3f01ebe76e1084a27e73a65/models"
-_KORNIA = "https://huggingface.co/kornia"
-_DEPTH_ANYTHING = (
-    "https://huggingface.co/depth-anything/Depth-Anything-V2-Small-hf/resolve/"
-    "5426e4f0f36572d16453bbda7a8389317b1bef99"
-)
-
-# The hashes of published files are those that several independent public projects record for
-# these addresses. A mirror that serves other bytes is refused like any wrong file.
-WEIGHTS: dict[str, WeightFile] = {
-    weight.name: weight
-    for weight in (
-        WeightFile(
-            name="xfeat",
-            purpose="XFeat: finds and describes keypoints (matcher xfeat)",
-            paths=("xfeat/xfeat.pt",),
-            urls=(f"{_XFEAT}/xfeat.pt",),
-            sha256=(
-                "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b",
-                # Rebuilt from the published ONNX file, without the semi-dense head.
-                "93640ab6a4fff6913249a198583995287a29466e8e8b053a16971b3fb452596e",
-            ),
-            size=6_247_949,
-            licence="Apache-2.0",
-        ),
-        WeightFile(
-            name="lighterglue",
-            purpose="LighterGlue: matches XFeat keypoints (matcher xfeat)",
-            paths=("xfeat/xfeat-lighterglue.pt", "xfeat/lighterglue_l3.pt"),
-            urls=(
-                f"{_XFEAT}/xfeat-lighterglue.pt",
-                f"{_KORNIA}/lightglue/resolve/main/xfeat-lighterglue.pt",
-            ),
-            sha256=(
-                "766102df37f11189efe5b0811d1f47c72b22629b79bfabfcfff9d2a2f84654b8",
-                # The first 3 of the 6 layers with the third layer's own matching head.
-                "91a5c604a25dfc823d325257a5b2f79b9a915e178249dd85498dfc6bb81e9828",
-            ),
-            size=None,
-            licence="Apache-2.0",
-        ),
-        WeightFile(
-            name="aliked",
-            purpose="ALIKED-n16: finds and describes keypoints (matcher aliked)",
-            paths=("aliked/aliked-n16.pth",),
-            urls=(
-                f"{_ALIKED}/aliked-n16.pth",
-                f"{_KORNIA}/aliked/resolve/main/aliked-n16.pth",
-            ),
-            sha256=("5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2",),
-            size=2_738_091,
-            licence="BSD-3-Clause",
-        ),
-        WeightFile(
-            name="aliked-lightglue",
-            purpose="LightGlue: matches ALIKED keypoints (matcher aliked)",
-            paths=("aliked/aliked_lightglue.pth",),
-            urls=(
-                "https://github.com/cvg/LightGlue/releases/download/v0.1_arxiv/aliked_lightglue.pth",
-                f"{_KORNIA}/lightglue/resolve/main/aliked_lightglue.pth",
-            ),
-            sha256=("d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",),
-            size=47_632_827,
-            licence="Apache-2.0",
-        ),
-        WeightFile(
-            name="depth-anything",
-            purpose="Depth Anything V2 Small: disparity of a photo (--depth)",
-            paths=("depth-anything-v2-small/model.safetensors",),
-            urls=(f"{_DEPTH_ANYTHING}/model.safetensors",),
-            sha256=("3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",),
-            size=99_173_660,
-            licence="Apache-2.0",
-            otherwise="Or give --depth a folder of depth maps, or none.",
-        ),
-    )
-}
-
-MATCHER_WEIGHTS: dict[str, tuple[str, ...]] = {
-    "xfeat": ("xfeat", "lighterglue"),
-    "aliked": ("aliked", "aliked-lightglue"),
-    "sift": (),
-}
-"""Names of the weight files that each matcher needs."""
 
 
 def cache_dir() -> Path:
@@ -272,3 +166,18 @@ def _known(name: str) -> WeightFile:
             f"There is no weight file called {name!r}.", f"Choose one of {', '.join(WEIGHTS)}."
         )
     return WEIGHTS[name]
+
+
+def announce_download(file: str, stage: StageName, emit: EventSink) -> DownloadProgress:
+    """A progress callback that says once what is being downloaded, then counts."""
+    started = False
+
+    def progress(received: int, total: int | None) -> None:
+        nonlocal started
+        if not started:
+            emit(Message(stage, f"Downloading the network weights {file}."))
+            started = True
+        if total:
+            emit(Progress(stage, received, total, f"bytes of {file}"))
+
+    return progress
