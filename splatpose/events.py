@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-StageName = Literal["capture", "matching", "poses", "views", "splats", "outputs"]
-"""The stages of a run, in order."""
+StageName = Literal["capture", "matching", "poses", "views", "joint", "splats", "outputs"]
+"""The stages of a run, in order; joint runs only where it is asked for."""
 
-STAGES: tuple[StageName, ...] = ("capture", "matching", "poses", "views", "splats", "outputs")
+STAGES: tuple[StageName, ...] = (
+    "capture",
+    "matching",
+    "poses",
+    "views",
+    "joint",
+    "splats",
+    "outputs",
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The whole method, one stage after the other.
 
-photos -> capture -> matches -> poses -> views -> splats -> outputs
+photos -> capture -> matches -> poses -> views (-> joint) -> splats -> outputs
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .capture import CaptureConfig, build_capture, fingerprint, load_capture
 from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
+from .joint import JointConfig, load_joint, refine_jointly
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
 from .outputs import OutputsConfig, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
@@ -32,6 +33,8 @@ class FitConfig:
     """Cameras and sparse points."""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """Undistorted photos for training, and which are held out."""
+    joint: JointConfig = field(default_factory=JointConfig)
+    """Poses refined together with Gaussians."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Gaussians."""
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
@@ -107,6 +110,28 @@ def fit(
             load=load_views,
         )
         training = resolve_backend(config.training, emit)
+        evidence = None
+        if config.joint.steps:
+            joint, joint_key = stage(
+                "joint",
+                config=config.joint,
+                inputs=(views_key, str(seed), training.backend),
+                compute=lambda folder: refine_jointly(
+                    graph,
+                    poses,
+                    views,
+                    config.joint,
+                    training.backend,
+                    folder,
+                    emit,
+                    pixels=config.poses.threshold,
+                    seed=seed,
+                ),
+                load=lambda folder: load_joint(folder, poses, views),
+            )
+            poses, views, evidence = joint.poses, joint.views, joint.evidence
+            if evidence.decision == "kept":
+                views_key = joint_key
         trained, _ = stage(
             "splats",
             config=training,
@@ -123,7 +148,12 @@ def fit(
             "config": asdict(config),
             "matcher": matching.matcher,
             "backend": training.backend,
-            "stages": [asdict(record) for record in run.records()],
+            "joint": None if evidence is None else asdict(evidence),
+            "stages": [
+                asdict(record)
+                for record in run.records()
+                if record.stage != "joint" or evidence is not None
+            ],
         }
         summary = write_outputs(
             out,
