@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 StageName = Literal["capture", "matching", "poses", "views", "joint", "splats", "outputs"]
-"""The stages of a run, in order; joint runs only where it is asked for."""
+"""The stages of a run, in order."""
 
 STAGES: tuple[StageName, ...] = (
     "capture",
@@ -23,6 +23,8 @@ STAGES: tuple[StageName, ...] = (
     "splats",
     "outputs",
 )
+OPTIONAL_STAGES: tuple[StageName, ...] = ("joint",)
+"""Those that run only where they are asked for."""
 
 
 @dataclass(frozen=True)

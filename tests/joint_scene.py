@@ -128,9 +128,7 @@ def joint_scene(
     )
 
 
-def _graph(
-    folder: Path, keypoints: tuple[np.ndarray, ...], inside: list[np.ndarray]
-) -> MatchGraph:
+def _graph(folder: Path, keypoints: tuple[np.ndarray, ...], inside: list[np.ndarray]) -> MatchGraph:
     pairs = np.array([(i, i + 1) for i in range(len(keypoints) - 1)])
     shared = [np.flatnonzero(inside[i] & inside[j]) for i, j in pairs]
     counts = np.array([len(s) for s in shared])

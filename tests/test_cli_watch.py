@@ -13,6 +13,7 @@ from rich.console import Console
 
 from splatpose.errors import SplatposeError
 from splatpose.events import (
+    OPTIONAL_STAGES,
     STAGES,
     Event,
     Message,
@@ -112,7 +113,8 @@ def test_the_screen_follows_the_run() -> None:
     for event in RUN[14:]:
         panel.update(event)
     done = draw(panel)
-    assert done.count("✓") == len(STAGES)
+    assert done.count("✓") == len(STAGES) - len(OPTIONAL_STAGES)
+    assert not any(stage in done for stage in OPTIONAL_STAGES)
 
 
 def test_a_stage_that_was_cut_off_is_not_ticked() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from splatpose.events import (
+    OPTIONAL_STAGES,
     STAGES,
     Event,
     EventSink,
@@ -181,6 +182,8 @@ class StagePanel:
         table = Table.grid(padding=(0, 1))
         for stage in STAGES:
             state = self._state[stage]
+            if state == "waiting" and stage in OPTIONAL_STAGES:
+                continue
             if state == "running":
                 mark = self._spinner
                 text = self.training_line() or self._elapsed()

@@ -95,7 +95,9 @@ class MovingCameras:
     def restart(self) -> None:
         """Goes back to where the views started."""
         # One tensor a view: Adam then leaves the views that a step did not see alone.
-        self.twists: list[torch.Tensor] = [torch.nn.Parameter(torch.zeros(6, dtype=torch.float64)) for _ in self._start]
+        self.twists: list[torch.Tensor] = [
+            torch.nn.Parameter(torch.zeros(6, dtype=torch.float64)) for _ in self._start
+        ]
         self.offsets = torch.nn.Parameter(torch.zeros(len(self._tracks), 3, dtype=torch.float64))
         self._optimizer = torch.optim.Adam([*self.twists, self.offsets], lr=0.0)
 

@@ -234,13 +234,11 @@ def _changes(
 
 
 def _relabelled(emit: EventSink, number: int, text: str) -> EventSink:
-    """What a training says, as this stage's progress."""
+    """A training's steps as this stage's progress; what else it says is about its own result."""
 
     def relabelled(event: Event) -> None:
         if isinstance(event, TrainingStep):
             done = number * event.total_steps + event.step
             emit(Progress("joint", done, len(_TRAININGS) * event.total_steps, text))
-        elif isinstance(event, Message) and event.level == "warning":
-            emit(replace(event, stage="joint"))
 
     return relabelled

@@ -52,7 +52,8 @@ def train(
     if cameras is not None:
         identity += cameras.identity()
     run = _Run(config, folder, emit, trainer, identity)
-    if not run.num_held_out:
+    # Where cameras move, others measure what comes of it.
+    if not run.num_held_out and cameras is None:
         text = "no photo is held out: all are trained on, and the quality cannot be measured"
         emit(Message("splats", text, "warning"))
     run.resume()
