@@ -124,7 +124,7 @@ def test_resumed_is_uninterrupted(
 
 
 def test_too_few_photos_are_left_alone(tmp_path: Path):
-    few = joint_scene(tmp_path, count=6, held_out_every=0)
+    few = joint_scene(tmp_path, count=5, held_out_every=0)
     result = _refine(tmp_path, few)
     assert result.evidence.decision == "not tried"
     assert result.poses is few.poses

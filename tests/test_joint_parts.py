@@ -226,10 +226,20 @@ def test_validation_photos_are_training_photos_with_neighbours():
     ],
 )
 def test_gate(psnr: float, error: float, kept: bool):
-    decision, reason = decide(Figures(25.0, 0.5), Figures(psnr, error), JointConfig())
+    decision, reason = decide(
+        Figures((24.0, 26.0), 0.5), Figures((psnr - 1, psnr + 1), error), JointConfig()
+    )
     assert (decision == "kept") == kept
     assert "25.00" in reason
     assert "0.500" in reason
+
+
+def test_one_photo_does_not_decide_against_the_others():
+    before = Figures((25.0, 25.0, 25.0, 25.0), 0.5)
+    outlier = Figures((24.9, 24.9, 24.9, 27.0), 0.5)
+    assert decide(before, outlier, JointConfig())[0] == "rolled back"
+    alike = Figures((25.4, 25.4, 25.4, 25.5), 0.5)
+    assert decide(before, alike, JointConfig())[0] == "kept"
 
 
 def test_held_out_tracks_tell_better_poses(scene: JointScene, tracks: Tracks):

@@ -30,8 +30,8 @@ class Split:
 class Figures:
     """What was measured of one set of poses."""
 
-    psnr: float
-    """Mean over the validation photos in dB."""
+    psnr: tuple[float, ...]
+    """Of each validation photo in dB."""
     match_error: float
     """Of the held-out tracks in pixels."""
 
@@ -63,13 +63,18 @@ def held_out_error(
 def decide(
     before: Figures, after: Figures, config: JointConfig
 ) -> tuple[Literal["kept", "rolled back"], str]:
-    """Whether refined poses are kept, and why. A figure that is not finite never keeps them."""
-    gain = after.psnr - before.psnr
+    """Whether refined poses are kept, and why. A figure that is not finite never keeps them.
+
+    The mean gain of the validation photos must also be larger than its own standard error, so
+    that one photo does not decide against the others.
+    """
+    gains = np.array(after.psnr) - np.array(before.psnr)
+    least = max(config.min_gain, float(gains.std(ddof=1)) / len(gains) ** 0.5)
     growth = after.match_error / before.match_error - 1 if before.match_error > 0 else np.inf
-    photos = f"validation photos {before.psnr:.2f} to {after.psnr:.2f} dB"
+    photos = f"validation photos {np.mean(before.psnr):.2f} to {np.mean(after.psnr):.2f} dB"
     matches = f"held-out matches {before.match_error:.3f} to {after.match_error:.3f} pixels"
     if not growth <= config.match_tolerance:
         return "rolled back", f"held-out matches agree less: {matches}; {photos}"
-    if not gain >= config.min_gain:
+    if not gains.mean() >= least:
         return "rolled back", f"validation photos gain too little: {photos}; {matches}"
     return "kept", f"{photos}; {matches}"

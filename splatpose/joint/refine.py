@@ -147,8 +147,8 @@ class _Work:
                 evidence,
                 decision=decision,
                 reason=reason,
-                psnr_before=psnr_before,
-                psnr_after=psnr_after,
+                psnr_before=float(np.mean(psnr_before)),
+                psnr_after=float(np.mean(psnr_after)),
             )
         return evidence, candidate.cam_from_world, after.points
 
@@ -188,13 +188,13 @@ class _Work:
         poses[learning] = load_array(path)
         return poses
 
-    def _validation_psnr(self, views: Views, name: str) -> float:
+    def _validation_psnr(self, views: Views, name: str) -> tuple[float, ...]:
         chosen = taken(
             replace(views, held_out=self._split.validation),
             self._split.learning | self._split.validation,
         )
         folder = self._train(chosen, name)
-        return float(np.mean([score.psnr for score in load_splats(folder).held_out]))
+        return tuple(score.psnr for score in load_splats(folder).held_out)
 
     def _train(self, views: Views, name: str, cameras: MovingCameras | None = None) -> Path:
         """A short training with its result in a folder of its own, done once."""

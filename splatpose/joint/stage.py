@@ -29,7 +29,7 @@ class JointConfig:
     lr_poses: float = 0.1
     """Largest learning rate of a pose, in pixels that its photo's picture shifts. Rotations and
     translations are scaled alike by focal length and the scene's depth."""
-    track_weight: float = 0.003
+    track_weight: float = 0.01
     """Weight of the tracks' Huber loss (bends at 1 pixel of a photo whose longer side has 1000)
     beside the photometric loss."""
     validation_every: int = 8
@@ -37,7 +37,7 @@ class JointConfig:
     the held-out photos are never among them."""
     held_out_share: float = 0.1
     """Share of the tracks that is kept from the optimisation to judge it."""
-    min_gain: float = 0.05
+    min_gain: float = 0.1
     """Gain in PSNR on the validation photos without which the poses are rolled back, in dB."""
     match_tolerance: float = 0.02
     """Growth of the held-out tracks' error above which the poses are rolled back, as a share."""
