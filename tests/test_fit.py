@@ -30,7 +30,12 @@ from splatpose.pipeline import FitConfig, fit
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "assets" / "demo"
 KEEPS_ANYTHING = JointConfig(
-    steps=60, max_size=120, min_gain=-99, match_tolerance=1e9, lr_poses=0.5
+    steps=60,
+    max_size=120,
+    min_gain=-99,
+    min_standard_errors=-99,
+    match_tolerance=1e9,
+    lr_poses=0.5,
 )
 KEEPS_NOTHING = dataclasses.replace(KEEPS_ANYTHING, min_gain=99)
 

@@ -63,13 +63,10 @@ def held_out_error(
 def decide(
     before: Figures, after: Figures, config: JointConfig
 ) -> tuple[Literal["kept", "rolled back"], str]:
-    """Whether refined poses are kept, and why. A figure that is not finite never keeps them.
-
-    The mean gain of the validation photos must also be larger than its own standard error, so
-    that one photo does not decide against the others.
-    """
+    """Whether refined poses are kept, and why. A figure that is not finite never keeps them."""
     gains = np.array(after.psnr) - np.array(before.psnr)
-    least = max(config.min_gain, float(gains.std(ddof=1)) / len(gains) ** 0.5)
+    standard_error = float(gains.std(ddof=1)) / len(gains) ** 0.5
+    least = max(config.min_gain, config.min_standard_errors * standard_error)
     growth = after.match_error / before.match_error - 1 if before.match_error > 0 else np.inf
     photos = f"validation photos {np.mean(before.psnr):.2f} to {np.mean(after.psnr):.2f} dB"
     matches = f"held-out matches {before.match_error:.3f} to {after.match_error:.3f} pixels"

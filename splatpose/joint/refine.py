@@ -30,9 +30,8 @@ from .tracks import Tracks, clipped_error, held_out_tracks, tracks_of
 _LEAST_MOTION = 0.02
 """Poses that moved less than this many pixels (median over the observations) are as given."""
 _FEWEST_TRACKS = 50
-_DONE, _MOVED = "done", "moved.npy"
 _TRAININGS = {
-    "moving": "poses and Gaussians together",
+    "moved": "poses and Gaussians together",
     "before": "measuring the poses as given",
     "after": "measuring the refined poses",
 }
@@ -62,9 +61,9 @@ def refine(
             work = _Work(views, tracks, split, config, backend, folder, emit, seed)
             evidence, refined, points = work.run()
     save(folder, graph, poses, refined, points, evidence, pixels)
-    (folder / _MOVED).unlink(missing_ok=True)
     for name in _TRAININGS:
         shutil.rmtree(folder / name, ignore_errors=True)
+        _result(folder, name).unlink(missing_ok=True)
     text = f"refined poses {evidence.decision}: {evidence.reason}"
     emit(Message("joint", text))
     return text
@@ -169,7 +168,7 @@ class _Work:
         self, known: Tracks, start: Float[np.ndarray, "V 4 4"]
     ) -> Float[np.ndarray, "V 4 4"]:
         """Poses at the end of the training in which they move; only the learning views' do."""
-        config, path = self._config, self._folder / _MOVED
+        config, path = self._config, _result(self._folder, "moved")
         poses = start.copy()
         learning = np.flatnonzero(self._split.learning)
         if not path.exists():
@@ -183,28 +182,27 @@ class _Work:
             points = self._small.points.copy()
             points[~self._judges] = known.points
             views = replace(self._small, cam_from_world=start, points=points)
-            self._train(taken(views, self._split.learning), "moving", cameras)
+            self._train(taken(views, self._split.learning), "moved", cameras)
             save_array(path, cameras.poses())
         poses[learning] = load_array(path)
         return poses
 
     def _validation_psnr(self, views: Views, name: str) -> tuple[float, ...]:
-        chosen = taken(
-            replace(views, held_out=self._split.validation),
-            self._split.learning | self._split.validation,
-        )
-        folder = self._train(chosen, name)
-        return tuple(score.psnr for score in load_splats(folder).held_out)
+        """PSNR of each validation view after a training on the learning views."""
+        path = _result(self._folder, name)
+        if not path.exists():
+            views = replace(views, held_out=self._split.validation)
+            views = taken(views, self._split.learning | self._split.validation)
+            folder = self._train(views, name)
+            save_array(path, np.array([score.psnr for score in load_splats(folder).held_out]))
+        return tuple(load_array(path).tolist())
 
     def _train(self, views: Views, name: str, cameras: MovingCameras | None = None) -> Path:
-        """A short training with its result in a folder of its own, done once."""
+        """A short training in a folder of its own, which it goes on in where it was interrupted."""
         folder = self._folder / name
-        number = list(_TRAININGS).index(name)
-        if not (folder / _DONE).exists():
-            folder.mkdir(exist_ok=True)
-            emit = _relabelled(self._emit, number, _TRAININGS[name])
-            train(views, self._training, folder, emit, self._seed, cameras)
-            (folder / _DONE).touch()
+        folder.mkdir(exist_ok=True)
+        emit = _relabelled(self._emit, list(_TRAININGS).index(name), _TRAININGS[name])
+        train(views, self._training, folder, emit, self._seed, cameras)
         return folder
 
     def _motion(self, poses: Float[np.ndarray, "V 4 4"], after: Tracks) -> float:
@@ -212,6 +210,11 @@ class _Work:
         before = self._all.projected(self._given.cam_from_world)
         moved = np.linalg.norm(after.projected(poses) - before, axis=1)
         return float(np.median(np.nan_to_num(moved, nan=np.inf)))
+
+
+def _result(folder: Path, training: str) -> Path:
+    """What is kept of a finished training until all are done."""
+    return folder / f"{training}.npy"
 
 
 def _not_tried(reason: str) -> JointEvidence:

@@ -39,6 +39,9 @@ class JointConfig:
     """Share of the tracks that is kept from the optimisation to judge it."""
     min_gain: float = 0.1
     """Gain in PSNR on the validation photos without which the poses are rolled back, in dB."""
+    min_standard_errors: float = 1.0
+    """The same gain in its own standard errors over the validation photos, so that one photo does
+    not decide against the others."""
     match_tolerance: float = 0.02
     """Growth of the held-out tracks' error above which the poses are rolled back, as a share."""
 
