@@ -100,25 +100,38 @@ class MovingCameras:
         ]
         self.offsets = torch.nn.Parameter(torch.zeros(len(self._tracks), 3, dtype=torch.float64))
         self._optimizer = torch.optim.Adam([*self.twists, self.offsets], lr=0.0)
+        self._current: tuple[int, int, torch.Tensor] | None = None
 
     def viewmat(self, view: int, step: int) -> Float[torch.Tensor, "4 4"]:
         """cam_from_world of a view as float32 on the device; differentiable while poses move."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.motion.at(step) > 0):
-            return self._pose(view).to(self._device, torch.float32)
+            pose = self._pose(view)
+        # `term` of the same step goes on from here.
+        self._current = view, step, pose
+        return pose.to(self._device, torch.float32)
 
     def term(self, view: int, step: int) -> Float[torch.Tensor, ""]:
         """What the tracks add to the loss of a step: `track_weight` times `track_loss`."""
         if self.motion.at(step) == 0 or self.motion.track_weight == 0:
             return torch.zeros((), device=self._device)
-        loss = self.motion.track_weight * self.track_loss(view)
+        pose = None
+        if self._current is not None and self._current[:2] == (view, step):
+            pose = self._current[2]
+        loss = self.motion.track_weight * self.track_loss(view, pose)
         return loss.to(self._device, torch.float32)
 
-    def track_loss(self, view: int) -> Float[torch.Tensor, ""]:
-        """Mean Huber loss of a view's observations, in squared pixels near zero (double)."""
+    def track_loss(
+        self, view: int, pose: Float[torch.Tensor, "4 4"] | None = None
+    ) -> Float[torch.Tensor, ""]:
+        """Mean Huber loss of a view's observations, in squared pixels near zero (double).
+
+        Args:
+            pose: the view's, where it has been computed already.
+        """
         track, rays, focal = self._seen[view]
         if not len(track):
             return torch.zeros((), dtype=torch.float64)
-        pose = self._pose(view)
+        pose = self._pose(view) if pose is None else pose
         points = self._points0[track] + self.offsets[track] * self._point_units[track]
         x = points @ pose[:3, :3].T + pose[:3, 3]
         # A point that has come behind the camera must not be thrown across the picture.
@@ -138,6 +151,7 @@ class MovingCameras:
             self._optimizer.step()
             self._remove_gauge()
         self._optimizer.zero_grad(set_to_none=True)
+        self._current = None
 
     def poses(self) -> Float[np.ndarray, "V 4 4"]:
         """cam_from_world of all views."""
