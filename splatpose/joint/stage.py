@@ -26,10 +26,10 @@ class JointConfig:
     in front of the cameras. Their number stays as it is."""
     start: float = 0.3
     """Share of the steps in which the Gaussians take shape before the poses move."""
-    lr_poses: float = 0.1
+    lr_poses: float = 0.2
     """Largest learning rate of a pose, in pixels that its photo's picture shifts. Rotations and
     translations are scaled alike by focal length and the scene's depth."""
-    track_weight: float = 0.01
+    track_weight: float = 0.003
     """Weight of the tracks' Huber loss (bends at 1 pixel of a photo whose longer side has 1000)
     beside the photometric loss."""
     validation_every: int = 8
@@ -42,7 +42,7 @@ class JointConfig:
     min_standard_errors: float = 1.0
     """The same gain in its own standard errors over the validation photos, so that one photo does
     not decide against the others."""
-    match_tolerance: float = 0.02
+    match_tolerance: float = 0.05
     """Growth of the held-out tracks' error above which the poses are rolled back, as a share."""
 
 
