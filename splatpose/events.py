@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-StageName = Literal["capture", "depth", "matching", "poses", "views", "splats", "outputs"]
+StageName = Literal["capture", "depth", "matching", "poses", "views", "joint", "splats", "outputs"]
 """The stages of a run, in order."""
 
 STAGES: tuple[StageName, ...] = (
@@ -20,10 +20,11 @@ STAGES: tuple[StageName, ...] = (
     "matching",
     "poses",
     "views",
+    "joint",
     "splats",
     "outputs",
 )
-OPTIONAL_STAGES: tuple[StageName, ...] = ("depth",)
+OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "joint")
 """Stages that run only where they are asked for."""
 
 

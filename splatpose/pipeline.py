@@ -1,6 +1,6 @@
 """The whole method, one stage after the other.
 
-photos -> capture -> (depth maps) -> matches -> poses -> views -> splats -> outputs
+photos -> capture (-> depth) -> matches -> poses -> views (-> joint) -> splats -> outputs
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .depth import (
     resolve_depth,
 )
 from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
+from .joint import JointConfig, load_joint, refine_jointly
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
 from .outputs import OutputsConfig, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
@@ -42,6 +43,8 @@ class FitConfig:
     """Cameras and sparse points."""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """Undistorted photos for training, and which are held out."""
+    joint: JointConfig = field(default_factory=JointConfig)
+    """Poses refined together with Gaussians."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Gaussians."""
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
@@ -130,6 +133,28 @@ def fit(
             load=load_views,
         )
         training = resolve_backend(config.training, emit)
+        evidence = None
+        if config.joint.steps:
+            joint, joint_key = stage(
+                "joint",
+                config=config.joint,
+                inputs=(views_key, str(seed), training.backend),
+                compute=lambda folder: refine_jointly(
+                    graph,
+                    poses,
+                    views,
+                    config.joint,
+                    training.backend,
+                    folder,
+                    emit,
+                    pixels=config.poses.threshold,
+                    seed=seed,
+                ),
+                load=lambda folder: load_joint(folder, poses, views),
+            )
+            poses, views, evidence = joint.poses, joint.views, joint.evidence
+            if evidence.decision == "kept":
+                views_key = joint_key
         trained, _ = stage(
             "splats",
             config=training,
@@ -146,11 +171,8 @@ def fit(
             "config": asdict(config),
             "matcher": matching.matcher,
             "backend": training.backend,
-            "stages": [
-                asdict(record)
-                for record in run.records()
-                if record.stage != "depth" or priors is not None
-            ],
+            "joint": None if evidence is None else asdict(evidence),
+            "stages": [asdict(record) for record in run.records()],
         }
         summary = write_outputs(
             out,

@@ -1,6 +1,6 @@
 """The values that flow from stage to stage.
 
-    images/video -> Capture -> MatchGraph -> Poses -> Views -> Splats -> outputs
+    images/video -> Capture -> MatchGraph -> Poses -> Views -> Joint -> Splats -> outputs
 
 Conventions everywhere: `cam_from_world`, OpenCV axes (+x right, +y down, +z forward),
 quaternions wxyz, the centre of the top-left pixel at (0.5, 0.5). Shapes: V views, P pairs,
@@ -216,6 +216,44 @@ class Views:
     """Photos that Gaussian training must never see before they are measured."""
     points: Float[np.ndarray, "T 3"]
     point_colors: UInt8[np.ndarray, "T 3"]
+
+
+@dataclass(frozen=True)
+class JointEvidence:
+    """What the joint optimisation of poses and Gaussians came to, and what decided it.
+
+    Pixels are those of a photo whose longer side has 1000.
+    """
+
+    decision: Literal["kept", "rolled back", "not tried"]
+    reason: str
+    """One sentence for a person."""
+    candidate: Literal["joint", "re-solved", "none"]
+    """Which poses were judged: those the training ended with, or those of the bundle adjustment
+    that set out from them."""
+    validation: tuple[str, ...]
+    """Photos that judged, and no Gaussian was trained on before; none is a held-out photo."""
+    psnr_before: float
+    """Mean over the validation photos with the poses as given in dB; NaN if not measured."""
+    psnr_after: float
+    held_out_tracks: int
+    """Tracks that judged, and took no part in the optimisation."""
+    match_error_before: float
+    """Their mean reprojection error after triangulation, large ones clipped."""
+    match_error_after: float
+    rotation_change: float
+    """Median over the registered photos in degrees."""
+    position_change: float
+    """Median over the registered photos in percent of the RMS radius of the camera centres."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Poses and views after the joint optimisation: refined ones, or the given ones."""
+
+    poses: Poses
+    views: Views
+    evidence: JointEvidence
 
 
 @dataclass(frozen=True)

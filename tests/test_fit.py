@@ -20,12 +20,24 @@ from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, StageFinished, StageSkipped, TrainingStep
 from splatpose.geometry.similarity import umeyama
+from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
+from splatpose.io.tum import read_tum
+from splatpose.joint import JointConfig
 from splatpose.pipeline import FitConfig, fit
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "assets" / "demo"
+KEEPS_ANYTHING = JointConfig(
+    steps=60,
+    max_size=120,
+    min_gain=-99,
+    min_standard_errors=-99,
+    match_tolerance=1e9,
+    lr_poses=0.5,
+)
+KEEPS_NOTHING = dataclasses.replace(KEEPS_ANYTHING, min_gain=99)
 
 
 def tiny() -> FitConfig:
@@ -146,6 +158,66 @@ def test_depth_maps_join_a_finished_run_and_leave_it_again(
     assert report["depth"] is None
     assert all(photo["depth_prior"] is None for photo in report["photos"])
     assert "depth" not in [record["stage"] for record in report["stages"]]
+
+
+def with_joint(joint: JointConfig) -> FitConfig:
+    return dataclasses.replace(tiny(), joint=joint)
+
+
+def jointly(
+    plain: Path, photos: Path, folder: Path, joint: JointConfig
+) -> tuple[Path, list[Event]]:
+    """The finished run taken up again with the joint optimisation."""
+    out = folder / "out"
+    shutil.copytree(plain, out)
+    events: list[Event] = []
+    fit(photos, out, with_joint(joint), emit=events.append)
+    return out, events
+
+
+def test_kept_poses_reach_every_output(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    plain, _ = finished
+    out, events = jointly(plain, photos, tmp_path, KEEPS_ANYTHING)
+    report = json.loads((out / "report.json").read_text())
+    assert report["joint"]["decision"] == "kept"
+    assert report["joint"]["psnr_before"] > 0
+    assert report["joint"]["match_error_after"] > 0
+    assert any(isinstance(e, Message) and "refined poses kept" in e.text for e in events)
+    assert [s["stage"] for s in report["stages"]].count("joint") == 1
+    model = read_model(out / "sparse" / "0")
+    before = read_model(plain / "sparse" / "0")
+    assert not np.allclose(model.cam_from_world, before.cam_from_world, atol=1e-7)
+    np.testing.assert_allclose(model.cam_from_world, before.cam_from_world, atol=0.05)
+    scene = read_transforms(out / "transforms.json")
+    np.testing.assert_allclose(scene.cam_from_world, model.cam_from_world, atol=1e-7)
+    _, trajectory = read_tum(out / "trajectory.tum")
+    np.testing.assert_allclose(trajectory, model.cam_from_world, atol=1e-6)
+    assert (out / "splat.ply").read_bytes() != (plain / "splat.ply").read_bytes()
+    # Run again: nothing is computed, and nothing changes.
+    events = []
+    fit(photos, out, with_joint(KEEPS_ANYTHING), emit=events.append)
+    assert sum(isinstance(event, StageSkipped) for event in events) == 6
+    # Turned off, the poses are those of the matches again.
+    fit(photos, out, tiny())
+    assert (out / "splat.ply").read_bytes() == (plain / "splat.ply").read_bytes()
+    report = json.loads((out / "report.json").read_text())
+    assert report["joint"] is None
+    assert "joint" not in [s["stage"] for s in report["stages"]]
+
+
+def test_rolled_back_poses_change_nothing(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    plain, _ = finished
+    out, events = jointly(plain, photos, tmp_path, KEEPS_NOTHING)
+    report = json.loads((out / "report.json").read_text())
+    assert report["joint"]["decision"] == "rolled back"
+    for name in ("splat.ply", "transforms.json", "trajectory.tum", "sparse/0/images.bin"):
+        assert (out / name).read_bytes() == (plain / name).read_bytes(), name
+    # The splat was not trained again.
+    assert [e.stage for e in events if isinstance(e, StageSkipped)][-1] == "splats"
 
 
 def test_kill_9_in_training_resumes_to_the_same_splat(

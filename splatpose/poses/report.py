@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from .evidence import Explanation, MatchTable, per_photo
 
 _WEAK_SHARE = 0.5
 _WEAK_MATCHES = 50
+_PLACED, _LATE = "placed", "placed late, from the finished model"
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ def photo_evidence(record: Record) -> list[PhotoEvidence]:
     """Evidence and a sentence for every photo."""
     model = record.model
     verified, share = per_photo(record.table, record.explanation.explained, len(model.names))
-    error = _median_errors(model)
+    error = median_errors(model)
     result = []
     for photo, name in enumerate(model.names):
         registered = bool(model.registered[photo])
         reason = (
-            _why_registered(record, photo, int(verified[photo]), float(share[photo]))
+            _why_registered(
+                _LATE if photo in record.late else _PLACED,
+                int(verified[photo]),
+                float(share[photo]),
+            )
             if registered
             else _why_left_out(record, photo, int(verified[photo]))
         )
@@ -55,8 +60,21 @@ def photo_evidence(record: Record) -> list[PhotoEvidence]:
     return result
 
 
-def _why_registered(record: Record, photo: int, verified: int, share: float) -> str:
-    how = "placed late, from the finished model" if photo in record.late else "placed"
+def updated_evidence(photo: PhotoEvidence, share: float, error: float) -> PhotoEvidence:
+    """Evidence of a photo whose pose was refined since.
+
+    Args:
+        share: of its verified matches that the poses explain now.
+        error: median reprojection error now, in pixels.
+    """
+    if not photo.registered:
+        return photo
+    how = _LATE if photo.reason.startswith(_LATE) else _PLACED
+    reason = _why_registered(how, photo.verified_matches, share)
+    return replace(photo, reason=reason, inlier_share=share, reprojection_error=error)
+
+
+def _why_registered(how: str, verified: int, share: float) -> str:
     if share < _WEAK_SHARE:
         return f"{how}, but only {100 * share:.0f} % of its {verified} matches agree with its pose"
     if verified < _WEAK_MATCHES:
@@ -77,7 +95,7 @@ def _why_left_out(record: Record, photo: int, verified: int) -> str:
     return f"its {verified} matches meet too few points of the model to place it"
 
 
-def _median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
+def median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
     """Median reprojection error of each photo's observations in pixels, NaN without any."""
     result = np.full(len(model.names), np.nan)
     for photo in np.flatnonzero(model.registered):

@@ -60,6 +60,7 @@ class RunFolder:
         self.path = path
         self.work = path / WORK
         self._overwrite = overwrite
+        self._asked: set[StageName] = set()
 
     @classmethod
     @contextmanager
@@ -96,6 +97,7 @@ class RunFolder:
                 resumed run cannot differ from an uninterrupted one.
             emit: receives the stage's start, skip and finish.
         """
+        self._asked.add(name)
         key = stage_key(name, config, inputs)
         folder = self.work / name
         part = self.work / f"{name}.part"
@@ -119,8 +121,12 @@ class RunFolder:
         return result, key
 
     def records(self) -> list[StageRecord]:
-        """The manifests of all finished stages, in order."""
-        return [record for name in STAGES if (record := _record(self.work / name))]
+        """The manifests of the stages that were asked for since the folder was opened, in order.
+
+        An optional stage of an earlier run, left on disk, is not among them.
+        """
+        asked = [name for name in STAGES if name in self._asked]
+        return [record for name in asked if (record := _record(self.work / name))]
 
     def _prepare(self, part: Path, key: str) -> None:
         """Makes the unfinished folder of a stage; keeps an old one only if it has the same key."""

@@ -18,6 +18,7 @@ from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
 from ..render import choose_backend
 from ..types import HeldOutScore, TrainedSplats, Views
+from .cameras import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .evaluate import measure
 from .result import PREVIEWS, save_result
@@ -30,14 +31,29 @@ _CURVE_SAMPLES = 100
 _MOST_ROLLBACKS = 2
 
 
-def train(views: Views, config: TrainingConfig, folder: Path, emit: EventSink, seed: int) -> str:
-    """See `splatpose.splats.train_splats`."""
+def train(
+    views: Views,
+    config: TrainingConfig,
+    folder: Path,
+    emit: EventSink,
+    seed: int,
+    cameras: TrainableCameras | None = None,
+) -> str:
+    """See `splatpose.splats.train_splats`.
+
+    Args:
+        cameras: moved along with the Gaussians, in place; without them poses stay as they are.
+    """
     if config.backend == "auto":
         config = resolve_backend(config, emit)
     backend = choose_backend(config.backend)
-    trainer = Trainer(views, config, backend, seed, emit)
-    run = _Run(config, folder, emit, trainer, _identity(views, config, seed))
-    if not run.num_held_out:
+    trainer = Trainer(views, config, backend, seed, emit, cameras)
+    identity = _identity(views, config, seed)
+    if cameras is not None:
+        identity += cameras.identity()
+    run = _Run(config, folder, emit, trainer, identity)
+    # Where cameras move, others measure what comes of it.
+    if not run.num_held_out and cameras is None:
         text = "no photo is held out: all are trained on, and the quality cannot be measured"
         emit(Message("splats", text, "warning"))
     run.resume()
@@ -154,7 +170,7 @@ class _Run:
 
     def _save(self) -> None:
         self._last_save = time.perf_counter()
-        if self.trainer.model.first_not_finite() is not None:
+        if self.trainer.first_not_finite() is not None:
             # Kept: the last sound checkpoint. The next finite check rolls back to it.
             return
         scores = self.scores

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from ..events import EventSink
 from ..render import Backend
 from ..types import Splats, Views
+from .cameras import TrainableCameras
 from .densify import DefaultDensifier, Densifier, McmcDensifier, seeded
 from .exposure import Exposure
 from .init import initial_splats, scene_scale
@@ -35,8 +36,15 @@ class Trainer:
     """
 
     def __init__(
-        self, views: Views, config: TrainingConfig, backend: Backend, seed: int, emit: EventSink
+        self,
+        views: Views,
+        config: TrainingConfig,
+        backend: Backend,
+        seed: int,
+        emit: EventSink,
+        cameras: TrainableCameras | None = None,
     ) -> None:
+        self.cameras = cameras
         self.config, self.backend, self._seed = config, backend, seed
         self.device = torch.device(backend.device)
         held_out = np.asarray(views.held_out, bool)
@@ -67,6 +75,8 @@ class Trainer:
         self.exposure = Exposure(len(self.photos), self.device)
         self.densifier = self._new_densifier()
         self.image_size = (0, 0)
+        if self.cameras is not None:
+            self.cameras.restart()
 
     def advance(self) -> float:
         """Trains one step and returns its photometric loss.
@@ -87,9 +97,8 @@ class Trainer:
         scales = torch.exp(self.model.params["scales"])
         opacities = torch.sigmoid(self.model.params["opacities"])
         background = self._background(step)
-        render, meta = self._render(
-            photo, self.photos.viewmats[index], scales, opacities, background
-        )
+        viewmat = self._viewmat(index)
+        render, meta = self._render(photo, viewmat, scales, opacities, background)
         self.densifier.before_backward(self.model, meta)
         if self.config.exposure:
             render = self.exposure.apply(render, index)
@@ -98,6 +107,8 @@ class Trainer:
             render, target, photo.mask, dssim_weight=self.config.dssim_weight
         )
         loss = photometric + self._regularisation(index, scales, opacities)
+        if self.cameras is not None:
+            loss = loss + self.cameras.term(index, step)
         value = float(photometric.detach())
         if not math.isfinite(value):
             raise Diverged("the loss")
@@ -105,6 +116,8 @@ class Trainer:
         self.model.step()
         if self.config.exposure:
             self.exposure.step(index, self.schedule.exposure_rate(step) * self.damping)
+        if self.cameras is not None:
+            self.cameras.step(index, step, self.damping)
         if not last_pass:
             self.densifier.after_step(self.model, step, meta, rates["means"])
         if step % _FINITE_CHECK_STEPS == 0 or step + 1 == self.config.steps:
@@ -114,9 +127,16 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raises `Diverged` if a parameter is NaN or infinite."""
-        name = self.model.first_not_finite()
+        name = self.first_not_finite()
         if name is not None:
             raise Diverged(f"a parameter ({name})")
+
+    def first_not_finite(self) -> str | None:
+        """Name of the first parameter that holds NaN or infinity, or None."""
+        name = self.model.first_not_finite()
+        if name is None and self.cameras is not None:
+            name = self.cameras.first_not_finite()
+        return name
 
     @torch.no_grad()
     def render_photo(self, index: int) -> Float[torch.Tensor, "H W 3"]:
@@ -125,7 +145,7 @@ class Trainer:
         black = torch.zeros(1, 3, device=self.device)
         return self._render(
             self.photos.at(index),
-            self.photos.viewmats[index],
+            self._viewmat(index),
             torch.exp(params["scales"]),
             torch.sigmoid(params["opacities"]),
             black,
@@ -143,7 +163,8 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
-        return {
+        cameras = {} if self.cameras is None else {"cameras": self.cameras.state_dict()}
+        return cameras | {
             "step": self.step,
             "damping": self.damping,
             "exposure_baked": self.exposure_baked,
@@ -160,6 +181,13 @@ class Trainer:
         self.model = GaussianModel.from_state_dict(state["model"], self.device)
         self.exposure.load_state_dict(state["exposure"])
         self.densifier.load_state_dict(state["densifier"])
+        if self.cameras is not None:
+            self.cameras.load_state_dict(state["cameras"])
+
+    def _viewmat(self, index: int) -> Float[torch.Tensor, "4 4"]:
+        if self.cameras is None:
+            return self.photos.viewmats[index]
+        return self.cameras.viewmat(index, self.step)
 
     def _render(
         self,
