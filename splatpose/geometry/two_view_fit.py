@@ -165,6 +165,19 @@ def sampson_derivatives(
     return distance, (top - (distance / g)[:, None] * dg) / g[:, None]
 
 
+def signed_sampson(
+    R: Float[np.ndarray, "3 3"],
+    t: Float[np.ndarray, " 3"],
+    h1: Float[np.ndarray, "M 3"],
+    h2: Float[np.ndarray, "M 3"],
+) -> Float[np.ndarray, " M"]:
+    """The distances of `sampson_derivatives` alone."""
+    E = np.einsum("kij,k->ij", _GENERATORS, t) @ R
+    line2, line1 = h1 @ E.T, h2 @ E
+    squared = line2[:, 0] ** 2 + line2[:, 1] ** 2 + line1[:, 0] ** 2 + line1[:, 1] ** 2
+    return np.einsum("mi,mi->m", h2, line2) / np.sqrt(squared.clip(1e-24))
+
+
 def moved(
     R: Float[np.ndarray, "3 3"], t: Float[np.ndarray, " 3"], step: Float[np.ndarray, " 5"]
 ) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, " 3"]]:

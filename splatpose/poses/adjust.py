@@ -13,7 +13,9 @@ import pycolmap
 
 from ..types import CameraModel
 from .evidence import PIXEL_AT
-from .hypotheses import FEW_PHOTOS
+
+FEW_PHOTOS = 3
+"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..geometry.epipolar import homogeneous
-from ..geometry.two_view_fit import CAUCHY, cauchy, moved, sampson_derivatives
+from ..geometry.two_view_fit import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
 from ..types import Camera
 from .evidence import PIXEL_AT, MatchTable
 from .relative import RelativePoses, focal_ratios, pair_samples, relative_poses
 
-_PASSES = 2
+_STARTS = (1.0, 1.6, 0.65)
 _MATCHES_A_PAIR = 80
-_MAX_PAIRS = 80
-_MIN_PARALLAX = 1.0
-_ROUNDS = 25
+_MAX_PAIRS = 30
+_STRONG_SHARE = 0.7
+_SCALE = CAUCHY * 0.5
+"""Where the loss bends, in pixels at `PIXEL_AT`."""
+_ROUNDS = 10
 _STEP = 1e-5
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-4
 _KNOWN_SIGMA, _GUESS_SIGMA = 0.02, 0.5
 _MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 
@@ -36,8 +38,6 @@ class _Pair:
     cameras: Int[np.ndarray, " 2"]
     rotation: Float[np.ndarray, "3 3"]
     direction: Float[np.ndarray, " 3"]
-    scale: float
-    """Where the loss bends, in pixels at `PIXEL_AT`."""
 
 
 def calibrate_pairs(
@@ -49,17 +49,23 @@ def calibrate_pairs(
     min_matches: int,
     seed: int,
 ) -> tuple[Camera, ...]:
-    """The cameras with the focal lengths that all pairs together call for.
+    """The cameras with the focal lengths that many pairs together call for.
 
-    Twice: the relative poses of a wrong focal length are not quite those to adjust further.
+    From several starts, because small fields of view leave shallow minima; and the best once more,
+    because the relative poses of a wrong focal length are not quite those to adjust further.
     """
-    calibrated = tuple(cameras)
-    for _ in range(_PASSES):
-        relative = relative_poses(
-            table, calibrated, camera_index, min_matches=min_matches, seed=seed
-        )
-        calibrated = adjust_focals(relative, table, calibrated, camera_index, known)
-    return calibrated
+    some = _some_pairs(table, min_matches)
+
+    def adjusted(start: Sequence[Camera]) -> tuple[list[Camera], float]:
+        relative = relative_poses(some, start, camera_index, min_matches=min_matches, seed=seed)
+        return adjust_focals(relative, some, start, camera_index, known)
+
+    tries = []
+    for factor in (1.0,) if all(known) else _STARTS:
+        factors = np.where(known, 1.0, factor)
+        tries.append(adjusted([_scaled(c, f) for c, f in zip(cameras, factors, strict=True)]))
+    best, _ = min(tries, key=lambda tried: tried[1])
+    return tuple(adjusted(best)[0])
 
 
 def adjust_focals(
@@ -68,8 +74,8 @@ def adjust_focals(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
     known: Sequence[bool],
-) -> tuple[Camera, ...]:
-    """The cameras with focal lengths adjusted together with the relative poses.
+) -> tuple[list[Camera], float]:
+    """The cameras with focal lengths adjusted together with the relative poses, and the cost.
 
     Distortion and principal point stay. A camera whose focal length would leave what lenses have
     keeps its own.
@@ -77,39 +83,43 @@ def adjust_focals(
     Args:
         known: cameras whose focal length is from EXIF, and is held to within `_KNOWN_SIGMA`.
     """
-    chosen = _informative(relative)
-    if not len(chosen):
-        return tuple(cameras)
     ratio = focal_ratios(cameras)
-    samples = pair_samples(table, relative.row[chosen], cameras, camera_index, _MATCHES_A_PAIR)
+    samples = pair_samples(table, relative.row, cameras, camera_index, _MATCHES_A_PAIR)
     pairs = [
-        _Pair(x, camera_index[relative.pairs[e]], relative.rotation[e], relative.direction[e],
-              CAUCHY * float(relative.noise[e]))
-        for x, e in zip(samples, chosen, strict=True)
-    ]  # fmt: skip
-    sigma = np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA)
-    shift = _adjust(pairs, ratio, sigma)
-    result = []
-    for camera, old, log_factor in zip(cameras, ratio, shift, strict=True):
-        new = old * np.exp(log_factor)
-        factor = new / old if _MIN_RATIO <= new <= _MAX_RATIO else 1.0
-        count = 1 if camera.model.startswith(("SIMPLE", "RADIAL")) else 2
-        params = np.r_[camera.params[:count] * factor, camera.params[count:]]
-        result.append(replace(camera, params=params))
-    return tuple(result)
+        _Pair(x, camera_index[relative.pairs[e]], relative.rotation[e], relative.direction[e])
+        for e, x in enumerate(samples)
+    ]
+    shift, cost = _adjust(pairs, ratio, np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA))
+    factors = np.exp(shift)
+    inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
+    result = [_scaled(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
+    return result, cost
 
 
-def _informative(relative: RelativePoses) -> Int[np.ndarray, " E"]:
-    """Pairs that see parallax, those with the most inliers first."""
-    useful = np.flatnonzero(relative.moving & (relative.parallax >= _MIN_PARALLAX))
-    order = np.argsort(-relative.inliers[useful], kind="stable")
-    return np.sort(useful[order[:_MAX_PAIRS]])
+def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
+    """The table with only the pairs to calibrate from: well matched ones, spread over the counts,
+    for those with most matches have the least parallax."""
+    counts = np.bincount(table.pair, minlength=len(table.pairs))
+    enough = np.flatnonzero(counts >= min_matches)
+    enough = enough[np.argsort(-counts[enough], kind="stable")]
+    strong = enough[: max(_MAX_PAIRS, int(_STRONG_SHARE * len(enough)))]
+    chosen = strong[np.unique(np.linspace(0, len(strong) - 1, _MAX_PAIRS).astype(int))]
+    keep = np.isin(table.pair, chosen)
+    return MatchTable(
+        table.pairs, table.pair[keep], table.photos[keep], table.keypoints[keep], table.xy[keep]
+    )
+
+
+def _scaled(camera: Camera, factor: float) -> Camera:
+    """The same camera with its focal length multiplied."""
+    count = 2 if camera.model in ("PINHOLE", "OPENCV") else 1
+    return replace(camera, params=np.r_[camera.params[:count] * factor, camera.params[count:]])
 
 
 def _adjust(
     pairs: Sequence[_Pair], ratio: Float[np.ndarray, " C"], sigma: Float[np.ndarray, " C"]
-) -> Float[np.ndarray, " C"]:
-    """Change of the logarithm of each focal length.
+) -> tuple[Float[np.ndarray, " C"], float]:
+    """Change of the logarithm of each focal length, and the cost that is left.
 
     Levenberg-Marquardt; each pair's five parameters are eliminated first (Schur complement).
     """
@@ -142,7 +152,7 @@ def _adjust(
                 break
         else:
             damping *= 10
-    return shift
+    return shift, float(cost)
 
 
 def _rays(
@@ -152,35 +162,36 @@ def _rays(
     return homogeneous(pair.x[:, 0] * factor[0]), homogeneous(pair.x[:, 1] * factor[1])
 
 
+def _pixels(pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]) -> float:
+    """Units of the loss's scale in one of normalised coordinates. The scale is one of pixels, so
+    that a focal length does not pay by its size."""
+    return PIXEL_AT * float(np.mean(ratio[pair.cameras] * np.exp(shift[pair.cameras]))) / _SCALE
+
+
 def _residual(
     pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]
-) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, "M 5"]]:
-    """In units of the pair's scale: longer focal lengths must not make errors larger."""
-    pixels = PIXEL_AT * float(np.mean(ratio[pair.cameras] * np.exp(shift[pair.cameras])))
-    distance, J = sampson_derivatives(pair.rotation, pair.direction, *_rays(pair, shift))
-    return distance * pixels / pair.scale, J * pixels / pair.scale
+) -> Float[np.ndarray, " M"]:
+    distance = signed_sampson(pair.rotation, pair.direction, *_rays(pair, shift))
+    return distance * _pixels(pair, shift, ratio)
 
 
 def _cost(pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]) -> float:
-    return cauchy(_residual(pair, shift, ratio)[0])
+    return cauchy(_residual(pair, shift, ratio))
 
 
 def _normal_equations(
     pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Blocks of pose (5) and focal lengths (2), and their gradients."""
-    residual, J = _residual(pair, shift, ratio)
+    pixels = _pixels(pair, shift, ratio)
+    residual, J = sampson_derivatives(pair.rotation, pair.direction, *_rays(pair, shift))
+    residual, J = residual * pixels, J * pixels
     columns = np.zeros((len(residual), 2))
-    if pair.cameras[0] == pair.cameras[1]:
-        # One camera: its derivative goes to the first column alone, and is not counted twice.
+    # Where both photos are one camera's, its derivative stands in the first column alone.
+    for side in range(1 if pair.cameras[0] == pair.cameras[1] else 2):
         bumped = shift.copy()
-        bumped[pair.cameras[0]] += _STEP
-        columns[:, 0] = (_residual(pair, bumped, ratio)[0] - residual) / _STEP
-    else:
-        for k in range(2):
-            bumped = shift.copy()
-            bumped[pair.cameras[k]] += _STEP
-            columns[:, k] = (_residual(pair, bumped, ratio)[0] - residual) / _STEP
+        bumped[pair.cameras[side]] += _STEP
+        columns[:, side] = (_residual(pair, bumped, ratio) - residual) / _STEP
     weight = 1 / (1 + residual**2)
     wJ, wc = J * weight[:, None], columns * weight[:, None]
     return wJ.T @ J, wJ.T @ columns, wc.T @ columns, wJ.T @ residual, wc.T @ residual

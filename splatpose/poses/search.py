@@ -23,11 +23,12 @@ class Found:
 
     @property
     def contenders(self) -> list[Hypothesis]:
-        """Those worth refining: the best, and unless another confirms it the best one of the
+        """Those worth refining: the best, and unless another confirms it the best one of each
         other mapper, which fails for other reasons."""
-        best = self.hypotheses[0]
-        others = [h for h in self.hypotheses if h.mapper != best.mapper]
-        return [best] if self.agreeing else [best, *others[:1]]
+        first: dict[str, Hypothesis] = {}
+        for hypothesis in self.hypotheses:
+            first.setdefault(hypothesis.mapper, hypothesis)
+        return [self.hypotheses[0]] if self.agreeing else list(first.values())
 
     @property
     def tried(self) -> list[str]:

@@ -57,8 +57,9 @@ def solve(
     with quiet_colmap():
         workshop = Workshop(
             folder / _HYPOTHESES,
-            graph.database,
+            graph,
             names,
+            np.array([photo.group for photo in capture.photos]),
             table,
             pixels=config.threshold,
             min_matches=config.min_matches,

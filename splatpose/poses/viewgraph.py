@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,10 @@ from .adjust import Freedom, Mapper, Scales, mapping, measure_scales
 from .averaging import average_rotations, rotation_residuals
 from .cycles import probability_true
 from .evidence import PIXEL_AT, MatchTable
-from .pair_focal import calibrate_pairs
 from .positions import PairDepths, baseline_ratios, camera_centers, log_baselines
 from .relative import PairKind, RelativePoses, calibrated_matches, focal_ratios, relative_poses
 
-_MIN_BELIEF = 0.5
+_MIN_BELIEF = 0.6
 _MAX_ROTATION_RESIDUAL = np.radians(10.0)
 _ROTATION_SIGMAS = 5.0
 _MIN_PARALLAX = 1.0
@@ -56,7 +55,6 @@ def reconstruct(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
-    known: Sequence[bool],
     names: Sequence[str],
     scratch: Path,
     *,
@@ -66,12 +64,10 @@ def reconstruct(
     """The reconstruction that the view graph leads to; None if it leads to none.
 
     Args:
-        cameras, known: first guesses, and whether their focal lengths are to be believed.
+        cameras: calibrated as well as they can be from pairs.
         scratch: a folder for a copy of the database without the false pairs.
     """
-    view_graph = solve_view_graph(
-        table, cameras, camera_index, known, min_matches=min_matches, seed=seed
-    )
+    view_graph = solve_view_graph(table, cameras, camera_index, min_matches=min_matches, seed=seed)
     if view_graph is None:
         return None
     database = scratch / "kept.db"
@@ -83,14 +79,15 @@ def reconstruct(
     finally:
         with_dropped.close()
     start = reconstruction_from_model(_empty(view_graph, names, camera_index), graph.keypoints)
-    return _grow(start, database, min_matches, seed)
+    grown = _grow(start, database, min_matches, seed)
+    database.unlink()
+    return grown
 
 
 def solve_view_graph(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
-    known: Sequence[bool],
     *,
     min_matches: int,
     seed: int,
@@ -105,9 +102,6 @@ def solve_view_graph(
         prior_sigma: standard deviations of their logarithms.
     """
     count = len(camera_index)
-    cameras = calibrate_pairs(
-        table, cameras, camera_index, known, min_matches=min_matches, seed=seed
-    )
     everything = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
     relative = consistent_pairs(everything, count)
     if not len(relative):
@@ -259,8 +253,7 @@ def _grow(
 ) -> pycolmap.Reconstruction | None:
     """Tracks over all kept pairs and bundle adjustment, coarse first."""
     freedom = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
-    coarse = replace(measure_scales(reconstruction))
-    pixel = coarse.loss
+    pixel = measure_scales(reconstruction).loss
     coarse = Scales(2 * pixel, _COARSE_OUTLIER * pixel)
     with mapping(reconstruction, database, coarse, min_matches=min_matches, seed=seed) as mapper:
         _triangulate(mapper)
