@@ -58,7 +58,7 @@ def calibrate_pairs(
 
     def adjusted(start: Sequence[Camera]) -> tuple[list[Camera], float]:
         relative = relative_poses(some, start, camera_index, min_matches=min_matches, seed=seed)
-        return adjust_focals(relative, some, start, camera_index, known)
+        return adjust_focals(relative, some, start, camera_index, cameras, known)
 
     tries = []
     for factor in (1.0,) if all(known) else _STARTS:
@@ -73,6 +73,7 @@ def adjust_focals(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
+    guesses: Sequence[Camera],
     known: Sequence[bool],
 ) -> tuple[list[Camera], float]:
     """The cameras with focal lengths adjusted together with the relative poses, and the cost.
@@ -81,6 +82,8 @@ def adjust_focals(
     keeps its own.
 
     Args:
+        cameras: those that `relative` was found with.
+        guesses: what is known before; the logarithms of their focal lengths are the prior.
         known: cameras whose focal length is from EXIF, and is held to within `_KNOWN_SIGMA`.
     """
     ratio = focal_ratios(cameras)
@@ -89,7 +92,8 @@ def adjust_focals(
         _Pair(x, camera_index[relative.pairs[e]], relative.rotation[e], relative.direction[e])
         for e, x in enumerate(samples)
     ]
-    shift, cost = _adjust(pairs, ratio, np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA))
+    sigma = np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA)
+    shift, cost = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
     factors = np.exp(shift)
     inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
     result = [_scaled(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
@@ -117,18 +121,27 @@ def _scaled(camera: Camera, factor: float) -> Camera:
 
 
 def _adjust(
-    pairs: Sequence[_Pair], ratio: Float[np.ndarray, " C"], sigma: Float[np.ndarray, " C"]
+    pairs: Sequence[_Pair],
+    ratio: Float[np.ndarray, " C"],
+    prior: Float[np.ndarray, " C"],
+    sigma: Float[np.ndarray, " C"],
 ) -> tuple[Float[np.ndarray, " C"], float]:
     """Change of the logarithm of each focal length, and the cost that is left.
 
-    Levenberg-Marquardt; each pair's five parameters are eliminated first (Schur complement).
+    Levenberg-Marquardt with a prior on the changes; each pair's five parameters are eliminated
+    first (Schur complement).
     """
     shift = np.zeros(len(ratio))
     damping = 1e-3
-    cost = sum(_cost(pair, shift, ratio) for pair in pairs)
+
+    def total(pairs: Sequence[_Pair], shift: Float[np.ndarray, " C"]) -> float:
+        unlikely = float((((shift - prior) / sigma) ** 2).sum())
+        return unlikely + sum(_cost(pair, shift, ratio) for pair in pairs)
+
+    cost = total(pairs, shift)
     for _ in range(_ROUNDS):
         S = np.diag(1 / sigma**2)
-        s = shift / sigma**2
+        s = (shift - prior) / sigma**2
         blocks = []
         for pair in pairs:
             A, B, C, a, c = _normal_equations(pair, shift, ratio)
@@ -144,7 +157,7 @@ def _adjust(
                 -solved[:, 2] - solved[:, :2] @ step[pair.cameras]), strict=True)))
             for pair, solved in zip(pairs, blocks, strict=True)
         ]  # fmt: skip
-        new_cost = sum(_cost(pair, shift + step, ratio) for pair in trial)
+        new_cost = total(trial, shift + step)
         if new_cost < cost:
             settled = cost - new_cost < _TOLERANCE * cost
             pairs, shift, cost, damping = trial, shift + step, new_cost, 0.2 * damping
@@ -152,7 +165,7 @@ def _adjust(
                 break
         else:
             damping *= 10
-    return shift, float(cost)
+    return shift, cost
 
 
 def _rays(

@@ -122,9 +122,10 @@ def camera_centers(
     weight = base
     none = np.zeros(num_photos)
     centers = residual = np.zeros(0)
+    first, second = pairs[:, 0], pairs[:, 1]
     for _ in range(_ROUNDS):
-        centers = _solve(*pairs.T, weight, offset, num_photos, none, np.zeros((num_photos, 3)))
-        error = centers[pairs[:, 1]] - centers[pairs[:, 0]] - offset
+        centers = _solve(first, second, weight, offset, num_photos, none, np.zeros((num_photos, 3)))
+        error = centers[second] - centers[first] - offset
         residual = np.linalg.norm(error, axis=1) / scale
         weight = base / (1 + (residual / _DIRECTION_SCALE) ** 2)
     return centers, residual

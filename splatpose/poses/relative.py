@@ -269,8 +269,8 @@ def _essential(
         random_seed=seed,
         num_threads=1,
     )
-    rays = [_unit(homogeneous(x[most])) for x in (x1, x2)]
-    found = pycolmap.estimate_relative_pose(*rays, options)
+    rays1, rays2 = (_unit(homogeneous(x[most])) for x in (x1, x2))
+    found = pycolmap.estimate_relative_pose(rays1, rays2, options)
     R, t = otherwise, np.array([1.0, 0, 0])
     if found and np.linalg.norm(found["cam2_from_cam1"].translation) > 0:
         R = found["cam2_from_cam1"].rotation.matrix()
@@ -307,8 +307,9 @@ def _better_from_plane(
 
     def cost(candidate: RelativeFit) -> float:
         z1, z2, _ = two_view_depths(candidate.rotation, candidate.direction, x1, x2)
-        ahead = np.mean((z1 > 0) & (z2 > 0))
-        return candidate.sigma * (1 + 10 * (1 - max(ahead, np.mean((z1 < 0) & (z2 < 0)))))
+        ahead = float(np.mean((z1 > 0) & (z2 > 0)))
+        behind = float(np.mean((z1 < 0) & (z2 < 0)))
+        return candidate.sigma * (1 + 10 * (1 - max(ahead, behind)))
 
     return min(fits, key=cost)
 
