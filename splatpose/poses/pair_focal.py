@@ -17,9 +17,18 @@ from ..geometry.epipolar import homogeneous
 from ..geometry.two_view_fit import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
 from ..types import Camera
 from .evidence import PIXEL_AT, MatchTable
-from .relative import RelativePoses, focal_ratios, pair_samples, relative_poses
+from .relative import (
+    RelativePoses,
+    fit_essential,
+    focal_ratios,
+    overlapping,
+    pair_samples,
+    relative_poses,
+)
 
-_STARTS = (1.0, 1.6, 0.65)
+_FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
+_PASSES = 2
+_LEAST_NOISE = 0.1
 _MATCHES_A_PAIR = 80
 _MAX_PAIRS = 30
 _STRONG_SHARE = 0.7
@@ -51,21 +60,49 @@ def calibrate_pairs(
 ) -> tuple[Camera, ...]:
     """The cameras with the focal lengths that many pairs together call for.
 
-    From several starts, because small fields of view leave shallow minima; and the best once more,
-    because the relative poses of a wrong focal length are not quite those to adjust further.
+    First a common factor is searched for, because minima are shallow for small fields of view and
+    wide baselines; from the best one an adjustment, twice, because the relative poses of a wrong
+    focal length are not quite those to adjust further. What leaves the least noise is taken.
     """
     some = _some_pairs(table, min_matches)
 
-    def adjusted(start: Sequence[Camera]) -> tuple[list[Camera], float]:
-        relative = relative_poses(some, start, camera_index, min_matches=min_matches, seed=seed)
-        return adjust_focals(relative, some, start, camera_index, cameras, known)
+    def left(trial: Sequence[Camera]) -> tuple[float, tuple[Camera, ...]]:
+        misfit = _log_noise(some, trial, camera_index, min_matches, seed)
+        off = np.log(focal_ratios(trial) / focal_ratios(cameras))[~np.array(known)]
+        return misfit + 0.5 * float((off**2).sum()) / _GUESS_SIGMA**2, tuple(trial)
 
-    tries = []
-    for factor in (1.0,) if all(known) else _STARTS:
-        factors = np.where(known, 1.0, factor)
-        tries.append(adjusted([_scaled(c, f) for c, f in zip(cameras, factors, strict=True)]))
-    best, _ = min(tries, key=lambda tried: tried[1])
-    return tuple(adjusted(best)[0])
+    if not len(some):
+        return tuple(cameras)
+    free = ~np.array(known)
+    tried = [
+        left([_scaled(c, f) for c, f in zip(cameras, np.where(free, factor, 1.0), strict=True)])
+        for factor in (_FACTORS if free.any() else (1.0,))
+    ]
+    _, best = min(tried, key=lambda trial: trial[0])
+    for _ in range(_PASSES):
+        relative = relative_poses(some, best, camera_index, min_matches=min_matches, seed=seed)
+        best = tuple(adjust_focals(relative, some, best, camera_index, cameras, known))
+        tried.append(left(best))
+    return min(tried, key=lambda trial: trial[0])[1]
+
+
+def _log_noise(
+    table: MatchTable,
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+    min_matches: int,
+    seed: int,
+) -> float:
+    """Sum of the logarithms of all pairs' noise: the likelihood of the cameras, but for the
+    number of matches, whose errors are not independent."""
+    pairs = overlapping(table, min_matches)
+    samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
+    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+    total = 0.0
+    for x, f in zip(samples, focal, strict=True):
+        sigma = fit_essential(x[:, 0], x[:, 1], np.eye(3), f, seed).sigma * f
+        total += float(np.log(max(sigma, _LEAST_NOISE)))
+    return total
 
 
 def adjust_focals(
@@ -75,8 +112,8 @@ def adjust_focals(
     camera_index: Int[np.ndarray, " V"],
     guesses: Sequence[Camera],
     known: Sequence[bool],
-) -> tuple[list[Camera], float]:
-    """The cameras with focal lengths adjusted together with the relative poses, and the cost.
+) -> list[Camera]:
+    """The cameras with focal lengths adjusted together with the relative poses.
 
     Distortion and principal point stay. A camera whose focal length would leave what lenses have
     keeps its own.
@@ -93,11 +130,10 @@ def adjust_focals(
         for e, x in enumerate(samples)
     ]
     sigma = np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA)
-    shift, cost = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
+    shift = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
     factors = np.exp(shift)
     inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
-    result = [_scaled(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
-    return result, cost
+    return [_scaled(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
 
 
 def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
@@ -125,8 +161,8 @@ def _adjust(
     ratio: Float[np.ndarray, " C"],
     prior: Float[np.ndarray, " C"],
     sigma: Float[np.ndarray, " C"],
-) -> tuple[Float[np.ndarray, " C"], float]:
-    """Change of the logarithm of each focal length, and the cost that is left.
+) -> Float[np.ndarray, " C"]:
+    """Change of the logarithm of each focal length.
 
     Levenberg-Marquardt with a prior on the changes; each pair's five parameters are eliminated
     first (Schur complement).
@@ -165,7 +201,7 @@ def _adjust(
                 break
         else:
             damping *= 10
-    return shift, cost
+    return shift
 
 
 def _rays(

@@ -164,7 +164,7 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
     x1, x2 = x[:, 0], x[:, 1]
     rays1, rays2 = _unit(homogeneous(x1)), _unit(homogeneous(x2))
     turned = fit_rotations(rays1, rays2, np.zeros(len(x), np.int64))
-    fit = _essential(x1, x2, turned.rotation[0], focal, seed)
+    fit = fit_essential(x1, x2, turned.rotation[0], focal, seed)
     H = _homography(x1, x2, focal)
     noise = max(fit.sigma * focal, _NOISE_FLOOR)
     on_plane = homography_distance(H, x1, x2)
@@ -253,14 +253,14 @@ def sample_rows(
     return np.concatenate(rows) if rows else np.zeros(0, np.int64)
 
 
-def _essential(
+def fit_essential(
     x1: Float[np.ndarray, "M 2"],
     x2: Float[np.ndarray, "M 2"],
     otherwise: Float[np.ndarray, "3 3"],
     focal: float,
     seed: int,
 ) -> RelativeFit:
-    """Relative pose by RANSAC, refined; from a rotation alone where RANSAC finds none."""
+    """Relative pose by RANSAC, refined; from another rotation where RANSAC finds none."""
     most = np.unique(np.linspace(0, len(x1) - 1, min(len(x1), _RANSAC_MATCHES)).astype(int))
     options = pycolmap.RANSACOptions(
         max_error=_RANSAC_PIXELS / focal,

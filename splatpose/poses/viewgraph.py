@@ -259,7 +259,8 @@ def _grow(
         _triangulate(mapper)
         if not reconstruction.num_points3D():
             return None
-        mapper.refine(freedom, rounds=2)
+        # With few photos, focal lengths run away while poses and points are still coarse.
+        mapper.refine(freedom, rounds=2, hold=True)
         reconstruction.update_point_3d_errors()
         fine = Mapper(mapper.mapper, reconstruction, measure_scales(reconstruction), seed)
         fine.mapper.observation_manager.filter_all_points3D(4 * pixel, 1.5)
