@@ -29,7 +29,7 @@ from .relative import (
 _FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
 _PASSES = 2
 _LEAST_NOISE = 0.1
-_MATCHES_A_PAIR = 80
+_MATCHES_A_PAIR = 200
 _MAX_PAIRS = 30
 _STRONG_SHARE = 0.7
 _SCALE = CAUCHY * 0.5

@@ -70,6 +70,7 @@ def solve(
             max_rounds=config.max_rounds,
             workers=config.workers,
             num_photos=len(names),
+            num_connected=len(groups[0]),
             emit=emit,
         )
         if not found.hypotheses:
