@@ -13,7 +13,9 @@ import pycolmap
 
 from ..types import CameraModel
 from .evidence import PIXEL_AT
-from .hypotheses import FEW_PHOTOS
+
+FEW_PHOTOS = 3
+"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +118,18 @@ class Mapper:
         options.ignore_two_view_tracks = self.reconstruction.num_reg_images() > FEW_PHOTOS
         return options
 
-    def refine(self, freedom: Mapping[int, Freedom], *, rounds: int) -> None:
+    def refine(self, freedom: Mapping[int, Freedom], *, rounds: int, hold: bool = False) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
 
         Args:
             freedom: camera id to what may be estimated; all cameras of the reconstruction.
+            hold: keep the intrinsics as they are.
         """
         for camera_id, camera in self.reconstruction.cameras.items():
             set_model(camera, freedom[camera_id].model)
         for principal_point, constant in _phases(freedom):
             options = self.options()
-            options.constant_cameras = constant
+            options.constant_cameras = set(freedom) if hold else constant
             self.mapper.iterative_global_refinement(
                 rounds,
                 5e-4,

@@ -15,20 +15,23 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
+import numpy as np
 import pycolmap
+from jaxtyping import Int
 
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
+from ..types import MatchGraph
+from .adjust import FEW_PHOTOS
 from .evidence import Explanation, MatchTable, explain
-from .intrinsics import calibrate
-
-FEW_PHOTOS = 3
-"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
+from .intrinsics import calibrate, read_cameras, write_focals
+from .pair_focal import calibrate_pairs
+from .viewgraph import reconstruct
 
 _DONE = "done.json"
 _POLL_S = 0.2
@@ -41,9 +44,10 @@ class Recipe:
 
     name: str
     """For people and, as it is, for the folder."""
-    mapper: Literal["incremental", "global"]
-    calibrated: bool = False
-    """Start from the view graph's focal lengths and not from EXIF's or the usual ones."""
+    mapper: Literal["incremental", "global", "view graph"]
+    focals: Literal["given", "view graph", "pairs"] = "given"
+    """Start from EXIF's focal lengths or the usual ones, from those of the view graph's fundamental
+    matrices, or from those that the matches of many pairs together call for."""
     relaxed: bool = False
     """Accept weaker photos and initial pairs (incremental only)."""
     restart: int = 0
@@ -52,16 +56,17 @@ class Recipe:
 
 ROUNDS: tuple[tuple[Recipe, ...], ...] = (
     (
-        Recipe("global calibrated", "global", calibrated=True),
+        Recipe("global calibrated", "global", focals="view graph"),
         Recipe("incremental", "incremental"),
     ),
     (
-        Recipe("incremental calibrated", "incremental", calibrated=True),
-        Recipe("global", "global"),
+        Recipe("view graph", "view graph", focals="pairs"),
+        Recipe("incremental calibrated", "incremental", focals="pairs"),
     ),
     (
         Recipe("incremental relaxed", "incremental", relaxed=True, restart=1),
-        Recipe("global restarted", "global", calibrated=True, restart=1),
+        Recipe("global", "global"),
+        Recipe("global restarted", "global", focals="pairs", restart=1),
     ),
 )
 """Two independent methods first; the later rounds only where those do not agree."""
@@ -98,8 +103,9 @@ class Workshop:
     def __init__(
         self,
         folder: Path,
-        database: Path,
+        graph: MatchGraph,
         names: Sequence[str],
+        camera_index: Int[np.ndarray, " V"],
         table: MatchTable,
         *,
         pixels: float,
@@ -107,7 +113,8 @@ class Workshop:
         seed: int,
     ) -> None:
         self._folder = folder
-        self._database = database
+        self._graph = graph
+        self._camera_index = camera_index
         self._names = tuple(names)
         self._table = table
         self._pixels = pixels
@@ -169,24 +176,60 @@ class Workshop:
 
     def _map(self, recipe: Recipe, folder: Path, token: pycolmap.CancellationToken) -> None:
         database = folder / "database.db"
-        source = self._database
         seed = self._seed + recipe.restart
-        if recipe.calibrated:
-            with self._calibration_lock:
-                source = calibrate(source, self._folder / "calibrated.db", seed=self._seed).database
-        shutil.copyfile(source, database)
+        shutil.copyfile(self._source(recipe), database)
         models = folder / "models"
         models.mkdir()
         few = len(self._names) <= FEW_PHOTOS
         if recipe.mapper == "global":
             options = global_options(seed, self._min_matches, few=few)
             pycolmap.global_mapping(database, folder, models, options)
+        elif recipe.mapper == "view graph":
+            self._from_view_graph(database, folder, models, seed)
         else:
             options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
             pycolmap.incremental_mapping(
                 database, folder, models, options, cancellation_token=token
             )
         os.unlink(database)
+
+    def _source(self, recipe: Recipe) -> Path:
+        """The database with the focal lengths that a recipe starts from."""
+        source = self._graph.database
+        if recipe.focals == "given":
+            return source
+        target = self._folder / f"focals from {recipe.focals}.db"
+        with self._calibration_lock:
+            if recipe.focals == "view graph":
+                return calibrate(source, target, seed=self._seed).database
+            if not target.exists():
+                cameras, known = read_cameras(source)
+                cameras = calibrate_pairs(
+                    self._table,
+                    cameras,
+                    self._camera_index,
+                    known,
+                    min_matches=self._min_matches,
+                    seed=self._seed,
+                )
+                write_focals(source, target, cameras)
+        return target
+
+    def _from_view_graph(self, database: Path, folder: Path, models: Path, seed: int) -> None:
+        cameras, _ = read_cameras(database)
+        found = reconstruct(
+            replace(self._graph, database=database),
+            self._table,
+            cameras,
+            self._camera_index,
+            self._names,
+            folder,
+            min_matches=self._min_matches,
+            seed=seed,
+        )
+        if found is not None:
+            (models / "0").mkdir()
+            found.write_binary(models / "0")
 
     def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""

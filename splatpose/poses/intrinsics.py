@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,25 @@ def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
     after, _ = read_cameras(target)
     changed = sum(int(a.params[0] != b.params[0]) for a, b in zip(after, before, strict=True))
     return Calibration(target, after, changed)
+
+
+def write_focals(source: Path, target: Path, cameras: Sequence[Camera]) -> None:
+    """Copies a database and gives its cameras, in the order of their ids, other intrinsics.
+
+    A `target` that is there already is whole, and is used as it is.
+    """
+    if target.exists():
+        return
+    temporary = target.with_name(f"{target.stem}.tmp{target.suffix}")
+    shutil.copyfile(source, temporary)
+    database = pycolmap.Database.open(temporary)
+    try:
+        for camera in database.read_all_cameras():
+            camera.params = list(cameras[camera.camera_id - 1].params)
+            database.update_camera(camera)
+    finally:
+        database.close()
+    os.replace(temporary, target)
 
 
 def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> None:

@@ -11,14 +11,15 @@ from jaxtyping import Float, Int
 
 from ..geometry.epipolar import homogeneous
 from ..geometry.projection import normalized_from_pixels
+from ..geometry.two_view_fit import fit_rotations
 from ..types import Camera
 from .evidence import PIXEL_AT, MatchTable
+from .relative import sample_rows
 
 _FOCAL_RATIOS = np.geomspace(0.5, 3.0, 15)
 _MATCHES_A_PAIR = 80
 _PAIR_CAP = 500
 _MAX_PAIRS = 400
-_IRLS_ROUNDS = 8
 
 
 def rotation_only_share(
@@ -56,7 +57,7 @@ def rotation_only_share(
         scale = np.array(
             [(ratio or c.params[0] / max(c.width, c.height)) * PIXEL_AT for c in cameras]
         )[camera_index[photos]].mean(1)
-        error = _rotation_residuals(rays, pair) * scale
+        error = fit_rotations(rays[:, 0], rays[:, 1], pair).residual * scale
         inliers = np.bincount(pair, weights=error <= pixels)
         share = inliers / np.bincount(pair)
         best = max(best, float(weight @ share / weight.sum()))
@@ -69,12 +70,7 @@ def _sample(table: MatchTable, min_matches: int) -> Int[np.ndarray, " N"]:
     pairs = np.flatnonzero(counts >= min_matches)
     if len(pairs) > _MAX_PAIRS:
         pairs = pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(int)]
-    starts = np.cumsum(counts) - counts
-    rows = [
-        starts[p] + np.unique(np.linspace(0, counts[p] - 1, _MATCHES_A_PAIR).astype(int))
-        for p in pairs
-    ]
-    return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    return sample_rows(table, pairs, _MATCHES_A_PAIR)
 
 
 def _rays(
@@ -93,29 +89,3 @@ def _rays(
         h = homogeneous(x)
         rays[own] = h / np.linalg.norm(h, axis=1, keepdims=True)
     return rays
-
-
-def _rotation_residuals(
-    rays: Float[np.ndarray, "N 2 3"], pair: Int[np.ndarray, " N"]
-) -> Float[np.ndarray, " N"]:
-    """Distance of the second rays from the rotated first ones, after robust rotation fits.
-
-    Iteratively reweighted Kabsch with Cauchy weights; the scale is each pair's median.
-    """
-    weight = np.ones(len(pair))
-    outer = np.einsum("ni,nj->nij", rays[:, 1], rays[:, 0])
-    order = np.argsort(pair, kind="stable")
-    starts = np.searchsorted(pair[order], np.arange(pair.max() + 1))
-    residual = np.zeros(len(pair))
-    for _ in range(_IRLS_ROUNDS):
-        H = np.add.reduceat((weight[:, None, None] * outer)[order], starts, axis=0)
-        U, _, Vt = np.linalg.svd(H)
-        sign = np.ones((len(H), 3))
-        sign[:, 2] = np.sign(np.linalg.det(U @ Vt))
-        R = (U * sign[:, None, :]) @ Vt
-        moved = np.einsum("nij,nj->ni", R[pair], rays[:, 0])
-        residual = np.linalg.norm(moved - rays[:, 1], axis=1)
-        ordered = np.split(residual[order], starts[1:])
-        median = np.array([np.median(r) for r in ordered])
-        weight = 1 / (1 + (residual / np.maximum(median[pair], 1e-9)) ** 2)
-    return residual

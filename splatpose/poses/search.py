@@ -23,11 +23,12 @@ class Found:
 
     @property
     def contenders(self) -> list[Hypothesis]:
-        """Those worth refining: the best, and unless another confirms it the best one of the
+        """Those worth refining: the best, and unless another confirms it the best one of each
         other mapper, which fails for other reasons."""
-        best = self.hypotheses[0]
-        others = [h for h in self.hypotheses if h.mapper != best.mapper]
-        return [best] if self.agreeing else [best, *others[:1]]
+        first: dict[str, Hypothesis] = {}
+        for hypothesis in self.hypotheses:
+            first.setdefault(hypothesis.mapper, hypothesis)
+        return [self.hypotheses[0]] if self.agreeing else list(first.values())
 
     @property
     def tried(self) -> list[str]:
@@ -35,13 +36,23 @@ class Found:
 
 
 def search(
-    workshop: Workshop, *, max_rounds: int, workers: int, num_photos: int, emit: EventSink
+    workshop: Workshop,
+    *,
+    max_rounds: int,
+    workers: int,
+    num_photos: int,
+    num_connected: int,
+    emit: EventSink,
 ) -> Found:
     """Runs rounds of recipes until the best by evidence is confirmed by an independent one.
 
     The first result is never accepted alone. A hypothesis is confirmed when another from a
     different mapper or start places the same photos the same way; then the other rounds are
-    skipped. Without confirmation all rounds run and evidence alone decides.
+    skipped, unless it leaves out photos that could be placed: then one more round is tried.
+    Without confirmation all rounds run and evidence alone decides.
+
+    Args:
+        num_connected: photos that verified matches connect, directly or through others.
     """
     rounds = ROUNDS[:max_rounds]
     total = sum(map(len, rounds))
@@ -58,12 +69,18 @@ def search(
                 failures.append(result)
             emit(Progress("poses", done, total, _outcome(result, num_photos)))
         hypotheses.sort(key=lambda h: -h.explanation.score)
-        if _confirmed(hypotheses):
+        last = number + 1 == len(rounds)
+        agreeing = _confirmed(hypotheses)
+        complete = agreeing and hypotheses[0].num_registered >= num_connected
+        if complete or (agreeing and (number > 0 or last)):
             skipped = tuple(recipe.name for rest in rounds[number + 1 :] for recipe in rest)
             if skipped:
                 emit(Message("poses", _why_enough(hypotheses, skipped)))
             return Found(tuple(hypotheses), tuple(failures), True, skipped)
-        if number + 1 < len(rounds):
+        if agreeing:
+            left = num_connected - hypotheses[0].num_registered
+            emit(Message("poses", f"{left} connected photos are left out: trying other ways"))
+        elif not last:
             emit(Message("poses", _why_more(hypotheses, failures)))
     return Found(tuple(hypotheses), tuple(failures), False, ())
 

@@ -57,8 +57,9 @@ def solve(
     with quiet_colmap():
         workshop = Workshop(
             folder / _HYPOTHESES,
-            graph.database,
+            graph,
             names,
+            np.array([photo.group for photo in capture.photos]),
             table,
             pixels=config.threshold,
             min_matches=config.min_matches,
@@ -69,6 +70,7 @@ def solve(
             max_rounds=config.max_rounds,
             workers=config.workers,
             num_photos=len(names),
+            num_connected=len(groups[0]),
             emit=emit,
         )
         if not found.hypotheses:

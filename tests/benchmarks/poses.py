@@ -1,6 +1,11 @@
 """Poses of real photo sets against their truth, beside COLMAP's own mapping of the same photos.
 
     python tests/benchmarks/poses.py [--sets fox fountain_p11 ...] [--matcher xfeat] [--no-colmap]
+    python tests/benchmarks/poses.py --sets few --out runs      # few views of some sets
+    python tests/benchmarks/poses.py --sets llff_fern:6 rgbd_room/3 --out runs --reuse
+
+NAME:6 are six photos of a set, evenly spaced in the order of their names, NAME/3 is every third.
+`--reuse` takes matches and COLMAP's models that are in `--out` already and runs the poses anew.
 
 splatpose's capture, matching and poses stages run as `fit` runs them; COLMAP (pycolmap) extracts
 and matches SIFT exhaustively and maps incrementally and globally, with its default options. Only
@@ -22,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import machine
+import numpy as np
 import pycolmap
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +55,12 @@ SETS = (
     "pano_s5",
     "places",
 )
+FEW = (
+    *("herz_jesu_p25:3", "herz_jesu_p25:4", "herz_jesu_p25:6"),
+    *("dtu_scan24:6", "dtu_scan24:12", "llff_fern:3", "llff_fern:6"),
+    *("hololens_office/2", "rgbd_room", "rgbd_room/3"),
+)
+"""What `--sets few` stands for: few views, and thinned walks."""
 PLACES = (
     "dtu_scan24",
     "fountain_p11",
@@ -71,16 +83,20 @@ def main() -> None:
     parser.add_argument("--weights-dir", type=Path, default=weights)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep databases and models here")
+    parser.add_argument("--reuse", action="store_true", help="matches and COLMAP models of --out")
     args = parser.parse_args()
+    if args.reuse and args.out is None:
+        parser.error("--reuse needs the --out of an earlier run")
     pycolmap.logging.minloglevel = 2
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         out = args.out or Path(scratch)
-        for name in args.sets:
-            images = photos_of(name, out)
-            rows += splatpose_rows(name, images, fresh(out / name / "splatpose"), args)
-            if not args.no_colmap and truth_of(name):
-                rows += colmap_rows(name, images, fresh(out / name / "colmap"), args.seed)
+        for name in FEW if args.sets == ["few"] else args.sets:
+            home = out / name.replace("/", "_every")
+            images, truth = photos_of(name, home)
+            rows += splatpose_rows(name, images, truth, home / "splatpose", args)
+            if not args.no_colmap and truth:
+                rows += colmap_rows(name, images, truth, home / "colmap", args)
     table(rows)
     result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
     machine.RESULTS.mkdir(exist_ok=True)
@@ -89,19 +105,38 @@ def main() -> None:
     print(f"\nwritten to {path}")
 
 
-def photos_of(name: str, out: Path) -> Path:
-    """The folder of photos of a set."""
-    if name != "places":
-        return SHARED / "data" / name / "images"
-    folder = fresh(out / "places" / "images")
-    for other in PLACES:
-        photo = sorted((SHARED / "data" / other / "images").iterdir())[2]
-        shutil.copyfile(photo, folder / f"{other}{photo.suffix}")
-    return folder
+def photos_of(name: str, home: Path) -> tuple[Path, Path | None]:
+    """The folder of photos of a set, and the file of their true poses if they have any."""
+    if name == "places":
+        folder = fresh(home / "images")
+        for other in PLACES:
+            photo = sorted((SHARED / "data" / other / "images").iterdir())[2]
+            shutil.copyfile(photo, folder / f"{other}{photo.suffix}")
+        return folder, None
+    whole, separator, number = name.replace("/", ":/").partition(":")
+    photos = sorted((SHARED / "data" / whole / "images").iterdir())
+    truth = next(iter(sorted((SHARED / "data" / whole).glob("poses*.json"))), None)
+    if not separator:
+        return photos[0].parent, truth
+    if number.startswith("/"):
+        photos = photos[:: int(number[1:])]
+    else:
+        photos = [
+            photos[i] for i in np.linspace(0, len(photos) - 1, int(number)).round().astype(int)
+        ]
+    folder = fresh(home / "images")
+    for photo in photos:
+        shutil.copyfile(photo, folder / photo.name)
+    return folder, truth and _truth_of(photos, truth, home / "truth.json")
 
 
-def truth_of(name: str) -> Path | None:
-    return next(iter(sorted((SHARED / "data" / name).glob("poses*.json"))), None)
+def _truth_of(photos: list[Path], truth: Path, target: Path) -> Path:
+    """The true poses of some photos of a set, in a file of their own."""
+    value = json.loads(truth.read_text())
+    names = {photo.name for photo in photos}
+    value["frames"] = [frame for frame in value["frames"] if frame["file"] in names]
+    target.write_text(json.dumps(value))
+    return target
 
 
 def fresh(folder: Path) -> Path:
@@ -112,7 +147,7 @@ def fresh(folder: Path) -> Path:
 
 
 def splatpose_rows(
-    name: str, images: Path, folder: Path, args: argparse.Namespace
+    name: str, images: Path, truth: Path | None, folder: Path, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Our three stages; a refusal is a result."""
 
@@ -121,19 +156,29 @@ def splatpose_rows(
             print(f"  {event.stage}: {event.text}", flush=True)
 
     print(f"{name}: splatpose", flush=True)
-    parts = {stage: fresh(folder / stage) for stage in ("capture", "matching", "poses")}
+    reuse = args.reuse and (folder / "matching" / "matching.json").exists()
+    parts = {stage: folder / stage for stage in ("capture", "matching", "poses")}
+    for stage in ("poses",) if reuse else parts:
+        fresh(parts[stage])
     seconds: dict[str, float] = {}
     row: dict[str, Any] = {"set": name, "method": "splatpose"}
     try:
         start = time.perf_counter()
-        build_capture(images, CaptureConfig(), parts["capture"], tell)
+        if not reuse:
+            build_capture(images, CaptureConfig(), parts["capture"], tell)
         capture = load_capture(parts["capture"])
         seconds["capture"] = time.perf_counter() - start
         start = time.perf_counter()
-        config = resolve_matcher(MatchingConfig(matcher=args.matcher), args.weights_dir, tell)
-        match_photos(
-            capture, config, parts["matching"], tell, weights_dir=args.weights_dir, seed=args.seed
-        )
+        if not reuse:
+            config = resolve_matcher(MatchingConfig(matcher=args.matcher), args.weights_dir, tell)
+            match_photos(
+                capture,
+                config,
+                parts["matching"],
+                tell,
+                weights_dir=args.weights_dir,
+                seed=args.seed,
+            )
         graph = load_matches(parts["matching"])
         seconds["matching"] = time.perf_counter() - start
         row["method"] = f"splatpose, {graph.matcher}"
@@ -149,11 +194,17 @@ def splatpose_rows(
         for h in poses.hypotheses
     ]  # fmt: skip
     row["camera"] = {"model": poses.cameras[0].model, "params": poses.cameras[0].params.tolist()}
-    return [{**row, **score(poses.model_dir, name), "seconds": seconds}]
+    return [{**row, **score(poses.model_dir, truth), "seconds": seconds}]
 
 
-def colmap_rows(name: str, images: Path, folder: Path, seed: int) -> list[dict[str, Any]]:
+def colmap_rows(
+    name: str, images: Path, truth: Path, folder: Path, args: argparse.Namespace
+) -> list[dict[str, Any]]:
     """COLMAP's incremental and global mapping of SIFT matches, one camera for equal sizes."""
+    rows_file = folder / "rows.json"
+    if args.reuse and rows_file.exists():
+        return json.loads(rows_file.read_text())
+    fresh(folder)
     database = folder / "database.db"
     print(f"{name}: COLMAP", flush=True)
     capture_folder = fresh(folder / "capture")
@@ -171,10 +222,10 @@ def colmap_rows(name: str, images: Path, folder: Path, seed: int) -> list[dict[s
         shutil.copyfile(database, copy)
         start = time.perf_counter()
         if method == "incremental":
-            options = pycolmap.IncrementalPipelineOptions(random_seed=seed)
+            options = pycolmap.IncrementalPipelineOptions(random_seed=args.seed)
             found = pycolmap.incremental_mapping(copy, images, models, options)
         else:
-            options = pycolmap.GlobalPipelineOptions(random_seed=seed)
+            options = pycolmap.GlobalPipelineOptions(random_seed=args.seed)
             found = pycolmap.global_mapping(copy, images, models, options)
         seconds = {"matching": matching, "poses": time.perf_counter() - start}
         row = {"set": name, "method": f"COLMAP {method}, sift", "seconds": seconds}
@@ -182,14 +233,14 @@ def colmap_rows(name: str, images: Path, folder: Path, seed: int) -> list[dict[s
             best = max(found.items(), key=lambda item: item[1].num_reg_images())
             best_folder = fresh(folder / f"{method}_best")
             best[1].write_binary(best_folder)
-            row.update(score(best_folder, name))
+            row.update(score(best_folder, truth))
         rows.append(row)
+    rows_file.write_text(json.dumps(rows))
     return rows
 
 
-def score(model: Path, name: str) -> dict[str, Any]:
+def score(model: Path, truth: Path | None) -> dict[str, Any]:
     """The scoring tool's answer."""
-    truth = truth_of(name)
     if truth is None:
         return {"registered": str(pycolmap.Reconstruction(model).num_reg_images())}
     tool = SHARED / "tools" / "score_poses.py"

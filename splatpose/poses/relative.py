@@ -1,0 +1,385 @@
+"""Relative poses of all overlapping pairs, each with the kind of its geometry and a covariance.
+
+An essential matrix fits every pair, also one whose camera only turned (then its translation is
+noise) and one that shows a single plane (then it has two solutions). So three models are fitted to
+the verified matches of each pair, and Torr's GRIC says which of them the matches call for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+
+import cv2
+import numpy as np
+import pycolmap
+from jaxtyping import Bool, Float, Int
+
+from ..geometry.epipolar import homogeneous, two_view_depths
+from ..geometry.projection import normalized_from_pixels
+from ..geometry.two_view_fit import (
+    RelativeFit,
+    RotationFit,
+    fit_rotations,
+    homography_distance,
+    refine_relative_pose,
+)
+from ..types import Camera
+from .evidence import PIXEL_AT, MatchTable
+
+_MATCHES_A_PAIR = 400
+_RANSAC_MATCHES = 200
+_RANSAC_PIXELS = 2.0
+_MIN_TRIALS, _MAX_TRIALS = 30, 500
+_NOISE_FLOOR = 0.35
+"""In pixels at `PIXEL_AT`: what lens and calibration leave in the best of matches."""
+_INLIER_SIGMAS = 3.0
+_MIN_INLIERS = 15
+_MIN_INLIER_SHARE = 0.5
+_MAX_ROTATION_SIGMA = np.radians(3.0)
+
+
+class PairKind(IntEnum):
+    """What the matches of a pair tell about its geometry."""
+
+    GENERAL = 0
+    """Rotation and direction of translation."""
+    PLANAR = 1
+    """The same, from the homography of a plane."""
+    ROTATION_ONLY = 2
+    """The rotation; without parallax nothing can be triangulated."""
+    WEAK = 3
+    """Nothing to build on."""
+
+
+@dataclass(frozen=True)
+class RelativePoses:
+    """cam2_from_cam1 of E pairs, up to the lengths of the translations."""
+
+    pairs: Int[np.ndarray, "E 2"]
+    row: Int[np.ndarray, " E"]
+    """Row of `MatchTable.pairs` of each."""
+    kind: Int[np.ndarray, " E"]
+    """`PairKind` of each."""
+    rotation: Float[np.ndarray, "E 3 3"]
+    direction: Float[np.ndarray, "E 3"]
+    """Unit translation of cam2_from_cam1; arbitrary for rotation-only pairs."""
+    covariance: Float[np.ndarray, "E 6 6"]
+    """Of (rotation vector on the left, change of the direction), in rad^2."""
+    parallax: Float[np.ndarray, " E"]
+    """Median angle between the rays of a match, in degrees; 0 for rotation-only pairs."""
+    noise: Float[np.ndarray, " E"]
+    """Standard deviation of the distance of matches from the model, in pixels at `PIXEL_AT`."""
+    inliers: Int[np.ndarray, " E"]
+    inlier_share: Float[np.ndarray, " E"]
+    gric: Float[np.ndarray, "E 3"]
+    """Of essential matrix, homography and rotation; the smallest is the model to believe."""
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def rotation_sigma(self) -> Float[np.ndarray, " E"]:
+        """Standard deviation of the rotation about its least certain axis, in radians."""
+        return np.sqrt(np.linalg.eigvalsh(self.covariance[:, :3, :3])[:, -1])
+
+    @property
+    def direction_sigma(self) -> Float[np.ndarray, " E"]:
+        """Standard deviation of the direction where it is least certain, in radians."""
+        return np.sqrt(np.linalg.eigvalsh(self.covariance[:, 3:, 3:])[:, -1])
+
+    @property
+    def moving(self) -> Bool[np.ndarray, " E"]:
+        """Pairs whose translation means something."""
+        return (self.kind == PairKind.GENERAL) | (self.kind == PairKind.PLANAR)
+
+    def subset(self, keep: Bool[np.ndarray, " E"]) -> RelativePoses:
+        """Only the pairs that `keep` marks."""
+        return RelativePoses(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+
+def relative_poses(
+    table: MatchTable,
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+    *,
+    min_matches: int,
+    seed: int,
+    workers: int | None = None,
+) -> RelativePoses:
+    """Fits and labels every pair that has enough verified matches.
+
+    Args:
+        cameras: calibrated as well as they can be before any reconstruction.
+        camera_index: of each photo.
+        min_matches: pairs with fewer verified matches are left out.
+        workers: threads. Does not change the result.
+    """
+    pairs = overlapping(table, min_matches)
+    samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
+    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
+        found = list(executor.map(partial(fit_pair, seed=seed), samples, focal))
+    return RelativePoses(
+        pairs=table.pairs[pairs].astype(np.int64).reshape(-1, 2),
+        row=pairs,
+        kind=np.array([f.kind for f in found], np.int64),
+        rotation=np.array([f.rotation for f in found]).reshape(-1, 3, 3),
+        direction=np.array([f.direction for f in found]).reshape(-1, 3),
+        covariance=np.array([f.covariance for f in found]).reshape(-1, 6, 6),
+        parallax=np.array([f.parallax for f in found], np.float64),
+        noise=np.array([f.noise for f in found], np.float64),
+        inliers=np.array([f.inliers for f in found], np.int64),
+        inlier_share=np.array([f.inlier_share for f in found], np.float64),
+        gric=np.array([f.gric for f in found]).reshape(-1, 3),
+    )
+
+
+@dataclass(frozen=True)
+class PairFit:
+    """One pair's row of `RelativePoses`."""
+
+    kind: PairKind
+    rotation: Float[np.ndarray, "3 3"]
+    direction: Float[np.ndarray, " 3"]
+    covariance: Float[np.ndarray, "6 6"]
+    parallax: float
+    noise: float
+    inliers: int
+    inlier_share: float
+    gric: Float[np.ndarray, " 3"]
+
+
+def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairFit:
+    """Fits all three models to one pair and decides between them.
+
+    Args:
+        x: normalised coordinates of matches in the first and second photo.
+        focal: pixels at `PIXEL_AT` of one unit of them.
+    """
+    x1, x2 = x[:, 0], x[:, 1]
+    rays1, rays2 = _unit(homogeneous(x1)), _unit(homogeneous(x2))
+    turned = fit_rotations(rays1, rays2, np.zeros(len(x), np.int64))
+    fit = fit_essential(x1, x2, turned.rotation[0], focal, seed)
+    H = _homography(x1, x2, focal)
+    noise = max(fit.sigma * focal, _NOISE_FLOOR)
+    on_plane = homography_distance(H, x1, x2)
+    turning = homography_distance(turned.rotation[0], x1, x2)
+    scale = focal / noise
+    gric = np.array(
+        [
+            torr_gric(scale * fit.distance, 3, 5),
+            torr_gric(scale * on_plane, 2, 8),
+            torr_gric(scale * turning, 2, 3),
+        ]
+    )
+    kind = (PairKind.GENERAL, PairKind.PLANAR, PairKind.ROTATION_ONLY)[int(gric.argmin())]
+    limit = _INLIER_SIGMAS / scale
+    if kind == PairKind.ROTATION_ONLY:
+        return _rotation_only(turned, turning <= limit, noise, gric)
+    if kind == PairKind.PLANAR:
+        fit = _better_from_plane(fit, H, x1, x2)
+    return _moving(fit, kind, x1, x2, limit, noise, focal, gric)
+
+
+def torr_gric(residual: Float[np.ndarray, " M"], dimension: int, parameters: int) -> float:
+    """Geometric robust information criterion of a model, the smaller the better.
+
+    Torr, Geometric motion segmentation and model selection (1998): the sum of
+    min(e^2, 2 (r - d)), plus d n log r, plus k log(r n), for data of r = 4 dimensions.
+
+    Args:
+        residual: distances from the model in standard deviations of the noise.
+        dimension: d of the manifold that matches lie on, 3 for epipolar geometry, 2 for maps.
+        parameters: k of the model.
+    """
+    n = len(residual)
+    fit = np.minimum(residual**2, 2.0 * (4 - dimension)).sum()
+    return float(fit + dimension * n * np.log(4.0) + parameters * np.log(4.0 * n))
+
+
+def overlapping(table: MatchTable, min_matches: int) -> Int[np.ndarray, " E"]:
+    """Rows of the pairs that have enough verified matches."""
+    return np.flatnonzero(np.bincount(table.pair, minlength=len(table.pairs)) >= min_matches)
+
+
+def focal_ratios(cameras: Sequence[Camera]) -> Float[np.ndarray, " C"]:
+    """Focal length over the longer side of each camera."""
+    return np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) / max(c.width, c.height) for c in cameras])
+
+
+def pair_samples(
+    table: MatchTable,
+    pairs: Int[np.ndarray, " E"],
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+    most: int,
+) -> list[Float[np.ndarray, "_ 2 2"]]:
+    """Normalised coordinates of at most `most` evenly spaced matches of each pair."""
+    rows = sample_rows(table, pairs, most)
+    x = calibrated_matches(table, rows, cameras, camera_index)
+    return np.split(x, np.searchsorted(table.pair[rows], pairs)[1:]) if len(pairs) else []
+
+
+def calibrated_matches(
+    table: MatchTable,
+    rows: Int[np.ndarray, " M"],
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+) -> Float[np.ndarray, "M 2 2"]:
+    """Normalised coordinates of matches in their first and second photo."""
+    photos, xy = table.photos[rows], table.xy[rows]
+    x = np.zeros((len(rows), 2, 2))
+    for index, camera in enumerate(cameras):
+        own = camera_index[photos] == index
+        x[own] = normalized_from_pixels(camera, xy[own])
+    return x
+
+
+def sample_rows(
+    table: MatchTable, pairs: Int[np.ndarray, " E"], most: int
+) -> Int[np.ndarray, " M"]:
+    """Rows of at most `most` evenly spaced matches of each of the given pairs."""
+    counts = np.bincount(table.pair, minlength=len(table.pairs))
+    starts = np.cumsum(counts) - counts
+    rows = [
+        starts[p] + np.unique(np.linspace(0, counts[p] - 1, min(most, counts[p])).astype(int))
+        for p in pairs
+    ]
+    return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+
+
+def fit_essential(
+    x1: Float[np.ndarray, "M 2"],
+    x2: Float[np.ndarray, "M 2"],
+    otherwise: Float[np.ndarray, "3 3"],
+    focal: float,
+    seed: int,
+) -> RelativeFit:
+    """Relative pose by RANSAC, refined; from another rotation where RANSAC finds none."""
+    most = np.unique(np.linspace(0, len(x1) - 1, min(len(x1), _RANSAC_MATCHES)).astype(int))
+    options = pycolmap.RANSACOptions(
+        max_error=_RANSAC_PIXELS / focal,
+        min_num_trials=_MIN_TRIALS,
+        max_num_trials=_MAX_TRIALS,
+        random_seed=seed,
+        num_threads=1,
+    )
+    rays1, rays2 = (_unit(homogeneous(x[most])) for x in (x1, x2))
+    found = pycolmap.estimate_relative_pose(rays1, rays2, options)
+    R, t = otherwise, np.array([1.0, 0, 0])
+    if found and np.linalg.norm(found["cam2_from_cam1"].translation) > 0:
+        R = found["cam2_from_cam1"].rotation.matrix()
+        t = np.asarray(found["cam2_from_cam1"].translation)
+    return refine_relative_pose(R, t, x1, x2)
+
+
+def _homography(
+    x1: Float[np.ndarray, "M 2"], x2: Float[np.ndarray, "M 2"], focal: float
+) -> Float[np.ndarray, "3 3"]:
+    """In normalised coordinates; the identity where there is none."""
+    # OpenCV's thresholds expect numbers of the size of pixels.
+    H, _ = cv2.findHomography(
+        focal * x1, focal * x2, cv2.USAC_DEFAULT, _RANSAC_PIXELS, maxIters=_MAX_TRIALS
+    )
+    if H is None:
+        return np.eye(3)
+    scale = np.diag([focal, focal, 1.0])
+    return np.linalg.inv(scale) @ H @ scale
+
+
+def _better_from_plane(
+    fit: RelativeFit,
+    H: Float[np.ndarray, "3 3"],
+    x1: Float[np.ndarray, "M 2"],
+    x2: Float[np.ndarray, "M 2"],
+) -> RelativeFit:
+    """The best of a pose and those that the plane allows.
+
+    RANSAC on five matches of a plane often ends in the wrong one of the two solutions.
+    """
+    starts = _decompositions(H)
+    fits = [fit, *(refine_relative_pose(R, t, x1, x2) for R, t in starts)]
+
+    def cost(candidate: RelativeFit) -> float:
+        z1, z2, _ = two_view_depths(candidate.rotation, candidate.direction, x1, x2)
+        ahead = float(np.mean((z1 > 0) & (z2 > 0)))
+        behind = float(np.mean((z1 < 0) & (z2 < 0)))
+        return candidate.sigma * (1 + 10 * (1 - max(ahead, behind)))
+
+    return min(fits, key=cost)
+
+
+def _decompositions(H: Float[np.ndarray, "3 3"]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rotations and directions that a plane's homography allows, one of each sign."""
+    _, rotations, translations, _ = cv2.decomposeHomographyMat(H, np.eye(3))
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for R, t in zip(rotations, translations, strict=True):
+        known = any(np.abs(R - other).max() < 1e-6 for other, _ in found)
+        if np.linalg.norm(t) > 1e-9 and np.isfinite(R).all() and not known:
+            found.append((R, t.ravel()))
+    return found
+
+
+def _rotation_only(
+    turned: RotationFit, good: Bool[np.ndarray, " M"], noise: float, gric: Float[np.ndarray, " 3"]
+) -> PairFit:
+    covariance = np.eye(6)
+    covariance[:3, :3] = turned.covariance[0]
+    return PairFit(
+        kind=_unless_weak(PairKind.ROTATION_ONLY, good, covariance),
+        rotation=turned.rotation[0],
+        direction=np.array([1.0, 0, 0]),
+        covariance=covariance,
+        parallax=0.0,
+        noise=noise,
+        inliers=int(good.sum()),
+        inlier_share=float(good.mean()),
+        gric=gric,
+    )
+
+
+def _moving(
+    fit: RelativeFit,
+    kind: PairKind,
+    x1: Float[np.ndarray, "M 2"],
+    x2: Float[np.ndarray, "M 2"],
+    limit: float,
+    noise: float,
+    focal: float,
+    gric: Float[np.ndarray, " 3"],
+) -> PairFit:
+    z1, z2, sine = two_view_depths(fit.rotation, fit.direction, x1, x2)
+    side = -1.0 if np.sign(z1).sum() + np.sign(z2).sum() < 0 else 1.0
+    # Noise can put a very distant point behind the cameras.
+    ahead = (sine < limit) | ((side * z1 > 0) & (side * z2 > 0))
+    good = (np.abs(fit.distance) <= limit) & ahead
+    # The floor of the noise holds for what is concluded from the matches as well.
+    covariance = fit.covariance * (noise / max(fit.sigma * focal, 1e-9)) ** 2
+    return PairFit(
+        kind=_unless_weak(kind, good, covariance),
+        rotation=fit.rotation,
+        direction=side * fit.direction,
+        covariance=covariance,
+        parallax=float(np.degrees(np.arcsin(np.clip(np.median(sine), 0, 1)))),
+        noise=noise,
+        inliers=int(good.sum()),
+        inlier_share=float(good.mean()),
+        gric=gric,
+    )
+
+
+def _unless_weak(
+    kind: PairKind, good: Bool[np.ndarray, " M"], covariance: Float[np.ndarray, "6 6"]
+) -> PairKind:
+    sigma = np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1])
+    few = good.sum() < _MIN_INLIERS or good.mean() < _MIN_INLIER_SHARE
+    return PairKind.WEAK if few or sigma > _MAX_ROTATION_SIGMA else kind
+
+
+def _unit(vectors: Float[np.ndarray, "M 3"]) -> Float[np.ndarray, "M 3"]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
