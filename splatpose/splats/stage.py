@@ -65,7 +65,7 @@ class TrainingConfig:
     """Train with Mip-Splatting's opacity compensation. Few viewers render such a splat rightly."""
     exposure: bool = True
     """Learn for each photo an affine map of colour, pulled towards identity."""
-    exposure_weight: float = 0.1
+    exposure_weight: float = 20.0
     """Weight of the pull of the exposure maps towards identity."""
     opacity_weight: float = 0.0
     """Weight of the mean opacity in the loss (mcmc only)."""
@@ -87,7 +87,7 @@ class TrainingConfig:
     """Learning rate of the constant colour coefficients."""
     lr_sh: float = 1e-3
     """Learning rate of the higher colour coefficients."""
-    lr_exposure: float = 5e-3
+    lr_exposure: float = 2e-3
     """Learning rate of the exposure maps."""
     lr_decay: float = 0.1
     """Factor that every learning rate but the positions' has come down to at the last step."""
