@@ -48,9 +48,7 @@ SLOT = 16
 """Floats that the gradients of one Gaussian in one tile take: one cache line."""
 # Sums over pixels of g (1, dx, dy, dx^2, dx dy, dy^2), g the gradient w.r.t. log alpha; then of
 # colour gradients, and of the absolute gradients of the 2-D mean.
-S_MOMENT, S_CHANNEL, S_ABSOLUTE = 0, 6, 10
-SLOT_SUMS = 12
-"""Floats of a slot that are used."""
+S_CHANNEL, S_ABSOLUTE = 6, 10
 
 ALPHA_THRESHOLD = np.float32(1.0 / 255.0)
 MAX_ALPHA = np.float32(0.999)

@@ -7,7 +7,6 @@ from splatpose.render.cpu.simd_memory import clear as clear
 from splatpose.render.cpu.simd_memory import element as element
 from splatpose.render.cpu.simd_memory import fetch_add as fetch_add
 from splatpose.render.cpu.simd_memory import gather as gather
-from splatpose.render.cpu.simd_memory import gather_at as gather_at
 from splatpose.render.cpu.simd_memory import load as load
 from splatpose.render.cpu.simd_memory import prefetch as prefetch
 from splatpose.render.cpu.simd_memory import store as store

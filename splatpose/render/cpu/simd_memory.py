@@ -152,24 +152,6 @@ def gather(typingctx, array, first, count, stride, offset):
 
 
 @typed_intrinsic
-def gather_at(typingctx, array, rows, first, count, stride, offset):
-    """array[rows[i] * stride + offset] for LANES i from `first` on; i ends at `count`, and the
-    last one is repeated beyond."""
-
-    def codegen(context, builder, sig, args):
-        data = data_pointer(context, builder, sig.args[0], args[0])
-        row_data = data_pointer(context, builder, sig.args[1], args[1])
-        indices = []
-        for position in lane_positions(builder, args[2], args[3]):
-            row = builder.sext(builder.load(builder.gep(row_data, [position])), _INDEX)
-            indices.append(builder.add(builder.mul(row, args[4]), args[5]))
-        return _gather(builder, data, indices)
-
-    integers = (types.int64,) * 4
-    return vector(array, rows, *integers), codegen
-
-
-@typed_intrinsic
 def fetch_add(typingctx, counter, amount):
     """Add to counter[0] of an int64 array in one indivisible step and return what it was."""
 
