@@ -29,10 +29,11 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
     middle = centres.mean(axis=0)
     radius = np.sqrt(np.mean(np.sum((centres - middle) ** 2, axis=1)))
     world_from_cam[:, :3, 3] = (centres - middle) / radius
-    images, Ks = [], []
+    images, masks, Ks = [], [], []
     for frame in frames:
-        image, K = _undistorted(frame["path"], frame, max_size)
+        image, mask, K = _undistorted(frame["path"], frame, max_size)
         images.append(image)
+        masks.append(mask)
         Ks.append(K)
     cam_from_world = np.linalg.inv(world_from_cam)
     points, colors = _triangulated(images, np.array(Ks), cam_from_world)
@@ -42,7 +43,7 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
     return Views(
         names=tuple(frame["file"] for frame in frames),
         images=tuple(images),
-        masks=(None,) * len(frames),
+        masks=tuple(masks),
         Ks=np.array(Ks),
         cam_from_world=cam_from_world,
         held_out=held_out,
@@ -71,7 +72,10 @@ def _frames(dataset: Path) -> list[dict]:
     ]
 
 
-def _undistorted(path: Path, frame: dict, max_size: int) -> tuple[np.ndarray, np.ndarray]:
+def _undistorted(
+    path: Path, frame: dict, max_size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The photo without distortion, where it has pixels (None: everywhere), and its calibration."""
     image = np.array(Image.open(path).convert("RGB"))
     height, width = image.shape[:2]
     sx, sy = width / frame["w"], height / frame["h"]
@@ -83,13 +87,20 @@ def _undistorted(path: Path, frame: dict, max_size: int) -> tuple[np.ndarray, np
             [0, 0, 1],
         ]
     )
+    seen = np.full(image.shape[:2], 255, np.uint8)
     if "dist_opencv" in frame:
         centre_at_zero = K - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
         image = cv2.undistort(image, centre_at_zero, np.array(frame["dist_opencv"]))
+        seen = cv2.undistort(seen, centre_at_zero, np.array(frame["dist_opencv"]))
     scale = min(1.0, max_size / max(width, height))
     size = (round(width * scale), round(height * scale))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return image, np.diag([size[0] / width, size[1] / height, 1.0]) @ K
+    mask = cv2.resize(seen, size, interpolation=cv2.INTER_AREA) == 255
+    return (
+        image,
+        None if mask.all() else mask,
+        np.diag([size[0] / width, size[1] / height, 1.0]) @ K,
+    )
 
 
 def _triangulated(
