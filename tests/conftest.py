@@ -10,8 +10,8 @@ from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parent.parent
 
-# Stage modules keep their array types behind TYPE_CHECKING to stay light, so only the modules
-# that do the work are checked.
+# Stage modules keep their array types behind TYPE_CHECKING to stay light, and configs take an int
+# for a float, so only the modules that do the work are checked.
 PACKAGES = ("capture", "depth", "matching", "poses", "views", "splats", "outputs")
 CHECKED = [
     *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
@@ -19,7 +19,7 @@ CHECKED = [
         f"splatpose.{package}.{path.stem}"
         for package in PACKAGES
         for path in sorted((ROOT / "splatpose" / package).glob("*.py"))
-        if path.stem not in ("__init__", "stage")
+        if path.stem not in ("__init__", "config", "stage")
     ),
 ]
 _hook = install_import_hook(CHECKED, "beartype.beartype")

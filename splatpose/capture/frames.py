@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..events import EventSink, Message, Progress
 from ..io.atomic import write_bytes
 from ..io.video import encode_jpeg, sample_frames, unreadable_video
+from .config import CaptureConfig
 from .scan import Candidate
-
-if TYPE_CHECKING:
-    from .stage import CaptureConfig
 
 FRAMES = "frames"
 

@@ -1,6 +1,6 @@
 """Depth priors: relative depth of each photo, aligned to a reconstruction or dropped."""
 
-from .stage import DepthConfig as DepthConfig
+from .config import DepthConfig as DepthConfig
 from .stage import align_depth as align_depth
 from .stage import build_depth as build_depth
 from .stage import depth_fingerprint as depth_fingerprint

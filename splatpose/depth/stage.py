@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message
+from .config import DEPTH_ANYTHING, NO_DEPTH, DepthConfig
 
 if TYPE_CHECKING:
     from ..types import Capture, Poses
     from .priors import DepthAlignment, DepthPriors
-
-NO_DEPTH = "none"
-DEPTH_ANYTHING = "depth-anything"
-
-
-@dataclass(frozen=True)
-class DepthConfig:
-    """Where depth priors come from."""
-
-    source: str = NO_DEPTH
-    """none; a folder with a map a photo, named like it (16-bit PNG, .npy, .exr; phone LiDAR or any
-    network); depth-anything: Depth Anything V2 Small, with the extra splatpose[depth]; auto: that,
-    where it can be had, else none."""
-    kind: Literal["auto", "depth", "disparity"] = "auto"
-    """What a folder's values are. depth: bigger is farther. disparity: bigger is nearer. auto: as
-    the matches say."""
-    input_size: int = 518
-    """Shorter side at which the network sees a photo, in pixels."""
-    max_size: int = 768
-    """Longer side that maps are kept at, in pixels."""
 
 
 def resolve_depth(config: DepthConfig, weights_dir: Path | None, emit: EventSink) -> DepthConfig:

@@ -1,5 +1,5 @@
 """Poses and Gaussians optimised together, kept only where unseen photos and matches gain."""
 
-from .stage import JointConfig as JointConfig
+from .config import JointConfig as JointConfig
 from .stage import load_joint as load_joint
 from .stage import refine_jointly as refine_jointly

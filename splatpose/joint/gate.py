@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from .config import JointConfig
 from .solve import resected
-from .stage import JointConfig
 from .tracks import Tracks, clipped_error
 
 _FEWEST_LEARNING = 4

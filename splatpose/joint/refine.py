@@ -19,11 +19,11 @@ from ..splats import TrainingConfig, load_splats
 from ..splats.train import train
 from ..types import JointEvidence, MatchGraph, Poses, Views
 from .cameras import Motion, MovingCameras
+from .config import JointConfig
 from .gate import Figures, Split, decide, held_out_error, split_views
 from .gauge import alignment
 from .photos import reduced, taken
 from .solve import resected, resolved
-from .stage import JointConfig
 from .storage import load_array, save, save_array
 from .tracks import Tracks, clipped_error, held_out_tracks, tracks_of
 

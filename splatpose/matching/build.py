@@ -22,6 +22,7 @@ from ..io.photos import read_photo
 from ..types import Capture, MatchGraph
 from ..weights import MATCHER_WEIGHTS, WEIGHTS, resolve
 from ..weights.download import sha256_of
+from .config import MatchingConfig
 from .database import (
     PairMatches,
     done_pairs,
@@ -35,7 +36,6 @@ from .database import (
 from .features import Features, Matcher, PhotoMatches
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
-from .stage import MatchingConfig
 from .verify import Verifier
 
 DATABASE = "database.db"

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message
+from .config import MatchingConfig
 
 if TYPE_CHECKING:
     from ..types import Capture, MatchGraph
-
-
-@dataclass(frozen=True)
-class MatchingConfig:
-    """How photos are matched."""
-
-    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
-    """xfeat: XFeat + LighterGlue, robust and fast. aliked: ALIKED + LightGlue, slower. sift: needs
-    no network weights. auto: xfeat where its weights are here or can be downloaded, else sift."""
-    max_keypoints: int | None = None
-    """Keypoints kept a photo, the strongest first. Unset: 2048 (xfeat, aliked) or 4096 (sift)."""
-    working_size: int | None = None
-    """Longer side at which photos are matched, in pixels. Unset: 1024 (xfeat, aliked) or 1600
-    (sift)."""
-    exhaustive_limit: int = 60
-    """Up to this many photos every pair is matched; beyond that, similar and neighbouring ones."""
-    neighbours: int = 8
-    """Beyond `exhaustive_limit`: most similar photos, outside of `window`, that each photo is
-    matched with."""
-    window: int = 5
-    """Beyond `exhaustive_limit`: photos before and after it, in the order of the names, that each
-    photo is matched with."""
-    max_error: float = 4.0
-    """Largest distance of a verified match to its epipolar line, in pixels at `working_size`."""
-    min_inliers: int = 15
-    """Fewest verified matches of two photos that count as overlapping."""
-    refine: bool = True
-    """Align matched keypoints on the photos, to a tenth of a pixel."""
-    refine_size: int = 1600
-    """Longer side at which keypoints are aligned, in pixels."""
-    min_precise: int = 30
-    """Matches of two photos that alignment must confirm before the others are dropped."""
-    min_confirmed: int = 8
-    """Photos of which alignment confirms fewer matches than this do not overlap, whatever geometry
-    says."""
-    precise_error: float = 2.0
-    """As `max_error`, for pairs of photos of which only confirmed matches are kept."""
 
 
 def resolve_matcher(

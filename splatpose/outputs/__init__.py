@@ -1,6 +1,6 @@
 """Stage 6: what the user gets in OUT/, and its export to other formats."""
 
+from .config import OutputsConfig as OutputsConfig
 from .export import ExportFormat as ExportFormat
 from .export import export as export
-from .stage import OutputsConfig as OutputsConfig
 from .stage import write_outputs as write_outputs

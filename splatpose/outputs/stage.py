@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..events import EventSink
+from .config import OutputsConfig
 
 if TYPE_CHECKING:
     from ..depth.priors import DepthAlignment
     from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
-
-
-@dataclass(frozen=True)
-class OutputsConfig:
-    """How results are written."""
-
-    absolute_paths: bool = False
-    """Name photos in transforms.json by absolute paths. By default they are relative to OUT, so
-    that OUT and the photos can be moved together."""
 
 
 def write_outputs(

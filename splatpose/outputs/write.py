@@ -16,9 +16,9 @@ from ..io.ply import write_splat_ply
 from ..io.pointcloud import write_point_cloud
 from ..io.tum import write_tum
 from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
+from .config import OutputsConfig
 from .layout import MODEL, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
 from .report import build_report
-from .stage import OutputsConfig
 
 _PART = ".outputs.part"
 _OLD = ".outputs.old"

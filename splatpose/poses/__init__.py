@@ -1,5 +1,5 @@
 """Stage 3: from matches to camera poses."""
 
-from .stage import PosesConfig as PosesConfig
+from .config import PosesConfig as PosesConfig
 from .stage import load_poses as load_poses
 from .stage import solve_poses as solve_poses

@@ -15,6 +15,7 @@ from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction
 from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEvidence
 from .agreement import compare
 from .colors import point_colors
+from .config import PosesConfig
 from .evidence import Explanation, MatchTable, explain, match_table
 from .frame import world_frame
 from .hypotheses import Hypothesis, Workshop
@@ -31,7 +32,6 @@ from .refusal import (
 )
 from .report import Record, photo_evidence
 from .search import Found, search
-from .stage import PosesConfig
 from .storage import save
 
 _HYPOTHESES = "hypotheses"

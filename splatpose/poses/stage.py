@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..events import EventSink
+from .config import PosesConfig
 
 if TYPE_CHECKING:
     from ..types import Capture, MatchGraph, Poses
-
-
-@dataclass(frozen=True)
-class PosesConfig:
-    """How camera poses are found and what counts as evidence for them."""
-
-    max_rounds: int = 3
-    """Rounds of two reconstructions each to try until two of them agree, 1 to 3."""
-    threshold: float = 1.0
-    """Distance within which a match counts as explained, in pixels of a photo whose longer side
-    has 1000."""
-    min_matches: int = 15
-    """Verified matches that a pair of photos needs to count as overlapping."""
-    intrinsics: Literal["auto", "simple"] = "auto"
-    """auto: principal point and more distortion for a camera where matches that were not used to
-    fit it support them; simple: focal length and one distortion coefficient."""
-    workers: int = 2
-    """Reconstructions that run side by side, in threads. Does not change the result."""
 
 
 def solve_poses(

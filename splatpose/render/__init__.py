@@ -7,7 +7,7 @@ loss = backend.photometric_loss(image[0], photo)
 
 from __future__ import annotations
 
-from .backend import Backend as Backend
-from .backend import BackendName as BackendName
 from .backend import choose_backend as choose_backend
 from .backend import use_backend as use_backend
+from .interface import Backend as Backend
+from .interface import BackendName as BackendName

@@ -1,4 +1,4 @@
-"""gsplat on CUDA behind the interface of `render.backend`."""
+"""gsplat on CUDA behind the `render.interface`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from splatpose.render.arguments import check_arguments, refuse_options
-from splatpose.render.backend import Backend
+from splatpose.render.interface import Backend
 from splatpose.render.loss import photometric_loss
 from splatpose.render.reference import RasterizeMode, RenderMode
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .config import TrainingConfig
 from .densify import Refinement
-from .stage import TrainingConfig
 
 _SMALLEST_SIDE = 100
 """Photos are not made smaller than this many pixels on their long side."""

@@ -1,100 +1,16 @@
-"""Stage 5: views in, a trained splat out. Light to import: `--help` reads the config from here."""
+"""Stage 5: views in, a trained splat out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..events import EventSink, Message
+from .config import TrainingConfig
 
 if TYPE_CHECKING:
     from ..types import TrainedSplats, Views
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How the Gaussians are trained."""
-
-    backend: Literal["auto", "gsplat", "cpu"] = "auto"
-    """Rasterizer: gsplat (CUDA), our own for the CPU, or whichever fits the machine."""
-    steps: int = 2000
-    """Training steps before the held-out photos are measured; one photo a step."""
-    final_steps: int = 200
-    """Steps of the last pass that trains on the held-out photos too, after the measurement."""
-    keep_holdout: bool = False
-    """Leave the last pass out, so that the splat never sees a held-out photo (for benchmarks)."""
-    max_gaussians: int = 40_000
-    """Largest number of Gaussians: bounds memory and time a step."""
-    pixels_per_gaussian: float = 10.0
-    """At most one Gaussian for this many pixels of all training photos together."""
-    strategy: Literal["mcmc", "default"] = "mcmc"
-    """Densification: 3DGS-MCMC's relocation, or the clone, split and prune of 3DGS."""
-    grow_by: Literal["gradient", "opacity"] = "gradient"
-    """What makes mcmc split a Gaussian: its image-plane gradient, or its opacity (the paper)."""
-    split_spread: float = 0.8
-    """How far apart mcmc puts the copies of a split Gaussian, in its standard deviations; 0 leaves
-    them in one place (the paper)."""
-    refine_every: int = 50
-    """Steps between two densifications."""
-    refine_start: int = 100
-    """First step at which Gaussians are added or moved."""
-    refine_stop: float = 0.75
-    """Share of the steps after which the number of Gaussians stays as it is."""
-    growth: float = 1.25
-    """Largest growth of the number of Gaussians in one densification, as a factor."""
-    min_opacity: float = 0.005
-    """Gaussians below this opacity are moved (mcmc) or removed (default)."""
-    position_noise: float = 0.0
-    """Exploration noise on the positions of faint Gaussians, relative to their learning rate."""
-    fill_below: int = 500
-    """With fewer sparse points than this, points sampled in front of the cameras are added."""
-    sh_degree: Literal[0, 1, 2, 3] = 2
-    """Degree of the spherical harmonics of colour (3 has 16 coefficients a channel)."""
-    sh_every: int = 400
-    """Steps after which the degree is raised by one."""
-    coarse_factor: float = 4.0
-    """How many times smaller than given the photos are at the start."""
-    coarse_share: float = 0.4
-    """Share of the steps after which training uses the photos at full size."""
-    background: Literal["black", "random"] = "random"
-    """Colour behind the Gaussians while training; the measurement always uses black."""
-    dssim_weight: float = 0.2
-    """Weight of 1 - SSIM in the photometric loss; the rest is the absolute difference."""
-    antialiased: bool = False
-    """Train with Mip-Splatting's opacity compensation. Few viewers render such a splat rightly."""
-    exposure: bool = True
-    """Learn for each photo an affine map of colour, pulled towards identity."""
-    exposure_weight: float = 20.0
-    """Weight of the pull of the exposure maps towards identity."""
-    opacity_weight: float = 0.0
-    """Weight of the mean opacity in the loss (mcmc only)."""
-    scale_weight: float = 0.0
-    """Weight of the mean standard deviation over the scene's depth in the loss (mcmc only)."""
-    initial_opacity: float = 0.1
-    """Opacity of the first Gaussians."""
-    lr_means: float = 2e-3
-    """First learning rate of the positions, relative to the scene's median depth."""
-    lr_means_final: float = 2e-5
-    """Last learning rate of the positions, relative to the scene's median depth."""
-    lr_scales: float = 4e-2
-    """Learning rate of the logarithms of the standard deviations."""
-    lr_quats: float = 1e-2
-    """Learning rate of the rotations."""
-    lr_opacities: float = 5e-2
-    """Learning rate of the opacities' logits."""
-    lr_colors: float = 1e-2
-    """Learning rate of the constant colour coefficients."""
-    lr_sh: float = 1e-3
-    """Learning rate of the higher colour coefficients."""
-    lr_exposure: float = 2e-3
-    """Learning rate of the exposure maps."""
-    lr_decay: float = 0.1
-    """Factor that every learning rate but the positions' has come down to at the last step."""
-    measure_every: int = 0
-    """Steps between measurements of the held-out photos on the way; 0 measures at the end only."""
-    checkpoint_seconds: float = 25.0
-    """Seconds between checkpoints."""
 
 
 def resolve_backend(config: TrainingConfig, emit: EventSink) -> TrainingConfig:
@@ -133,6 +49,7 @@ def train_splats(
     """
     from .train import train
 
+    config = resolve_backend(config, emit) if config.backend == "auto" else config
     return train(views, config, folder, emit, seed)
 
 

@@ -20,9 +20,9 @@ from ..render import choose_backend
 from ..types import HeldOutScore, TrainedSplats, Views
 from .cameras import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
+from .config import TrainingConfig
 from .evaluate import measure
 from .result import PREVIEWS, save_result
-from .stage import TrainingConfig, resolve_backend
 from .trainer import Diverged, Trainer
 
 _CHECKPOINT = "checkpoint.pt"
@@ -44,9 +44,8 @@ def train(
     Args:
         cameras: moved along with the Gaussians, in place; without them poses stay as they are.
     """
-    if config.backend == "auto":
-        config = resolve_backend(config, emit)
     backend = choose_backend(config.backend)
+    config = dataclasses.replace(config, backend=backend.name)
     trainer = Trainer(views, config, backend, seed, emit, cameras)
     identity = _identity(views, config, seed)
     if cameras is not None:

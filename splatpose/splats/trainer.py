@@ -13,13 +13,13 @@ from ..events import EventSink
 from ..render import Backend
 from ..types import Splats, Views
 from .cameras import TrainableCameras
+from .config import TrainingConfig
 from .densify import DefaultDensifier, Densifier, McmcDensifier, seeded
 from .exposure import Exposure
 from .init import initial_splats, scene_scale
 from .model import GaussianModel
 from .photos import Photo, TrainingPhotos, viewing_order
 from .schedule import Schedule
-from .stage import TrainingConfig
 
 _FINITE_CHECK_STEPS = 50
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ..events import EventSink, Progress
 from ..types import Capture, Poses
+from .config import ViewsConfig
 from .lens import choose_pinhole
 from .resample import Resampler
 from .storage import ViewArrays, prepare_folder, write_arrays, write_view
-
-if TYPE_CHECKING:
-    from .stage import ViewsConfig
-
 
 # Few, because each holds a photo.
 _THREADS = 2

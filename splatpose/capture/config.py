@@ -1,0 +1,17 @@
+"""Settings of stage 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """How photos are chosen from a folder, and frames from a video."""
+
+    min_size: int = 64
+    """Photos whose shorter side is below this are skipped, in pixels."""
+    video_rate: float = 2.0
+    """Frames taken from each second of a video: the sharpest of each stretch, in 1/s."""
+    max_frames: int = 120
+    """At most this many frames are taken from a video, spread over its whole length."""

@@ -1,0 +1,26 @@
+"""Settings of depth priors, and the names of their sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NO_DEPTH = "none"
+DEPTH_ANYTHING = "depth-anything"
+
+
+@dataclass(frozen=True)
+class DepthConfig:
+    """Where depth priors come from."""
+
+    source: str = NO_DEPTH
+    """none; a folder with a map a photo, named like it (16-bit PNG, .npy, .exr; phone LiDAR or any
+    network); depth-anything: Depth Anything V2 Small, with the extra splatpose[depth]; auto: that,
+    where it can be had, else none."""
+    kind: Literal["auto", "depth", "disparity"] = "auto"
+    """What a folder's values are. depth: bigger is farther. disparity: bigger is nearer. auto: as
+    the matches say."""
+    input_size: int = 518
+    """Shorter side at which the network sees a photo, in pixels."""
+    max_size: int = 768
+    """Longer side that maps are kept at, in pixels."""

@@ -1,0 +1,18 @@
+"""Settings of stage 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """How photos are prepared for training."""
+
+    max_size: int = 640
+    """Photos are scaled down to at most this long side, in pixels."""
+    eval_every: int = 8
+    """One photo in this many is held out of training and measured; 0 holds out none."""
+    keep_edges: float = 0.0
+    """How much of the photo's edges stays where undistortion bends them: 0 crops to the rectangle
+    without empty pixels, 1 keeps all that was photographed and masks the empty pixels."""
