@@ -19,11 +19,12 @@ from splatpose.io.colmap import (
 )
 from splatpose.poses.adjust import Freedom, _phases, set_model
 from splatpose.poses.agreement import compare
-from splatpose.poses.evidence import MatchTable, explain, match_table
+from splatpose.poses.evidence import explain
 from splatpose.poses.frame import gravity, world_frame
 from splatpose.poses.intrinsics import calibrate, read_cameras
 from splatpose.poses.refine import refine
 from splatpose.poses.refusal import describe, describe_groups, overlap_groups
+from splatpose.twoview.matches import MatchTable, match_table
 from splatpose.types import Camera
 
 

@@ -11,7 +11,7 @@ from poses_scene import CAMERA, arc, cloud, make_scene
 
 from splatpose.geometry.epipolar import essential_matrix, homogeneous, sampson_distance
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
-from splatpose.geometry.two_view_fit import (
+from splatpose.twoview.fit import (
     fit_rotations,
     homography_distance,
     moved,
@@ -19,9 +19,10 @@ from splatpose.geometry.two_view_fit import (
     sampson_derivatives,
     signed_sampson,
 )
-from splatpose.poses.evidence import match_table
-from splatpose.poses.pair_focal import calibrate_pairs
-from splatpose.poses.relative import PairFit, PairKind, fit_pair, relative_poses, torr_gric
+from splatpose.twoview.matches import match_table
+from splatpose.twoview.pair_fit import PairFit, PairKind, fit_pair, torr_gric
+from splatpose.twoview.pair_focal import calibrate_pairs
+from splatpose.twoview.relative import relative_poses
 
 FOCAL = 875.0
 """Pixels at a longer side of 1000 of one unit of normalised coordinates."""

@@ -14,8 +14,7 @@ from splatpose.geometry.rotations import rotation_angle, so3_exp
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import model_from_reconstruction
 from splatpose.poses.averaging import average_rotations
-from splatpose.poses.cycles import closing_angles, probability_true, triangles
-from splatpose.poses.evidence import explain, match_table
+from splatpose.poses.evidence import explain
 from splatpose.poses.positions import (
     PairDepths,
     Ratios,
@@ -23,8 +22,11 @@ from splatpose.poses.positions import (
     camera_centers,
     log_baselines,
 )
-from splatpose.poses.relative import PairKind, relative_poses
 from splatpose.poses.viewgraph import consistent_pairs, reconstruct, solve_view_graph
+from splatpose.twoview.cycles import closing_angles, probability_true, triangles
+from splatpose.twoview.matches import match_table
+from splatpose.twoview.pair_fit import PairKind
+from splatpose.twoview.relative import relative_poses
 
 
 def all_pairs(count: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from jaxtyping import Float
 
 from ..io.atomic import replacing, write_json
 from ..io.colmap import SparseModel, read_model, write_model
-from ..poses.evidence import explain, match_table, per_photo
+from ..poses.evidence import explain, per_photo
 from ..poses.report import median_errors, updated_evidence
+from ..twoview.matches import match_table
 from ..types import Joint, JointEvidence, MatchGraph, Poses, Views
 
 _EVIDENCE, _ARRAYS, _MODEL = "joint.json", "joint.npz", "model"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.projection import normalized_from_pixels
-from ..poses.evidence import PIXEL_AT
+from ..twoview.matches import PIXEL_AT
 from ..types import Poses, Views
 
 _ALLOWED_COST = 6.0

@@ -11,8 +11,8 @@ from typing import cast
 import numpy as np
 import pycolmap
 
+from ..twoview.matches import PIXEL_AT
 from ..types import CameraModel
-from .evidence import PIXEL_AT
 
 FEW_PHOTOS = 3
 """With so few, tracks of two views are all there is; with more they are left out as unchecked."""

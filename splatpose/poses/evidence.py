@@ -19,30 +19,12 @@ from ..geometry.epipolar import (
 )
 from ..geometry.projection import normalized_from_pixels, project
 from ..io.colmap import SparseModel
-from ..types import Camera, MatchGraph
-
-PIXEL_AT = 1000.0
-"""Thresholds count pixels of a photo whose longer side has this many."""
+from ..twoview.matches import PIXEL_AT, MatchTable
+from ..types import Camera
 
 _TRANSFER_FACTOR = 3.0
 _PAIR_CAP = 200
 _MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
-
-
-@dataclass(frozen=True)
-class MatchTable:
-    """All verified matches of all pairs, flat."""
-
-    pairs: Int[np.ndarray, "P 2"]
-    pair: Int[np.ndarray, " M"]
-    """Row of `pairs` of each match."""
-    photos: Int[np.ndarray, "M 2"]
-    keypoints: Int[np.ndarray, "M 2"]
-    xy: Float[np.ndarray, "M 2 2"]
-    """Pixels in the first and in the second photo."""
-
-    def __len__(self) -> int:
-        return len(self.pair)
 
 
 @dataclass(frozen=True)
@@ -70,16 +52,6 @@ class Explanation:
         """Evidence in one number, the larger the better: the mean of both shares. A model with
         an implausible camera loses to every other."""
         return 0.5 * (self.share + self.balanced_share) - (0.0 if self.plausible else 1.0)
-
-
-def match_table(graph: MatchGraph) -> MatchTable:
-    """Flattens the verified matches of a graph."""
-    pair = np.repeat(np.arange(len(graph.pairs)), graph.num_verified)
-    photos = graph.pairs[pair].reshape(-1, 2).astype(np.int64)
-    starts = np.cumsum([0, *(len(k) for k in graph.keypoints)])
-    xy = np.concatenate([*graph.keypoints, np.zeros((0, 2))]).astype(np.float64)
-    rows = starts[photos] + graph.matches
-    return MatchTable(graph.pairs, pair, photos, graph.matches, xy[rows])
 
 
 def pixel_thresholds(cameras: tuple[Camera, ...], pixels: float) -> Float[np.ndarray, " C"]:

@@ -26,11 +26,12 @@ from jaxtyping import Int
 
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
+from ..twoview.matches import MatchTable
+from ..twoview.pair_focal import calibrate_pairs
 from ..types import MatchGraph
 from .adjust import FEW_PHOTOS
-from .evidence import Explanation, MatchTable, explain
+from .evidence import Explanation, explain
 from .intrinsics import calibrate, read_cameras, write_focals
-from .pair_focal import calibrate_pairs
 from .viewgraph import reconstruct
 
 _DONE = "done.json"

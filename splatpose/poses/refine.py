@@ -10,8 +10,9 @@ import numpy as np
 import pycolmap
 
 from ..io.colmap import model_from_reconstruction
+from ..twoview.matches import MatchTable
 from .adjust import Freedom, Mapper, mapping, measure_scales
-from .evidence import MatchTable, explain
+from .evidence import explain
 from .selection import Choice, choose_freedom
 
 _RELAXED_INLIERS = 15

@@ -9,8 +9,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import SplatposeError
+from ..twoview.matches import MatchTable
 from ..types import Camera, Capture, MatchGraph
-from .evidence import MatchTable
 from .rotation_only import rotation_only_share
 
 _TURN_PIXELS = 6.0

@@ -10,8 +10,9 @@ from jaxtyping import Float
 
 from ..geometry.projection import project
 from ..io.colmap import SparseModel
+from ..twoview.matches import MatchTable
 from ..types import PhotoEvidence
-from .evidence import Explanation, MatchTable, per_photo
+from .evidence import Explanation, per_photo
 
 _WEAK_SHARE = 0.5
 _WEAK_MATCHES = 50

@@ -11,10 +11,9 @@ from jaxtyping import Float, Int
 
 from ..geometry.epipolar import homogeneous
 from ..geometry.projection import normalized_from_pixels
-from ..geometry.two_view_fit import fit_rotations
+from ..twoview.fit import fit_rotations
+from ..twoview.matches import PIXEL_AT, MatchTable, sample_rows
 from ..types import Camera
-from .evidence import PIXEL_AT, MatchTable
-from .relative import sample_rows
 
 _FOCAL_RATIOS = np.geomspace(0.5, 3.0, 15)
 _MATCHES_A_PAIR = 80

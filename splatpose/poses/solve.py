@@ -12,11 +12,12 @@ import pycolmap
 
 from ..events import EventSink, Message, Progress
 from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction, quiet_colmap
+from ..twoview.matches import MatchTable, match_table
 from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEvidence
 from .agreement import compare
 from .colors import point_colors
 from .config import PosesConfig
-from .evidence import Explanation, MatchTable, explain, match_table
+from .evidence import Explanation, explain
 from .frame import world_frame
 from .hypotheses import Hypothesis, Workshop
 from .intrinsics import read_cameras

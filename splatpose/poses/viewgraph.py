@@ -19,13 +19,14 @@ from scipy.sparse.csgraph import connected_components
 
 from ..geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
 from ..io.colmap import SparseModel, reconstruction_from_model
+from ..twoview.cycles import probability_true
+from ..twoview.matches import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
+from ..twoview.pair_fit import PairKind
+from ..twoview.relative import RelativePoses, relative_poses
 from ..types import Camera, MatchGraph
 from .adjust import Freedom, Mapper, Scales, mapping, measure_scales
 from .averaging import average_rotations, rotation_residuals
-from .cycles import probability_true
-from .evidence import PIXEL_AT, MatchTable
 from .positions import PairDepths, baseline_ratios, camera_centers, log_baselines
-from .relative import PairKind, RelativePoses, calibrated_matches, focal_ratios, relative_poses
 
 _MIN_BELIEF = 0.6
 _MAX_ROTATION_RESIDUAL = np.radians(10.0)

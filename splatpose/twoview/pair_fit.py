@@ -1,4 +1,4 @@
-"""Relative poses of all overlapping pairs, each with the kind of its geometry and a covariance.
+"""The pose of one pair, the kind of its geometry, and a covariance.
 
 An essential matrix fits every pair, also one whose camera only turned (then its translation is
 noise) and one that shows a single plane (then it has two solutions). So three models are fitted to
@@ -7,31 +7,23 @@ the verified matches of each pair, and Torr's GRIC says which of them the matche
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
 
 import cv2
 import numpy as np
 import pycolmap
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from ..geometry.epipolar import homogeneous, two_view_depths
-from ..geometry.projection import normalized_from_pixels
-from ..geometry.two_view_fit import (
+from .fit import (
     RelativeFit,
     RotationFit,
     fit_rotations,
     homography_distance,
     refine_relative_pose,
 )
-from ..types import Camera
-from .evidence import PIXEL_AT, MatchTable
 
-_MATCHES_A_PAIR = 400
 _RANSAC_MATCHES = 200
 _RANSAC_PIXELS = 2.0
 _MIN_TRIALS, _MAX_TRIALS = 30, 500
@@ -54,89 +46,6 @@ class PairKind(IntEnum):
     """The rotation; without parallax nothing can be triangulated."""
     WEAK = 3
     """Nothing to build on."""
-
-
-@dataclass(frozen=True)
-class RelativePoses:
-    """cam2_from_cam1 of E pairs, up to the lengths of the translations."""
-
-    pairs: Int[np.ndarray, "E 2"]
-    row: Int[np.ndarray, " E"]
-    """Row of `MatchTable.pairs` of each."""
-    kind: Int[np.ndarray, " E"]
-    """`PairKind` of each."""
-    rotation: Float[np.ndarray, "E 3 3"]
-    direction: Float[np.ndarray, "E 3"]
-    """Unit translation of cam2_from_cam1; arbitrary for rotation-only pairs."""
-    covariance: Float[np.ndarray, "E 6 6"]
-    """Of (rotation vector on the left, change of the direction), in rad^2."""
-    parallax: Float[np.ndarray, " E"]
-    """Median angle between the rays of a match, in degrees; 0 for rotation-only pairs."""
-    noise: Float[np.ndarray, " E"]
-    """Standard deviation of the distance of matches from the model, in pixels at `PIXEL_AT`."""
-    inliers: Int[np.ndarray, " E"]
-    inlier_share: Float[np.ndarray, " E"]
-    gric: Float[np.ndarray, "E 3"]
-    """Of essential matrix, homography and rotation; the smallest is the model to believe."""
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def rotation_sigma(self) -> Float[np.ndarray, " E"]:
-        """Standard deviation of the rotation about its least certain axis, in radians."""
-        return np.sqrt(np.linalg.eigvalsh(self.covariance[:, :3, :3])[:, -1])
-
-    @property
-    def direction_sigma(self) -> Float[np.ndarray, " E"]:
-        """Standard deviation of the direction where it is least certain, in radians."""
-        return np.sqrt(np.linalg.eigvalsh(self.covariance[:, 3:, 3:])[:, -1])
-
-    @property
-    def moving(self) -> Bool[np.ndarray, " E"]:
-        """Pairs whose translation means something."""
-        return (self.kind == PairKind.GENERAL) | (self.kind == PairKind.PLANAR)
-
-    def subset(self, keep: Bool[np.ndarray, " E"]) -> RelativePoses:
-        """Only the pairs that `keep` marks."""
-        return RelativePoses(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
-
-
-def relative_poses(
-    table: MatchTable,
-    cameras: Sequence[Camera],
-    camera_index: Int[np.ndarray, " V"],
-    *,
-    min_matches: int,
-    seed: int,
-    workers: int | None = None,
-) -> RelativePoses:
-    """Fits and labels every pair that has enough verified matches.
-
-    Args:
-        cameras: calibrated as well as they can be before any reconstruction.
-        camera_index: of each photo.
-        min_matches: pairs with fewer verified matches are left out.
-        workers: threads. Does not change the result.
-    """
-    pairs = overlapping(table, min_matches)
-    samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
-    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
-        found = list(executor.map(partial(fit_pair, seed=seed), samples, focal))
-    return RelativePoses(
-        pairs=table.pairs[pairs].astype(np.int64).reshape(-1, 2),
-        row=pairs,
-        kind=np.array([f.kind for f in found], np.int64),
-        rotation=np.array([f.rotation for f in found]).reshape(-1, 3, 3),
-        direction=np.array([f.direction for f in found]).reshape(-1, 3),
-        covariance=np.array([f.covariance for f in found]).reshape(-1, 6, 6),
-        parallax=np.array([f.parallax for f in found], np.float64),
-        noise=np.array([f.noise for f in found], np.float64),
-        inliers=np.array([f.inliers for f in found], np.int64),
-        inlier_share=np.array([f.inlier_share for f in found], np.float64),
-        gric=np.array([f.gric for f in found]).reshape(-1, 3),
-    )
 
 
 @dataclass(frozen=True)
@@ -200,57 +109,6 @@ def torr_gric(residual: Float[np.ndarray, " M"], dimension: int, parameters: int
     n = len(residual)
     fit = np.minimum(residual**2, 2.0 * (4 - dimension)).sum()
     return float(fit + dimension * n * np.log(4.0) + parameters * np.log(4.0 * n))
-
-
-def overlapping(table: MatchTable, min_matches: int) -> Int[np.ndarray, " E"]:
-    """Rows of the pairs that have enough verified matches."""
-    return np.flatnonzero(np.bincount(table.pair, minlength=len(table.pairs)) >= min_matches)
-
-
-def focal_ratios(cameras: Sequence[Camera]) -> Float[np.ndarray, " C"]:
-    """Focal length over the longer side of each camera."""
-    return np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) / max(c.width, c.height) for c in cameras])
-
-
-def pair_samples(
-    table: MatchTable,
-    pairs: Int[np.ndarray, " E"],
-    cameras: Sequence[Camera],
-    camera_index: Int[np.ndarray, " V"],
-    most: int,
-) -> list[Float[np.ndarray, "_ 2 2"]]:
-    """Normalised coordinates of at most `most` evenly spaced matches of each pair."""
-    rows = sample_rows(table, pairs, most)
-    x = calibrated_matches(table, rows, cameras, camera_index)
-    return np.split(x, np.searchsorted(table.pair[rows], pairs)[1:]) if len(pairs) else []
-
-
-def calibrated_matches(
-    table: MatchTable,
-    rows: Int[np.ndarray, " M"],
-    cameras: Sequence[Camera],
-    camera_index: Int[np.ndarray, " V"],
-) -> Float[np.ndarray, "M 2 2"]:
-    """Normalised coordinates of matches in their first and second photo."""
-    photos, xy = table.photos[rows], table.xy[rows]
-    x = np.zeros((len(rows), 2, 2))
-    for index, camera in enumerate(cameras):
-        own = camera_index[photos] == index
-        x[own] = normalized_from_pixels(camera, xy[own])
-    return x
-
-
-def sample_rows(
-    table: MatchTable, pairs: Int[np.ndarray, " E"], most: int
-) -> Int[np.ndarray, " M"]:
-    """Rows of at most `most` evenly spaced matches of each of the given pairs."""
-    counts = np.bincount(table.pair, minlength=len(table.pairs))
-    starts = np.cumsum(counts) - counts
-    rows = [
-        starts[p] + np.unique(np.linspace(0, counts[p] - 1, min(most, counts[p])).astype(int))
-        for p in pairs
-    ]
-    return np.concatenate(rows) if rows else np.zeros(0, np.int64)
 
 
 def fit_essential(

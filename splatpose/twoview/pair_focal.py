@@ -14,17 +14,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..geometry.epipolar import homogeneous
-from ..geometry.two_view_fit import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
 from ..types import Camera
-from .evidence import PIXEL_AT, MatchTable
-from .relative import (
-    RelativePoses,
-    fit_essential,
-    focal_ratios,
-    overlapping,
-    pair_samples,
-    relative_poses,
-)
+from .fit import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
+from .matches import PIXEL_AT, MatchTable, focal_ratios, overlapping, pair_samples
+from .pair_fit import fit_essential
+from .relative import RelativePoses, relative_poses
 
 _FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
 _PASSES = 2

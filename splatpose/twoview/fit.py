@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from .epipolar import homogeneous
-from .rotations import cross_matrix, so3_exp
+from ..geometry.epipolar import homogeneous
+from ..geometry.rotations import cross_matrix, so3_exp
 
 CAUCHY = 2.385
 """Where the loss bends, in standard deviations of Gaussian noise: 95 % efficiency (Holland &

@@ -1,0 +1,1 @@
+"""Pairs of photos: relative poses, their kinds and covariances, and which pairs are false."""
