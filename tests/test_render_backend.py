@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import torch
 
 from splatpose.errors import SplatposeError
 from splatpose.render import choose_backend, use_backend
-from splatpose.render.cpu import available_threads, compile_listener, use_threads, warmup
+from splatpose.render.cpu import available_threads, use_threads
 from splatpose.render.gsplat_backend import why_gsplat_cannot_run
 from splatpose.render.reference import RasterizeMode, RenderMode
 
@@ -90,12 +89,44 @@ print(len(told))
     assert "splatpose.render.cpu" in results[0].stderr
 
 
-def test_warmup_prepares_all_that_training_calls(caplog: pytest.LogCaptureFixture) -> None:
-    warmup()
-    told: list[str] = []
-    with caplog.at_level(logging.INFO), compile_listener(told.append):
-        warmup()
-    assert not told
+@pytest.mark.slow
+def test_warmup_prepares_all_that_training_calls(tmp_path: Path) -> None:
+    """Also that a second process compiles its half: this one must not compile those kernels."""
+    code = """
+import sys
+sys.path.insert(0, "tests")
+from numba.core import event
+from splatpose.render.cpu import warmup
+class Listener(event.Listener):
+    names = []
+    def on_start(self, event):
+        self.names.append(event.data["dispatcher"].py_func.__name__)
+    def on_end(self, event):
+        pass
+event.register("numba:compile", Listener())
+warmup()
+print(*Listener.names)
+Listener.names.clear()
+from pathlib import Path
+from splat_scene import synthetic_views
+from splatpose.splats import TrainingConfig, train_splats
+config = TrainingConfig(backend="cpu", steps=20, refine_start=5, refine_every=5, final_steps=5)
+train_splats(synthetic_views(), config, Path(sys.argv[1]), lambda event: None, seed=0)
+print(*Listener.names)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, then = done.stdout.splitlines()
+    assert {"project", "forward", "sort_tiles"} <= set(first.split())
+    if len(os.sched_getaffinity(0)) > 1:
+        assert not {"backward", "project_backward", "loss_gradient"} & set(first.split())
+    assert then == ""
 
 
 @pytest.mark.cuda

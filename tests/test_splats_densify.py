@@ -9,6 +9,7 @@ from splat_scene import orbit, random_splats, render_reference
 
 from splatpose.render.relocation import split_opacity_and_scale
 from splatpose.splats.densify import McmcDensifier, Refinement, split
+from splatpose.splats.limits import limit_scales
 from splatpose.splats.model import GaussianModel
 from splatpose.types import Splats
 
@@ -87,16 +88,47 @@ def test_mcmc_moves_the_transparent_and_stops_at_the_budget():
     splats.logit_opacities[:30] = -8.0
     dead = splats.means[:30].clone()
     model = GaussianModel(splats, CPU)
-    refinement = Refinement(start=0, stop=100, every=1, max_gaussians=150, growth=1.3)
+    refinement = Refinement(
+        start=0, stop=100, every=1, max_gaussians=150, first_gaussians=100, full=2
+    )
     densifier = McmcDensifier(
         refinement, 0, noise=0.0, min_opacity=0.005, by_gradient=False, spread=0.0
     )
-    for step, expected in ((1, 131), (2, 150), (3, 150), (100, 150)):
+    for step, expected in ((1, 122), (2, 150), (3, 150), (100, 150)):
         densifier.after_step(model, step, {}, 0.0)
         assert len(model) == expected
     distances = torch.cdist(dead, model.params["means"].detach())
     assert distances.min() > 0
     assert (torch.sigmoid(model.params["opacities"]) >= 0.0049).all()
+
+
+def test_the_budget_grows_by_the_same_factor_every_time():
+    refinement = Refinement(
+        start=100, stop=900, every=50, max_gaussians=6400, first_gaussians=100, full=400
+    )
+    budgets = [refinement.budget(step) for step in (0, 100, 150, 200, 250, 300, 350, 400, 800)]
+    assert budgets == [100, 100, 200, 400, 800, 1600, 3200, 6400, 6400]
+
+
+def test_more_points_than_the_budget_do_not_exceed_it():
+    refinement = Refinement(
+        start=0, stop=9, every=1, max_gaussians=100, first_gaussians=500, full=4
+    )
+    assert {refinement.budget(step) for step in range(9)} == {100}
+
+
+def test_no_gaussian_spans_more_than_its_share_of_the_nearest_view():
+    """By the definition, one Gaussian and camera at a time."""
+    splats = random_splats(50, seed=4)
+    splats.log_scales[:] = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    centers = torch.tensor([[0.0, 0, -2], [1.0, 0, -2], [0, 3.0, 0]])
+    limited = splats.log_scales.clone()
+    limit_scales(splats.means, limited, centers, 0.5)
+    for mean, before, after in zip(splats.means, splats.log_scales, limited, strict=True):
+        largest = 0.5 * min(float((mean - center).norm()) for center in centers)
+        torch.testing.assert_close(after.exp(), before.exp().clamp(max=largest))
+    assert (limited < splats.log_scales).any()
+    assert (limited == splats.log_scales).any()
 
 
 def test_noise_moves_only_faint_gaussians_along_their_shape():
@@ -106,7 +138,9 @@ def test_noise_moves_only_faint_gaussians_along_their_shape():
     splats.quats[:] = torch.tensor([1.0, 0, 0, 0])
     splats.log_scales[:] = torch.tensor([-1.0, -2.0, -3.0])
     model = GaussianModel(splats, CPU)
-    refinement = Refinement(start=50, stop=100, every=10, max_gaussians=2000, growth=1.0)
+    refinement = Refinement(
+        start=50, stop=100, every=10, max_gaussians=2000, first_gaussians=2000, full=60
+    )
     densifier = McmcDensifier(
         refinement, 0, noise=1.0, min_opacity=0.005, by_gradient=False, spread=0.0
     )

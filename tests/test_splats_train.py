@@ -172,13 +172,14 @@ def test_exposure_is_kept_out_of_the_gaussians(tmp_path: Path, views: Views):
         for image, gain in zip(views.images, gains, strict=True)
     )
     ramp = replace(views, images=images)
-    # Seven stamp-sized photos overfit at the usual rates, which would drown the comparison.
-    gentle = {"lr_means": 1e-3, "lr_means_final": 1e-5, "lr_scales": 1e-2}
+    # Seven stamp-sized photos overfit at the usual rates and with more Gaussians, which would
+    # drown the comparison.
+    gentle = {"lr_means": 1e-3, "lr_means_final": 1e-5, "lr_scales": 1e-2, "refine_start": 300}
     config = replace(CONFIG, steps=300, keep_holdout=True, **gentle)
     with_maps = _train(tmp_path / "with", ramp, config)
     without = _train(tmp_path / "without", ramp, replace(config, exposure=False))
     gain = [a.psnr - b.psnr for a, b in zip(with_maps.held_out, without.held_out, strict=True)]
-    assert np.mean(gain) > 2
+    assert min(gain) > 0.5
 
 
 def test_divergence_is_rolled_back_and_then_refused(tmp_path: Path, views: Views):

@@ -35,8 +35,9 @@ class TrainingConfig:
     """First step at which Gaussians are added or moved."""
     refine_stop: float = 0.75
     """Share of the steps after which the number of Gaussians stays as it is."""
-    growth: float = 1.25
-    """Largest growth of the number of Gaussians in one densification, as a factor."""
+    growth_share: float = 0.5
+    """Share of the steps over which mcmc lets the number of Gaussians grow to its bound: coarse
+    photos can neither place many Gaussians nor need them."""
     min_opacity: float = 0.005
     """Gaussians below this opacity are moved (mcmc) or removed (default)."""
     position_noise: float = 0.0
@@ -65,6 +66,9 @@ class TrainingConfig:
     """Weight of the mean opacity in the loss (mcmc only)."""
     scale_weight: float = 0.0
     """Weight of the mean standard deviation over the scene's depth in the loss (mcmc only)."""
+    largest_scale: float = 0.5
+    """Largest standard deviation of a Gaussian, relative to its distance from the nearest training
+    camera; 0 sets no limit."""
     initial_opacity: float = 0.1
     """Opacity of the first Gaussians."""
     lr_means: float = 2e-3

@@ -50,11 +50,18 @@ class Refinement:
     every: int
     """Steps between two refinements."""
     max_gaussians: int
-    growth: float
-    """Largest growth in one refinement, as a factor."""
+    first_gaussians: int
+    full: int
+    """Step from which there may be `max_gaussians`."""
 
     def due(self, step: int) -> bool:
         return self.start <= step < self.stop and step % self.every == 0 and step > 0
+
+    def budget(self, step: int) -> int:
+        """How many Gaussians there may be at `step`: a growth by the same factor every time."""
+        progress = min(1.0, max(0, step - self.start) / max(1, self.full - self.start))
+        first = min(self.first_gaussians, self.max_gaussians)
+        return round(first ** (1 - progress) * self.max_gaussians**progress)
 
 
 def seeded(device: torch.device, seed: int, step: int) -> torch.Generator:
@@ -128,8 +135,8 @@ class McmcDensifier:
         alive = opacities > self._min_opacity
         if not bool(alive.any()):
             return
-        target = min(self._refinement.max_gaussians, int(self._refinement.growth * len(model)) + 1)
-        missing = max(target, len(model)) - int(alive.sum())
+        target = max(self._refinement.budget(step), len(model))
+        missing = target - int(alive.sum())
         if missing > 0:
             weights = self._score if self._score is not None else opacities
             weights = torch.where(alive, weights, 0)

@@ -67,8 +67,8 @@ class Schedule:
         """Learning rate of the exposure maps."""
         return self.config.lr_exposure * self.config.lr_decay ** self.progress(step)
 
-    def refinement(self, num_training_pixels: int) -> Refinement:
-        """When Gaussians are added, and how many there may be."""
+    def refinement(self, num_training_pixels: int, num_first: int) -> Refinement:
+        """When Gaussians are added to the `num_first` of the start, and how many there may be."""
         c = self.config
         return Refinement(
             start=c.refine_start,
@@ -77,5 +77,6 @@ class Schedule:
             max_gaussians=max(
                 1000, min(c.max_gaussians, int(num_training_pixels / c.pixels_per_gaussian))
             ),
-            growth=c.growth,
+            first_gaussians=num_first,
+            full=max(c.refine_start + 1, int(c.growth_share * c.steps)),
         )

@@ -17,11 +17,13 @@ from .config import TrainingConfig
 from .densify import DefaultDensifier, Densifier, McmcDensifier, seeded
 from .exposure import Exposure
 from .init import initial_splats, scene_scale
+from .limits import limit_scales
 from .model import GaussianModel
 from .photos import Photo, TrainingPhotos, viewing_order
 from .schedule import Schedule
 
 _FINITE_CHECK_STEPS = 50
+_LIMIT_STEPS = 25
 
 
 class Diverged(Exception):
@@ -62,8 +64,10 @@ class Trainer:
         self.schedule = Schedule(
             config, max(max(size) for size in sizes), scene_scale(self._first, views)
         )
-        self._refinement = self.schedule.refinement(pixels)
+        self._refinement = self.schedule.refinement(pixels, len(self._first))
         self.photos = TrainingPhotos(views, self.schedule.factors, self.device)
+        poses = self.photos.viewmats[~self.photos.held_out]
+        self._centers = -torch.einsum("vji,vj->vi", poses[:, :3, :3], poses[:, :3, 3])
         self.restart()
 
     def restart(self, damping: float = 1.0) -> None:
@@ -120,6 +124,11 @@ class Trainer:
             self.cameras.step(index, step, self.damping)
         if not last_pass:
             self.densifier.after_step(self.model, step, meta, rates["means"])
+        if step % _LIMIT_STEPS == 0 and self.config.largest_scale > 0:
+            params = self.model.params
+            limit_scales(
+                params["means"], params["scales"], self._centers, self.config.largest_scale
+            )
         if step % _FINITE_CHECK_STEPS == 0 or step + 1 == self.config.steps:
             self.check_finite()
         self.step += 1

@@ -16,7 +16,7 @@ def first_call() -> dict[str, float]:
     from splatpose.render.cpu import warmup
 
     start = time.perf_counter()
-    warmup(("RGB",))
+    warmup()
     return {"seconds": time.perf_counter() - start}
 
 

@@ -18,6 +18,8 @@ from typing import Any
 import numba
 from numba.core import event
 
+from splatpose.render.cpu.assistant import Late, Rehearsed, call_assistant, rehearsing
+
 logger = logging.getLogger("splatpose.render.cpu")
 
 # Everything but `nnan` and `ninf`: tests for NaN and infinity must keep their meaning.
@@ -41,11 +43,22 @@ def device_function(function: Callable) -> Any:
 
 def kernel(function: Callable) -> Any:
     """A kernel that Python calls: releases the GIL, compiled once per machine."""
+    return _compiled(function, late=False)
+
+
+def late_kernel(function: Callable) -> Any:
+    """A kernel that is first called well after others: see `assistant`."""
+    return _compiled(function, late=True)
+
+
+def _compiled(function: Callable, *, late: bool) -> Any:
     dispatcher = numba.njit(
         inspect.unwrap(function), error_model="numpy", fastmath=FASTMATH, nogil=True, cache=True
     )
     _watch_all_sources(dispatcher)
-    return dispatcher
+    if rehearsing():
+        return Rehearsed(dispatcher, compiled=late)
+    return Late(dispatcher) if late else dispatcher
 
 
 def _watch_all_sources(dispatcher: Any) -> None:
@@ -89,6 +102,7 @@ class _Announcer(event.Listener):
         if self._told or not function.__module__.startswith(__package__):
             return
         self._told = True
+        call_assistant()
         text = (
             "Compiling the CPU rasterizer for this processor: takes up to a minute, "
             "is kept on disk and done once."

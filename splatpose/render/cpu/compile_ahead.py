@@ -9,17 +9,15 @@ from splatpose.render.cpu.loss import photometric_loss
 from splatpose.render.cpu.rasterization import rasterization
 from splatpose.render.reference import RenderMode
 
-TRAINING_MODES: tuple[RenderMode, ...] = ("RGB", "RGB+ED")
 
-
-def warmup(modes: tuple[RenderMode, ...] = TRAINING_MODES, *, absgrad: bool = False) -> None:
-    """Compile, or load from disk, the kernels that training and viewing need.
+def warmup(modes: tuple[RenderMode, ...] = ("RGB",), *, absgrad: bool = True) -> None:
+    """Compile, or load from disk, the kernels that a training needs.
 
     Takes up to a minute on the first call on a machine and a fraction of a second later.
 
     Args:
         modes: Render modes to prepare, forward and backward.
-        absgrad: Prepare the variant with absolute gradients (DefaultStrategy with absgrad).
+        absgrad: Prepare the variant with absolute gradients, which densification asks for.
     """
     means = torch.tensor([[0.0, 0.0, 2.0]], requires_grad=True)
     K = torch.tensor([[[16.0, 0.0, 8.0], [0.0, 16.0, 8.0], [0.0, 0.0, 1.0]]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.columns import SCRATCH, load_columns, store_columns
-from splatpose.render.cpu.compilation import device_function, kernel
+from splatpose.render.cpu.compilation import device_function, late_kernel
 from splatpose.render.cpu.harmonics import BASES, store_bases, store_derivatives
 from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_ABSOLUTE, S_CHANNEL, SLOT
 from splatpose.render.cpu.projection import (
@@ -320,7 +320,7 @@ def _write(target, start, size, columns, column, lane, use, add):
         target[start + k] = value
 
 
-@kernel
+@late_kernel
 def project_backward(
     counter,
     means,

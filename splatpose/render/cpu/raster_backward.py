@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatpose.render.cpu.compilation import device_function, kernel
+from splatpose.render.cpu.compilation import device_function, late_kernel
 from splatpose.render.cpu.footprints import (
     dim,
     distances,
@@ -147,7 +147,7 @@ def _sum_gradients(
         add_totals(sums, slot + GROUP, (g2, g3, ax * LN_2, ay * LN_2, zero, zero, zero, zero))
 
 
-@kernel
+@late_kernel
 def backward(
     counter,
     channel_tag,
