@@ -115,17 +115,21 @@ def _triangulated(
             path = folder / "images" / f"{index:04d}.png"
             cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         database = folder / "database.db"
-        pycolmap.extract_features(
-            database, folder / "images", camera_mode=pycolmap.CameraMode.PER_IMAGE
-        )
+        # Known images keep their order, whichever thread is done with its own first.
+        pycolmap.Database.open(database).close()
+        per_image = pycolmap.CameraMode.PER_IMAGE
+        pycolmap.import_images(database, folder / "images", camera_mode=per_image)
+        pycolmap.extract_features(database, folder / "images", camera_mode=per_image)
         model = _posed_model(database, images, Ks, cam_from_world)
-        if len(images) > 40:
-            pycolmap.match_sequential(database)
-        else:
-            pycolmap.match_exhaustive(database)
+        match = pycolmap.match_sequential if len(images) > 40 else pycolmap.match_exhaustive
+        options = pycolmap.TwoViewGeometryOptions()
+        options.ransac.random_seed = 0
+        match(database, verification_options=options)
         (folder / "sparse").mkdir()
+        mapping = pycolmap.IncrementalPipelineOptions(random_seed=0, num_threads=1)
+        mapping.triangulation.random_seed = mapping.mapper.random_seed = 0
         model = pycolmap.triangulate_points(
-            model, database, folder / "images", folder / "sparse", clear_points=True
+            model, database, folder / "images", folder / "sparse", True, mapping
         )
         points = list(model.points3D.values())
         xyz = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
