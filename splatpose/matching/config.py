@@ -18,7 +18,7 @@ class MatchingConfig:
     working_size: int | None = None
     """Longer side at which photos are matched, in pixels. Unset: 1024 (xfeat, aliked) or 1600
     (sift)."""
-    exhaustive_limit: int = 60
+    exhaustive_limit: int = 30
     """Up to this many photos every pair is matched; beyond that, similar and neighbouring ones."""
     neighbours: int = 8
     """Beyond `exhaustive_limit`: most similar photos, outside of `window`, that each photo is

@@ -4,7 +4,8 @@
     python tests/benchmarks/poses.py --sets few --out runs      # few views of some sets
     python tests/benchmarks/poses.py --sets llff_fern:6 rgbd_room/3 --out runs --reuse
 
-NAME:6 are six photos of a set, evenly spaced in the order of their names, NAME/3 is every third.
+NAME:6 are six photos of a set, evenly spaced in the order of their names, NAME/3 is every third,
+NAME~1 is the set with its photos named at random (by seed 1), so that their order says nothing.
 `--reuse` takes matches and COLMAP's models that are in `--out` already and runs the poses anew.
 
 splatpose's capture, matching and poses stages run as `fit` runs them; COLMAP (pycolmap) extracts
@@ -113,11 +114,13 @@ def photos_of(name: str, home: Path) -> tuple[Path, Path | None]:
             photo = sorted((SHARED / "data" / other / "images").iterdir())[2]
             shutil.copyfile(photo, folder / f"{other}{photo.suffix}")
         return folder, None
-    whole, separator, number = name.replace("/", ":/").partition(":")
+    whole, separator, number = name.replace("/", ":/").replace("~", ":~").partition(":")
     photos = sorted((SHARED / "data" / whole / "images").iterdir())
     truth = next(iter(sorted((SHARED / "data" / whole).glob("poses*.json"))), None)
     if not separator:
         return photos[0].parent, truth
+    if number.startswith("~"):
+        return _renamed(photos, truth, int(number[1:]), home)
     if number.startswith("/"):
         photos = photos[:: int(number[1:])]
     else:
@@ -128,6 +131,26 @@ def photos_of(name: str, home: Path) -> tuple[Path, Path | None]:
     for photo in photos:
         shutil.copyfile(photo, folder / photo.name)
     return folder, truth and _truth_of(photos, truth, home / "truth.json")
+
+
+def _renamed(
+    photos: list[Path], truth: Path | None, seed: int, home: Path
+) -> tuple[Path, Path | None]:
+    """The photos and their true poses under names in random order."""
+    order = np.random.default_rng(seed).permutation(len(photos))
+    names = {
+        photo.name: f"{place:04d}{photo.suffix}" for place, photo in zip(order, photos, strict=True)
+    }
+    folder = fresh(home / "images")
+    for photo in photos:
+        shutil.copyfile(photo, folder / names[photo.name])
+    if truth is None:
+        return folder, None
+    value = json.loads(truth.read_text())
+    for frame in value["frames"]:
+        frame["file"] = names[frame["file"]]
+    (home / "truth.json").write_text(json.dumps(value))
+    return folder, home / "truth.json"
 
 
 def _truth_of(photos: list[Path], truth: Path, target: Path) -> Path:
