@@ -94,6 +94,7 @@ def solve_view_graph(
     seed: int,
     prior_baselines: Float[np.ndarray, " P"] | None = None,
     prior_sigma: Float[np.ndarray, " P"] | None = None,
+    relative: RelativePoses | None = None,
 ) -> ViewGraph | None:
     """Poses of the largest component of consistent pairs; None if no two photos are in it.
 
@@ -101,10 +102,12 @@ def solve_view_graph(
         prior_baselines: of the rows of `table.pairs`, lengths of the baselines in one unit from
             somewhere else (prior depth), NaN where there is none.
         prior_sigma: standard deviations of their logarithms.
+        relative: poses of the pairs, where they are known better than from two views.
     """
     count = len(camera_index)
-    everything = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
-    relative = consistent_pairs(everything, count)
+    if relative is None:
+        relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+    relative = consistent_pairs(relative, count)
     if not len(relative):
         return None
     R = _rotations(relative, count)
