@@ -22,6 +22,7 @@ from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.cycles import probability_true
 from ..twoview.matches import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
 from ..twoview.pair_fit import PairKind
+from ..twoview.refined import RefinedPairs
 from ..twoview.relative import RelativePoses, relative_poses
 from ..types import Camera, MatchGraph
 from .adjust import Freedom, Mapper, Scales, mapping, measure_scales
@@ -61,14 +62,25 @@ def reconstruct(
     *,
     min_matches: int,
     seed: int,
+    refined: RefinedPairs | None = None,
 ) -> pycolmap.Reconstruction | None:
     """The reconstruction that the view graph leads to; None if it leads to none.
 
     Args:
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for a copy of the database without the false pairs.
+        refined: relative poses to set out from instead of those of two views.
     """
-    view_graph = solve_view_graph(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+    view_graph = solve_view_graph(
+        table,
+        cameras,
+        camera_index,
+        min_matches=min_matches,
+        seed=seed,
+        prior_baselines=None if refined is None else refined.baselines,
+        prior_sigma=None if refined is None else refined.baseline_sigma,
+        relative=None if refined is None else refined.relative,
+    )
     if view_graph is None:
         return None
     database = scratch / "kept.db"
