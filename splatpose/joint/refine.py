@@ -22,9 +22,9 @@ from ..render import choose_backend
 from ..splats import TrainingConfig, load_splats
 from ..splats.train import train
 from ..types import JointEvidence, MatchGraph, Poses, Views
+from ..views.subset import reduced, taken
 from .config import JointConfig
 from .gate import Figures, Split, decide, split_views
-from .photos import reduced, taken
 from .storage import load_array, save, save_array
 
 _LEAST_MOTION = 0.02
