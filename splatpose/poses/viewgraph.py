@@ -114,16 +114,17 @@ def solve_view_graph(
         prior_baselines: of the rows of `table.pairs`, lengths of the baselines in one unit from
             somewhere else (prior depth), NaN where there is none.
         prior_sigma: standard deviations of their logarithms.
-        relative: poses of the pairs, where they are known better than from two views.
+        relative: poses of the pairs to build on, where they are known already: of one component,
+            and checked for cycles (those of a joint adjustment close, right or wrong).
     """
     count = len(camera_index)
     if relative is None:
-        relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
-    relative = consistent_pairs(relative, count)
+        found = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+        relative = consistent_pairs(found, count)
     if not len(relative):
         return None
     R = _rotations(relative, count)
-    relative = relative.subset(_component(relative.pairs, _near(relative, R), count))
+    relative = relative.subset(component(relative.pairs, _near(relative, R), count))
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
@@ -148,10 +149,10 @@ def consistent_pairs(relative: RelativePoses, num_photos: int) -> RelativePoses:
     if not len(strong):
         return strong
     belief = probability_true(strong.pairs, strong.rotation, strong.rotation_sigma, num_photos)
-    return strong.subset(_component(strong.pairs, belief > _MIN_BELIEF, num_photos))
+    return strong.subset(component(strong.pairs, belief > _MIN_BELIEF, num_photos))
 
 
-def _component(
+def component(
     pairs: Int[np.ndarray, "E 2"], keep: Bool[np.ndarray, " E"], num_photos: int
 ) -> Bool[np.ndarray, " E"]:
     """Which of the kept edges belong to the largest component."""
