@@ -14,7 +14,7 @@ class LocalConfig:
     poses as two views give them."""
     max_size: int = 160
     """Long side of the photos in a cluster, in pixels."""
-    cluster_size: int = 6
+    cluster_size: int = 8
     """Most photos in a cluster, 3 to 8."""
     neighbours: int = 4
     """Each photo's strongest pairs, this many, are sure to be inside a cluster."""
@@ -23,11 +23,11 @@ class LocalConfig:
     sampled in front of the cameras."""
     start: float = 0.15
     """Share of the steps in which the Gaussians take shape before the poses move."""
-    lr_poses: float = 0.1
+    lr_poses: float = 0.03
     """Largest learning rate of a pose, in pixels that its photo's picture shifts."""
     lr_depth: float = 2e-3
     """Learning rate of the scale and shift of a photo's depth map, relative to its depths."""
-    match_weight: float = 0.01
+    match_weight: float = 0.05
     """Weight of the matches' Huber loss (bends at 1 pixel of a photo whose longer side has 1000)
     beside the photometric loss."""
     depth_weight: float = 0.04

@@ -82,8 +82,11 @@ def _camera_covariance(
     size = 6 * len(cam_from_world)
     depth, residual, Jc, Jp = _linearised(tracks, cam_from_world)
     distance = np.linalg.norm(residual, axis=1)
-    # The length of a residual in two dimensions has its median at 1.1774 sigma (Rayleigh).
-    noise = max(float(np.median(distance)) / 1.1774, _NOISE_FLOOR)
+    # The length of a residual in two dimensions has its median at 1.1774 sigma (Rayleigh), and
+    # points and poses have taken up their share of the noise.
+    numbers = residual.size
+    left = max(numbers - 3 * len(tracks) - size + 7, 0.1 * numbers) / numbers
+    noise = max(float(np.median(distance)) / 1.1774 / left**0.5, _NOISE_FLOOR)
     weight = 1 / (1 + (distance / (CAUCHY * noise)) ** 2) / noise**2
     weighted = weight[:, None, None] * Jc
     P, G = np.zeros((len(tracks), 3, 3)), np.zeros((len(tracks), size + 2, 3))
