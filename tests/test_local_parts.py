@@ -210,7 +210,7 @@ def test_certainty_is_the_spread_over_repetitions() -> None:
     rng = np.random.default_rng(0)
     for lens in ((1e-6, 1e-6), (0.02, 1e-6)):
         turns, directions, lengths, stated = [], [], [], []
-        for seed in range(40):
+        for seed in range(24):
             scene = local_scene(points=150, noise=0.5, seed=seed)
             true = scene.views.cam_from_world
             factor = np.exp(lens[0] * rng.standard_normal())
@@ -229,7 +229,7 @@ def test_certainty_is_the_spread_over_repetitions() -> None:
             for samples, block in ((turns, slice(0, 3)), (directions, slice(3, 6))):
                 found = np.sqrt((np.array(samples)[:, e] ** 2).sum(1).mean())
                 expected = np.sqrt(np.trace(covariance[e, block, block]))
-                assert 0.75 < found / expected < 1.4
+                assert 0.7 < found / expected < 1.5
         assert 0.5 < np.std(np.array(lengths), axis=0).mean() / along < 2
         np.testing.assert_allclose(covariance, np.swapaxes(covariance, 1, 2), atol=1e-12)
 

@@ -42,7 +42,9 @@ class ClusterCameras(MovingCameras):
         self._images = [torch.from_numpy(i.astype(np.float64) / 255) for i in views.images]
         self._Ks = torch.from_numpy(views.Ks)
         self._partners = _partners(tracks, len(views.names))
-        motion = Motion(config.steps, config.start, config.lr_poses, config.match_weight)
+        hundreds = len(tracks.view) / len(views.names) / 100
+        weight = config.match_weight * hundreds
+        motion = Motion(config.steps, config.start, config.lr_poses, weight)
         super().__init__(views.cam_from_world, tracks, focal, motion, torch.device("cpu"))
 
     def restart(self) -> None:

@@ -23,13 +23,14 @@ class LocalConfig:
     sampled in front of the cameras."""
     start: float = 0.15
     """Share of the steps in which the Gaussians take shape before the poses move."""
-    lr_poses: float = 0.03
+    lr_poses: float = 0.06
     """Largest learning rate of a pose, in pixels that its photo's picture shifts."""
     lr_depth: float = 2e-3
     """Learning rate of the scale and shift of a photo's depth map, relative to its depths."""
-    match_weight: float = 0.05
-    """Weight of the matches' Huber loss (bends at 1 pixel of a photo whose longer side has 1000)
-    beside the photometric loss."""
+    match_weight: float = 0.01
+    """Weight of the matches' mean Huber loss (bends at 1 pixel of a photo whose longer side has
+    1000) beside the photometric loss, for every 100 matched keypoints in a photo: where matches
+    are few, pixels decide."""
     depth_weight: float = 0.04
     """First weight of the difference between rendered and prior depth, relative to the depth."""
     cloud_weight: float = 1.0

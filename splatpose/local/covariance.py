@@ -77,7 +77,7 @@ def pair_certainty(
 
 def _camera_covariance(
     tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"], lens_sigma: tuple[float, float]
-) -> Float[np.ndarray, "6V 6V"]:
+) -> Float[np.ndarray, "6*V 6*V"]:
     """Of the twists of all cameras (see `motion.gauge`)."""
     size = 6 * len(cam_from_world)
     depth, residual, Jc, Jp = _linearised(tracks, cam_from_world)

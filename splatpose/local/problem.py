@@ -133,7 +133,7 @@ def without_outliers(
     keypoint: Int[np.ndarray, " O"],
     cam_from_world: Float[np.ndarray, "m 4 4"],
     limit: float,
-) -> tuple[Tracks, Int[np.ndarray, " O"]]:
+) -> tuple[Tracks, Int[np.ndarray, " P"]]:
     """Only tracks of which no observation is further off than `limit` pixels."""
     good = np.ones(len(tracks), bool)
     good[tracks.track[~(tracks.errors(cam_from_world) <= limit)]] = False

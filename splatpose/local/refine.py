@@ -18,6 +18,8 @@ from ..events import EventSink, Message, Progress
 from ..geometry.projection import pixels_from_normalized
 from ..poses.intrinsics import read_cameras
 from ..poses.viewgraph import consistent_pairs
+from ..render import choose_backend
+from ..render.cpu import warmup
 from ..twoview.matches import MatchTable, match_table
 from ..twoview.pair_focal import calibrate_pairs
 from ..twoview.relative import RelativePoses, relative_poses
@@ -187,6 +189,8 @@ def _solved(
         emit(Progress("local", finished, len(problems), "clusters optimised"))
 
     emit(Progress("local", finished, max(1, len(problems)), "clusters optimised"))
+    if tasks and choose_backend(backend).name == "cpu":
+        warmup()  # once and onto the disk, not in every process at the same time
     side_by_side(_work, tasks, config.workers, tell)
     return [load_cluster(cluster_path(folder, number)) for number in range(len(problems))]
 
