@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -106,12 +107,24 @@ def test_clusters_are_judged_and_pairs_refined(
     assert any(isinstance(e, Message) and "pairs refined" in e.text for e in events)
 
 
-def test_the_number_of_processes_changes_nothing_and_finished_clusters_are_kept(
+def test_one_process_interrupted_comes_to_the_same_as_two(
     demo: tuple[Capture, MatchGraph], done: tuple[Path, list[Event]], tmp_path: Path
 ) -> None:
     folder, _ = done
     config = replace(CONFIG, workers=1)
-    refine_pairs(*demo, None, config, "cpu", tmp_path, ignore_events, min_matches=15, seed=0)
+    finished: list[int] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.text == "clusters optimised":
+            finished.append(event.done)
+            if finished == [0, 1]:
+                raise KeyboardInterrupt
+
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt):
+            refine_pairs(*demo, None, config, "cpu", tmp_path, interrupt, min_matches=15, seed=0)
+    assert finished[:2] == [0, 1]
+    assert finished[2] >= 1, "a finished cluster is optimised again"
     assert same(load_local(folder), load_local(tmp_path))
 
 

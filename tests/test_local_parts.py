@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from depth_scene import make_depth_scene, priors_of, ray_cast
 from local_scene import local_scene
+from PIL import Image
 from poses_scene import CAMERA, Scene, arc, cloud, make_scene
 
 from splatpose.errors import SplatposeError
 from splatpose.events import ignore_events
 from splatpose.geometry.epipolar import relative_pose
+from splatpose.geometry.projection import pixels_from_normalized
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
 from splatpose.geometry.similarity import Similarity
 from splatpose.local import LocalConfig, refine_pairs
@@ -26,7 +29,8 @@ from splatpose.local.holdout import (
     track_labels,
 )
 from splatpose.local.merge import merged
-from splatpose.local.optimise import Solved, choose
+from splatpose.local.optimise import Solved, choose, optimise
+from splatpose.local.pictures import Pictures
 from splatpose.local.problem import judged, place
 from splatpose.local.refine import problems_of
 from splatpose.motion.solve import resolved
@@ -322,6 +326,40 @@ def test_a_weak_pair_is_made_good_by_its_cluster(scene: Scene, table, relative) 
     row = (pairs.relative.pairs == (0, 2)).all(1)
     assert pairs.relative.kind[row] == PairKind.GENERAL
     assert pairs.refined[row].all()
+
+
+def test_a_cluster_that_does_not_move_stops_early(problems) -> None:
+    placed = place(problems[0], min_matches=15, seed=0)
+    assert placed is not None
+    given = (problems[0], placed.members, placed.tracks, placed.cam_from_world)
+    config = replace(CONFIG, steps=200, settled=1e6)
+    assert optimise(*given, config, "cpu", 0).steps == 100, "half of the steps are for coarse photos"
+    config = replace(config, settled=0.0, steps=60)
+    assert optimise(*given, config, "cpu", 0).steps == 60
+
+
+def test_prior_depth_is_seen_at_the_pixels_of_a_view(tmp_path: Path) -> None:
+    """The photo's lens distorts, the view's does not."""
+    scene = make_depth_scene(count=2)
+    for i, photo in enumerate(scene.capture.photos):
+        Image.new("RGB", (photo.width, photo.height)).save(tmp_path / f"{i}.png")
+    capture = replace(
+        scene.capture,
+        photos=tuple(replace(p, path=tmp_path / p.name) for p in scene.capture.photos),
+    )
+    priors = priors_of(tmp_path, [scene.depth[0], None])
+    pictures = Pictures(capture, scene.poses.cameras, priors, 120)
+    assert pictures.map(1) is None
+    views, found = pictures.views(np.array([0, 1])), pictures.map(0)
+    assert found is not None
+    assert found.shape == views.images[0].shape[:2]
+    y, x = np.mgrid[: found.shape[0], : found.shape[1]] + 0.5
+    rays = (np.stack([x.ravel(), y.ravel()], 1) - views.Ks[0, :2, 2]) / views.Ks[0, 0, 0]
+    camera = scene.poses.cameras[0]
+    depth, _ = ray_cast(scene.poses.cam_from_world[0], pixels_from_normalized(camera, rays))
+    off = np.abs(found.ravel() / depth - 1)
+    assert np.nanmedian(off) < 2e-3
+    assert np.nanquantile(off, 0.9) < 0.02
 
 
 @pytest.mark.parametrize(

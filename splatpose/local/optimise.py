@@ -82,12 +82,8 @@ def solve(
             name: judged(placed.judges, poses) for name, poses in candidates.items()
         }
         kept, reason = choose(errors, config.min_standard_errors)
-        poses = candidates[kept]
-        tracks, _ = resected(tracks, poses, np.ones(len(poses), bool))
-    tracks, keypoint = without_outliers(tracks, keypoint, poses, _FINE_OUTLIER)
-    photos = problem.photos[placed.members]
-    inside = np.isin(problem.table.pairs, placed.members).all(axis=1)
-    pairs = np.searchsorted(placed.members, problem.table.pairs[inside])
+        tracks, _ = resected(tracks, candidates[kept], np.ones(len(placed.members), bool))
+    tracks, keypoint = without_outliers(tracks, keypoint, candidates[kept], _FINE_OUTLIER)
     evidence = ClusterEvidence(
         photos=tuple(problem.views.names[member] for member in placed.members),
         kept=kept,
@@ -100,6 +96,21 @@ def solve(
         steps=joint.steps,
         seconds=time.perf_counter() - start,
     )
+    return _result(problem, placed.members, candidates[kept], tracks, keypoint, evidence)
+
+
+def _result(
+    problem: Problem,
+    members: Int[np.ndarray, " m"],
+    poses: Float[np.ndarray, "m 4 4"],
+    tracks: Tracks,
+    keypoint: Int[np.ndarray, " O"],
+    evidence: ClusterEvidence,
+) -> Solved:
+    """Poses and points in the capture's numbers, and how certain they are."""
+    photos = problem.photos[members]
+    inside = np.isin(problem.table.pairs, members).all(axis=1)
+    pairs = np.searchsorted(members, problem.table.pairs[inside])
     return Solved(
         photos=photos,
         cam_from_world=poses,
@@ -160,7 +171,7 @@ def optimise(
         cam_from_world: of the members. The result is in the same frame.
     """
     views = taken(problem.views, np.isin(np.arange(len(problem.photos)), members))
-    views = replace(views, cam_from_world=cam_from_world, points=tracks.points)
+    views = replace(views, cam_from_world=cam_from_world)
     values = [problem.maps[member] for member in members]
     maps = PriorMaps(values, problem.kind, views, tracks, seed)
     views = seeded(views, tracks, maps, config.gaussians, seed)
@@ -185,7 +196,8 @@ def optimise(
                 now = tracks.projected(cameras.poses())
                 still = np.median(np.linalg.norm(now - before, axis=1)) < config.settled
                 before = now
-                if still and trainer.schedule.factor(trainer.step) == 1:
+                # Before, coarse photos and a rate that has hardly risen keep poses still.
+                if still and 2 * trainer.step >= config.steps:
                     break
     except Diverged:
         return Optimised(cam_from_world, trainer.step, len(maps))

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from ..depth.priors import DepthPriors
-from ..depth.sampling import sample_map
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress
-from ..geometry.projection import pixels_from_normalized
 from ..poses.intrinsics import read_cameras
 from ..poses.viewgraph import consistent_pairs
 from ..render import choose_backend
@@ -23,19 +21,16 @@ from ..render.cpu import warmup
 from ..twoview.matches import MatchTable, match_table
 from ..twoview.pair_focal import calibrate_pairs
 from ..twoview.relative import RelativePoses, relative_poses
-from ..types import Camera, Capture, LocalEvidence, MatchGraph, Views
-from ..views.lens import Pinhole, choose_pinhole
-from ..views.resample import Resampler
+from ..types import Camera, Capture, LocalEvidence, MatchGraph
 from .clusters import LARGEST, SMALLEST, clusters, strengths, strong_edges
 from .config import LocalConfig
 from .holdout import fitting_matches, held_out_matches, taken
 from .merge import merged
 from .optimise import Solved, solve
 from .parallel import side_by_side
+from .pictures import Pictures
 from .problem import Problem, part
 from .storage import cluster_path, load_cluster, save, save_cluster
-
-Maps = dict[int, Float[np.ndarray, "_H _W"] | None]
 
 
 def refine(
@@ -124,7 +119,7 @@ def problems_of(
     strong = strong_edges(consistent.pairs, strength, config.neighbours, count)
     order = sorted(range(count), key=lambda i: (capture.photos[i].sha256, i))
     groups = clusters(consistent.pairs, strength, strong, np.argsort(order), config.cluster_size)
-    pictures = _Pictures(capture, cameras, priors, config.max_size)
+    pictures = Pictures(capture, cameras, priors, config.max_size)
     problems = []
     for group in groups:
         photos = np.array(group)
@@ -201,70 +196,6 @@ def _renumbered(relative: RelativePoses, photos: Int[np.ndarray, " n"]) -> Relat
     values["pairs"] = np.searchsorted(photos, relative.pairs)
     values["row"] = np.arange(len(relative))
     return RelativePoses(**values)
-
-
-class _Pictures:
-    """Small undistorted photos and the prior depth at their pixels, each made once."""
-
-    def __init__(
-        self,
-        capture: Capture,
-        cameras: tuple[Camera, ...],
-        priors: DepthPriors | None,
-        max_size: int,
-    ) -> None:
-        self._capture, self._cameras, self._priors = capture, cameras, priors
-        self._pinholes = [choose_pinhole(camera, max_size) for camera in cameras]
-        self._resamplers = [
-            Resampler(camera, pinhole)
-            for camera, pinhole in zip(cameras, self._pinholes, strict=True)
-        ]
-        self._images: dict[int, tuple[np.ndarray, Bool[np.ndarray, "H W"] | None]] = {}
-        self._maps: Maps = {}
-
-    def views(self, photos: Int[np.ndarray, " n"]) -> Views:
-        """Some photos; their poses and points are not set."""
-        made = [self._image(photo) for photo in photos.tolist()]
-        pinholes = [self._pinhole(photo) for photo in photos.tolist()]
-        return Views(
-            names=tuple(self._capture.photos[photo].name for photo in photos),
-            images=tuple(image for image, _ in made),
-            masks=tuple(mask for _, mask in made),
-            Ks=np.stack([pinhole.K for pinhole in pinholes]),
-            cam_from_world=np.full((len(photos), 4, 4), np.nan),
-            held_out=np.zeros(len(photos), bool),
-            points=np.zeros((0, 3)),
-            point_colors=np.zeros((0, 3), np.uint8),
-        )
-
-    def map(self, photo: int) -> Float[np.ndarray, "H W"] | None:
-        """Values of a photo's prior depth at the pixels of its view."""
-        if photo not in self._maps:
-            self._maps[photo] = self._sampled(photo)
-        return self._maps[photo]
-
-    def _sampled(self, photo: int) -> Float[np.ndarray, "H W"] | None:
-        values = None if self._priors is None else self._priors.values(photo)
-        if values is None:
-            return None
-        camera = self._cameras[self._capture.photos[photo].group]
-        pinhole = self._pinhole(photo)
-        y, x = np.mgrid[: pinhole.height, : pinhole.width] + 0.5
-        at = np.stack([x.ravel(), y.ravel()], 1)
-        rays = (at - pinhole.K[:2, 2]) / pinhole.K[[0, 1], [0, 1]]
-        sampled = sample_map(
-            values, pixels_from_normalized(camera, rays), camera.width, camera.height
-        )
-        return sampled.reshape(pinhole.height, pinhole.width)
-
-    def _image(self, photo: int) -> tuple[np.ndarray, Bool[np.ndarray, "H W"] | None]:
-        if photo not in self._images:
-            described = self._capture.photos[photo]
-            self._images[photo] = self._resamplers[described.group](described.path)
-        return self._images[photo]
-
-    def _pinhole(self, photo: int) -> Pinhole:
-        return self._pinholes[self._capture.photos[photo].group]
 
 
 def _summary(evidence: LocalEvidence) -> str:

@@ -86,8 +86,8 @@ def measure(
     with tempfile.TemporaryDirectory() as scratch, quiet_colmap():
         database = Path(scratch) / "focals.db"
         write_focals(graph.database, database, cameras)
-        graph = replace(graph, database=database)
-        base = hypothesis(capture, graph, cameras, None, truth, seed)
+        calibrated = replace(graph, database=database)
+        base = hypothesis(capture, calibrated, cameras, None, truth, seed)
         folders = {"none": None}
         if (data / "depth_mono").is_dir() and not args.no_depth:
             folders["depth_mono"] = data / "depth_mono"
@@ -107,7 +107,9 @@ def measure(
                     "edges_after": edge_errors(pairs.relative, pairs.refined, true),
                     "clusters": [vars(cluster) for cluster in evidence.clusters],
                     "hypothesis_before": base,
-                    "hypothesis_after": hypothesis(capture, graph, cameras, pairs, truth, seed),
+                    "hypothesis_after": hypothesis(
+                        capture, calibrated, cameras, pairs, truth, seed
+                    ),
                     "seconds": seconds,
                 }
             )
