@@ -333,7 +333,8 @@ def test_a_cluster_that_does_not_move_stops_early(problems) -> None:
     assert placed is not None
     given = (problems[0], placed.members, placed.tracks, placed.cam_from_world)
     config = replace(CONFIG, steps=200, settled=1e6)
-    assert optimise(*given, config, "cpu", 0).steps == 100, "half of the steps are for coarse photos"
+    # Half of the steps are for coarse photos.
+    assert optimise(*given, config, "cpu", 0).steps == 100
     config = replace(config, settled=0.0, steps=60)
     assert optimise(*given, config, "cpu", 0).steps == 60
 
