@@ -13,7 +13,7 @@ from ..motion.gauge import gauge_basis
 from ..motion.tracks import Tracks
 from ..twoview.fit import CAUCHY
 
-_NOISE_FLOOR = 0.35
+NOISE_FLOOR = 0.35
 """Pixels: what lens and calibration leave in the best of matches."""
 _RIDGE = 1e-9
 LENS_SIGMA = (0.02, 0.03)
@@ -86,7 +86,7 @@ def _camera_covariance(
     # points and poses have taken up their share of the noise.
     numbers = residual.size
     left = max(numbers - 3 * len(tracks) - size + 7, 0.1 * numbers) / numbers
-    noise = max(float(np.median(distance)) / 1.1774 / left**0.5, _NOISE_FLOOR)
+    noise = max(float(np.median(distance)) / 1.1774 / left**0.5, NOISE_FLOOR)
     weight = 1 / (1 + (distance / (CAUCHY * noise)) ** 2) / noise**2
     weighted = weight[:, None, None] * Jc
     P, G = np.zeros((len(tracks), 3, 3)), np.zeros((len(tracks), size + 2, 3))

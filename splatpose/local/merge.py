@@ -18,10 +18,10 @@ from ..twoview.pair_fit import PairKind
 from ..twoview.refined import RefinedPairs
 from ..twoview.relative import RelativePoses
 from ..types import Camera
+from .covariance import NOISE_FLOOR
 from .holdout import match_errors
 from .optimise import Solved
 
-_NOISE_FLOOR = 0.35
 _INLIER_SIGMAS = 3.0
 _MOST_NOISE = 2.0
 """A pair whose matches are off by this many times what they were is not the cluster's."""
@@ -105,7 +105,7 @@ def _remeasured(
     count = np.bincount(e, minlength=len(candidate))
     order = np.lexsort((distance, e))
     middle = np.cumsum(count) - count + count // 2
-    noise = np.maximum(1.4826 * distance[order][middle], _NOISE_FLOOR)
+    noise = np.maximum(1.4826 * distance[order][middle], NOISE_FLOOR)
     good = (distance <= _INLIER_SIGMAS * noise[e]) & ahead
     share = np.bincount(e, good, minlength=len(candidate)) / count
     # Counted among as many matches as two views were fitted to.
