@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from splatpose.local.holdout import (
 )
 from splatpose.local.merge import merged
 from splatpose.local.optimise import Solved, choose, optimise
+from splatpose.local.parallel import side_by_side
 from splatpose.local.pictures import Pictures
 from splatpose.local.problem import judged, place
 from splatpose.local.refine import problems_of
@@ -361,6 +363,14 @@ def test_prior_depth_is_seen_at_the_pixels_of_a_view(tmp_path: Path) -> None:
     off = np.abs(found.ravel() / depth - 1)
     assert np.nanmedian(off) < 2e-3
     assert np.nanquantile(off, 0.9) < 0.02
+
+
+def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with pytest.raises(SplatposeError, match="ended before its time"):
+        side_by_side(os._exit, [3], 2, lambda: None)
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    side_by_side(os._exit, [], 2, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
+
+from ..errors import SplatposeError
 
 T = TypeVar("T")
 
@@ -31,6 +34,9 @@ def side_by_side(
         tasks: one for each call.
         workers: processes, at least one.
         done: called here whenever a task is finished.
+
+    Raises:
+        SplatposeError: a process was killed, or could not be started.
     """
     if not tasks:
         return
@@ -42,6 +48,12 @@ def side_by_side(
             for future in as_completed([pool.submit(work, task) for task in tasks]):
                 future.result()
                 done()
+        except BrokenProcessPool as error:
+            raise SplatposeError(
+                "A process that optimised a cluster ended before its time.",
+                "If memory ran out, use --local.workers 1. A script of your own that calls "
+                'splatpose must do so under `if __name__ == "__main__":`.',
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
