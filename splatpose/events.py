@@ -11,20 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-StageName = Literal["capture", "depth", "matching", "poses", "views", "joint", "splats", "outputs"]
+StageName = Literal[
+    "capture", "depth", "matching", "local", "poses", "views", "joint", "splats", "outputs"
+]
 """The stages of a run, in order."""
 
 STAGES: tuple[StageName, ...] = (
     "capture",
     "depth",
     "matching",
+    "local",
     "poses",
     "views",
     "joint",
     "splats",
     "outputs",
 )
-OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "joint")
+OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "local", "joint")
 """Stages that run only where they are asked for."""
 
 

@@ -1,6 +1,6 @@
 """The whole method, one stage after the other.
 
-photos -> capture (-> depth) -> matches -> poses -> views (-> joint) -> splats -> outputs
+photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> splats -> outputs
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .depth import (
 )
 from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
 from .joint import JointConfig, load_joint, refine_jointly
+from .local import LocalConfig, load_local, refine_pairs
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
 from .outputs import OutputsConfig, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
@@ -39,6 +40,8 @@ class FitConfig:
     """Depth priors."""
     matching: MatchingConfig = field(default_factory=MatchingConfig)
     """Features, pairs and matches."""
+    local: LocalConfig = field(default_factory=LocalConfig)
+    """Relative poses refined in clusters of neighbouring photos."""
     poses: PosesConfig = field(default_factory=PosesConfig)
     """Cameras and sparse points."""
     views: ViewsConfig = field(default_factory=ViewsConfig)
@@ -94,9 +97,9 @@ def fit(
             load=load_capture,
         )
         depth = resolve_depth(config.depth, weights_dir, emit)
-        priors = None
+        priors, depth_key = None, "none"
         if depth.source != "none":
-            priors, _ = stage(
+            priors, depth_key = stage(
                 "depth",
                 config=depth,
                 inputs=(capture_key, depth_fingerprint(depth)),
@@ -115,12 +118,32 @@ def fit(
             ),
             load=load_matches,
         )
+        training = resolve_backend(config.training, emit)
+        pairs, clusters, pairs_key = None, None, graph_key
+        if config.local.steps:
+            (pairs, clusters), pairs_key = stage(
+                "local",
+                config=config.local,
+                inputs=(graph_key, depth_key, str(seed), training.backend),
+                compute=lambda folder: refine_pairs(
+                    capture,
+                    graph,
+                    priors,
+                    config.local,
+                    training.backend,
+                    folder,
+                    emit,
+                    min_matches=config.poses.min_matches,
+                    seed=seed,
+                ),
+                load=load_local,
+            )
         poses, poses_key = stage(
             "poses",
             config=config.poses,
-            inputs=(graph_key, str(seed)),
+            inputs=(pairs_key, str(seed)),
             compute=lambda folder: solve_poses(
-                capture, graph, config.poses, folder, emit, seed=seed
+                capture, graph, config.poses, folder, emit, seed=seed, pairs=pairs
             ),
             load=load_poses,
         )
@@ -132,7 +155,6 @@ def fit(
             compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
             load=load_views,
         )
-        training = resolve_backend(config.training, emit)
         evidence = None
         if config.joint.steps:
             joint, joint_key = stage(
@@ -171,6 +193,7 @@ def fit(
             "config": asdict(config),
             "matcher": matching.matcher,
             "backend": training.backend,
+            "local": None if clusters is None else asdict(clusters),
             "joint": None if evidence is None else asdict(evidence),
             "stages": [asdict(record) for record in run.records()],
         }

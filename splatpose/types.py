@@ -156,6 +156,41 @@ class PhotoEvidence:
 
 
 @dataclass(frozen=True)
+class ClusterEvidence:
+    """What refining the relative poses of one cluster of neighbouring views came to.
+
+    Errors are means over the tracks held out of it, large ones clipped, in pixels of a photo whose
+    longer side has 1000; NaN where nothing was tried.
+    """
+
+    photos: tuple[str, ...]
+    kept: Literal["two views", "tracks", "joint"]
+    """Whose poses: those of two-view geometry, of a bundle adjustment of the cluster's tracks, or
+    of the optimisation together with Gaussians and prior depth."""
+    reason: str
+    """One sentence for a person."""
+    held_out_tracks: int
+    match_error_two_views: float
+    match_error_tracks: float
+    match_error_joint: float
+    depth_maps: int
+    """Photos whose prior depth took part."""
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LocalEvidence:
+    """What the local optimisation of relative poses came to."""
+
+    clusters: tuple[ClusterEvidence, ...]
+    num_pairs: int
+    """Pairs with enough matches."""
+    num_refined: int
+    """Those whose relative pose is that of a cluster now."""
+
+
+@dataclass(frozen=True)
 class HypothesisEvidence:
     """One candidate reconstruction and how well it explains the matches."""
 

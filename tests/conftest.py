@@ -12,7 +12,17 @@ ROOT = Path(__file__).parent.parent
 
 # Stage modules keep their array types behind TYPE_CHECKING to stay light, and configs take an int
 # for a float, so only the modules that do the work are checked.
-PACKAGES = ("capture", "depth", "matching", "poses", "views", "splats", "outputs")
+PACKAGES = (
+    "capture",
+    "depth",
+    "local",
+    "matching",
+    "motion",
+    "poses",
+    "views",
+    "splats",
+    "outputs",
+)
 CHECKED = [
     *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
     *(

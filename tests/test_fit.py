@@ -25,6 +25,7 @@ from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
 from splatpose.joint import JointConfig
+from splatpose.local import LocalConfig
 from splatpose.pipeline import FitConfig, fit
 
 ROOT = Path(__file__).parent.parent
@@ -317,6 +318,24 @@ def test_a_failed_run_leaves_the_earlier_result(
         if path.is_file() and ".splatpose" not in path.parts
     }
     assert after == before
+
+
+@pytest.mark.slow
+def test_refined_pairs_are_reported_and_leave_again(photos: Path, tmp_path: Path) -> None:
+    """The local stage in a whole run; its poses are one more hypothesis where others disagree."""
+    local = LocalConfig(steps=30, max_size=96, gaussians=400, cluster_size=4)
+    config = dataclasses.replace(tiny(), local=local)
+    events: list[Event] = []
+    fit(photos, tmp_path / "out", config, emit=events.append)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["local"]["num_refined"] > 0
+    assert {cluster["kept"] for cluster in report["local"]["clusters"]} - {"two views"}
+    stages = [e.stage for e in events if isinstance(e, StageFinished)]
+    assert stages[:4] == ["capture", "matching", "local", "poses"]
+    fit(photos, tmp_path / "out", tiny(), emit=events.append)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["local"] is None
+    assert sum(photo["registered"] for photo in report["photos"]) == 7
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from joint_scene import JointScene, joint_scene
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.io.colmap import read_model
 from splatpose.joint import JointConfig, load_joint, refine_jointly
-from splatpose.joint.cameras import Motion, MovingCameras
-from splatpose.joint.tracks import tracks_of
+from splatpose.motion.cameras import Motion, MovingCameras
+from splatpose.motion.tracks import tracks_of
 from splatpose.splats import TrainingConfig, load_splats
 from splatpose.splats.train import train
 from splatpose.types import Joint

@@ -13,11 +13,11 @@ from joint_scene import JointScene, joint_scene
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.joint import JointConfig
-from splatpose.joint.cameras import Motion, MovingCameras
-from splatpose.joint.gate import Figures, decide, held_out_error, split_views
-from splatpose.joint.gauge import Gauge, alignment, gauge_basis, se3_exp
-from splatpose.joint.solve import resected, resolved
-from splatpose.joint.tracks import Tracks, held_out_tracks, tracks_of, triangulated
+from splatpose.joint.gate import Figures, decide, split_views
+from splatpose.motion.cameras import Motion, MovingCameras
+from splatpose.motion.gauge import Gauge, alignment, gauge_basis, se3_exp
+from splatpose.motion.solve import held_out_error, resected, resolved
+from splatpose.motion.tracks import Tracks, held_out_tracks, tracks_of, triangulated
 
 MOTION = Motion(steps=100, start=0.2, rate=0.5, track_weight=1.0)
 

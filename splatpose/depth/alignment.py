@@ -76,7 +76,7 @@ def align(
     """
     known = point_depths(poses)
     samples = [_samples(priors, known, i, size) for i, size in enumerate(sizes)]
-    kind = _kind(samples) if priors.kind == "auto" else priors.kind
+    kind = likely_kind(samples) if priors.kind == "auto" else priors.kind
     fits = [
         fit_map(values, depth, kind, rule, seed=i) if len(values) else _nothing(priors, poses, i)
         for i, (values, depth) in enumerate(samples)
@@ -178,7 +178,7 @@ def _samples(
     return sampled[valid], known.depth[own][valid]
 
 
-def _kind(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> DepthKind:
+def likely_kind(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> DepthKind:
     """Fisher's z of each photo's rank correlation, weighted by its inverse standard error."""
     votes = 0.0
     for values, depth in samples:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from .config import JointConfig
-from .solve import resected
-from .tracks import Tracks, clipped_error
 
 _FEWEST_LEARNING = 4
 _VALIDATION = 2
@@ -49,15 +47,6 @@ def split_views(held_out: Bool[np.ndarray, " V"], every: int) -> Split | None:
     validation = np.zeros(len(held_out), bool)
     validation[candidates[places.astype(int)]] = True
     return Split(learning=~held_out & ~validation, validation=validation)
-
-
-def held_out_error(
-    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]
-) -> tuple[Tracks, float]:
-    """Triangulates tracks with the poses held fast; also their mean clipped error in pixels."""
-    fixed = np.ones(len(cam_from_world), bool)
-    placed, _ = resected(tracks, cam_from_world, fixed)
-    return placed, clipped_error(placed.errors(cam_from_world))
 
 
 def decide(

@@ -14,18 +14,18 @@ from jaxtyping import Float
 from ..events import Event, EventSink, Message, Progress, TrainingStep
 from ..geometry.rotations import rotation_angle
 from ..io.colmap import quiet_colmap
+from ..motion.cameras import Motion, MovingCameras
+from ..motion.gauge import alignment
+from ..motion.solve import held_out_error, resected, resolved
+from ..motion.tracks import Tracks, clipped_error, held_out_tracks, tracks_of
 from ..render import choose_backend
 from ..splats import TrainingConfig, load_splats
 from ..splats.train import train
 from ..types import JointEvidence, MatchGraph, Poses, Views
-from .cameras import Motion, MovingCameras
+from ..views.subset import reduced, taken
 from .config import JointConfig
-from .gate import Figures, Split, decide, held_out_error, split_views
-from .gauge import alignment
-from .photos import reduced, taken
-from .solve import resected, resolved
+from .gate import Figures, Split, decide, split_views
 from .storage import load_array, save, save_array
-from .tracks import Tracks, clipped_error, held_out_tracks, tracks_of
 
 _LEAST_MOTION = 0.02
 """Poses that moved less than this many pixels (median over the observations) are as given."""

@@ -28,6 +28,7 @@ from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
 from ..twoview.matches import MatchTable
 from ..twoview.pair_focal import calibrate_pairs
+from ..twoview.refined import RefinedPairs
 from ..types import MatchGraph
 from .adjust import FEW_PHOTOS
 from .evidence import Explanation, explain
@@ -51,6 +52,8 @@ class Recipe:
     matrices, or from those that the matches of many pairs together call for."""
     relaxed: bool = False
     """Accept weaker photos and initial pairs (incremental only)."""
+    refined: bool = False
+    """Set out from relative poses that the local stage refined (view graph only)."""
     restart: int = 0
     """Added to the seed."""
 
@@ -71,6 +74,9 @@ ROUNDS: tuple[tuple[Recipe, ...], ...] = (
     ),
 )
 """Two independent methods first; the later rounds only where those do not agree."""
+
+FROM_REFINED_PAIRS = Recipe("view graph, refined pairs", "view graph", focals="pairs", refined=True)
+"""Beside the plain view graph, where the local stage refined any pairs."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,9 @@ class Workshop:
         pixels: float,
         min_matches: int,
         seed: int,
+        refined: RefinedPairs | None = None,
     ) -> None:
+        self._refined = refined
         self._folder = folder
         self._graph = graph
         self._camera_index = camera_index
@@ -123,6 +131,13 @@ class Workshop:
         self._seed = seed
         self._calibration_lock = threading.Lock()
         folder.mkdir(exist_ok=True)
+
+    @property
+    def rounds(self) -> tuple[tuple[Recipe, ...], ...]:
+        """What can be tried, in the order to try it."""
+        if self._refined is None or not self._refined.refined.any():
+            return ROUNDS
+        return (ROUNDS[0], (*ROUNDS[1], FROM_REFINED_PAIRS), *ROUNDS[2:])
 
     def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
@@ -186,7 +201,8 @@ class Workshop:
             options = global_options(seed, self._min_matches, few=few)
             pycolmap.global_mapping(database, folder, models, options)
         elif recipe.mapper == "view graph":
-            self._from_view_graph(database, folder, models, seed)
+            refined = self._refined if recipe.refined else None
+            self._from_view_graph(database, folder, models, seed, refined)
         else:
             options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
             pycolmap.incremental_mapping(
@@ -216,7 +232,9 @@ class Workshop:
                 write_focals(source, target, cameras)
         return target
 
-    def _from_view_graph(self, database: Path, folder: Path, models: Path, seed: int) -> None:
+    def _from_view_graph(
+        self, database: Path, folder: Path, models: Path, seed: int, refined: RefinedPairs | None
+    ) -> None:
         cameras, _ = read_cameras(database)
         found = reconstruct(
             replace(self._graph, database=database),
@@ -227,6 +245,7 @@ class Workshop:
             folder,
             min_matches=self._min_matches,
             seed=seed,
+            refined=refined,
         )
         if found is not None:
             (models / "0").mkdir()

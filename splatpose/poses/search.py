@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..events import EventSink, Message, Progress
 from .agreement import compare
-from .hypotheses import ROUNDS, Failure, Hypothesis, Recipe, Workshop
+from .hypotheses import Failure, Hypothesis, Recipe, Workshop
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def search(
     Args:
         num_connected: photos that verified matches connect, directly or through others.
     """
-    rounds = ROUNDS[:max_rounds]
+    rounds = workshop.rounds[:max_rounds]
     total = sum(map(len, rounds))
     hypotheses: list[Hypothesis] = []
     failures: list[Failure] = []
@@ -89,7 +89,13 @@ def _confirmed(ranked: Sequence[Hypothesis]) -> bool:
     """Whether another hypothesis says the same as the best one."""
     if not ranked or not ranked[0].explanation.plausible:
         return False
-    return any(compare(ranked[0].model, rival.model).holds() for rival in ranked[1:])
+    return any(compare(ranked[0].model, rival.model).holds() for rival in _independent(ranked))
+
+
+def _independent(ranked: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Those that can confirm the best one; two view graphs share most of their pairs."""
+    best = ranked[0]
+    return [h for h in ranked[1:] if not h.mapper == best.mapper == "view graph"]
 
 
 def _doing(recipes: Sequence[Recipe]) -> str:
@@ -107,7 +113,7 @@ def _outcome(result: Hypothesis | Failure, num_photos: int) -> str:
 
 
 def _why_enough(ranked: Sequence[Hypothesis], skipped: Sequence[str]) -> str:
-    rival = next(h for h in ranked[1:] if compare(ranked[0].model, h.model).holds())
+    rival = next(h for h in _independent(ranked) if compare(ranked[0].model, h.model).holds())
     return (
         f"{ranked[0].name} and {rival.name} mapping agree: {len(skipped)} other attempts not needed"
     )

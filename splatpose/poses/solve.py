@@ -13,6 +13,7 @@ import pycolmap
 from ..events import EventSink, Message, Progress
 from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ..twoview.matches import MatchTable, match_table
+from ..twoview.refined import RefinedPairs
 from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEvidence
 from .agreement import compare
 from .colors import point_colors
@@ -46,6 +47,7 @@ def solve(
     emit: EventSink,
     *,
     seed: int,
+    pairs: RefinedPairs | None = None,
 ) -> str:
     """See `splatpose.poses.solve_poses`."""
     names = tuple(photo.name for photo in capture.photos)
@@ -65,6 +67,7 @@ def solve(
             pixels=config.threshold,
             min_matches=config.min_matches,
             seed=seed,
+            refined=pairs,
         )
         found = search(
             workshop,

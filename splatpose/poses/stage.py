@@ -9,6 +9,7 @@ from ..events import EventSink
 from .config import PosesConfig
 
 if TYPE_CHECKING:
+    from ..twoview.refined import RefinedPairs
     from ..types import Capture, MatchGraph, Poses
 
 
@@ -20,10 +21,14 @@ def solve_poses(
     emit: EventSink,
     *,
     seed: int,
+    pairs: RefinedPairs | None = None,
 ) -> str:
     """Finds the poses of all photos and writes them, with their evidence, into `folder`.
 
     Finished reconstructions of an interrupted run in `folder` are used again.
+
+    Args:
+        pairs: relative poses that the local stage refined, for one more reconstruction.
 
     Returns:
         One line for a person.
@@ -34,7 +39,7 @@ def solve_poses(
     """
     from .solve import solve
 
-    return solve(capture, graph, config, folder, emit, seed=seed)
+    return solve(capture, graph, config, folder, emit, seed=seed, pairs=pairs)
 
 
 def load_poses(folder: Path) -> Poses:

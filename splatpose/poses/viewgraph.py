@@ -22,6 +22,7 @@ from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.cycles import probability_true
 from ..twoview.matches import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
 from ..twoview.pair_fit import PairKind
+from ..twoview.refined import RefinedPairs
 from ..twoview.relative import RelativePoses, relative_poses
 from ..types import Camera, MatchGraph
 from .adjust import Freedom, Mapper, Scales, mapping, measure_scales
@@ -61,14 +62,25 @@ def reconstruct(
     *,
     min_matches: int,
     seed: int,
+    refined: RefinedPairs | None = None,
 ) -> pycolmap.Reconstruction | None:
     """The reconstruction that the view graph leads to; None if it leads to none.
 
     Args:
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for a copy of the database without the false pairs.
+        refined: relative poses to set out from instead of those of two views.
     """
-    view_graph = solve_view_graph(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+    view_graph = solve_view_graph(
+        table,
+        cameras,
+        camera_index,
+        min_matches=min_matches,
+        seed=seed,
+        prior_baselines=None if refined is None else refined.baselines,
+        prior_sigma=None if refined is None else refined.baseline_sigma,
+        relative=None if refined is None else refined.relative,
+    )
     if view_graph is None:
         return None
     database = scratch / "kept.db"
@@ -94,6 +106,7 @@ def solve_view_graph(
     seed: int,
     prior_baselines: Float[np.ndarray, " P"] | None = None,
     prior_sigma: Float[np.ndarray, " P"] | None = None,
+    relative: RelativePoses | None = None,
 ) -> ViewGraph | None:
     """Poses of the largest component of consistent pairs; None if no two photos are in it.
 
@@ -101,14 +114,17 @@ def solve_view_graph(
         prior_baselines: of the rows of `table.pairs`, lengths of the baselines in one unit from
             somewhere else (prior depth), NaN where there is none.
         prior_sigma: standard deviations of their logarithms.
+        relative: poses of the pairs to build on, where they are known already: of one component,
+            and checked for cycles (those of a joint adjustment close, right or wrong).
     """
     count = len(camera_index)
-    everything = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
-    relative = consistent_pairs(everything, count)
+    if relative is None:
+        found = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+        relative = consistent_pairs(found, count)
     if not len(relative):
         return None
     R = _rotations(relative, count)
-    relative = relative.subset(_component(relative.pairs, _near(relative, R), count))
+    relative = relative.subset(component(relative.pairs, _near(relative, R), count))
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
@@ -133,10 +149,10 @@ def consistent_pairs(relative: RelativePoses, num_photos: int) -> RelativePoses:
     if not len(strong):
         return strong
     belief = probability_true(strong.pairs, strong.rotation, strong.rotation_sigma, num_photos)
-    return strong.subset(_component(strong.pairs, belief > _MIN_BELIEF, num_photos))
+    return strong.subset(component(strong.pairs, belief > _MIN_BELIEF, num_photos))
 
 
-def _component(
+def component(
     pairs: Int[np.ndarray, "E 2"], keep: Bool[np.ndarray, " E"], num_photos: int
 ) -> Bool[np.ndarray, " E"]:
     """Which of the kept edges belong to the largest component."""

@@ -24,8 +24,18 @@ class TrainableCameras(Protocol):
         """cam_from_world of a photo, attached to the graph where it may move at this step."""
         ...
 
-    def term(self, view: int, step: int) -> Float[Tensor, ""]:
-        """Added to the loss of a step that trains on photo number `view`."""
+    def wants_depth(self, step: int) -> bool:
+        """Whether `term` looks at rendered depth at this step."""
+        ...
+
+    def term(
+        self, view: int, step: int, depth: Float[Tensor, "H W"] | None = None
+    ) -> Float[Tensor, ""]:
+        """Added to the loss of a step that trains on photo number `view`.
+
+        Args:
+            depth: expected depth as rendered, attached to the graph, where it is wanted.
+        """
         ...
 
     def step(self, view: int, step: int, damping: float) -> None:

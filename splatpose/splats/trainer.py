@@ -102,7 +102,9 @@ class Trainer:
         opacities = torch.sigmoid(self.model.params["opacities"])
         background = self._background(step)
         viewmat = self._viewmat(index)
-        render, meta = self._render(photo, viewmat, scales, opacities, background)
+        with_depth = self.cameras is not None and self.cameras.wants_depth(step)
+        render, meta = self._render(photo, viewmat, scales, opacities, background, with_depth)
+        render, depth = render[..., :3], render[..., 3] if with_depth else None
         self.densifier.before_backward(self.model, meta)
         if self.config.exposure:
             render = self.exposure.apply(render, index)
@@ -112,7 +114,7 @@ class Trainer:
         )
         loss = photometric + self._regularisation(index, scales, opacities)
         if self.cameras is not None:
-            loss = loss + self.cameras.term(index, step)
+            loss = loss + self.cameras.term(index, step, depth)
         value = float(photometric.detach())
         if not math.isfinite(value):
             raise Diverged("the loss")
@@ -205,7 +207,8 @@ class Trainer:
         scales: Float[torch.Tensor, "N 3"],
         opacities: Float[torch.Tensor, " N"],
         background: Float[torch.Tensor, "1 3"],
-    ) -> tuple[Float[torch.Tensor, "H W 3"], dict[str, Any]]:
+        with_depth: bool = False,
+    ) -> tuple[Float[torch.Tensor, "H W D"], dict[str, Any]]:
         width, height = photo.size
         render, _, meta = self.backend.rasterization(
             self.model.params["means"],
@@ -219,6 +222,7 @@ class Trainer:
             height,
             sh_degree=self.model.sh_degree,
             backgrounds=background,
+            render_mode="RGB+ED" if with_depth else "RGB",
             rasterize_mode="antialiased" if self.config.antialiased else "classic",
             absgrad=self.densifier.needs_absgrad and torch.is_grad_enabled(),
         )

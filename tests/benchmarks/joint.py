@@ -35,8 +35,8 @@ from splatpose.events import Event, Message, ignore_events
 from splatpose.geometry.rotations import so3_exp
 from splatpose.io.colmap import SparseModel, write_model
 from splatpose.joint import JointConfig, load_joint, refine_jointly
-from splatpose.joint.tracks import tracks_of, triangulated
 from splatpose.matching import load_matches
+from splatpose.motion.tracks import tracks_of, triangulated
 from splatpose.poses import load_poses
 from splatpose.splats import TrainingConfig, load_splats, resolve_backend, train_splats
 from splatpose.types import Poses, Views

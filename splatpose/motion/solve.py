@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from ..poses.adjust import bundle_options
 from .gauge import alignment
-from .tracks import Tracks
+from .tracks import Tracks, clipped_error
 
 _SMALLEST_LOSS, _LARGEST_LOSS = 0.25, 200.0
 _MOST_ROUNDS = 8
@@ -35,6 +35,15 @@ def resected(
 ) -> tuple[Tracks, Float[np.ndarray, "V 4 4"]]:
     """Points and the poses of the views that are not fixed, from the tracks alone."""
     return _annealed(tracks, cam_from_world, fixed)
+
+
+def held_out_error(
+    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]
+) -> tuple[Tracks, float]:
+    """Triangulates tracks with the poses held fast; also their mean clipped error in pixels."""
+    fixed = np.ones(len(cam_from_world), bool)
+    placed, _ = resected(tracks, cam_from_world, fixed)
+    return placed, clipped_error(placed.errors(cam_from_world))
 
 
 def _annealed(

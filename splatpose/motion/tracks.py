@@ -134,6 +134,11 @@ def triangulated(tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]) -> 
     return tracks.moved(np.linalg.solve(A, (b + 1e-9 * tracks.points)[:, :, None])[:, :, 0])
 
 
+def clipped(errors: Float[np.ndarray, " O"]) -> Float[np.ndarray, " O"]:
+    """Reprojection errors in pixels, none counting for more than a few."""
+    return np.minimum(errors, _ALLOWED_COST)
+
+
 def clipped_error(errors: Float[np.ndarray, " O"]) -> float:
     """Mean reprojection error in pixels, no observation counting for more than a few."""
-    return float(np.minimum(errors, _ALLOWED_COST).mean()) if len(errors) else float("nan")
+    return float(clipped(errors).mean()) if len(errors) else float("nan")

@@ -1,4 +1,4 @@
-"""Views for the short trainings: some of them, and smaller."""
+"""Views for short trainings: some of them, or smaller."""
 
 from __future__ import annotations
 

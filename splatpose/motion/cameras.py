@@ -105,13 +105,21 @@ class MovingCameras:
     def viewmat(self, view: int, step: int) -> Float[torch.Tensor, "4 4"]:
         """cam_from_world of a view as float32 on the device; differentiable while poses move."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.motion.at(step) > 0):
-            pose = self._pose(view)
+            pose = self.pose(view)
         # `term` of the same step goes on from here.
         self._current = view, step, pose
         return pose.to(self._device, torch.float32)
 
-    def term(self, view: int, step: int) -> Float[torch.Tensor, ""]:
+    def wants_depth(self, step: int) -> bool:
+        """Tracks do without rendered depth."""
+        del step
+        return False
+
+    def term(
+        self, view: int, step: int, depth: Float[torch.Tensor, "H W"] | None = None
+    ) -> Float[torch.Tensor, ""]:
         """What the tracks add to the loss of a step: `track_weight` times `track_loss`."""
+        del depth
         if self.motion.at(step) == 0 or self.motion.track_weight == 0:
             return torch.zeros((), device=self._device)
         pose = None
@@ -131,7 +139,7 @@ class MovingCameras:
         track, rays, focal = self._seen[view]
         if not len(track):
             return torch.zeros((), dtype=torch.float64)
-        pose = self._pose(view) if pose is None else pose
+        pose = self.pose(view) if pose is None else pose
         points = self._points0[track] + self.offsets[track] * self._point_units[track]
         x = points @ pose[:3, :3].T + pose[:3, 3]
         # A point that has come behind the camera must not be thrown across the picture.
@@ -156,7 +164,7 @@ class MovingCameras:
     def poses(self) -> Float[np.ndarray, "V 4 4"]:
         """cam_from_world of all views."""
         with torch.no_grad():
-            return np.stack([self._pose(view).numpy() for view in range(len(self.twists))])
+            return np.stack([self.pose(view).numpy() for view in range(len(self.twists))])
 
     def points(self) -> Float[np.ndarray, "T 3"]:
         """The tracks' points."""
@@ -197,7 +205,8 @@ class MovingCameras:
                 key: value.cpu().clone() for key, value in moments.items()
             }
 
-    def _pose(self, view: int) -> Float[torch.Tensor, "4 4"]:
+    def pose(self, view: int) -> Float[torch.Tensor, "4 4"]:
+        """cam_from_world of a view in double precision, attached to the graph."""
         return se3_exp(self.twists[view] * torch.from_numpy(self._units)) @ self._base[view]
 
     @torch.no_grad()

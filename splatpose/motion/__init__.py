@@ -1,0 +1,1 @@
+"""Poses as parameters: small motions, their gauge, tracks, bundle adjustment of both."""
