@@ -31,8 +31,8 @@ from ..twoview.pair_focal import calibrate_pairs
 from ..types import MatchGraph
 from .adjust import FEW_PHOTOS
 from .evidence import Explanation, explain
+from .growth import reconstructions
 from .intrinsics import calibrate, read_cameras, write_focals
-from .viewgraph import reconstruct
 
 _DONE = "done.json"
 _POLL_S = 0.2
@@ -218,7 +218,7 @@ class Workshop:
 
     def _from_view_graph(self, database: Path, folder: Path, models: Path, seed: int) -> None:
         cameras, _ = read_cameras(database)
-        found = reconstruct(
+        found = reconstructions(
             replace(self._graph, database=database),
             self._table,
             cameras,
@@ -228,9 +228,9 @@ class Workshop:
             min_matches=self._min_matches,
             seed=seed,
         )
-        if found is not None:
-            (models / "0").mkdir()
-            found.write_binary(models / "0")
+        for number, reconstruction in enumerate(found):
+            (models / str(number)).mkdir()
+            reconstruction.write_binary(models / str(number))
 
     def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""

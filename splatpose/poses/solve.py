@@ -19,6 +19,7 @@ from .colors import point_colors
 from .config import PosesConfig
 from .evidence import Explanation, explain
 from .frame import world_frame
+from .hinges import settle_scales
 from .hypotheses import Hypothesis, Workshop
 from .intrinsics import read_cameras
 from .refine import Refined, refine
@@ -77,13 +78,16 @@ def solve(
         if not found.hypotheses:
             raise nothing_reconstructed(capture, graph, groups, found.tried)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed)
-        model = _final_model(refined.reconstruction, capture, cameras, names)
+        model, scaled = _final_model(refined.reconstruction, capture, cameras, names)
+    for text in scaled:
+        emit(Message("poses", text))
     explanation = explain(model, table, pixels=config.threshold)
     check_result(capture, groups, int(model.registered.sum()), explanation.median_angle)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
     rows = _hypothesis_evidence(found, chosen)
-    save(folder, model, graph, photos, rows, refined.choice.notes, found.skipped)
+    notes = (*refined.choice.notes, *scaled)
+    save(folder, model, graph, photos, rows, notes, found.skipped)
     shutil.rmtree(folder / _HYPOTHESES)
     _tell_left_out(names, groups, photos, emit)
     return _summary(model, explanation, chosen)
@@ -128,12 +132,13 @@ def _final_model(
     capture: Capture,
     cameras: Sequence[Camera],
     names: Sequence[str],
-) -> SparseModel:
-    """Arrays in the world frame, with a camera for every group and colours for every point."""
+) -> tuple[SparseModel, tuple[str, ...]]:
+    """Arrays in the world frame, with a camera for every group and colours for every point; and
+    what was scaled."""
     for index, camera in enumerate(cameras):
         if not reconstruction.exists_camera(index + 1):
             reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
-    model = model_from_reconstruction(reconstruction, names)
+    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names))
     frame = world_frame(model)
     model = replace(
         model,
@@ -141,7 +146,7 @@ def _final_model(
         cam_from_world=frame.cam_from_world(model.cam_from_world),
         points=frame.points(model.points),
     )
-    return replace(model, point_colors=point_colors(model, capture))
+    return replace(model, point_colors=point_colors(model, capture)), scaled
 
 
 def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvidence]:

@@ -136,6 +136,8 @@ def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
     counts = np.bincount(table.pair, minlength=len(table.pairs))
     enough = np.flatnonzero(counts >= min_matches)
     enough = enough[np.argsort(-counts[enough], kind="stable")]
+    if not len(enough):
+        return table
     strong = enough[: max(_MAX_PAIRS, int(_STRONG_SHARE * len(enough)))]
     chosen = strong[np.unique(np.linspace(0, len(strong) - 1, _MAX_PAIRS).astype(int))]
     keep = np.isin(table.pair, chosen)

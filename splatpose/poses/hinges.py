@@ -1,0 +1,162 @@
+"""Scales that no track decides, set by what lies side by side in a photo.
+
+Where all that joins two parts of a reconstruction is one photo that both contain, either part can
+grow or shrink about that photo's centre without any reprojection changing. Bundle adjustment leaves
+such a scale wherever it came from. What is close together in the photo is mostly equally far, and
+a depth map, where there is one, says more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Int
+from scipy.sparse import coo_array
+
+from ..io.colmap import SparseModel
+from ..twoview.matches import PIXEL_AT
+from .scale_links import Part, compare_parts
+
+_MIN_SHARED = 3
+"""Tracks that two photos must share to hold each other's scale."""
+_MIN_POINTS = 6
+
+
+def settle_scales(model: SparseModel) -> tuple[SparseModel, tuple[str, ...]]:
+    """Scales each part about the photo it hangs on so that depths in that photo fit together.
+
+    Returns:
+        The model, and a sentence for each part that was scaled.
+    """
+    shared = _shared_tracks(model)
+    blocks = biconnected_blocks(shared >= _MIN_SHARED)
+    if len(blocks) < 2:
+        return model, ()
+    notes = []
+    done = [max(blocks, key=len)]
+    rest = [block for block in blocks if block is not done[0]]
+    while rest:
+        joined = np.unique(np.concatenate(done))
+        following = [block for block in rest if np.isin(block, joined).any()]
+        if not following:
+            break
+        block = max(following, key=len)
+        rest = [other for other in rest if other is not block]
+        hinge = int(block[np.isin(block, joined)][0])
+        own = _hanging(block, hinge, rest)
+        scaled = _scaled_about(model, hinge, joined, block, own)
+        if scaled is not None:
+            model, factor = scaled
+            names = ", ".join(model.names[i] for i in block[block != hinge][:3].tolist())
+            notes.append(
+                f"nothing but {model.names[hinge]} holds the size of what {names} show: "
+                f"scaled by {factor:.2f} to fit the depths beside it"
+            )
+        done.append(block)
+    return model, tuple(notes)
+
+
+def biconnected_blocks(linked: Bool[np.ndarray, "V V"]) -> list[Int[np.ndarray, " B"]]:
+    """Largest sets of at least two photos that no single photo separates (Hopcroft & Tarjan 1973).
+
+    Args:
+        linked: symmetric adjacency.
+    """
+    count = len(linked)
+    order, low = np.full(count, -1), np.zeros(count, np.int64)
+    blocks: list[Int[np.ndarray, " B"]] = []
+    trail: list[tuple[int, int]] = []
+    clock = 0
+    for root in range(count):
+        if order[root] >= 0:
+            continue
+        order[root] = low[root] = clock
+        clock += 1
+        stack = [(root, -1, iter(np.flatnonzero(linked[root]).tolist()))]
+        while stack:
+            node, parent, others = stack[-1]
+            step = next(others, None)
+            if step is None:
+                stack.pop()
+                if stack:
+                    low[parent] = min(low[parent], low[node])
+                    if low[node] >= order[parent]:
+                        cut = trail.index((parent, node))
+                        blocks.append(np.unique(np.array(trail[cut:])))
+                        del trail[cut:]
+            elif step in (parent, node):
+                continue
+            elif order[step] < 0:
+                trail.append((node, step))
+                order[step] = low[step] = clock
+                clock += 1
+                stack.append((step, node, iter(np.flatnonzero(linked[step]).tolist())))
+            elif order[step] < order[node]:
+                trail.append((node, step))
+                low[node] = min(low[node], order[step])
+    return blocks
+
+
+def _shared_tracks(model: SparseModel) -> Int[np.ndarray, "V V"]:
+    o = model.observations
+    seen = coo_array(
+        (np.ones(len(o), np.int64), (o[:, 1], o[:, 0])),
+        shape=(len(model.names), len(model.points)),
+    ).tocsr()
+    shared = (seen @ seen.T).toarray()
+    np.fill_diagonal(shared, 0)
+    return shared
+
+
+def _hanging(
+    block: Int[np.ndarray, " B"], hinge: int, rest: list[Int[np.ndarray, " B"]]
+) -> Int[np.ndarray, " H"]:
+    """Photos that move with a block: its own but for the hinge, and those of blocks behind it."""
+    own = set(block.tolist()) - {hinge}
+    grown = True
+    while grown:
+        behind = [other for other in rest if own & set(other.tolist()) and hinge not in other]
+        more = {photo for other in behind for photo in other.tolist()} - own
+        own |= more
+        grown = bool(more)
+    return np.array(sorted(own))
+
+
+def _scaled_about(
+    model: SparseModel,
+    hinge: int,
+    joined: Int[np.ndarray, " J"],
+    block: Int[np.ndarray, " B"],
+    own: Int[np.ndarray, " H"],
+) -> tuple[SparseModel, float] | None:
+    """The model with `own` and its points scaled about the hinge; None if nothing can be said."""
+    fixed = _part(model, hinge, joined[joined != hinge])
+    hanging = _part(model, hinge, block[block != hinge])
+    if len(fixed.log_depth) < _MIN_POINTS or len(hanging.log_depth) < _MIN_POINTS:
+        return None
+    log_factor, _ = compare_parts(fixed, hanging)
+    factor = float(np.exp(log_factor))
+    center = model.centers[hinge]
+    poses = model.cam_from_world.copy()
+    centers = center + factor * (model.centers[own] - center)
+    poses[own, :3, 3] = -np.einsum("vij,vj->vi", poses[own, :3, :3], centers)
+    of_own = np.bincount(
+        model.observations[np.isin(model.observations[:, 1], own), 0], minlength=len(model.points)
+    ).astype(bool)
+    points = np.where(of_own[:, None], center + factor * (model.points - center), model.points)
+    return replace(model, cam_from_world=poses, points=points), factor
+
+
+def _part(model: SparseModel, photo: int, others: Int[np.ndarray, " J"]) -> Part:
+    """Depths in a photo of points that it shares with some others."""
+    track, by = model.observations[:, 0], model.observations[:, 1]
+    with_others = np.zeros(len(model.points), bool)
+    with_others[track[np.isin(by, others)]] = True
+    rows = np.flatnonzero((by == photo) & with_others[track])
+    camera = model.cameras[model.camera_index[photo]]
+    pose = model.cam_from_world[photo]
+    z = model.points[track[rows]] @ pose[2, :3] + pose[2, 3]
+    ahead = z > 0
+    xy = model.observation_xy[rows[ahead]] * (PIXEL_AT / max(camera.width, camera.height))
+    return Part(photo, -1, xy, np.log(z[ahead]))
