@@ -54,6 +54,15 @@ def measure_scales(reconstruction: pycolmap.Reconstruction) -> Scales:
     return Scales(loss, float(np.clip(8.0 * median, 2.0 * pixel, 4.0 * pixel)))
 
 
+def least_freedom(reconstruction: pycolmap.Reconstruction) -> dict[int, Freedom]:
+    """What every camera may estimate without being asked: focal length and, unless there are only
+    few photos, one distortion coefficient. Those do not tell a long lens that distorts from a
+    short one."""
+    few = reconstruction.num_reg_images() <= FEW_PHOTOS
+    model: CameraModel = "SIMPLE_PINHOLE" if few else "SIMPLE_RADIAL"
+    return {i: Freedom(model) for i in reconstruction.cameras}
+
+
 def set_model(camera: pycolmap.Camera, model: CameraModel) -> None:
     """Changes a camera's model, keeping what both models have; new parameters start at zero."""
     focal = camera.mean_focal_length()

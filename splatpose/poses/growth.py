@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,28 +11,22 @@ import pycolmap
 from jaxtyping import Int
 
 from ..io.colmap import SparseModel, reconstruction_from_model
-from ..twoview.matches import MatchTable
+from ..twoview.matches import MatchTable, focal_ratios
+from ..twoview.pair_focal import with_focal
 from ..twoview.relative import relative_poses
 from ..types import Camera, MatchGraph
-from .adjust import Freedom, Mapper, Scales, mapping, measure_scales
+from .adjust import FEW_PHOTOS, Mapper, Scales, least_freedom, mapping, measure_scales
 from .viewgraph import ViewGraph, solve_view_graph
 
+_CALIBRATIONS = 2
+_SAME_FOCAL = 0.08
+_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 _COARSE_OUTLIER = 16.0
 """In pixels at `PIXEL_AT`, before the first bundle adjustment."""
 
 
-@dataclass(frozen=True)
-class Variant:
-    """How much of the view graph to start from, and whether to forget the rest."""
-
-    backbone: float
-    """See `solve_view_graph`."""
-    forget: bool
-    """Tracks only from pairs that were kept: relative poses that contradict the others come from
-    false matches (duplicate structure), or else from true ones that determine them badly."""
-
-
-VARIANTS = (Variant(0.0, forget=True), Variant(0.6, forget=False))
+BACKBONES = (0.0, 0.6)
+"""Shares of `solve_view_graph` to start from."""
 
 
 def reconstructions(
@@ -47,36 +40,58 @@ def reconstructions(
     min_matches: int,
     seed: int,
 ) -> list[pycolmap.Reconstruction]:
-    """The reconstructions that the view graph leads to, one a variant that leads to any.
+    """The reconstructions that the view graph leads to.
+
+    Relative poses of a wrong focal length are wrong as well, and some that contradict each other
+    agree with the right one: where bundle adjustment ends elsewhere, they are measured again.
 
     Args:
         cameras: calibrated as well as they can be from pairs.
-        scratch: a folder for a copy of the database without the false pairs.
+        scratch: a folder for copies of the database without the false pairs.
     """
-    relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
-    found = []
-    for variant in VARIANTS:
-        view_graph = solve_view_graph(
-            table,
-            cameras,
-            camera_index,
-            min_matches=min_matches,
-            seed=seed,
-            relative=relative,
-            backbone=variant.backbone,
-        )
-        if view_graph is None:
-            continue
-        database = scratch / "kept.db"
-        shutil.copyfile(graph.database, database)
-        if variant.forget:
-            _forget(database, view_graph.dropped)
-        start = reconstruction_from_model(_empty(view_graph, names, camera_index), graph.keypoints)
-        grown = _grow(start, database, min_matches, seed)
-        database.unlink()
-        if grown is not None:
-            found.append(grown)
+    found: list[pycolmap.Reconstruction] = []
+    for _ in range(_CALIBRATIONS):
+        relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+        again: list[pycolmap.Reconstruction] = []
+        for backbone in BACKBONES:
+            view_graph = solve_view_graph(
+                table,
+                cameras,
+                camera_index,
+                min_matches=min_matches,
+                seed=seed,
+                relative=relative,
+                backbone=backbone,
+            )
+            if view_graph is not None:
+                grown = _grow(view_graph, graph, camera_index, names, scratch, min_matches, seed)
+                again += [grown] if grown else []
+        found += again
+        if not again:
+            break
+        largest = max(again, key=lambda r: (r.num_reg_images(), r.num_points3D()))
+        calibrated = _with_focals(cameras, largest)
+        change = np.abs(np.log(focal_ratios(calibrated) / focal_ratios(cameras)))
+        if change.max() < _SAME_FOCAL:
+            break
+        cameras = calibrated
     return found
+
+
+def _with_focals(
+    cameras: Sequence[Camera], reconstruction: pycolmap.Reconstruction
+) -> tuple[Camera, ...]:
+    """The cameras with the focal lengths of a reconstruction, where it has plausible ones."""
+    result = []
+    for index, camera in enumerate(cameras):
+        factor = 1.0
+        if reconstruction.exists_camera(index + 1):
+            focal = reconstruction.cameras[index + 1].mean_focal_length()
+            ratio = focal / max(camera.width, camera.height)
+            if _MIN_RATIO <= ratio <= _MAX_RATIO:
+                factor = focal / float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
+        result.append(with_focal(camera, factor))
+    return tuple(result)
 
 
 def _forget(database_path: Path, pairs: Int[np.ndarray, "D 2"]) -> None:
@@ -108,10 +123,30 @@ def _empty(
 
 
 def _grow(
+    view_graph: ViewGraph,
+    graph: MatchGraph,
+    camera_index: Int[np.ndarray, " V"],
+    names: Sequence[str],
+    scratch: Path,
+    min_matches: int,
+    seed: int,
+) -> pycolmap.Reconstruction | None:
+    """Tracks over the pairs that were kept, and bundle adjustment, coarse first."""
+    database = scratch / "kept.db"
+    shutil.copyfile(graph.database, database)
+    _forget(database, view_graph.dropped)
+    start = reconstruction_from_model(_empty(view_graph, names, camera_index), graph.keypoints)
+    try:
+        return grow(start, database, min_matches, seed)
+    finally:
+        database.unlink()
+
+
+def grow(
     reconstruction: pycolmap.Reconstruction, database: Path, min_matches: int, seed: int
 ) -> pycolmap.Reconstruction | None:
-    """Tracks over all kept pairs and bundle adjustment, coarse first."""
-    freedom = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    """Triangulates and adjusts a reconstruction that has cameras only; None without points."""
+    freedom = least_freedom(reconstruction)
     pixel = measure_scales(reconstruction).loss
     coarse = Scales(2 * pixel, _COARSE_OUTLIER * pixel)
     # Where pairs are thin, their tracks of two views are all that ties two parts together.
@@ -132,7 +167,8 @@ def _grow(
         fine = Mapper(mapper.mapper, reconstruction, measure_scales(reconstruction), seed)
         fine.mapper.observation_manager.filter_all_points3D(4 * pixel, 1.5)
         _triangulate(fine)
-        fine.refine(freedom, rounds=3)
+        # Three photos tell little about a focal length that many pairs were not asked for.
+        fine.refine(freedom, rounds=3, hold=reconstruction.num_reg_images() <= FEW_PHOTOS)
     return reconstruction if reconstruction.num_reg_images() >= 2 else None
 
 

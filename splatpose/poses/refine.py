@@ -8,17 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pycolmap
+from jaxtyping import Bool
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..io.colmap import model_from_reconstruction
 from ..twoview.matches import MatchTable
-from .adjust import Freedom, Mapper, mapping, measure_scales
+from .adjust import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
 from .evidence import explain
 from .selection import Choice, choose_freedom
 
 _RELAXED_INLIERS = 15
 _RELAXED_RATIO = 0.15
 _MIN_LATE_MATCHES = 15
-_MIN_LATE_SHARE = 0.3
+_LATE_SUPPORT = 2.0
+"""Matches that agree with a late photo's pose over those that contradict it."""
 _ROUNDS = 3
 _MAX_PASSES = 20
 
@@ -55,7 +59,7 @@ def refine(
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
     scales = measure_scales(reconstruction)
-    plain = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    plain = least_freedom(reconstruction)
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
@@ -66,7 +70,7 @@ def refine(
                 mapper.refine(plain, rounds=1)
                 contradicted = _take_back(mapper, late, names, table, pixels)
         choice = Choice(plain, ())
-        if free_intrinsics:
+        if free_intrinsics and reconstruction.num_reg_images() > FEW_PHOTOS:
             choice = choose_freedom(reconstruction, scales, seed=seed)
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
@@ -100,20 +104,39 @@ def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -
 def _take_back(
     mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, pixels: float
 ) -> set[int]:
-    """Deregisters late photos whose matches mostly disagree with their new pose."""
+    """Deregisters late photos whose matches with the others do not confirm their new pose.
+
+    Late photos that match each other stand or fall together by what the rest says.
+    """
     model = model_from_reconstruction(mapper.reconstruction, names)
-    good = explain(model, table, pixels=pixels).explained
-    # Matches with photos that are still left out say nothing about this pose.
-    asked = model.registered[table.photos].all(1)
-    total = np.bincount(table.photos[asked].ravel(), minlength=len(names))
-    explained = np.bincount(table.photos[good].ravel(), minlength=len(names))
-    bad = {
-        photo
-        for photo in late
-        if explained[photo] < max(_MIN_LATE_MATCHES, _MIN_LATE_SHARE * total[photo])
-    }
+    evidence = explain(model, table, pixels=pixels)
+    before = model.registered.copy()
+    before[sorted(late)] = False
+    bad: set[int] = set()
+    for group in _groups(sorted(late), table, evidence.explained):
+        own = np.isin(table.photos, group)
+        outside = (own[:, 0] & before[table.photos[:, 1]]) | (
+            own[:, 1] & before[table.photos[:, 0]]
+        )
+        agree = int((evidence.explained & outside).sum())
+        deny = int((evidence.contradicted & outside).sum())
+        if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
+            bad |= set(group)
     for photo in sorted(bad):
         if model.registered[photo]:
             frame = mapper.reconstruction.image(photo + 1).frame_id
             mapper.mapper.observation_manager.deregister_frame(frame)
     return bad
+
+
+def _groups(
+    late: Sequence[int], table: MatchTable, explained: Bool[np.ndarray, " M"]
+) -> list[list[int]]:
+    """Late photos connected by matches that are explained."""
+    place = np.full(int(table.pairs.max(initial=0)) + 1, -1)
+    place[list(late)] = np.arange(len(late))
+    between = place[table.photos[explained]]
+    between = between[(between >= 0).all(1)]
+    graph = coo_array((np.ones(len(between)), between.T), shape=(len(late), len(late)))
+    count, label = connected_components(graph, directed=False)
+    return [[p for p, own in zip(late, label, strict=True) if own == k] for k in range(count)]
