@@ -94,9 +94,9 @@ def fit(
             load=load_capture,
         )
         depth = resolve_depth(config.depth, weights_dir, emit)
-        priors = None
+        priors, depth_key = None, ""
         if depth.source != "none":
-            priors, _ = stage(
+            priors, depth_key = stage(
                 "depth",
                 config=depth,
                 inputs=(capture_key, depth_fingerprint(depth)),
@@ -118,9 +118,9 @@ def fit(
         poses, poses_key = stage(
             "poses",
             config=config.poses,
-            inputs=(graph_key, str(seed)),
+            inputs=(graph_key, str(seed), depth_key),
             compute=lambda folder: solve_poses(
-                capture, graph, config.poses, folder, emit, seed=seed
+                capture, graph, config.poses, folder, emit, seed=seed, depth=priors
             ),
             load=load_poses,
         )

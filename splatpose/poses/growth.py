@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
+from ..depth.keypoints import KeypointPriors
 from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.matches import MatchTable, focal_ratios
 from ..twoview.pair_focal import with_focal
@@ -39,6 +40,7 @@ def reconstructions(
     *,
     min_matches: int,
     seed: int,
+    priors: KeypointPriors | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
 
@@ -48,6 +50,7 @@ def reconstructions(
     Args:
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for copies of the database without the false pairs.
+        priors: depth maps, for scales that no keypoint ties.
     """
     found: list[pycolmap.Reconstruction] = []
     for _ in range(_CALIBRATIONS):
@@ -62,6 +65,7 @@ def reconstructions(
                 seed=seed,
                 relative=relative,
                 backbone=backbone,
+                priors=priors,
             )
             if view_graph is not None:
                 grown = _grow(view_graph, graph, camera_index, names, scratch, min_matches, seed)

@@ -14,17 +14,23 @@ import numpy as np
 from jaxtyping import Bool, Int
 from scipy.sparse import coo_array
 
+from ..depth.keypoints import KeypointPriors
 from ..io.colmap import SparseModel
 from ..twoview.matches import PIXEL_AT
-from .scale_links import Part, compare_parts
+from .scale_links import Part, compare_parts, kind_of_maps
 
 _MIN_SHARED = 3
 """Tracks that two photos must share to hold each other's scale."""
 _MIN_POINTS = 6
 
 
-def settle_scales(model: SparseModel) -> tuple[SparseModel, tuple[str, ...]]:
+def settle_scales(
+    model: SparseModel, priors: KeypointPriors | None = None
+) -> tuple[SparseModel, tuple[str, ...]]:
     """Scales each part about the photo it hangs on so that depths in that photo fit together.
+
+    Args:
+        priors: of the same photos.
 
     Returns:
         The model, and a sentence for each part that was scaled.
@@ -33,6 +39,12 @@ def settle_scales(model: SparseModel) -> tuple[SparseModel, tuple[str, ...]]:
     blocks = biconnected_blocks(shared >= _MIN_SHARED)
     if len(blocks) < 2:
         return model, ()
+    kind = None
+    if priors is not None:
+        everyone = np.arange(len(model.names))
+        placed = np.flatnonzero(model.registered).tolist()
+        parts = [_part(model, photo, everyone, priors) for photo in placed]
+        kind = kind_of_maps(parts, priors.kind)
     notes = []
     done = [max(blocks, key=len)]
     rest = [block for block in blocks if block is not done[0]]
@@ -44,10 +56,11 @@ def settle_scales(model: SparseModel) -> tuple[SparseModel, tuple[str, ...]]:
         block = max(following, key=len)
         rest = [other for other in rest if other is not block]
         hinge = int(block[np.isin(block, joined)][0])
-        own = _hanging(block, hinge, rest)
-        scaled = _scaled_about(model, hinge, joined, block, own)
-        if scaled is not None:
-            model, factor = scaled
+        sides = (joined[joined != hinge], block[block != hinge])
+        fixed, hanging = (_part(model, hinge, photos, priors) for photos in sides)
+        if min(len(fixed.log_depth), len(hanging.log_depth)) >= _MIN_POINTS:
+            factor = float(np.exp(compare_parts(fixed, hanging, kind)[0]))
+            model = _scaled_about(model, hinge, _hanging(block, hinge, rest), factor)
             names = ", ".join(model.names[i] for i in block[block != hinge][:3].tolist())
             notes.append(
                 f"nothing but {model.names[hinge]} holds the size of what {names} show: "
@@ -124,19 +137,9 @@ def _hanging(
 
 
 def _scaled_about(
-    model: SparseModel,
-    hinge: int,
-    joined: Int[np.ndarray, " J"],
-    block: Int[np.ndarray, " B"],
-    own: Int[np.ndarray, " H"],
-) -> tuple[SparseModel, float] | None:
-    """The model with `own` and its points scaled about the hinge; None if nothing can be said."""
-    fixed = _part(model, hinge, joined[joined != hinge])
-    hanging = _part(model, hinge, block[block != hinge])
-    if len(fixed.log_depth) < _MIN_POINTS or len(hanging.log_depth) < _MIN_POINTS:
-        return None
-    log_factor, _ = compare_parts(fixed, hanging)
-    factor = float(np.exp(log_factor))
+    model: SparseModel, hinge: int, own: Int[np.ndarray, " H"], factor: float
+) -> SparseModel:
+    """The model with some photos and all their points scaled about the centre of another."""
     center = model.centers[hinge]
     poses = model.cam_from_world.copy()
     centers = center + factor * (model.centers[own] - center)
@@ -145,10 +148,15 @@ def _scaled_about(
         model.observations[np.isin(model.observations[:, 1], own), 0], minlength=len(model.points)
     ).astype(bool)
     points = np.where(of_own[:, None], center + factor * (model.points - center), model.points)
-    return replace(model, cam_from_world=poses, points=points), factor
+    return replace(model, cam_from_world=poses, points=points)
 
 
-def _part(model: SparseModel, photo: int, others: Int[np.ndarray, " J"]) -> Part:
+def _part(
+    model: SparseModel,
+    photo: int,
+    others: Int[np.ndarray, " J"],
+    priors: KeypointPriors | None,
+) -> Part:
     """Depths in a photo of points that it shares with some others."""
     track, by = model.observations[:, 0], model.observations[:, 1]
     with_others = np.zeros(len(model.points), bool)
@@ -159,4 +167,7 @@ def _part(model: SparseModel, photo: int, others: Int[np.ndarray, " J"]) -> Part
     z = model.points[track[rows]] @ pose[2, :3] + pose[2, 3]
     ahead = z > 0
     xy = model.observation_xy[rows[ahead]] * (PIXEL_AT / max(camera.width, camera.height))
-    return Part(photo, -1, xy, np.log(z[ahead]))
+    value = np.full(len(xy), np.nan)
+    if priors is not None:
+        value = priors.values[photo][model.observations[rows[ahead], 2]]
+    return Part(photo, -1, xy, np.log(z[ahead]), value)

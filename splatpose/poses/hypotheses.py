@@ -24,6 +24,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
+from ..depth.keypoints import KeypointPriors
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
 from ..twoview.matches import MatchTable
@@ -112,6 +113,7 @@ class Workshop:
         pixels: float,
         min_matches: int,
         seed: int,
+        priors: KeypointPriors | None = None,
     ) -> None:
         self._folder = folder
         self._graph = graph
@@ -121,6 +123,7 @@ class Workshop:
         self._pixels = pixels
         self._min_matches = min_matches
         self._seed = seed
+        self._priors = priors
         self._calibration_lock = threading.Lock()
         folder.mkdir(exist_ok=True)
 
@@ -227,6 +230,7 @@ class Workshop:
             folder,
             min_matches=self._min_matches,
             seed=seed,
+            priors=self._priors,
         )
         for number, reconstruction in enumerate(found):
             (models / str(number)).mkdir()

@@ -8,8 +8,9 @@ leave apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +18,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from ..depth.alignment import DropRule, fit_map, kind_of
+from ..depth.priors import DepthKind
+from ..depth.sampling import aligned_depth
 from .pair_depths import PairDepths, Ratios
 
 _NEAR = 50.0
@@ -26,6 +30,8 @@ _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
 """Of the logarithm of the ratio of two depths: of neighbours at least, and anywhere in a photo."""
+_MAP_SIGMA = 0.15
+"""The same at least, where a map knows that they are not equally far."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,30 @@ class Part:
     """Pixels at `PIXEL_AT`."""
     log_depth: Float[np.ndarray, " N"]
     """In the unit in which that pair's baseline has its length."""
+    value: Float[np.ndarray, " N"]
+    """Of the photo's prior map, NaN where it says nothing."""
 
 
-def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]) -> Ratios:
+def join_parts(
+    depths: PairDepths,
+    ratios: Ratios,
+    log_length: Float[np.ndarray, " E"],
+    kind: Literal["auto", "depth", "disparity"] = "auto",
+) -> Ratios:
     """Ratios of baselines in photos that see several parts.
 
     Args:
         ratios: those from common keypoints.
         log_length: lengths that follow from them, right within each part.
+        kind: of the prior maps.
     """
     found: list[tuple[int, int, float, float]] = []
-    for parts in _photos_of_several_parts(depths, ratios, log_length):
+    photos = list(_photos_of_parts(depths, ratios, log_length))
+    known = kind_of_maps([max(parts, key=_size) for parts in photos], kind)
+    for parts in photos:
         for n, a in enumerate(parts):
             for b in parts[n + 1 :]:
-                difference, sigma = compare_parts(a, b)
+                difference, sigma = compare_parts(a, b, known)
                 own = log_length[b.edge] - log_length[a.edge]
                 found.append((a.edge, b.edge, own + difference, sigma))
     edges = np.array([row[:2] for row in found], np.int64).reshape(-1, 2)
@@ -60,7 +76,7 @@ def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray,
     return Ratios(edges, values[:, 0], values[:, 1])
 
 
-def _photos_of_several_parts(
+def _photos_of_parts(
     depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]
 ) -> Iterator[list[Part]]:
     count = len(log_length)
@@ -69,9 +85,8 @@ def _photos_of_several_parts(
     label = connected_components(graph, directed=False)[1][depths.edge]
     for photo in np.unique(depths.photo):
         own = np.flatnonzero(depths.photo == photo)
-        labels = np.unique(label[own])
-        if len(labels) > 1:
-            yield [_part(depths, own[label[own] == name], log_length) for name in labels]
+        names = np.unique(label[own])
+        yield [_part(depths, own[label[own] == name], log_length) for name in names]
 
 
 def _part(
@@ -90,17 +105,68 @@ def _part(
         edge=int(names[counts.argmax()]),
         xy=depths.xy[rows][order][middle],
         log_depth=value[order][middle],
+        value=depths.value[rows][order][middle],
     )
 
 
-def compare_parts(a: Part, b: Part) -> tuple[float, float]:
-    """Logarithm of the scale of the second part over that of the first, and its deviation."""
+def kind_of_maps(
+    parts: Sequence[Part], kind: Literal["auto", "depth", "disparity"]
+) -> DepthKind | None:
+    """What the values of all maps are; None without any.
+
+    Args:
+        parts: of each photo one.
+        kind: what the user says.
+    """
+    samples = []
+    for part in parts:
+        valid = np.isfinite(part.value)
+        samples.append((part.value[valid], np.exp(part.log_depth[valid])))
+    if not any(len(value) for value, _ in samples):
+        return None
+    return kind_of(samples) if kind == "auto" else kind
+
+
+def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, float]:
+    """Logarithm of the scale of the second part over that of the first, and its deviation.
+
+    Args:
+        kind: of the prior maps, None where there are none.
+    """
+    if kind is not None:
+        turned = _size(b) > _size(a)
+        by_map = _by_map(b, a, kind) if turned else _by_map(a, b, kind)
+        if by_map is not None:
+            return (-by_map[0] if turned else by_map[0]), by_map[1]
     distance, nearest = KDTree(a.xy).query(b.xy)
     near = np.asarray(distance) <= _NEAR
     if near.sum() < _MIN_NEAR:
         return float(np.median(a.log_depth) - np.median(b.log_depth)), _SAME_PHOTO_SIGMA
-    difference = a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near]
+    return _median(a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near], _NEAR_SIGMA)
+
+
+def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
+    """The same from the map, whose scale and shift the first part gives; None if it does not
+    follow the depths of that part."""
+    valid = np.isfinite(a.value)
+    fit = fit_map(a.value[valid], np.exp(a.log_depth[valid]), kind, DropRule())
+    if not fit.kept:
+        return None
+    depth = aligned_depth(b.value, fit.alpha, fit.beta, kind)
+    known = np.isfinite(depth)
+    if known.sum() < _MIN_NEAR:
+        return None
+    median, sigma = _median(np.log(depth[known]) - b.log_depth[known], _MAP_SIGMA)
+    return median, float(np.hypot(sigma, fit.residual))
+
+
+def _median(difference: Float[np.ndarray, " N"], least: float) -> tuple[float, float]:
+    """Median and its deviation, where neighbours are not independent."""
     median = float(np.median(difference))
     spread = 1.4826 * float(np.median(np.abs(difference - median)))
-    count = min(float(near.sum()) / _MIN_NEAR, _INDEPENDENT)
-    return median, max(_NEAR_SIGMA, spread) / np.sqrt(count)
+    count = min(len(difference) / _MIN_NEAR, _INDEPENDENT)
+    return median, max(least, spread) / float(np.sqrt(count))
+
+
+def _size(part: Part) -> int:
+    return int(np.isfinite(part.value).sum())

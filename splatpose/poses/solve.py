@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
+from ..depth.keypoints import KeypointPriors, sample_priors
+from ..depth.priors import DepthPriors
 from ..events import EventSink, Message, Progress
 from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ..twoview.matches import MatchTable, match_table
@@ -47,6 +49,7 @@ def solve(
     emit: EventSink,
     *,
     seed: int,
+    depth: DepthPriors | None = None,
 ) -> str:
     """See `splatpose.poses.solve_poses`."""
     names = tuple(photo.name for photo in capture.photos)
@@ -56,6 +59,8 @@ def solve(
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
     check_turning(capture, table, cameras, known, config.min_matches)
+    sizes = [(photo.width, photo.height) for photo in capture.photos]
+    priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     with quiet_colmap():
         workshop = Workshop(
             folder / _HYPOTHESES,
@@ -66,6 +71,7 @@ def solve(
             pixels=config.threshold,
             min_matches=config.min_matches,
             seed=seed,
+            priors=priors,
         )
         found = search(
             workshop,
@@ -78,7 +84,7 @@ def solve(
         if not found.hypotheses:
             raise nothing_reconstructed(capture, graph, groups, found.tried)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed)
-        model, scaled = _final_model(refined.reconstruction, capture, cameras, names)
+        model, scaled = _final_model(refined.reconstruction, capture, cameras, names, priors)
     for text in scaled:
         emit(Message("poses", text))
     explanation = explain(model, table, pixels=config.threshold)
@@ -132,13 +138,14 @@ def _final_model(
     capture: Capture,
     cameras: Sequence[Camera],
     names: Sequence[str],
+    priors: KeypointPriors | None,
 ) -> tuple[SparseModel, tuple[str, ...]]:
     """Arrays in the world frame, with a camera for every group and colours for every point; and
     what was scaled."""
     for index, camera in enumerate(cameras):
         if not reconstruction.exists_camera(index + 1):
             reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
-    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names))
+    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
     frame = world_frame(model)
     model = replace(
         model,

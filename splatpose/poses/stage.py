@@ -9,6 +9,7 @@ from ..events import EventSink
 from .config import PosesConfig
 
 if TYPE_CHECKING:
+    from ..depth.priors import DepthPriors
     from ..types import Capture, MatchGraph, Poses
 
 
@@ -20,10 +21,15 @@ def solve_poses(
     emit: EventSink,
     *,
     seed: int,
+    depth: DepthPriors | None = None,
 ) -> str:
     """Finds the poses of all photos and writes them, with their evidence, into `folder`.
 
     Finished reconstructions of an interrupted run in `folder` are used again.
+
+    Args:
+        depth: maps of the same photos. They give scales that matches leave open, and never
+            override matches.
 
     Returns:
         One line for a person.
@@ -34,7 +40,7 @@ def solve_poses(
     """
     from .solve import solve
 
-    return solve(capture, graph, config, folder, emit, seed=seed)
+    return solve(capture, graph, config, folder, emit, seed=seed, depth=depth)
 
 
 def load_poses(folder: Path) -> Poses:

@@ -74,11 +74,15 @@ def calibrate_pairs(
         for factor in (_FACTORS if free.any() else (1.0,))
     ]
     _, best = min(tried, key=lambda trial: trial[0])
+    coarse = len(tried)
     for _ in range(_PASSES):
         relative = relative_poses(some, best, camera_index, min_matches=min_matches, seed=seed)
         best = tuple(adjust_focals(relative, some, best, camera_index, cameras, known))
         tried.append(left(best))
-    for step in _FINE_STEPS if free.any() else ():
+    if min(range(len(tried)), key=lambda n: tried[n][0]) >= coarse or not free.any():
+        return min(tried, key=lambda trial: trial[0])[1]
+    # The adjustment found nothing better: too few pairs for it.
+    for step in _FINE_STEPS:
         best = min(tried, key=lambda trial: trial[0])[1]
         for factor in (1 / step, step):
             factors = np.where(free, factor, 1.0)
