@@ -23,6 +23,10 @@ from ..twoview.matches import PIXEL_AT, MatchTable
 from ..types import Camera
 
 _TRANSFER_FACTOR = 3.0
+_MIN_AGREEING = 10
+_OUTWEIGHS = 4.0
+"""Contradictions that a match between two groups outweighs: matches are false in many ways, and
+agree with a wrong model only by chance."""
 _CONTRADICTION = 5.0
 """Times the threshold: what is farther off is no matter of noise."""
 _PAIR_CAP = 200
@@ -33,6 +37,9 @@ _MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
 class Explanation:
     """Which matches a model explains."""
 
+    connected: Bool[np.ndarray, " V"]
+    """Registered photos that matches which agree with the model hold together. A group that only
+    agrees with itself counts as if it were not registered."""
     explained: Bool[np.ndarray, " M"]
     contradicted: Bool[np.ndarray, " M"]
     """Matches of registered photos that are far from what the model says."""
@@ -93,10 +100,14 @@ def explain(model: SparseModel, table: MatchTable, *, pixels: float = 1.0) -> Ex
         off[rows] = np.maximum(distance, _transfer(model, table, rows, limit[camera]))
     with np.errstate(invalid="ignore"):
         good, bad = off <= 1, off > _CONTRADICTION
+    connected = _connected(table, good, bad, len(model.names))
+    inside = connected[table.photos].all(1)
+    good, bad = good & inside, bad & inside
     angle = np.degrees(np.arcsin(np.clip(sine[good], 0, 1)))
     used = np.unique(model.camera_index[model.registered])
     ratios = (focal / sides)[used] if len(used) else np.array([np.nan])
     return Explanation(
+        connected=connected,
         explained=good,
         contradicted=bad,
         share=_share(good),
@@ -197,6 +208,37 @@ class _TrackLookup:
         self, photos: Int[np.ndarray, " N"], keypoints: Int[np.ndarray, " N"]
     ) -> Int[np.ndarray, " N"]:
         return self._track[photos * self._stride + keypoints]
+
+
+def _connected(
+    table: MatchTable,
+    good: Bool[np.ndarray, " M"],
+    bad: Bool[np.ndarray, " M"],
+    num_photos: int,
+) -> Bool[np.ndarray, " V"]:
+    """The largest set of photos that hold together.
+
+    Groups that share most matches which agree with the model are joined first, unless too many of
+    all matches between them contradict it: one pair that agrees does not join two groups between
+    which all others disagree.
+    """
+    votes = np.zeros((2, num_photos, num_photos), np.int64)
+    for side, rows in enumerate((good, bad)):
+        count = np.bincount(table.pair[rows], minlength=len(table.pairs))
+        np.add.at(votes[side], (table.pairs[:, 0], table.pairs[:, 1]), count)
+    agree, deny = votes + np.swapaxes(votes, 1, 2)
+    group = np.arange(num_photos)
+    while True:
+        support = np.where((_OUTWEIGHS * agree > deny) & (agree >= _MIN_AGREEING), agree, 0)
+        i, j = np.unravel_index(int(support.argmax()), support.shape)
+        if not support[i, j]:
+            break
+        group[group == j] = i
+        for count in (agree, deny):
+            count[i] += count[j]
+            count[:, i] += count[:, j]
+            count[j] = count[:, j] = count[i, i] = 0
+    return group == np.bincount(group).argmax()
 
 
 def _share(good: Bool[np.ndarray, " M"]) -> float:

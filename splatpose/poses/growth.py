@@ -56,6 +56,7 @@ def reconstructions(
     for _ in range(_CALIBRATIONS):
         relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
         again: list[pycolmap.Reconstruction] = []
+        seen: set[bytes] = set()
         for backbone in BACKBONES:
             view_graph = solve_view_graph(
                 table,
@@ -67,7 +68,9 @@ def reconstructions(
                 backbone=backbone,
                 priors=priors,
             )
-            if view_graph is not None:
+            # From the same pairs follows the same reconstruction.
+            if view_graph is not None and view_graph.relative.row.tobytes() not in seen:
+                seen.add(view_graph.relative.row.tobytes())
                 grown = _grow(view_graph, graph, camera_index, names, scratch, min_matches, seed)
                 again += [grown] if grown else []
         found += again

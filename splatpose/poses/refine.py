@@ -75,6 +75,7 @@ def refine(
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
         mapper.refine(freedom, rounds=_ROUNDS)
+        contradicted |= _leave_loose(mapper, names, table, pixels)
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
 
 
@@ -122,11 +123,27 @@ def _take_back(
         deny = int((evidence.contradicted & outside).sum())
         if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
             bad |= set(group)
-    for photo in sorted(bad):
-        if model.registered[photo]:
-            frame = mapper.reconstruction.image(photo + 1).frame_id
-            mapper.mapper.observation_manager.deregister_frame(frame)
+    _deregister(mapper, bad & set(np.flatnonzero(model.registered).tolist()))
     return bad
+
+
+def _leave_loose(
+    mapper: Mapper, names: Sequence[str], table: MatchTable, pixels: float
+) -> set[int]:
+    """Deregisters photos that no pair whose matches agree with the model connects to the rest."""
+    model = model_from_reconstruction(mapper.reconstruction, names)
+    connected = explain(model, table, pixels=pixels).connected
+    loose = set(np.flatnonzero(model.registered & ~connected).tolist())
+    if connected.sum() < 2:
+        return set()
+    _deregister(mapper, loose)
+    return loose
+
+
+def _deregister(mapper: Mapper, photos: set[int]) -> None:
+    for photo in sorted(photos):
+        frame = mapper.reconstruction.image(photo + 1).frame_id
+        mapper.mapper.observation_manager.deregister_frame(frame)
 
 
 def _groups(
