@@ -12,9 +12,11 @@ from jaxtyping import Bool
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..depth.keypoints import KeypointPriors
 from ..io.colmap import model_from_reconstruction
 from ..twoview.matches import MatchTable
 from .adjust import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
+from .depth_pnp import aligned_keypoints, pose_from_depth
 from .evidence import explain
 from .selection import Choice, choose_freedom
 
@@ -49,12 +51,14 @@ def refine(
     pixels: float,
     min_matches: int,
     seed: int,
+    priors: KeypointPriors | None = None,
 ) -> Refined:
     """Robust bundle adjustment, with a second chance for photos that were left out.
 
     Args:
         free_intrinsics: let the evidence decide how rich a camera model is, principal point
             included; otherwise focal length and one distortion coefficient of each camera.
+        priors: depth maps, a third chance for photos that were left out.
     """
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
@@ -66,6 +70,8 @@ def refine(
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)
+            if priors is not None:
+                late |= _register_by_depth(mapper, names, table, priors, seed)
             if late:
                 mapper.refine(plain, rounds=1)
                 contradicted = _take_back(mapper, late, names, table, pixels)
@@ -92,6 +98,39 @@ def _register_rest(mapper: Mapper) -> set[int]:
             if not _register_once(mapper, options):
                 break
     return {i - 1 for i in set(mapper.reconstruction.reg_image_ids()) - before}
+
+
+def _register_by_depth(
+    mapper: Mapper,
+    names: Sequence[str],
+    table: MatchTable,
+    priors: KeypointPriors,
+    seed: int,
+) -> set[int]:
+    """Registers left-out photos from prior depth of those they match, the best matched first."""
+    reconstruction = mapper.reconstruction
+    added: set[int] = set()
+    tried: set[int] = set()
+    while True:
+        model = model_from_reconstruction(reconstruction, names)
+        known = model.registered[table.photos]
+        waiting = table.photos[:, ::-1][known & ~known[:, ::-1]]
+        count = np.bincount(waiting, minlength=len(names))
+        count[sorted(tried)] = 0
+        photo = int(count.argmax())
+        if not count[photo]:
+            return added
+        tried.add(photo)
+        depths = aligned_keypoints(model, priors)
+        pose = pose_from_depth(photo, model, table, depths, seed=seed)
+        if pose is None or not reconstruction.exists_image(photo + 1):
+            continue
+        frame = reconstruction.image(photo + 1).frame_id
+        reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
+        reconstruction.register_frame(frame)
+        mapper.mapper.triangulate_image(mapper.triangulation(), photo + 1)
+        added.add(photo)
+        tried = set(added)
 
 
 def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -> bool:

@@ -83,7 +83,7 @@ def solve(
         )
         if not found.hypotheses:
             raise nothing_reconstructed(capture, graph, groups, found.tried)
-        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed)
+        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
         model, scaled = _final_model(refined.reconstruction, capture, cameras, names, priors)
     for text in scaled:
         emit(Message("poses", text))
@@ -107,6 +107,7 @@ def _refine_best(
     config: PosesConfig,
     emit: EventSink,
     seed: int,
+    priors: KeypointPriors | None,
 ) -> tuple[Hypothesis, Refined]:
     """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
     contenders = found.contenders
@@ -122,6 +123,7 @@ def _refine_best(
             pixels=config.threshold,
             min_matches=config.min_matches,
             seed=seed,
+            priors=priors,
         )
         model = model_from_reconstruction(refined.reconstruction, names)
         score = explain(model, table, pixels=config.threshold).score
