@@ -127,7 +127,7 @@ def _register_by_depth(
             continue
         frame = reconstruction.image(photo + 1).frame_id
         reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
-        reconstruction.register_frame(frame)
+        mapper.mapper.observation_manager.register_frame(frame)
         mapper.mapper.triangulate_image(mapper.triangulation(), photo + 1)
         added.add(photo)
         tried = set(added)
