@@ -14,7 +14,7 @@ from ..depth.keypoints import KeypointPriors
 from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.matches import MatchTable, focal_ratios
 from ..twoview.pair_focal import with_focal
-from ..twoview.relative import relative_poses
+from ..twoview.relative import RelativePoses, relative_poses
 from ..types import Camera, MatchGraph
 from .adjust import FEW_PHOTOS, Mapper, Scales, least_freedom, mapping, measure_scales
 from .viewgraph import ViewGraph, solve_view_graph
@@ -41,6 +41,7 @@ def reconstructions(
     min_matches: int,
     seed: int,
     priors: KeypointPriors | None = None,
+    refined: RelativePoses | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
 
@@ -51,10 +52,13 @@ def reconstructions(
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for copies of the database without the false pairs.
         priors: depth maps, for scales that no keypoint ties.
+        refined: relative poses that are known better than their matches alone tell.
     """
     found: list[pycolmap.Reconstruction] = []
     for _ in range(_CALIBRATIONS):
         relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+        if refined is not None:
+            relative = relative.replaced(refined)
         again: list[pycolmap.Reconstruction] = []
         seen: set[bytes] = set()
         for backbone in BACKBONES:

@@ -29,6 +29,7 @@ from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
 from ..twoview.matches import MatchTable
 from ..twoview.pair_focal import calibrate_pairs
+from ..twoview.relative import RelativePoses
 from ..types import MatchGraph
 from .adjust import FEW_PHOTOS
 from .evidence import Explanation, explain
@@ -114,6 +115,7 @@ class Workshop:
         min_matches: int,
         seed: int,
         priors: KeypointPriors | None = None,
+        refined: RelativePoses | None = None,
     ) -> None:
         self._folder = folder
         self._graph = graph
@@ -123,7 +125,7 @@ class Workshop:
         self._pixels = pixels
         self._min_matches = min_matches
         self._seed = seed
-        self._priors = priors
+        self._priors, self._refined = priors, refined
         self._calibration_lock = threading.Lock()
         folder.mkdir(exist_ok=True)
 
@@ -231,6 +233,7 @@ class Workshop:
             min_matches=self._min_matches,
             seed=seed,
             priors=self._priors,
+            refined=self._refined,
         )
         for number, reconstruction in enumerate(found):
             (models / str(number)).mkdir()
@@ -245,17 +248,8 @@ class Workshop:
                 model = model_from_reconstruction(reconstruction, self._names)
                 explanation = explain(model, self._table, pixels=self._pixels)
                 error = float(reconstruction.compute_mean_reprojection_error())
-                found.append(
-                    Hypothesis(
-                        recipe.name,
-                        recipe.mapper,
-                        reconstruction,
-                        model,
-                        explanation,
-                        error,
-                        seconds,
-                    )
-                )
+                parts = (reconstruction, model, explanation, error, seconds)
+                found.append(Hypothesis(recipe.name, recipe.mapper, *parts))
         found = [h for h in found if h.num_registered >= 2]
         best = max(found, key=lambda h: h.explanation.score, default=None)
         return best or Failure(recipe.name, seconds)
