@@ -126,10 +126,6 @@ def test_maps_are_read_at_keypoints(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         found.values[2], sample_map(scene.depth[2].astype(np.float32), keypoints[2], 480, 360)
     )
-    photos, rows = np.array([2, 0, 1]), np.array([6, 1, 0])
-    np.testing.assert_array_equal(
-        found.at(photos, rows), [found.values[2][6], found.values[0][1], np.nan]
-    )
 
 
 def test_depth_changes_nothing_where_matches_say_all(tmp_path: Path) -> None:

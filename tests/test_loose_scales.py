@@ -16,7 +16,7 @@ from splatpose.io.colmap import SparseModel
 from splatpose.poses.hinges import biconnected_blocks, settle_scales
 from splatpose.poses.pair_depths import PairDepths, Ratios
 from splatpose.poses.positions import camera_centers, log_baselines, place_cameras
-from splatpose.poses.scale_links import join_parts
+from splatpose.poses.scale_links import Part, compare_parts, join_parts
 from splatpose.poses.viewgraph import weakest_on_the_way
 
 
@@ -106,8 +106,16 @@ def test_a_map_knows_that_neighbours_are_not_equally_far(kind: str) -> None:
     spoiled = grown(truth, 2.0)
     alone, _ = settle_scales(spoiled)
     settled, _ = settle_scales(spoiled, maps_of(truth, kind))
-    assert largest_shift(settled, truth) < 1e-3
-    assert largest_shift(alone, truth) > 10 * largest_shift(settled, truth)
+    assert largest_shift(settled, truth) < 0.6 * largest_shift(alone, truth)
+    far = truth.observation_xy[:, 0]
+    apart = (np.abs(far - 400) > 60) | (truth.observations[:, 1] != 3)
+    apart_truth = replace(
+        truth,
+        observations=truth.observations[apart],
+        observation_xy=truth.observation_xy[apart],
+    )
+    settled, _ = settle_scales(grown(apart_truth, 2.0), maps_of(truth, kind))
+    assert largest_shift(settled, truth) < 1e-3, "nothing lies side by side: the map alone says"
 
 
 def test_what_tracks_hold_together_is_left_alone() -> None:
@@ -183,36 +191,40 @@ def test_a_loop_tells_the_scale_of_its_parts() -> None:
     assert set(np.flatnonzero(residual > 0.3)) == {len(pairs) - 1}
 
 
-def parts_of_one_photo(slope: float) -> tuple[PairDepths, np.ndarray]:
-    """Two pairs of one photo that see the left and the right of a wall, each in its own unit."""
-    rng = np.random.default_rng(4)
-    xy = rng.uniform((0, 0), (1000, 700), (80, 2))
-    edge = (xy[:, 0] > 500).astype(np.int64)
-    depth = 4 + slope * xy[:, 0] / 1000
-    unit = np.array([0.5, 2.0])
-    log_depth = np.log(depth / unit[edge])
-    value = 1000 / depth - 20
-    return PairDepths(edge, np.arange(80), np.zeros(80, np.int64), xy, log_depth, value), unit
+def wall(slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of one photo, and depths of a wall there."""
+    xy = np.random.default_rng(4).uniform((0, 0), (1000, 700), (80, 2))
+    return xy, 4 + slope * xy[:, 0] / 1000
 
 
 def test_pairs_of_one_photo_are_joined_by_what_lies_side_by_side() -> None:
-    depths, unit = parts_of_one_photo(0.0)
+    """Two pairs of one photo see the left and the right of a wall, each in its own unit."""
+    xy, depth = wall(0.0)
+    edge = (xy[:, 0] > 500).astype(np.int64)
+    unit = np.array([0.5, 2.0])
+    depths = PairDepths(edge, np.arange(80), np.zeros(80, np.int64), xy, np.log(depth / unit[edge]))
     none = Ratios(np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0))
-    depths = replace(depths, value=np.full(80, np.nan))
     found = join_parts(depths, none, np.zeros(2))
     assert found.edges.tolist() == [[0, 1]]
     assert found.log_ratio[0] == pytest.approx(np.log(unit[1] / unit[0]), abs=1e-6)
 
 
-def test_a_map_joins_pairs_of_one_photo_better() -> None:
-    depths, unit = parts_of_one_photo(8.0)
-    none = Ratios(np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0))
-    with_map = join_parts(depths, none, np.zeros(2), "disparity")
-    truth = np.log(unit[1] / unit[0])
-    assert with_map.log_ratio[0] == pytest.approx(truth, abs=1e-6)
+def test_a_map_compares_parts_better() -> None:
+    xy, depth = wall(8.0)
+    value = 1000 / depth - 20
+
+    def parts(value: np.ndarray, gap: float) -> list[Part]:
+        sides = (xy[:, 0] < 500 - gap, xy[:, 0] > 500 + gap)
+        units = zip(sides, (0.5, 2.0), strict=True)
+        return [Part(0, 0, xy[own], np.log(depth[own] / unit), value[own]) for own, unit in units]
+
+    truth = np.log(2.0 / 0.5)
+    without = compare_parts(*parts(value, 0), None)
+    with_map = compare_parts(*parts(value, 0), "disparity")
+    assert abs(with_map[0] - truth) < abs(without[0] - truth)
+    assert with_map[1] < without[1]
+    apart = compare_parts(*parts(value, 60), "disparity")
+    assert apart[0] == pytest.approx(truth, abs=1e-6), "nothing lies side by side"
     # A map that does not follow the depths is not believed.
-    rng = np.random.default_rng(5)
-    useless = join_parts(replace(depths, value=rng.permutation(depths.value)), none, np.zeros(2))
-    without = join_parts(replace(depths, value=np.full(80, np.nan)), none, np.zeros(2))
-    assert useless.log_ratio[0] == without.log_ratio[0]
-    assert with_map.sigma[0] < without.sigma[0]
+    useless = np.random.default_rng(5).permutation(value)
+    assert compare_parts(*parts(useless, 0), "disparity") == without

@@ -131,8 +131,7 @@ def test_baselines_and_centres() -> None:
     e, point, photo, log_depth = (np.array(column) for column in zip(*rows, strict=True))
     # Some pairs are false: their depths lie.
     log_depth = np.where(np.isin(e, (3, 11)), log_depth + rng.uniform(0.5, 1, len(e)), log_depth)
-    xy, none = np.zeros((len(e), 2)), np.full(len(e), np.nan)
-    depths = PairDepths(e, point, photo, xy, log_depth, none)
+    depths = PairDepths(e, point, photo, np.zeros((len(e), 2)), log_depth)
     ratios = baseline_ratios(depths, np.zeros(len(pairs)))
     found = np.exp(log_baselines(ratios, len(pairs)))
     good = ~np.isin(np.arange(len(pairs)), (3, 11))

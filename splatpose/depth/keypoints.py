@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from .priors import DepthPriors
 from .sampling import sample_map
@@ -21,13 +21,6 @@ class KeypointPriors:
     """For each photo; NaN where its map says nothing, or there is none."""
     kind: Literal["auto", "depth", "disparity"]
     """auto: the depths that matches give tell; see `splatpose.depth.alignment.kind_of`."""
-
-    def at(
-        self, photos: Int[np.ndarray, " N"], keypoints: Int[np.ndarray, " N"]
-    ) -> Float[np.ndarray, " N"]:
-        """Values at keypoints of photos."""
-        starts = np.cumsum([0, *(len(values) for values in self.values)])
-        return np.concatenate(self.values)[starts[photos] + keypoints]
 
 
 def sample_priors(

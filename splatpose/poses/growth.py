@@ -10,7 +10,6 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
-from ..depth.keypoints import KeypointPriors
 from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.matches import MatchTable, focal_ratios
 from ..twoview.pair_focal import with_focal
@@ -40,7 +39,6 @@ def reconstructions(
     *,
     min_matches: int,
     seed: int,
-    priors: KeypointPriors | None = None,
     refined: RelativePoses | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
@@ -51,7 +49,6 @@ def reconstructions(
     Args:
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for copies of the database without the false pairs.
-        priors: depth maps, for scales that no keypoint ties.
         refined: relative poses that are known better than their matches alone tell.
     """
     found: list[pycolmap.Reconstruction] = []
@@ -70,7 +67,6 @@ def reconstructions(
                 seed=seed,
                 relative=relative,
                 backbone=backbone,
-                priors=priors,
             )
             # From the same pairs follows the same reconstruction.
             if view_graph is not None and view_graph.relative.row.tobytes() not in seen:

@@ -24,7 +24,6 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
-from ..depth.keypoints import KeypointPriors
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
 from ..twoview.matches import MatchTable
@@ -114,7 +113,6 @@ class Workshop:
         pixels: float,
         min_matches: int,
         seed: int,
-        priors: KeypointPriors | None = None,
         refined: RelativePoses | None = None,
     ) -> None:
         self._folder = folder
@@ -125,7 +123,7 @@ class Workshop:
         self._pixels = pixels
         self._min_matches = min_matches
         self._seed = seed
-        self._priors, self._refined = priors, refined
+        self._refined = refined
         self._calibration_lock = threading.Lock()
         folder.mkdir(exist_ok=True)
 
@@ -232,7 +230,6 @@ class Workshop:
             folder,
             min_matches=self._min_matches,
             seed=seed,
-            priors=self._priors,
             refined=self._refined,
         )
         for number, reconstruction in enumerate(found):

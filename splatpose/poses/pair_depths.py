@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..depth.keypoints import KeypointPriors
 from ..geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
 from ..twoview.matches import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
 from ..twoview.relative import RelativePoses
@@ -30,8 +29,6 @@ class PairDepths:
     xy: Float[np.ndarray, "D 2"]
     """Of the keypoint, in pixels at `PIXEL_AT`."""
     log_depth: Float[np.ndarray, " D"]
-    value: Float[np.ndarray, " D"]
-    """Of the photo's prior map there, NaN where it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,6 @@ def pair_depths(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
-    priors: KeypointPriors | None = None,
 ) -> PairDepths:
     """Depths of matches that have parallax and fit their pair."""
     edge_of = np.full(len(table.pairs), -1)
@@ -81,9 +77,6 @@ def pair_depths(
         photo=photo.T.ravel(),
         xy=np.concatenate([xy[:, 0], xy[:, 1]]),
         log_depth=np.log(np.r_[z1[good], z2[good]]),
-        value=np.full(2 * len(rows), np.nan)
-        if priors is None
-        else priors.at(photo.T.ravel(), table.keypoints[rows].T.ravel()),
     )
 
 

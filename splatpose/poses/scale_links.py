@@ -30,8 +30,9 @@ _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
 """Of the logarithm of the ratio of two depths: of neighbours at least, and anywhere in a photo."""
-_MAP_SIGMA = 0.15
-"""The same at least, where a map knows that they are not equally far."""
+_MAP_SIGMA = 0.25
+"""Of the ratio of two parts' depths by a map that follows one of them: networks bend whole regions
+of a photo, which no number of points averages out."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,18 @@ class Part:
     """Of the photo's prior map, NaN where it says nothing."""
 
 
-def join_parts(
-    depths: PairDepths,
-    ratios: Ratios,
-    log_length: Float[np.ndarray, " E"],
-    kind: Literal["auto", "depth", "disparity"] = "auto",
-) -> Ratios:
+def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]) -> Ratios:
     """Ratios of baselines in photos that see several parts.
 
     Args:
         ratios: those from common keypoints.
         log_length: lengths that follow from them, right within each part.
-        kind: of the prior maps.
     """
     found: list[tuple[int, int, float, float]] = []
-    photos = list(_photos_of_parts(depths, ratios, log_length))
-    known = kind_of_maps([max(parts, key=_size) for parts in photos], kind)
-    for parts in photos:
+    for parts in _photos_of_parts(depths, ratios, log_length):
         for n, a in enumerate(parts):
             for b in parts[n + 1 :]:
-                difference, sigma = compare_parts(a, b, known)
+                difference, sigma = compare_parts(a, b, None)
                 own = log_length[b.edge] - log_length[a.edge]
                 found.append((a.edge, b.edge, own + difference, sigma))
     edges = np.array([row[:2] for row in found], np.int64).reshape(-1, 2)
@@ -105,7 +98,7 @@ def _part(
         edge=int(names[counts.argmax()]),
         xy=depths.xy[rows][order][middle],
         log_depth=value[order][middle],
-        value=depths.value[rows][order][middle],
+        value=np.full(len(middle), np.nan),
     )
 
 
@@ -133,16 +126,22 @@ def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, floa
     Args:
         kind: of the prior maps, None where there are none.
     """
+    found = []
     if kind is not None:
         turned = _size(b) > _size(a)
         by_map = _by_map(b, a, kind) if turned else _by_map(a, b, kind)
         if by_map is not None:
-            return (-by_map[0] if turned else by_map[0]), by_map[1]
+            found.append(((-1.0 if turned else 1.0) * by_map[0], by_map[1]))
     distance, nearest = KDTree(a.xy).query(b.xy)
     near = np.asarray(distance) <= _NEAR
-    if near.sum() < _MIN_NEAR:
+    if near.sum() >= _MIN_NEAR:
+        difference = a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near]
+        found.append(_median(difference, _NEAR_SIGMA))
+    if not found:
         return float(np.median(a.log_depth) - np.median(b.log_depth)), _SAME_PHOTO_SIGMA
-    return _median(a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near], _NEAR_SIGMA)
+    value, sigma = np.array(found).T
+    weight = 1 / sigma**2
+    return float(weight @ value / weight.sum()), float(1 / np.sqrt(weight.sum()))
 
 
 def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
@@ -156,8 +155,8 @@ def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
     known = np.isfinite(depth)
     if known.sum() < _MIN_NEAR:
         return None
-    median, sigma = _median(np.log(depth[known]) - b.log_depth[known], _MAP_SIGMA)
-    return median, float(np.hypot(sigma, fit.residual))
+    median, sigma = _median(np.log(depth[known]) - b.log_depth[known], 0.0)
+    return median, float(np.hypot(sigma, _MAP_SIGMA))
 
 
 def _median(difference: Float[np.ndarray, " N"], least: float) -> tuple[float, float]:

@@ -71,7 +71,6 @@ def solve(
             pixels=config.threshold,
             min_matches=config.min_matches,
             seed=seed,
-            priors=priors,
         )
         found = search(
             workshop,

@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..depth.keypoints import KeypointPriors
 from ..geometry.epipolar import relative_pose
 from ..twoview.cycles import probability_true
 from ..twoview.matches import MatchTable
@@ -58,7 +57,6 @@ def solve_view_graph(
     seed: int,
     relative: RelativePoses | None = None,
     backbone: float = 0.0,
-    priors: KeypointPriors | None = None,
 ) -> ViewGraph | None:
     """Poses of the largest component of consistent pairs; None if no two photos are in it.
 
@@ -68,7 +66,6 @@ def solve_view_graph(
         backbone: leave out pairs with fewer inliers than this share of what the best supported
             way between their photos has where it is weakest. A long loop then closes only by
             pairs as strong as the others; 0 keeps all.
-        priors: depth maps, for scales that no keypoint ties.
     """
     count = len(camera_index)
     if relative is None:
@@ -77,11 +74,11 @@ def solve_view_graph(
     strong = strong.subset(
         strong.inliers >= backbone * weakest_on_the_way(strong.pairs, strong.inliers, count)
     )
-    placed = _place(strong, table, cameras, camera_index, priors)
+    placed = _place(strong, table, cameras, camera_index)
     if placed is None:
         return None
     strong = _reconsidered(relative, *placed, table, cameras, camera_index)
-    placed = _place(strong, table, cameras, camera_index, priors)
+    placed = _place(strong, table, cameras, camera_index)
     if placed is None:
         return None
     relative, poses = placed
@@ -95,7 +92,6 @@ def _place(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
-    priors: KeypointPriors | None,
 ) -> tuple[RelativePoses, Float[np.ndarray, "V 4 4"]] | None:
     """Rotations and centres, and the pairs that agree with them; None if there is nothing."""
     count = len(camera_index)
@@ -106,7 +102,7 @@ def _place(
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
-    centers, false = _positions(relative, R, table, cameras, camera_index, priors)
+    centers, false = _positions(relative, R, table, cameras, camera_index)
     poses = np.full((count, 4, 4), np.nan)
     placed = np.isfinite(R[:, 0, 0]) & np.isfinite(centers[:, 0])
     poses[placed] = np.eye(4)
@@ -202,7 +198,6 @@ def _positions(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
-    priors: KeypointPriors | None,
 ) -> tuple[Float[np.ndarray, "V 3"], Bool[np.ndarray, " E"]]:
     """Centres of the cameras, and which pairs contradict them."""
     moving = np.flatnonzero(relative.moving & (relative.parallax >= _MIN_PARALLAX))
@@ -211,10 +206,10 @@ def _positions(
     edges = relative.subset(np.isin(np.arange(len(relative)), moving))
     # What an error of the relative rotation makes of all depths of the pair together.
     scale_sigma = edges.rotation_sigma / np.radians(np.maximum(edges.parallax, 0.1))
-    depths = pair_depths(edges, table, cameras, camera_index, priors)
+    depths = pair_depths(edges, table, cameras, camera_index)
     ratios = baseline_ratios(depths, scale_sigma)
     log_length = log_baselines(ratios, len(edges))
-    ratios = ratios + join_parts(depths, ratios, log_length, priors.kind if priors else "auto")
+    ratios = ratios + join_parts(depths, ratios, log_length)
     log_length = log_baselines(ratios, len(edges))
     # The centre of the second camera in the first one's frame is -R^T t.
     backwards = np.einsum("eji,ej->ei", edges.rotation, -edges.direction)
