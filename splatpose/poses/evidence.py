@@ -7,6 +7,7 @@ contradict it. Every match that survived two-view verification is therefore aske
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -222,22 +223,34 @@ def _connected(
     all matches between them contradict it: one pair that agrees does not join two groups between
     which all others disagree.
     """
-    votes = np.zeros((2, num_photos, num_photos), np.int64)
-    for side, rows in enumerate((good, bad)):
-        count = np.bincount(table.pair[rows], minlength=len(table.pairs))
-        np.add.at(votes[side], (table.pairs[:, 0], table.pairs[:, 1]), count)
-    agree, deny = votes + np.swapaxes(votes, 1, 2)
+    count = len(table.pairs)
+    agree = np.bincount(table.pair[good], minlength=count).tolist()
+    deny = np.bincount(table.pair[bad], minlength=count).tolist()
+    between: list[dict[int, tuple[int, int]]] = [{} for _ in range(num_photos)]
+    queue: list[tuple[int, int, int]] = []
+
+    def link(i: int, j: int, votes: tuple[int, int]) -> None:
+        between[i][j] = between[j][i] = votes
+        if votes[0] >= _MIN_AGREEING and _OUTWEIGHS * votes[0] > votes[1]:
+            heappush(queue, (-votes[0], i, j))
+
+    for (i, j), *votes in zip(table.pairs.tolist(), agree, deny, strict=True):
+        link(i, j, (votes[0], votes[1]))
     group = np.arange(num_photos)
-    while True:
-        support = np.where((_OUTWEIGHS * agree > deny) & (agree >= _MIN_AGREEING), agree, 0)
-        i, j = np.unravel_index(int(support.argmax()), support.shape)
-        if not support[i, j]:
-            break
+    while queue:
+        support, i, j = heappop(queue)
+        votes = between[i].get(j)
+        if votes is None or votes[0] != -support or _OUTWEIGHS * votes[0] <= votes[1]:
+            continue  # joined or changed since
+        if len(between[i]) < len(between[j]):
+            i, j = j, i
         group[group == j] = i
-        for count in (agree, deny):
-            count[i] += count[j]
-            count[:, i] += count[:, j]
-            count[j] = count[:, j] = count[i, i] = 0
+        del between[i][j], between[j][i]
+        for other, (more, against) in between[j].items():
+            del between[other][j]
+            own = between[i].get(other, (0, 0))
+            link(i, other, (own[0] + more, own[1] + against))
+        between[j] = {}
     return group == np.bincount(group).argmax()
 
 
