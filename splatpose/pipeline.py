@@ -97,7 +97,7 @@ def fit(
             load=load_capture,
         )
         depth = resolve_depth(config.depth, weights_dir, emit)
-        priors, depth_key = None, "none"
+        priors, depth_key = None, ""
         if depth.source != "none":
             priors, depth_key = stage(
                 "depth",
@@ -141,9 +141,16 @@ def fit(
         poses, poses_key = stage(
             "poses",
             config=config.poses,
-            inputs=(pairs_key, str(seed)),
+            inputs=(pairs_key, str(seed), depth_key),
             compute=lambda folder: solve_poses(
-                capture, graph, config.poses, folder, emit, seed=seed, pairs=pairs
+                capture,
+                graph,
+                config.poses,
+                folder,
+                emit,
+                seed=seed,
+                pairs=pairs,
+                depth=priors,
             ),
             load=load_poses,
         )

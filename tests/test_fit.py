@@ -127,7 +127,7 @@ def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[
 def test_depth_maps_join_a_finished_run_and_leave_it_again(
     photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
 ) -> None:
-    """Poses do not depend on them yet: nothing that is done is done again, and all is reported."""
+    """Poses and what follows from them are done again, matching is not, and all is reported."""
     out = tmp_path / "out"
     shutil.copytree(finished[0], out)
     maps = tmp_path / "maps"
@@ -144,7 +144,7 @@ def test_depth_maps_join_a_finished_run_and_leave_it_again(
     events: list[Event] = []
     fit(photos, out, with_depth, emit=events.append)
     done = [event.stage for event in events if isinstance(event, StageFinished)]
-    assert done == ["depth", "outputs"]
+    assert done == ["depth", "poses", "views", "splats", "outputs"]
     report = json.loads((out / "report.json").read_text())
     assert [record["stage"] for record in report["stages"]][:3] == ["capture", "depth", "matching"]
     assert report["depth"]["source"] == str(maps)

@@ -137,6 +137,44 @@ def test_evidence_prefers_the_truth(truth: SparseModel, table: MatchTable, spoil
     assert explain(spoil(truth), table).score < explain(truth, table).score - 0.05
 
 
+def loose(model: SparseModel) -> SparseModel:
+    """Three photos and what only they see somewhere else: right among themselves."""
+    turn = Similarity(1.0, so3_exp(np.array([0, np.pi / 2, 0.4])), np.array([1.0, 0, 0]))
+    poses = model.cam_from_world.copy()
+    poses[5:] = turn.cam_from_world(poses[5:])
+    return without_points(replace(model, cam_from_world=poses))
+
+
+def test_what_agrees_with_itself_alone_does_not_count(
+    truth: SparseModel, table: MatchTable
+) -> None:
+    right, wrong = explain(without_points(truth), table), explain(loose(truth), table)
+    assert right.connected.all()
+    assert right.against < 0.02
+    np.testing.assert_array_equal(wrong.connected, [True] * 5 + [False] * 3)
+    outside = (table.photos >= 5).any(1)
+    assert not wrong.explained[outside].any()
+    assert not wrong.contradicted[outside].any()
+    np.testing.assert_array_equal(wrong.explained[~outside], right.explained[~outside])
+
+
+def test_a_wrong_pose_counts_against_a_model(truth: SparseModel, table: MatchTable) -> None:
+    """Worse than leaving the photo out, as long as it stays with the others."""
+    poses = truth.cam_from_world.copy()
+    turned = so3_exp(np.radians([6.0, 0, 0])) @ poses[7, :3, :3]
+    poses[7, :3, :3] = turned
+    wrong = without_points(replace(truth, cam_from_world=poses))
+    registered = np.arange(8) < 7
+    without = replace(
+        wrong,
+        registered=registered,
+        cam_from_world=np.where(registered[:, None, None], poses, np.nan),
+    )
+    asked = (table.photos == 7).any(1)
+    assert not explain(wrong, table).explained[asked].all()
+    assert explain(wrong, table).score <= explain(without, table).score + 1e-9
+
+
 def test_mirrored_model_explains_nothing(truth: SparseModel, table: MatchTable) -> None:
     """Only cheirality tells: the epipolar distances are those of the truth."""
     assert explain(mirrored(truth), table).share < 0.02
@@ -234,6 +272,28 @@ def test_left_out_photo_gets_a_second_chance(
     model = model_from_reconstruction(refined.reconstruction, truth.names)
     assert compare(model, truth).holds(center=0.01, rotation=0.3)
     assert start.num_reg_images() == 5, "the hypothesis itself is left as it is"
+
+
+def test_photos_that_the_rest_contradicts_are_taken_out(
+    truth: SparseModel, scene: Scene, table: MatchTable
+) -> None:
+    start = reconstruction_from_model(
+        loose(truth), [k.astype(np.float64) for k in scene.graph.keypoints]
+    )
+    refined = refine(
+        start,
+        scene.graph.database,
+        truth.names,
+        table,
+        free_intrinsics=False,
+        pixels=1.0,
+        min_matches=15,
+        seed=0,
+    )
+    model = model_from_reconstruction(refined.reconstruction, truth.names)
+    assert explain(model, table).connected[model.registered].all()
+    assert set(np.flatnonzero(~model.registered)) == refined.contradicted
+    assert compare(model, partial(truth)).holds(overlap=0.6, center=0.02, rotation=0.5)
 
 
 def test_cameras_with_different_freedom_take_turns() -> None:

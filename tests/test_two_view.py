@@ -20,9 +20,9 @@ from splatpose.twoview.fit import (
     signed_sampson,
 )
 from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_fit import PairFit, PairKind, fit_pair, torr_gric
+from splatpose.twoview.pair_fit import PairFit, PairKind, fit_near, fit_pair, torr_gric
 from splatpose.twoview.pair_focal import calibrate_pairs
-from splatpose.twoview.relative import relative_poses
+from splatpose.twoview.relative import refit, relative_poses
 
 FOCAL = 875.0
 """Pixels at a longer side of 1000 of one unit of normalised coordinates."""
@@ -188,3 +188,44 @@ def test_focal_length_from_all_pairs(tmp_path: Path, guess: float) -> None:
         match_table(scene.graph), (start,), np.zeros(5, np.int64), [False], min_matches=15, seed=0
     )
     assert found[0].params[0] == pytest.approx(700, rel=0.03)
+
+
+def test_a_pair_finds_its_pose_from_nearby() -> None:
+    x = matches(np.random.default_rng(0), plane=True, noise=0.4)
+    direction = T / np.linalg.norm(T)
+    start = so3_exp(np.radians([2.0, -3.0, 1.0])) @ R
+    found = fit_near(x, FOCAL, start, direction)
+    assert found.kind == PairKind.GENERAL
+    assert rotation_angle(found.rotation @ R.T) < 0.5
+    assert found.direction @ direction > np.cos(np.radians(2))
+
+
+def test_a_pair_does_not_follow_where_its_matches_do_not_lead() -> None:
+    rng = np.random.default_rng(1)
+    x = matches(rng, noise=0.4)
+    direction = T / np.linalg.norm(T)
+    far = so3_exp(np.radians([0.0, 25.0, 0.0])) @ R
+    assert fit_near(x, FOCAL, far, direction).kind == PairKind.WEAK
+    assert fit_near(x, FOCAL, R, -direction).kind == PairKind.WEAK
+    false = np.stack([x[:, 0], rng.permutation(x[:, 1])], 1)
+    assert fit_near(false, FOCAL, R, direction).kind == PairKind.WEAK
+
+
+def test_rows_are_replaced_pair_by_pair(tmp_path: Path) -> None:
+    """Relative poses from elsewhere take the place of the measured ones."""
+    scene = make_scene(tmp_path, arc(4), cloud(), noise=0.2)
+    table, index = match_table(scene.graph), np.zeros(4, np.int64)
+    measured = relative_poses(table, (CAMERA,), index, min_matches=15, seed=0)
+    some = np.isin(np.arange(len(measured)), (1, 4))
+    other = replace(measured.subset(some), rotation=np.stack([R, R.T]))
+    for whole in (measured, measured.subset(~some)):
+        merged = whole.replaced(other)
+        np.testing.assert_array_equal(merged.row, measured.row)
+        np.testing.assert_array_equal(merged.rotation[some], other.rotation)
+        np.testing.assert_array_equal(merged.rotation[~some], measured.rotation[~some])
+    truth = scene.cam_from_world[measured.pairs]
+    rotation = truth[:, 1, :3, :3] @ np.swapaxes(truth[:, 0, :3, :3], 1, 2)
+    start = so3_exp(np.radians(2 * np.ones(3))) @ rotation
+    again = refit(table, measured.row, (CAMERA,), index, start, measured.direction)
+    assert (again.kind == PairKind.GENERAL).all()
+    assert rotation_angle(again.rotation @ np.swapaxes(rotation, 1, 2)).max() < 1.0

@@ -15,14 +15,10 @@ from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import model_from_reconstruction
 from splatpose.poses.averaging import average_rotations
 from splatpose.poses.evidence import explain
-from splatpose.poses.positions import (
-    PairDepths,
-    Ratios,
-    baseline_ratios,
-    camera_centers,
-    log_baselines,
-)
-from splatpose.poses.viewgraph import consistent_pairs, reconstruct, solve_view_graph
+from splatpose.poses.growth import reconstructions
+from splatpose.poses.pair_depths import PairDepths, baseline_ratios
+from splatpose.poses.positions import camera_centers, log_baselines
+from splatpose.poses.viewgraph import consistent_pairs, solve_view_graph
 from splatpose.twoview.cycles import closing_angles, probability_true, triangles
 from splatpose.twoview.matches import match_table
 from splatpose.twoview.pair_fit import PairKind
@@ -135,7 +131,8 @@ def test_baselines_and_centres() -> None:
     e, point, photo, log_depth = (np.array(column) for column in zip(*rows, strict=True))
     # Some pairs are false: their depths lie.
     log_depth = np.where(np.isin(e, (3, 11)), log_depth + rng.uniform(0.5, 1, len(e)), log_depth)
-    ratios = baseline_ratios(PairDepths(e, point, photo, log_depth))
+    depths = PairDepths(e, point, photo, np.zeros((len(e), 2)), log_depth)
+    ratios = baseline_ratios(depths, np.zeros(len(pairs)))
     found = np.exp(log_baselines(ratios, len(pairs)))
     good = ~np.isin(np.arange(len(pairs)), (3, 11))
     ratio = found[good] / length[good]
@@ -147,14 +144,6 @@ def test_baselines_and_centres() -> None:
     np.testing.assert_allclose(fit.points(result), centers, atol=0.02)
     # One points the wrong way, two have the wrong length.
     assert set(np.flatnonzero(residual > 0.3)) == {3, 5, 11}
-
-
-def test_prior_lengths_join_what_no_point_joins() -> None:
-    """Two groups of edges without a common keypoint: known lengths put them in one scale."""
-    ratios = Ratios(np.array([[0, 1], [2, 3]]), np.log([2.0, 3.0]), np.array([0.01, 0.01]))
-    prior = np.array([1.0, np.nan, np.nan, 6.0])
-    found = np.exp(log_baselines(ratios, 4, prior, np.full(4, 0.05)))
-    np.testing.assert_allclose(found, [1, 2, 2, 6], rtol=1e-3)
 
 
 def centers_error(cam_from_world: np.ndarray, scene: Scene) -> float:
@@ -182,15 +171,16 @@ def test_reconstruction_from_the_view_graph(tmp_path: Path) -> None:
     scene = make_scene(tmp_path, arc(8), cloud(), noise=0.3, outliers=0.2)
     table, names = match_table(scene.graph), [photo.name for photo in scene.capture.photos]
     start = replace(CAMERA, params=np.array([740.0, 400, 300, 0]))
-    found = reconstruct(
+    found = reconstructions(
         scene.graph, table, (start,), np.zeros(8, np.int64), names, tmp_path, min_matches=15, seed=0
     )
-    assert found is not None
-    model = model_from_reconstruction(found, names)
-    assert model.registered.all()
-    assert centers_error(model.cam_from_world, scene) < 0.006
-    assert model.cameras[0].params[0] == pytest.approx(700, rel=0.01)
-    assert explain(model, table).share > 0.95
+    assert found
+    for reconstruction in found:
+        model = model_from_reconstruction(reconstruction, names)
+        assert model.registered.all()
+        assert centers_error(model.cam_from_world, scene) < 0.006
+        assert model.cameras[0].params[0] == pytest.approx(700, rel=0.01)
+        assert explain(model, table).share > 0.95
 
 
 def test_a_false_pair_is_dropped(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def align(
     """
     known = point_depths(poses)
     samples = [_samples(priors, known, i, size) for i, size in enumerate(sizes)]
-    kind = likely_kind(samples) if priors.kind == "auto" else priors.kind
+    kind = kind_of(samples) if priors.kind == "auto" else priors.kind
     fits = [
         fit_map(values, depth, kind, rule, seed=i) if len(values) else _nothing(priors, poses, i)
         for i, (values, depth) in enumerate(samples)
@@ -178,8 +178,14 @@ def _samples(
     return sampled[valid], known.depth[own][valid]
 
 
-def likely_kind(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> DepthKind:
-    """Fisher's z of each photo's rank correlation, weighted by its inverse standard error."""
+def kind_of(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> DepthKind:
+    """Whether values grow with depth or with disparity, as all photos together say.
+
+    Fisher's z of each photo's rank correlation, weighted by its inverse standard error.
+
+    Args:
+        samples: of each photo, values of its map and the depths there.
+    """
     votes = 0.0
     for values, depth in samples:
         if len(values) > 3:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from ..depth.alignment import MIN_ALPHA, DropRule, fit_map, likely_kind
+from ..depth.alignment import MIN_ALPHA, DropRule, fit_map, kind_of
 from ..depth.priors import DepthKind
 from ..depth.sampling import aligned_depth, on_surface, sample_map
 from ..motion.tracks import Tracks
@@ -67,7 +67,7 @@ class PriorMaps:
                 known.append((np.zeros(0), np.zeros(0)))
             else:
                 known.append(_known(values, views.Ks[view], tracks.rays[own], depths[own]))
-        self._kind: DepthKind = likely_kind(known) if kind == "auto" else kind
+        self._kind: DepthKind = kind_of(known) if kind == "auto" else kind
         self.maps: list[_Map | None] = []
         for view, values in enumerate(maps):
             fitted = None

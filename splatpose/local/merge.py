@@ -11,7 +11,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.epipolar import relative_pose
-from ..poses.positions import PairDepths, baseline_ratios, log_baselines
+from ..poses.pair_depths import PairDepths, baseline_ratios
+from ..poses.positions import log_baselines
 from ..poses.viewgraph import component, consistent_pairs
 from ..twoview.matches import MatchTable
 from ..twoview.pair_fit import PairKind
@@ -138,14 +139,15 @@ def _units(solved: Sequence[Solved]) -> Float[np.ndarray, " C"]:
     observed = np.concatenate([cluster.observed for cluster in solved])
     stride = int(observed[:, 1].max(initial=0)) + 1
     counts = [len(cluster.observed) for cluster in solved]
-    ratios = baseline_ratios(
-        PairDepths(
-            edge=np.repeat(np.arange(len(solved)), counts),
-            point=observed[:, 0] * stride + observed[:, 1],
-            photo=observed[:, 0],
-            log_depth=np.concatenate([cluster.log_depth for cluster in solved]),
-        )
+    depths = PairDepths(
+        edge=np.repeat(np.arange(len(solved)), counts),
+        point=observed[:, 0] * stride + observed[:, 1],
+        photo=observed[:, 0],
+        # Only what no keypoint ties is tied by where keypoints lie.
+        xy=np.zeros((len(observed), 2)),
+        log_depth=np.concatenate([cluster.log_depth for cluster in solved]),
     )
+    ratios = baseline_ratios(depths, np.full(len(solved), _UNIT_SIGMA))
     units = log_baselines(ratios, len(solved))
     a, b = ratios.edges.T
     links = coo_array((np.ones(len(a)), (a, b)), shape=(len(solved), len(solved)))

@@ -54,6 +54,15 @@ def measure_scales(reconstruction: pycolmap.Reconstruction) -> Scales:
     return Scales(loss, float(np.clip(8.0 * median, 2.0 * pixel, 4.0 * pixel)))
 
 
+def least_freedom(reconstruction: pycolmap.Reconstruction) -> dict[int, Freedom]:
+    """What every camera may estimate without being asked: focal length and, unless there are only
+    few photos, one distortion coefficient. Those do not tell a long lens that distorts from a
+    short one."""
+    few = reconstruction.num_reg_images() <= FEW_PHOTOS
+    model: CameraModel = "SIMPLE_PINHOLE" if few else "SIMPLE_RADIAL"
+    return {i: Freedom(model) for i in reconstruction.cameras}
+
+
 def set_model(camera: pycolmap.Camera, model: CameraModel) -> None:
     """Changes a camera's model, keeping what both models have; new parameters start at zero."""
     focal = camera.mean_focal_length()
@@ -89,7 +98,10 @@ def bundle_options(
 
 
 class Mapper:
-    """COLMAP's incremental mapper holding a finished reconstruction."""
+    """COLMAP's incremental mapper holding a finished reconstruction.
+
+    Tracks of two views are triangulated with few photos, or where `two_view_tracks` asks for them.
+    """
 
     def __init__(
         self,
@@ -97,11 +109,13 @@ class Mapper:
         reconstruction: pycolmap.Reconstruction,
         scales: Scales,
         seed: int,
+        two_view_tracks: bool = False,
     ) -> None:
         self.mapper = mapper
         self.reconstruction = reconstruction
         self._scales = scales
         self._seed = seed
+        self._two_view_tracks = two_view_tracks
 
     def options(self) -> pycolmap.IncrementalMapperOptions:
         options = pycolmap.IncrementalMapperOptions()
@@ -115,7 +129,8 @@ class Mapper:
         options.random_seed = self._seed
         options.merge_max_reproj_error = self._scales.outlier
         options.complete_max_reproj_error = self._scales.outlier
-        options.ignore_two_view_tracks = self.reconstruction.num_reg_images() > FEW_PHOTOS
+        few = self.reconstruction.num_reg_images() <= FEW_PHOTOS
+        options.ignore_two_view_tracks = not (few or self._two_view_tracks)
         return options
 
     def refine(self, freedom: Mapping[int, Freedom], *, rounds: int, hold: bool = False) -> None:
@@ -148,6 +163,7 @@ def mapping(
     *,
     min_matches: int,
     seed: int,
+    two_view_tracks: bool = False,
 ) -> Iterator[Mapper]:
     """Loads the matches of a database and works on `reconstruction` in place."""
     database = pycolmap.Database.open(database_path)
@@ -165,7 +181,7 @@ def mapping(
         camera.model = model
         camera.params = list(params)
     try:
-        yield Mapper(mapper, reconstruction, scales, seed)
+        yield Mapper(mapper, reconstruction, scales, seed, two_view_tracks)
     finally:
         mapper.end_reconstruction(False)
         reconstruction.update_point_3d_errors()

@@ -32,8 +32,8 @@ from ..twoview.refined import RefinedPairs
 from ..types import MatchGraph
 from .adjust import FEW_PHOTOS
 from .evidence import Explanation, explain
+from .growth import reconstructions
 from .intrinsics import calibrate, read_cameras, write_focals
-from .viewgraph import reconstruct
 
 _DONE = "done.json"
 _POLL_S = 0.2
@@ -236,7 +236,7 @@ class Workshop:
         self, database: Path, folder: Path, models: Path, seed: int, refined: RefinedPairs | None
     ) -> None:
         cameras, _ = read_cameras(database)
-        found = reconstruct(
+        found = reconstructions(
             replace(self._graph, database=database),
             self._table,
             cameras,
@@ -247,9 +247,9 @@ class Workshop:
             seed=seed,
             refined=refined,
         )
-        if found is not None:
-            (models / "0").mkdir()
-            found.write_binary(models / "0")
+        for number, reconstruction in enumerate(found):
+            (models / str(number)).mkdir()
+            reconstruction.write_binary(models / str(number))
 
     def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""
@@ -260,17 +260,8 @@ class Workshop:
                 model = model_from_reconstruction(reconstruction, self._names)
                 explanation = explain(model, self._table, pixels=self._pixels)
                 error = float(reconstruction.compute_mean_reprojection_error())
-                found.append(
-                    Hypothesis(
-                        recipe.name,
-                        recipe.mapper,
-                        reconstruction,
-                        model,
-                        explanation,
-                        error,
-                        seconds,
-                    )
-                )
+                parts = (reconstruction, model, explanation, error, seconds)
+                found.append(Hypothesis(recipe.name, recipe.mapper, *parts))
         found = [h for h in found if h.num_registered >= 2]
         best = max(found, key=lambda h: h.explanation.score, default=None)
         return best or Failure(recipe.name, seconds)

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pycolmap
+from jaxtyping import Bool
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from ..depth.keypoints import KeypointPriors
 from ..io.colmap import model_from_reconstruction
 from ..twoview.matches import MatchTable
-from .adjust import Freedom, Mapper, mapping, measure_scales
+from .adjust import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
+from .depth_pnp import aligned_keypoints, pose_from_depth
 from .evidence import explain
 from .selection import Choice, choose_freedom
 
 _RELAXED_INLIERS = 15
 _RELAXED_RATIO = 0.15
 _MIN_LATE_MATCHES = 15
-_MIN_LATE_SHARE = 0.3
+_LATE_SUPPORT = 2.0
+"""Matches that agree with a late photo's pose over those that contradict it."""
 _ROUNDS = 3
 _MAX_PASSES = 20
 
@@ -45,32 +51,37 @@ def refine(
     pixels: float,
     min_matches: int,
     seed: int,
+    priors: KeypointPriors | None = None,
 ) -> Refined:
     """Robust bundle adjustment, with a second chance for photos that were left out.
 
     Args:
         free_intrinsics: let the evidence decide how rich a camera model is, principal point
             included; otherwise focal length and one distortion coefficient of each camera.
+        priors: depth maps, a third chance for photos that were left out.
     """
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
     scales = measure_scales(reconstruction)
-    plain = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    plain = least_freedom(reconstruction)
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)
+            if priors is not None:
+                late |= _register_by_depth(mapper, names, table, priors, seed)
             if late:
                 mapper.refine(plain, rounds=1)
                 contradicted = _take_back(mapper, late, names, table, pixels)
         choice = Choice(plain, ())
-        if free_intrinsics:
+        if free_intrinsics and reconstruction.num_reg_images() > FEW_PHOTOS:
             choice = choose_freedom(reconstruction, scales, seed=seed)
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
         mapper.refine(freedom, rounds=_ROUNDS)
+        contradicted |= _leave_loose(mapper, names, table, pixels)
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
 
 
@@ -89,6 +100,39 @@ def _register_rest(mapper: Mapper) -> set[int]:
     return {i - 1 for i in set(mapper.reconstruction.reg_image_ids()) - before}
 
 
+def _register_by_depth(
+    mapper: Mapper,
+    names: Sequence[str],
+    table: MatchTable,
+    priors: KeypointPriors,
+    seed: int,
+) -> set[int]:
+    """Registers left-out photos from prior depth of those they match, the best matched first."""
+    reconstruction = mapper.reconstruction
+    added: set[int] = set()
+    tried: set[int] = set()
+    while True:
+        model = model_from_reconstruction(reconstruction, names)
+        known = model.registered[table.photos]
+        waiting = table.photos[:, ::-1][known & ~known[:, ::-1]]
+        count = np.bincount(waiting, minlength=len(names))
+        count[sorted(tried)] = 0
+        photo = int(count.argmax())
+        if not count[photo]:
+            return added
+        tried.add(photo)
+        depths = aligned_keypoints(model, priors)
+        pose = pose_from_depth(photo, model, table, depths, seed=seed)
+        if pose is None or not reconstruction.exists_image(photo + 1):
+            continue
+        frame = reconstruction.image(photo + 1).frame_id
+        reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
+        mapper.mapper.observation_manager.register_frame(frame)
+        mapper.mapper.triangulate_image(mapper.triangulation(), photo + 1)
+        added.add(photo)
+        tried = set(added)
+
+
 def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -> bool:
     for image_id in mapper.mapper.find_next_images(options, False):
         if mapper.mapper.register_next_image(options, image_id):
@@ -100,20 +144,55 @@ def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -
 def _take_back(
     mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, pixels: float
 ) -> set[int]:
-    """Deregisters late photos whose matches mostly disagree with their new pose."""
+    """Deregisters late photos whose matches with the others do not confirm their new pose.
+
+    Late photos that match each other stand or fall together by what the rest says.
+    """
     model = model_from_reconstruction(mapper.reconstruction, names)
-    good = explain(model, table, pixels=pixels).explained
-    # Matches with photos that are still left out say nothing about this pose.
-    asked = model.registered[table.photos].all(1)
-    total = np.bincount(table.photos[asked].ravel(), minlength=len(names))
-    explained = np.bincount(table.photos[good].ravel(), minlength=len(names))
-    bad = {
-        photo
-        for photo in late
-        if explained[photo] < max(_MIN_LATE_MATCHES, _MIN_LATE_SHARE * total[photo])
-    }
-    for photo in sorted(bad):
-        if model.registered[photo]:
-            frame = mapper.reconstruction.image(photo + 1).frame_id
-            mapper.mapper.observation_manager.deregister_frame(frame)
+    evidence = explain(model, table, pixels=pixels)
+    before = model.registered.copy()
+    before[sorted(late)] = False
+    bad: set[int] = set()
+    for group in _groups(sorted(late), table, evidence.explained):
+        own = np.isin(table.photos, group)
+        outside = (own[:, 0] & before[table.photos[:, 1]]) | (
+            own[:, 1] & before[table.photos[:, 0]]
+        )
+        agree = int((evidence.explained & outside).sum())
+        deny = int((evidence.contradicted & outside).sum())
+        if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
+            bad |= set(group)
+    _deregister(mapper, bad & set(np.flatnonzero(model.registered).tolist()))
     return bad
+
+
+def _leave_loose(
+    mapper: Mapper, names: Sequence[str], table: MatchTable, pixels: float
+) -> set[int]:
+    """Deregisters photos that no pair whose matches agree with the model connects to the rest."""
+    model = model_from_reconstruction(mapper.reconstruction, names)
+    connected = explain(model, table, pixels=pixels).connected
+    loose = set(np.flatnonzero(model.registered & ~connected).tolist())
+    if connected.sum() < 2:
+        return set()
+    _deregister(mapper, loose)
+    return loose
+
+
+def _deregister(mapper: Mapper, photos: set[int]) -> None:
+    for photo in sorted(photos):
+        frame = mapper.reconstruction.image(photo + 1).frame_id
+        mapper.mapper.observation_manager.deregister_frame(frame)
+
+
+def _groups(
+    late: Sequence[int], table: MatchTable, explained: Bool[np.ndarray, " M"]
+) -> list[list[int]]:
+    """Late photos connected by matches that are explained."""
+    place = np.full(int(table.pairs.max(initial=0)) + 1, -1)
+    place[list(late)] = np.arange(len(late))
+    between = place[table.photos[explained]]
+    between = between[(between >= 0).all(1)]
+    graph = coo_array((np.ones(len(between)), between.T), shape=(len(late), len(late)))
+    count, label = connected_components(graph, directed=False)
+    return [[p for p, own in zip(late, label, strict=True) if own == k] for k in range(count)]

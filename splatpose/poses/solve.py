@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
+from ..depth.keypoints import KeypointPriors, sample_priors
+from ..depth.priors import DepthPriors
 from ..events import EventSink, Message, Progress
 from ..io.colmap import SparseModel, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ..twoview.matches import MatchTable, match_table
@@ -20,6 +22,7 @@ from .colors import point_colors
 from .config import PosesConfig
 from .evidence import Explanation, explain
 from .frame import world_frame
+from .hinges import settle_scales
 from .hypotheses import Hypothesis, Workshop
 from .intrinsics import read_cameras
 from .refine import Refined, refine
@@ -48,6 +51,7 @@ def solve(
     *,
     seed: int,
     pairs: RefinedPairs | None = None,
+    depth: DepthPriors | None = None,
 ) -> str:
     """See `splatpose.poses.solve_poses`."""
     names = tuple(photo.name for photo in capture.photos)
@@ -57,6 +61,8 @@ def solve(
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
     check_turning(capture, table, cameras, known, config.min_matches)
+    sizes = [(photo.width, photo.height) for photo in capture.photos]
+    priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     with quiet_colmap():
         workshop = Workshop(
             folder / _HYPOTHESES,
@@ -79,14 +85,16 @@ def solve(
         )
         if not found.hypotheses:
             raise nothing_reconstructed(capture, graph, groups, found.tried)
-        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed)
-        model = _final_model(refined.reconstruction, capture, cameras, names)
+        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
+        model, scaled = _final_model(refined.reconstruction, capture, cameras, names, priors)
+    for text in scaled:
+        emit(Message("poses", text))
     explanation = explain(model, table, pixels=config.threshold)
     check_result(capture, groups, int(model.registered.sum()), explanation.median_angle)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
     rows = _hypothesis_evidence(found, chosen)
-    save(folder, model, graph, photos, rows, refined.choice.notes, found.skipped)
+    save(folder, model, graph, photos, rows, refined.choice.notes, scaled, found.skipped)
     shutil.rmtree(folder / _HYPOTHESES)
     _tell_left_out(names, groups, photos, emit)
     return _summary(model, explanation, chosen)
@@ -100,6 +108,7 @@ def _refine_best(
     config: PosesConfig,
     emit: EventSink,
     seed: int,
+    priors: KeypointPriors | None,
 ) -> tuple[Hypothesis, Refined]:
     """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
     contenders = found.contenders
@@ -115,6 +124,7 @@ def _refine_best(
             pixels=config.threshold,
             min_matches=config.min_matches,
             seed=seed,
+            priors=priors,
         )
         model = model_from_reconstruction(refined.reconstruction, names)
         score = explain(model, table, pixels=config.threshold).score
@@ -131,12 +141,14 @@ def _final_model(
     capture: Capture,
     cameras: Sequence[Camera],
     names: Sequence[str],
-) -> SparseModel:
-    """Arrays in the world frame, with a camera for every group and colours for every point."""
+    priors: KeypointPriors | None,
+) -> tuple[SparseModel, tuple[str, ...]]:
+    """Arrays in the world frame, with a camera for every group and colours for every point; and
+    what was scaled."""
     for index, camera in enumerate(cameras):
         if not reconstruction.exists_camera(index + 1):
             reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
-    model = model_from_reconstruction(reconstruction, names)
+    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
     frame = world_frame(model)
     model = replace(
         model,
@@ -144,7 +156,7 @@ def _final_model(
         cam_from_world=frame.cam_from_world(model.cam_from_world),
         points=frame.points(model.points),
     )
-    return replace(model, point_colors=point_colors(model, capture))
+    return replace(model, point_colors=point_colors(model, capture)), scaled
 
 
 def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvidence]:

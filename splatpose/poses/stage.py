@@ -9,6 +9,7 @@ from ..events import EventSink
 from .config import PosesConfig
 
 if TYPE_CHECKING:
+    from ..depth.priors import DepthPriors
     from ..twoview.refined import RefinedPairs
     from ..types import Capture, MatchGraph, Poses
 
@@ -22,6 +23,7 @@ def solve_poses(
     *,
     seed: int,
     pairs: RefinedPairs | None = None,
+    depth: DepthPriors | None = None,
 ) -> str:
     """Finds the poses of all photos and writes them, with their evidence, into `folder`.
 
@@ -29,6 +31,8 @@ def solve_poses(
 
     Args:
         pairs: relative poses that the local stage refined, for one more reconstruction.
+        depth: maps of the same photos. They give scales that matches leave open, and never
+            override matches.
 
     Returns:
         One line for a person.
@@ -39,7 +43,7 @@ def solve_poses(
     """
     from .solve import solve
 
-    return solve(capture, graph, config, folder, emit, seed=seed, pairs=pairs)
+    return solve(capture, graph, config, folder, emit, seed=seed, pairs=pairs, depth=depth)
 
 
 def load_poses(folder: Path) -> Poses:

@@ -23,12 +23,14 @@ def save(
     photos: Sequence[PhotoEvidence],
     hypotheses: Sequence[HypothesisEvidence],
     notes: Sequence[str],
+    scaled: Sequence[str],
     skipped: Sequence[str],
 ) -> None:
     """Writes everything that `load` needs.
 
     Args:
         notes: how the camera models were decided, for whoever reads the JSON.
+        scaled: parts whose scale no track decides, and how it was settled.
         skipped: hypotheses that were not needed.
     """
     write_model(model, folder / _MODEL, graph.keypoints)
@@ -37,6 +39,7 @@ def save(
         "hypotheses": [dataclasses.asdict(hypothesis) for hypothesis in hypotheses],
         "skipped_hypotheses": list(skipped),
         "intrinsics": list(notes),
+        "free_scales": list(scaled),
         "camera_index": model.camera_index.tolist(),
     }
     write_json(folder / _EVIDENCE, value)

@@ -23,6 +23,9 @@ _CHI3_QUARTER = 1.10
 _CLOSES_IF_TRUE = 0.95
 _CLOSES_IF_FALSE = 0.1
 _PRIOR = 0.8
+_EVEN_MATCHES = 20.0
+"""With so many matches a pair that nothing else speaks for is as likely false as true."""
+_MAX_PRIOR = 0.95
 _ROUNDS = 30
 
 
@@ -57,27 +60,32 @@ def probability_true(
     rotation: Float[np.ndarray, "E 3 3"],
     sigma: Float[np.ndarray, " E"],
     num_photos: int,
+    inliers: Int[np.ndarray, " E"] | None = None,
 ) -> Float[np.ndarray, " E"]:
     """How likely each edge is true; edges in no triangle keep the prior.
 
     Args:
+        inliers: matches that agree with each edge; the more, the likelier it is to begin with.
         pairs: i < j, in ascending order.
         rotation: of cam_j_from_cam_i.
         sigma: its standard deviation in radians. Errors common to all edges, as a wrong focal
             length makes them, are allowed for by the triangles that close best.
     """
+    prior = np.full(len(pairs), _PRIOR)
+    if inliers is not None:
+        prior = np.minimum(inliers / (inliers + _EVEN_MATCHES), _MAX_PRIOR)
     triangle = triangles(pairs, num_photos)
     if not len(triangle):
-        return np.full(len(pairs), _PRIOR)
+        return prior
     expected = np.sqrt((np.maximum(sigma, _FLOOR)[triangle] ** 2).sum(1))
     angle = closing_angles(rotation, triangle)
     inflation = np.clip(np.quantile(angle / expected, 0.25) / _CHI3_QUARTER, 1.0, _MAX_INFLATION)
     limit = np.minimum(_LIMIT_SIGMAS * inflation * expected, _MAX_ANGLE)
-    return _mean_field(triangle, angle <= limit, len(pairs))
+    return _mean_field(triangle, angle <= limit, prior)
 
 
 def _mean_field(
-    triangle: Int[np.ndarray, "T 3"], closes: Bool[np.ndarray, " T"], num_edges: int
+    triangle: Int[np.ndarray, "T 3"], closes: Bool[np.ndarray, " T"], prior: Float[np.ndarray, " E"]
 ) -> Float[np.ndarray, " E"]:
     """Probabilities of the edges, each triangle weighing as its other edges are believed."""
     evidence = np.where(
@@ -85,11 +93,11 @@ def _mean_field(
         np.log(_CLOSES_IF_TRUE / _CLOSES_IF_FALSE),
         np.log((1 - _CLOSES_IF_TRUE) / (1 - _CLOSES_IF_FALSE)),
     )
-    prior = np.log(_PRIOR / (1 - _PRIOR))
-    belief = np.full(num_edges, _PRIOR)
+    prior_odds = np.log(prior / (1 - prior))
+    belief = prior
     for _ in range(_ROUNDS):
         q = belief[triangle]
-        odds = np.full(num_edges, prior)
+        odds = prior_odds.copy()
         for own, a, b in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
             np.add.at(odds, triangle[:, own], evidence * q[:, a] * q[:, b])
         # Damped: all edges at once would swing.

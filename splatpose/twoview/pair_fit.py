@@ -7,7 +7,7 @@ the verified matches of each pair, and Torr's GRIC says which of them the matche
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import cv2
@@ -16,6 +16,7 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ..geometry.epipolar import homogeneous, two_view_depths
+from ..geometry.rotations import rotation_angle
 from .fit import (
     RelativeFit,
     RotationFit,
@@ -32,7 +33,10 @@ _NOISE_FLOOR = 0.35
 _INLIER_SIGMAS = 3.0
 _MIN_INLIERS = 15
 _MIN_INLIER_SHARE = 0.5
-_MAX_ROTATION_SIGMA = np.radians(3.0)
+_MAX_ROTATION_SIGMA = np.radians(4.0)
+_NEAR_NOISE = 2.5
+"""In pixels at `PIXEL_AT`: false matches fit no pose close to a given one better than that."""
+_NEAR_TURN = np.radians(10.0)
 
 
 class PairKind(IntEnum):
@@ -93,6 +97,34 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
     if kind == PairKind.PLANAR:
         fit = _better_from_plane(fit, H, x1, x2)
     return _moving(fit, kind, x1, x2, limit, noise, focal, gric)
+
+
+def fit_near(
+    x: Float[np.ndarray, "M 2 2"],
+    focal: float,
+    rotation: Float[np.ndarray, "3 3"],
+    direction: Float[np.ndarray, " 3"],
+) -> PairFit:
+    """The best pose of a moving pair close to a given one, weak where its matches deny that.
+
+    A pair with few matches, or with those of one plane, often fits another pose a little better
+    than the true one. From where other pairs say it is, it finds the true one.
+
+    Args:
+        x: as in `fit_pair`.
+        focal: as in `fit_pair`.
+        rotation, direction: of cam2_from_cam1, as other pairs have it.
+    """
+    x1, x2 = x[:, 0], x[:, 1]
+    fit = refine_relative_pose(rotation, direction, x1, x2)
+    noise = max(fit.sigma * focal, _NOISE_FLOOR)
+    limit = _INLIER_SIGMAS * noise / focal
+    found = _moving(fit, PairKind.GENERAL, x1, x2, limit, noise, focal, np.full(3, np.nan))
+    turned = rotation_angle(fit.rotation @ rotation.T)
+    back = float(found.direction @ direction) < 0
+    if noise > _NEAR_NOISE or np.radians(turned) > _NEAR_TURN or back:
+        return replace(found, kind=PairKind.WEAK)
+    return found
 
 
 def torr_gric(residual: Float[np.ndarray, " M"], dimension: int, parameters: int) -> float:

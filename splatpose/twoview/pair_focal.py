@@ -21,6 +21,7 @@ from .pair_fit import fit_essential
 from .relative import RelativePoses, relative_poses
 
 _FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
+_FINE_STEPS = (1.06, 1.03, 1.015)
 _PASSES = 2
 _LEAST_NOISE = 0.1
 _MATCHES_A_PAIR = 200
@@ -69,14 +70,23 @@ def calibrate_pairs(
         return tuple(cameras)
     free = ~np.array(known)
     tried = [
-        left([_scaled(c, f) for c, f in zip(cameras, np.where(free, factor, 1.0), strict=True)])
+        left([with_focal(c, f) for c, f in zip(cameras, np.where(free, factor, 1.0), strict=True)])
         for factor in (_FACTORS if free.any() else (1.0,))
     ]
     _, best = min(tried, key=lambda trial: trial[0])
+    coarse = len(tried)
     for _ in range(_PASSES):
         relative = relative_poses(some, best, camera_index, min_matches=min_matches, seed=seed)
         best = tuple(adjust_focals(relative, some, best, camera_index, cameras, known))
         tried.append(left(best))
+    if min(range(len(tried)), key=lambda n: tried[n][0]) >= coarse or not free.any():
+        return min(tried, key=lambda trial: trial[0])[1]
+    # The adjustment found nothing better: too few pairs for it.
+    for step in _FINE_STEPS:
+        best = min(tried, key=lambda trial: trial[0])[1]
+        for factor in (1 / step, step):
+            factors = np.where(free, factor, 1.0)
+            tried.append(left([with_focal(c, f) for c, f in zip(best, factors, strict=True)]))
     return min(tried, key=lambda trial: trial[0])[1]
 
 
@@ -127,7 +137,7 @@ def adjust_focals(
     shift = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
     factors = np.exp(shift)
     inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
-    return [_scaled(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
+    return [with_focal(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
 
 
 def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
@@ -136,6 +146,8 @@ def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
     counts = np.bincount(table.pair, minlength=len(table.pairs))
     enough = np.flatnonzero(counts >= min_matches)
     enough = enough[np.argsort(-counts[enough], kind="stable")]
+    if not len(enough):
+        return table
     strong = enough[: max(_MAX_PAIRS, int(_STRONG_SHARE * len(enough)))]
     chosen = strong[np.unique(np.linspace(0, len(strong) - 1, _MAX_PAIRS).astype(int))]
     keep = np.isin(table.pair, chosen)
@@ -144,7 +156,7 @@ def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
     )
 
 
-def _scaled(camera: Camera, factor: float) -> Camera:
+def with_focal(camera: Camera, factor: float) -> Camera:
     """The same camera with its focal length multiplied."""
     count = 2 if camera.model in ("PINHOLE", "OPENCV") else 1
     return replace(camera, params=np.r_[camera.params[:count] * factor, camera.params[count:]])

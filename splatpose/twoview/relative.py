@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..types import Camera
 from .matches import PIXEL_AT, MatchTable, focal_ratios, overlapping, pair_samples
-from .pair_fit import PairKind, fit_pair
+from .pair_fit import PairFit, PairKind, fit_near, fit_pair
 
 _MATCHES_A_PAIR = 400
 
@@ -63,6 +63,17 @@ class RelativePoses:
         """Only the pairs that `keep` marks."""
         return RelativePoses(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
+    def replaced(self, other: RelativePoses) -> RelativePoses:
+        """With the rows of `other` in the place of those of the same pairs, and its other pairs."""
+        rest = self.subset(~np.isin(self.row, other.row))
+        order = np.argsort(np.concatenate([rest.row, other.row]), kind="stable")
+        return RelativePoses(
+            *(
+                np.concatenate([getattr(rest, name), getattr(other, name)])[order]
+                for name in self.__dataclass_fields__
+            )
+        )
+
 
 def relative_poses(
     table: MatchTable,
@@ -82,10 +93,45 @@ def relative_poses(
         workers: threads. Does not change the result.
     """
     pairs = overlapping(table, min_matches)
-    samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
-    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+    samples, focal = _samples(table, pairs, cameras, camera_index)
     with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
         found = list(executor.map(partial(fit_pair, seed=seed), samples, focal))
+    return _stacked(table, pairs, found)
+
+
+def refit(
+    table: MatchTable,
+    rows: Int[np.ndarray, " E"],
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+    rotation: Float[np.ndarray, "E 3 3"],
+    direction: Float[np.ndarray, "E 3"],
+) -> RelativePoses:
+    """Fits pairs once more, from poses that other pairs lead to; weak where they deny those.
+
+    Args:
+        rows: of `table.pairs`, those to fit.
+        rotation, direction: of cam2_from_cam1 of each, to start from.
+    """
+    samples, focal = _samples(table, rows, cameras, camera_index)
+    found = [fit_near(*pair) for pair in zip(samples, focal, rotation, direction, strict=True)]
+    return _stacked(table, rows, found)
+
+
+def _samples(
+    table: MatchTable,
+    pairs: Int[np.ndarray, " E"],
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " V"],
+) -> tuple[list[Float[np.ndarray, "_ 2 2"]], Float[np.ndarray, " E"]]:
+    """Normalised coordinates of matches of each pair, and pixels at `PIXEL_AT` of their unit."""
+    samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
+    return samples, PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+
+
+def _stacked(
+    table: MatchTable, pairs: Int[np.ndarray, " E"], found: Sequence[PairFit]
+) -> RelativePoses:
     return RelativePoses(
         pairs=table.pairs[pairs].astype(np.int64).reshape(-1, 2),
         row=pairs,

@@ -147,14 +147,7 @@ class Ablation:
         index = np.array([photo.group for photo in self.capture.photos])
         common = {"min_matches": PosesConfig().min_matches, "seed": self.args.seed}
         cameras = calibrate_pairs(table, cameras, index, known, **common)
-        given = {}
-        if pairs is not None:
-            given = {
-                "relative": pairs.relative,
-                "prior_baselines": pairs.baselines,
-                "prior_sigma": pairs.baseline_sigma,
-            }
-        found = solve_view_graph(table, cameras, index, **common, **given)
+        found = solve_view_graph(table, cameras, index, **common, refined=pairs)
         if found is None:
             return None
         empty = SparseModel(

@@ -30,8 +30,8 @@ from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
 from splatpose.local import LocalConfig, load_local, refine_pairs
 from splatpose.matching import load_matches
+from splatpose.poses.growth import reconstructions
 from splatpose.poses.intrinsics import read_cameras, write_focals
-from splatpose.poses.viewgraph import reconstruct
 from splatpose.twoview.matches import match_table
 from splatpose.twoview.pair_focal import calibrate_pairs
 from splatpose.twoview.refined import RefinedPairs
@@ -184,7 +184,7 @@ def hypothesis(
 ) -> dict[str, Any]:
     """Score of the reconstruction that the view graph leads to."""
     with tempfile.TemporaryDirectory() as folder:
-        found = reconstruct(
+        found = reconstructions(
             graph,
             match_table(graph),
             cameras,
@@ -195,10 +195,10 @@ def hypothesis(
             seed=seed,
             refined=pairs,
         )
-        if found is None:
+        if not found:
             return {"registered": "0"}
         model = posing.fresh(Path(folder) / "model")
-        found.write_binary(model)
+        max(found, key=lambda r: (r.num_reg_images(), r.num_points3D())).write_binary(model)
         return posing.score(model, truth)
 
 

@@ -36,8 +36,10 @@ SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
 from splatpose.capture import CaptureConfig, build_capture, load_capture  # noqa: E402
+from splatpose.depth import DepthConfig, build_depth, load_depth  # noqa: E402
+from splatpose.depth.priors import DepthPriors  # noqa: E402
 from splatpose.errors import SplatposeError  # noqa: E402
-from splatpose.events import Event, Message  # noqa: E402
+from splatpose.events import Event, EventSink, Message  # noqa: E402
 from splatpose.matching import (  # noqa: E402
     MatchingConfig,
     load_matches,
@@ -45,6 +47,7 @@ from splatpose.matching import (  # noqa: E402
     resolve_matcher,
 )
 from splatpose.poses import PosesConfig, load_poses, solve_poses  # noqa: E402
+from splatpose.types import Capture  # noqa: E402
 
 SETS = (
     "fox",
@@ -79,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--matcher", choices=("auto", "xfeat", "aliked", "sift"), default="auto")
+    parser.add_argument("--depth", help="name of a set's folder of depth maps, such as depth_mono")
     parser.add_argument("--no-colmap", action="store_true", help="splatpose alone")
     weights = Path(os.environ.get("SPLATPOSE_WEIGHTS", SHARED / "weights"))
     parser.add_argument("--weights-dir", type=Path, default=weights)
@@ -204,9 +208,12 @@ def splatpose_rows(
             )
         graph = load_matches(parts["matching"])
         seconds["matching"] = time.perf_counter() - start
-        row["method"] = f"splatpose, {graph.matcher}"
+        row["method"] = f"splatpose, {graph.matcher}" + (f", {args.depth}" if args.depth else "")
         start = time.perf_counter()
-        solve_poses(capture, graph, PosesConfig(), parts["poses"], tell, seed=args.seed)
+        depth = priors_of(name, capture, folder / "depth", args.depth, tell)
+        solve_poses(
+            capture, graph, PosesConfig(), parts["poses"], tell, seed=args.seed, depth=depth
+        )
         poses = load_poses(parts["poses"])
         seconds["poses"] = time.perf_counter() - start
     except SplatposeError as error:
@@ -218,6 +225,17 @@ def splatpose_rows(
     ]  # fmt: skip
     row["camera"] = {"model": poses.cameras[0].model, "params": poses.cameras[0].params.tolist()}
     return [{**row, **score(poses.model_dir, truth), "seconds": seconds}]
+
+
+def priors_of(
+    name: str, capture: Capture, folder: Path, maps: str | None, tell: EventSink
+) -> DepthPriors | None:
+    """The depth maps of a set's photos."""
+    source = SHARED / "data" / name.replace("/", ":").partition(":")[0] / str(maps)
+    if not maps or not source.is_dir():
+        return None
+    build_depth(capture, DepthConfig(source=str(source)), fresh(folder), tell, weights_dir=None)
+    return load_depth(folder)
 
 
 def colmap_rows(

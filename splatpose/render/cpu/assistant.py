@@ -80,6 +80,7 @@ class Late:
 
     def __init__(self, dispatcher: Any) -> None:
         self._dispatcher = dispatcher
+        self.__name__ = dispatcher.__name__
 
     def __call__(self, *arguments: Any) -> Any:
         await_assistant()
