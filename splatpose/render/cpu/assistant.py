@@ -2,8 +2,8 @@
 
 Most of the time to compile goes into Numba's type inference, which is Python and holds the GIL. So
 as soon as a first kernel turns out not to be in the cache, another process is started that goes
-through a training step in rehearsal: kernels are not run, and those of the backward pass and the
-loss are compiled into the cache, from where this process reads them when it gets there.
+through a training step in rehearsal: kernels are not run, and those of the backward pass, the
+slower half, are compiled into the cache, from where this process reads them when it gets there.
 """
 
 from __future__ import annotations

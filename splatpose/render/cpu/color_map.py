@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from splatpose.render.cpu.autograd import flat
-from splatpose.render.cpu.compilation import late_kernel
+from splatpose.render.cpu.compilation import kernel
 from splatpose.render.cpu.threads import available_threads, run_on_threads
 
 _BLOCK = 4096
@@ -23,7 +23,7 @@ _BLOCK = 4096
 _SUMS = 12
 
 
-@late_kernel
+@kernel
 def map_colors(first, last, colors, matrix, out):
     """out = A colors + b for pixels first to last.
 
@@ -40,7 +40,7 @@ def map_colors(first, last, colors, matrix, out):
         out[3 * pixel + 2] = c0 * r + c1 * g + c2 * b + c3
 
 
-@late_kernel
+@kernel
 def map_colors_backward(first, last, colors, matrix, gradient, color_gradient, sums):
     """Gradients of `map_colors`: A^T gradient, and the sum of gradient x [colors, 1].
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatpose.render.cpu.compilation import device_function, late_kernel
+from splatpose.render.cpu.compilation import device_function, kernel
 from splatpose.render.cpu.simd import (
     LANES,
     absolute,
@@ -94,7 +94,7 @@ def _inside_row(width, stride):
     return inside
 
 
-@late_kernel
+@kernel
 def blur_target_rows(counter, target, height, width, stride, across, across2):
     """Horizontal blur of the target and of its square.
 
@@ -125,7 +125,7 @@ def blur_target_rows(counter, target, height, width, stride, across, across2):
                 store(across2, base + x, _blur_row(squares, x))
 
 
-@late_kernel
+@kernel
 def blur_target_columns(counter, across, across2, height, width, stride, mean, mean2):
     """Vertical blur after `blur_target_rows`."""
     while True:
@@ -150,7 +150,7 @@ def _count_row(mask, y, width, counted):
             counted[PAD + x] = np.float32(1.0)
 
 
-@late_kernel
+@kernel
 def blur_render_rows(
     counter, render, target, mask, height, width, stride, across, across2, across_xy, differences
 ):
@@ -212,7 +212,7 @@ def _similarity(mx, xx, xy, my, yy):
     return value, d_mx, d_xx, slope
 
 
-@late_kernel
+@kernel
 def compare_columns(
     counter,
     across,
@@ -275,7 +275,7 @@ def compare_columns(
         similarities[y] = similarity
 
 
-@late_kernel
+@kernel
 def loss_gradient(
     counter,
     render,
