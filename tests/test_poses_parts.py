@@ -22,7 +22,7 @@ from splatpose.poses.agreement import compare
 from splatpose.poses.evidence import explain
 from splatpose.poses.frame import gravity, world_frame
 from splatpose.poses.intrinsics import calibrate, read_cameras
-from splatpose.poses.refine import refine
+from splatpose.poses.refine import Refined, refine
 from splatpose.poses.refusal import describe, describe_groups, overlap_groups
 from splatpose.twoview.matches import MatchTable, match_table
 from splatpose.types import Camera
@@ -252,22 +252,29 @@ def test_agreement_of_two_photos(truth: SparseModel) -> None:
     assert not compare(first_two(truth), first_two(other)).holds()
 
 
-def test_left_out_photo_gets_a_second_chance(
-    truth: SparseModel, scene: Scene, table: MatchTable
-) -> None:
-    start = reconstruction_from_model(
-        partial(truth), [k.astype(np.float64) for k in scene.graph.keypoints]
-    )
-    refined = refine(
+def of_scene(model: SparseModel, scene: Scene) -> pycolmap.Reconstruction:
+    return reconstruction_from_model(model, [k.astype(np.float64) for k in scene.graph.keypoints])
+
+
+def refined_from(start: pycolmap.Reconstruction, scene: Scene, table: MatchTable) -> Refined:
+    names = [photo.name for photo in scene.capture.photos]
+    return refine(
         start,
         scene.graph.database,
-        truth.names,
+        names,
         table,
         free_intrinsics=False,
         pixels=1.0,
         min_matches=15,
         seed=0,
     )
+
+
+def test_left_out_photo_gets_a_second_chance(
+    truth: SparseModel, scene: Scene, table: MatchTable
+) -> None:
+    start = of_scene(partial(truth), scene)
+    refined = refined_from(start, scene, table)
     assert refined.late == {5, 6, 7}
     model = model_from_reconstruction(refined.reconstruction, truth.names)
     assert compare(model, truth).holds(center=0.01, rotation=0.3)
@@ -277,19 +284,8 @@ def test_left_out_photo_gets_a_second_chance(
 def test_photos_that_the_rest_contradicts_are_taken_out(
     truth: SparseModel, scene: Scene, table: MatchTable
 ) -> None:
-    start = reconstruction_from_model(
-        loose(truth), [k.astype(np.float64) for k in scene.graph.keypoints]
-    )
-    refined = refine(
-        start,
-        scene.graph.database,
-        truth.names,
-        table,
-        free_intrinsics=False,
-        pixels=1.0,
-        min_matches=15,
-        seed=0,
-    )
+    start = of_scene(loose(truth), scene)
+    refined = refined_from(start, scene, table)
     model = model_from_reconstruction(refined.reconstruction, truth.names)
     assert explain(model, table).connected[model.registered].all()
     assert set(np.flatnonzero(~model.registered)) == refined.contradicted

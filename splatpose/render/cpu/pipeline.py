@@ -15,9 +15,10 @@ from splatpose.render.cpu.binning import (
     sort_tiles,
     tile_offsets,
 )
+from splatpose.render.cpu.gaussian_gradients import CAMERA_SUMS
 from splatpose.render.cpu.layout import RECORD, SLOT, TILE
 from splatpose.render.cpu.projection import BLOCK, CAMERA, project
-from splatpose.render.cpu.projection_backward import CAMERA_SUMS, project_backward
+from splatpose.render.cpu.projection_backward import project_backward
 from splatpose.render.cpu.raster_backward import backward
 from splatpose.render.cpu.raster_forward import forward
 from splatpose.render.cpu.simd import LANES
