@@ -1,0 +1,1 @@
+"""Verdicts: which poses can be trusted, why, and what to photograph next."""
