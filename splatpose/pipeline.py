@@ -88,6 +88,7 @@ def fit(
     seed = config.seed
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
+        emit = run.log.sink(emit)
         stage = partial(run.stage, emit=emit)
         capture, capture_key = stage(
             "capture",
@@ -188,7 +189,9 @@ def fit(
             "splats",
             config=training,
             inputs=(views_key, str(seed)),
-            compute=lambda folder: train_splats(views, training, folder, emit, seed=seed),
+            compute=lambda folder: train_splats(
+                views, training, folder, emit, seed=seed, steering=run.steering
+            ),
             load=load_splats,
         )
         emit(StageStarted("outputs"))

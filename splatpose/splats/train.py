@@ -17,11 +17,13 @@ import numpy as np
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
 from ..render import choose_backend
+from ..steering import SteeringSource, StoppedEarly, unsteered
 from ..types import HeldOutScore, TrainedSplats, Views
 from .cameras import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .evaluate import measure
+from .live import LiveView
 from .result import PREVIEWS, save_result
 from .trainer import Diverged, Trainer
 
@@ -29,6 +31,7 @@ _CHECKPOINT = "checkpoint.pt"
 _EVENT_SECONDS = 0.25
 _CURVE_SAMPLES = 100
 _MOST_ROLLBACKS = 2
+_PAUSE_SECONDS = 0.2
 
 
 def train(
@@ -38,7 +41,8 @@ def train(
     emit: EventSink,
     seed: int,
     cameras: TrainableCameras | None = None,
-) -> str:
+    steering: SteeringSource = unsteered,
+) -> str | StoppedEarly:
     """See `splatpose.splats.train_splats`.
 
     Args:
@@ -50,7 +54,7 @@ def train(
     identity = _identity(views, config, seed)
     if cameras is not None:
         identity += cameras.identity()
-    run = _Run(config, folder, emit, trainer, identity)
+    run = _Run(config, folder, emit, trainer, identity, steering)
     # Where cameras move, others measure what comes of it.
     if not run.num_held_out and cameras is None:
         text = "no photo is held out: all are trained on, and the quality cannot be measured"
@@ -73,12 +77,16 @@ class _Run:
         emit: EventSink,
         trainer: Trainer,
         identity: str,
+        steering: SteeringSource,
     ) -> None:
         self.config, self.folder, self.emit, self.trainer = config, folder, emit, trainer
         self.num_held_out = int(trainer.photos.held_out.sum())
         last_pass = self.num_held_out > 0 and not config.keep_holdout
         self.final_steps = config.final_steps if last_pass else 0
         self._identity = identity
+        self._steering = steering
+        self._live = LiveView(folder)
+        self._stopped = False
         self._rollbacks = 0
         self._last_event = self._last_save = time.perf_counter()
         self._clear()
@@ -90,7 +98,7 @@ class _Run:
 
     def train_until(self, last: int, interrupted: threading.Event) -> None:
         """Trains until `last` steps are done, saving from time to time and when interrupted."""
-        while self.trainer.step < last:
+        while self.trainer.step < last and not self._stopped:
             start = time.perf_counter()
             try:
                 loss = self.trainer.advance()
@@ -100,6 +108,7 @@ class _Run:
             self.seconds += time.perf_counter() - start
             try:
                 self._report(loss, last)
+                self._obey(interrupted)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
@@ -113,32 +122,68 @@ class _Run:
         """Scores and pictures of the held-out photos, once, before any is trained on."""
         if self.scores is not None:
             return
+        if self._stopped:
+            self._save()  # as it was in the midst of things, for a later run to go on from
         self.trainer.bake_exposure()
         photos = self.trainer.photos
         self.scores = measure(photos, self.trainer.render_photo, self.folder / PREVIEWS)
         if self.scores:
             self._emit_step(self.curve[-1][2] if self.curve else 0.0, _mean_psnr(self.scores))
-        if self.final_steps:
+        if self.final_steps and not self._stopped:
             self._save()
 
-    def finish(self) -> str:
-        """Writes the result, removes the checkpoint and sums up in one line."""
+    def finish(self) -> str | StoppedEarly:
+        """Writes the result, removes the checkpoint and sums up in one line.
+
+        The checkpoint of a training that was told to stop stays.
+        """
         assert self.scores is not None
         trained = TrainedSplats(
             splats=self.trainer.splats(),
             held_out=self.scores,
-            final_pass_on_all=self.final_steps > 0,
+            final_pass_on_all=self.trainer.step > self.config.steps,
             backend=self.config.backend,
             steps=self.trainer.step,
             curve=tuple(self.curve),
             previews_dir=self.folder / PREVIEWS,
         )
         save_result(self.folder, trained)
-        (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+        self._live.close()
         quality = "no photo held out"
         if self.scores:
             quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {len(self.scores)} held-out photos"
-        return f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
+        summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
+        if self._stopped:
+            return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
+        (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+        return summary
+
+    def _obey(self, interrupted: threading.Event) -> None:
+        """Does what those who look on ask for, between two steps."""
+        wishes = self._steering()
+        if wishes.watched:
+            self._live.write(self.trainer)
+        if wishes.pause and not wishes.stop:
+            self._pause(interrupted)
+            wishes = self._steering()
+        # With NaN in it there is nothing to save; the next check goes back to before that.
+        if wishes.stop and self.trainer.first_not_finite() is None:
+            self.emit(Message("splats", f"training stops at step {self.trainer.step} as asked"))
+            self._stopped = True
+            if self.scores is not None:
+                self._save()
+
+    def _pause(self, interrupted: threading.Event) -> None:
+        """Waits, with everything on disk, until nobody asks for it any more."""
+        self._save()
+        self._live.write(self.trainer, at_once=True)
+        self.emit(Message("splats", f"training pauses at step {self.trainer.step} as asked"))
+        while not interrupted.is_set():
+            wishes = self._steering()
+            if wishes.stop or not wishes.pause:
+                break
+            interrupted.wait(_PAUSE_SECONDS)
+        self.emit(Message("splats", "training goes on"))
 
     def _clear(self) -> None:
         self.seconds = 0.0
@@ -158,7 +203,9 @@ class _Run:
             scores = measure(self.trainer.photos, self.trainer.render_photo)
             self._emit_step(loss, _mean_psnr(scores))
         elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
-            self._emit_step(loss, None)
+            unseen = step < self.config.steps
+            watched = unseen and self._steering().watched
+            self._emit_step(loss, self._live.measure(self.trainer) if watched else None)
 
     def _emit_step(self, loss: float, psnr: float | None) -> None:
         self._last_event = time.perf_counter()
