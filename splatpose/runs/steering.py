@@ -50,8 +50,11 @@ class FolderSteering:
         return self._wishes
 
     def forget(self) -> None:
-        """Drops wishes that were meant for an earlier run in the same folder."""
+        """Drops wishes that were meant for an earlier run in the same folder, and dead viewers."""
         (self._work / WISHES).unlink(missing_ok=True)
+        for file in _files(self._work / WATCHERS):
+            if _age(file) > _DEAD_SECONDS:
+                file.unlink(missing_ok=True)
 
 
 def read_wishes(work: Path) -> Steering:

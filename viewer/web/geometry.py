@@ -60,7 +60,7 @@ def link_lines(
 
     The strongest few thousand; those with an end that has no place are left out.
     """
-    placed = np.isfinite(centers).all(1)
+    placed = np.asarray(np.isfinite(centers).all(1), bool)
     strongest = np.argsort(-matches, kind="stable")[:_MOST_LINKS]
     kept = strongest[np.all(placed[pairs[strongest]], axis=1)]
     segments = centers[pairs[kept]]
@@ -95,7 +95,7 @@ def first_view(poses: Poses) -> Viewpoint:
     length = max(float(np.linalg.norm(back)), 0.3)
     spread = float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
     away = back / max(float(np.linalg.norm(back)), 1e-9)
-    position = middle + away * (length + 0.4 * spread) + 0.25 * max(spread, 0.3) * np.array(UP)
+    position = middle + away * (length + 0.25 * spread) + 0.25 * max(spread, 0.3) * np.array(UP)
     return Viewpoint(position, middle)
 
 

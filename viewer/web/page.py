@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import viser
@@ -20,7 +21,8 @@ from .world import World
 
 _FLIGHT_FRAMES = 24
 _FRAME_SECONDS = 1 / 30
-_MOVED = 1e-3
+_MOVED = 0.02
+_BROWSER = ("browser",)
 
 
 class Page:
@@ -46,7 +48,7 @@ class Page:
         self._where, self._renderer, self._wake = where, renderer, wake
         self._shown = Shown()
         self._asked: tuple[object, ...] = ()
-        self._has_background = False
+        self._has_picture = False
         self._started = False
         self._flying = threading.Lock()
         gui = client.gui
@@ -69,12 +71,7 @@ class Page:
         self._scene.update(world)
         self._run.update(progress, world, paused, can_steer)
         rendered_here = self._render(world)
-        shown = Shown(**vars(self._shown))
-        if rendered_here:
-            shown.splats = False
-            if self._photos.overlay is not None:
-                shown.cameras = shown.points = shown.links = shown.path = shown.ground = False
-        self._drawer.draw(world, shown)
+        self._drawer.draw(world, self._what_to_draw(rendered_here))
         splats = self._drawer.splats_shown
         if rendered_here and world.splats is not None:
             splats = len(world.splats.browser)
@@ -84,6 +81,16 @@ class Page:
     def close(self) -> None:
         """The browser is gone."""
         self._renderer.forget(self.client.client_id)
+
+    def _what_to_draw(self, rendered_here: bool) -> Shown:
+        shown = replace(self._shown)
+        if rendered_here:
+            shown.splats = False
+            if self._photos.overlay is not None:
+                shown.points = shown.links = shown.path = shown.ground = False
+        if self._is_at(self._photos.view):
+            shown.cameras = False  # they would stand in front of what they look at
+        return shown
 
     def _look_first(self, world: World) -> None:
         """Puts the camera in a good place as soon as it is known where the scene is."""
@@ -111,7 +118,7 @@ class Page:
             camera.look_at = look_at
 
     def _render(self, world: World) -> bool:
-        """Asks for a picture from here where the page wants one; says whether it does."""
+        """Asks for a picture from here where the page wants one; says whether it has one."""
         overlay = self._photos.overlay
         if overlay is not None and not self._is_at(self._photos.view):
             if not self._flying.locked():
@@ -120,10 +127,10 @@ class Page:
         mode = self._scene.rendering
         wanted = overlay is not None or (mode != "in the browser" and self._shown.splats)
         if not wanted or world.splats is None:
-            self._asked = ("browser",)
+            self._asked = _BROWSER
             self._renderer.forget(self.client.client_id)
-            if self._has_background:
-                self._has_background = False
+            if self._has_picture:
+                self._has_picture = False
                 self.client.scene.set_background_image(None)
                 _set_content(self._scene.speed, "")
             return False
@@ -134,18 +141,23 @@ class Page:
         if key != self._asked:
             self._asked = key
             request = Request(
-                world.splats.full,
+                world.splats,
                 pose,
                 camera.fov,
                 size,
                 "colour" if mode == "in the browser" else mode,
                 overlay,
             )
+            if not self._has_picture:
+                _set_content(self._scene.speed, "<small>rendering …</small>")
             self._renderer.ask(self.client.client_id, request, self._deliver)
-        return True
+        return self._has_picture
 
     def _deliver(self, picture: Picture) -> None:
-        self._has_background = True
+        if self._asked == _BROWSER:  # it was not wanted any more
+            return
+        self._has_picture = True
+        self._wake()
         self.client.scene.set_background_image(
             picture.image, format="jpeg", jpeg_quality=88, depth=picture.depth
         )
@@ -157,7 +169,7 @@ class Page:
         if view is None:
             return False
         pose = cam_from_world(self.client.camera.wxyz, self.client.camera.position)
-        return bool(np.abs(pose - view.cam_from_world).max() < 20 * _MOVED)
+        return bool(np.abs(pose - view.cam_from_world).max() < _MOVED)
 
     def _fly_to_photo(self, view: PhotoView) -> None:
         """Moves the camera smoothly to where the photo was taken."""

@@ -50,8 +50,7 @@ class PhotoPanel:
         self._world = World()
         self._names: tuple[str, ...] = ()
         self.view: PhotoView | None = None
-        nothing: tuple[str, ...] = (_NONE,)
-        self._choice = gui.add_dropdown("Photo", nothing)
+        self._choice = gui.add_dropdown("Photo", cast(tuple[str, ...], (_NONE,)))
         self._step = gui.add_button_group("Go to", ("previous", "next"))
         self._text = gui.add_html("")
         self._compare = gui.add_dropdown("Compare", ("nothing", "split", "blend", "error"))

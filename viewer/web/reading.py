@@ -19,6 +19,7 @@ from splatpose.matching.build import DATABASE
 from splatpose.matching.database import read_verified_pairs
 from splatpose.outputs.layout import REPORT
 from splatpose.poses.storage import load as load_poses
+from splatpose.runs.folder import MANIFEST
 from splatpose.splats.live import SNAPSHOT, read_snapshot
 from splatpose.splats.result import RESULT, load_result
 from splatpose.types import Capture, Poses, Views
@@ -89,7 +90,7 @@ def read_view_image(views: ViewTable, name: str) -> UInt8[np.ndarray, "H W 3"]:
 def read_result(work: Path) -> ShownSplats:
     """The trained Gaussians."""
     splats = load_result(_result_folder(work)).splats
-    return ShownSplats(for_browser(splats), splats, None)
+    return ShownSplats(for_browser(splats), splats, None, _is_antialiased(work))
 
 
 def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int, float]]]:
@@ -156,6 +157,14 @@ def _report_photos(out: Path) -> Sequence[dict[str, Any]]:
         return json.loads((out / REPORT).read_text(encoding="utf-8"))["photos"]
     except (OSError, ValueError, KeyError):
         return []
+
+
+def _is_antialiased(work: Path) -> bool:
+    try:
+        manifest = json.loads((work / "splats" / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return manifest.get("config", {}).get("antialiased") is True
 
 
 def _result_folder(work: Path) -> Path:

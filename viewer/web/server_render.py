@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from splatpose.types import Splats
+from .world import ShownSplats
 
 if TYPE_CHECKING:
     from splatpose.render import Backend
@@ -44,7 +44,7 @@ class Overlay:
 class Request:
     """One picture that a page wants."""
 
-    splats: Splats
+    splats: ShownSplats
     cam_from_world: Float[np.ndarray, "4 4"]
     fov: float
     """Vertical, in radians."""
@@ -76,7 +76,7 @@ class Renderer:
 
         start = time.perf_counter()
         backend = self._choose()
-        splats = request.splats
+        splats = request.splats.full
         focal = height / 2 / np.tan(request.fov / 2)
         K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         pose = torch.from_numpy(request.cam_from_world)
@@ -93,7 +93,7 @@ class Renderer:
                 height,
                 sh_degree=splats.sh_degree,
                 render_mode="RGB+ED",
-                rasterize_mode="antialiased",
+                rasterize_mode="antialiased" if request.splats.antialiased else "classic",
             )
         colors = values[0, ..., :3].clamp(0, 1).cpu().numpy()
         depth, opacity = values[0, ..., 3].cpu().numpy(), alpha[0, ..., 0].cpu().numpy()

@@ -91,7 +91,7 @@ def message_list(messages: Sequence[Message], problems: Sequence[str]) -> str:
     if older > 0:
         lines.append(f'<div style="opacity:.6">and {older} earlier ones</div>')
     body = "".join(lines) or '<span style="opacity:.6">Nothing to report.</span>'
-    return f'<div style="{_SMALL}">{body}</div>'
+    return f'<div style="{_PADDED}">{body}</div>'
 
 
 def headline(progress: RunProgress, world: World, where: str) -> str:
@@ -139,4 +139,4 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
         lines.append("Held out of the training.")
     if verdict.advice:
         lines.append(f"<i>{escape(verdict.advice)}</i>")
-    return f'<div style="{_SMALL}">{"<br>".join(lines)}</div>'
+    return f'<div style="{_PADDED}">{"<br>".join(lines)}</div>'

@@ -58,6 +58,8 @@ class ShownSplats:
     full: Splats
     step: int | None
     """None where the training is over, or unknown."""
+    antialiased: bool = False
+    """Whether they were trained with Mip-Splatting's opacity compensation."""
 
 
 @dataclass(frozen=True)
