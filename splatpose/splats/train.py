@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
 from ..render import choose_backend
-from ..steering import SteeringSource, StoppedEarly, unsteered
+from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from ..types import HeldOutScore, TrainedSplats, Views
 from .cameras import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
@@ -107,8 +107,9 @@ class _Run:
                 continue
             self.seconds += time.perf_counter() - start
             try:
-                self._report(loss, last)
-                self._obey(interrupted)
+                wishes = self._steering()
+                self._report(loss, last, watched=wishes.watched)
+                self._obey(wishes, interrupted)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
@@ -158,14 +159,12 @@ class _Run:
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
         return summary
 
-    def _obey(self, interrupted: threading.Event) -> None:
+    def _obey(self, wishes: Steering, interrupted: threading.Event) -> None:
         """Does what those who look on ask for, between two steps."""
-        wishes = self._steering()
         if wishes.watched:
             self._live.write(self.trainer)
         if wishes.pause and not wishes.stop:
-            self._pause(interrupted)
-            wishes = self._steering()
+            wishes = self._pause(interrupted)
         # With NaN in it there is nothing to save; the next check goes back to before that.
         if wishes.stop and self.trainer.first_not_finite() is None:
             self.emit(Message("splats", f"training stops at step {self.trainer.step} as asked"))
@@ -173,17 +172,17 @@ class _Run:
             if self.scores is not None:
                 self._save()
 
-    def _pause(self, interrupted: threading.Event) -> None:
-        """Waits, with everything on disk, until nobody asks for it any more."""
+    def _pause(self, interrupted: threading.Event) -> Steering:
+        """Waits, with everything on disk, until nobody asks for it; returns what is asked then."""
         self._save()
         self._live.write(self.trainer, at_once=True)
         self.emit(Message("splats", f"training pauses at step {self.trainer.step} as asked"))
-        while not interrupted.is_set():
-            wishes = self._steering()
-            if wishes.stop or not wishes.pause:
-                break
+        wishes = self._steering()
+        while wishes.pause and not wishes.stop and not interrupted.is_set():
             interrupted.wait(_PAUSE_SECONDS)
+            wishes = self._steering()
         self.emit(Message("splats", "training goes on"))
+        return wishes
 
     def _clear(self) -> None:
         self.seconds = 0.0
@@ -191,7 +190,7 @@ class _Run:
         self.scores: tuple[HeldOutScore, ...] | None = None
         self._losses: list[float] = []
 
-    def _report(self, loss: float, last: int) -> None:
+    def _report(self, loss: float, last: int, *, watched: bool) -> None:
         self._losses.append(loss)
         step = self.trainer.step
         if step % max(1, last // _CURVE_SAMPLES) == 0 or step == last:
@@ -203,9 +202,8 @@ class _Run:
             scores = measure(self.trainer.photos, self.trainer.render_photo)
             self._emit_step(loss, _mean_psnr(scores))
         elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
-            unseen = step < self.config.steps
-            watched = unseen and self._steering().watched
-            self._emit_step(loss, self._live.measure(self.trainer) if watched else None)
+            worth_it = watched and step < self.config.steps
+            self._emit_step(loss, self._live.measure(self.trainer) if worth_it else None)
 
     def _emit_step(self, loss: float, psnr: float | None) -> None:
         self._last_event = time.perf_counter()
