@@ -139,7 +139,7 @@ def show(
     server = open_server(host, port, door)
     try:
         taken = server.get_port()
-        if taken != port:
+        if port and taken != port:
             say(f"port {port} is busy; using {taken}")
         if not is_this_machine(host):
             say(
