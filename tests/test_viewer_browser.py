@@ -32,7 +32,7 @@ SOFTWARE_GL = [
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]
-PATIENCE = 180.0
+PATIENCE = 120.0
 """Seconds after which something that should happen is taken not to."""
 SCENE = Path(__file__).parent / "viewer_scene.py"
 
@@ -145,7 +145,7 @@ def test_a_finished_run(browser: Any, finished: Path) -> None:
             arg=before,
         )
         page.get_by_role("tab", name="Photos").click()
-        page.wait_for_selector("text=placed")
+        page.wait_for_selector("[data-photo^=photo_]")
 
 
 IMAGE_OF_A_FRUSTUM = """() => {

@@ -139,4 +139,5 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
         lines.append("Held out of the training.")
     if verdict.advice:
         lines.append(f"<i>{escape(verdict.advice)}</i>")
-    return f'<div style="{_PADDED}">{"<br>".join(lines)}</div>'
+    name = escape(verdict.name, quote=True)
+    return f'<div data-photo="{name}" style="{_PADDED}">{"<br>".join(lines)}</div>'
