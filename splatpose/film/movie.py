@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 import torch
 from av.video.stream import VideoStream
+from jaxtyping import Float
 
 from ..errors import SplatposeError
 from ..io.atomic import replacing
@@ -58,18 +60,29 @@ def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
     splats = read_splat_ply(out / SPLAT)
     cameras = read_transforms(out / TRANSFORMS)
     poses = cameras.cam_from_world
-    fov = float(
-        np.median([fitting_fov(cameras.cameras[i].K, aspect) for i in cameras.camera_index])
-    )
-    if path == "orbit":
-        camera_path = orbit(poses, middle_of(splats, poses), fov, frames)
-    elif path == "trajectory":
-        camera_path = along(poses, fov, frames)
+    Ks = [cameras.cameras[i].K for i in cameras.camera_index]
+    if path == "orbit" or path == "trajectory":
+        camera_path = lay_path(path, splats, poses, Ks, frames, aspect)
     else:
         camera_path = through(read_keyframes(Path(path)), frames)
     report = json.loads((out / REPORT).read_text(encoding="utf-8"))
     training = (report.get("config") or {}).get("training") or {}
     return Shot(splats, camera_path, training.get("antialiased") is True)
+
+
+def lay_path(
+    kind: Literal["orbit", "trajectory"],
+    splats: Splats,
+    cam_from_world: Float[np.ndarray, "V 4 4"],
+    Ks: Sequence[Float[np.ndarray, "3 3"]],
+    frames: int,
+    aspect: float,
+) -> CameraPath:
+    """A path that the photos themselves suggest, with a field of view of theirs."""
+    fov = float(np.median([fitting_fov(K, aspect) for K in Ks]))
+    if kind == "orbit":
+        return orbit(cam_from_world, middle_of(splats, cam_from_world), fov, frames)
+    return along(cam_from_world, fov, frames)
 
 
 def fitting_fov(K: np.ndarray, aspect: float) -> float:

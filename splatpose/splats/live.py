@@ -19,7 +19,7 @@ from .trainer import Trainer
 SNAPSHOT = "live.pt"
 _COST_SHARE = 0.015
 """Share of the training's time that snapshots may take, and measurements again."""
-_SNAPSHOT_SECONDS = 1.5
+_SNAPSHOT_SECONDS = 2.0
 _MEASURE_SECONDS = 5.0
 
 

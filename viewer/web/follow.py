@@ -31,6 +31,8 @@ class Follower(Protocol):
 
     progress: RunProgress
     world: World
+    folder: Path
+    """Where files go that somebody who looks on asks for."""
 
     def look(self) -> bool:
         """Reads what is new, and says whether anything is."""
@@ -42,6 +44,7 @@ class FileFollower:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.folder = path.absolute().parent
         self._seen: float | None = None
         self.progress = RunProgress()
         self.world = World()
@@ -70,7 +73,7 @@ class RunFollower:
     """A run's folder: finished, being written by another process, or not yet there."""
 
     def __init__(self, out: Path) -> None:
-        self.out = out
+        self.out = self.folder = out
         self.work = out / WORK
         self.progress = RunProgress()
         self.world = World()

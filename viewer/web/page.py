@@ -11,11 +11,12 @@ import viser
 import viser.transforms
 
 from .drawing import Drawer, Shown
+from .filming import FilmPanel
 from .geometry import UP, first_view
 from .panels import Controls, RunPanel, ScenePanel
 from .photos import PhotoPanel, PhotoView
 from .progress import RunProgress
-from .server_render import Picture, RenderService, Request
+from .server_render import Overlay, Picture, RenderService, Request
 from .texts import counts, headline
 from .world import World
 
@@ -61,6 +62,8 @@ class Page:
             self._scene = ScenePanel(gui, self._shown, wake)
         with tabs.add_tab("Photos"):
             self._photos = PhotoPanel(gui, self._fly_to_photo, wake)
+        with tabs.add_tab("Film"):
+            self._film = FilmPanel(client, controls.folder)
         self._drawer = Drawer(client.scene, self._photos.choose)
         client.camera.on_update(lambda _: wake())
 
@@ -69,6 +72,7 @@ class Page:
         self._look_first(world)
         self._photos.update(world)
         self._scene.update(world)
+        self._film.update(world)
         self._run.update(progress, world, paused, can_steer)
         rendered_here = self._render(world)
         self._drawer.draw(world, self._what_to_draw(rendered_here))
@@ -145,7 +149,7 @@ class Page:
                 pose,
                 camera.fov,
                 size,
-                "colour" if mode == "in the browser" else mode,
+                "colour" if mode == "in the browser" or _is_error(overlay) else mode,
                 overlay,
             )
             if not self._has_picture:
@@ -201,11 +205,13 @@ def cam_from_world(wxyz: np.ndarray, position: np.ndarray) -> np.ndarray:
     return pose
 
 
-def _overlay_key(overlay: object) -> tuple[object, ...]:
-    if overlay is None:
-        return ()
-    fields = vars(overlay)
-    return (id(fields["image"]), fields["kind"], fields["share"])
+def _is_error(overlay: Overlay | None) -> bool:
+    """Whether colours are compared, which only colours can be."""
+    return overlay is not None and overlay.kind == "error"
+
+
+def _overlay_key(overlay: Overlay | None) -> tuple[object, ...]:
+    return () if overlay is None else (id(overlay.image), overlay.kind, overlay.share)
 
 
 def _set_content(handle: viser.GuiHtmlHandle, content: str) -> None:

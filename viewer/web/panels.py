@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
@@ -17,6 +19,7 @@ from .world import World
 
 Rendering = Literal["in the browser", "colour", "depth", "opacity"]
 _PLOT_POINTS = 400
+_PLOT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Controls:
     pause: Callable[[bool], None]
     stop: Callable[[], None]
     save: Callable[[], None]
+    folder: Path
+    """Where files go that a page asks for."""
 
 
 class RunPanel:
@@ -34,6 +39,7 @@ class RunPanel:
     def __init__(self, gui: viser.GuiApi, controls: Controls) -> None:
         self._controls = controls
         self._revision = -1
+        self._drawn = float("-inf")
         self._paused = False
         self._bar = gui.add_progress_bar(0.0)
         self._stages = gui.add_html("")
@@ -70,8 +76,9 @@ class RunPanel:
         _set(self.stop, "visible", training)
         _set(self.save, "visible", world.splats is not None)
         _set(self._messages, "content", message_list(progress.messages, world.problems))
-        if progress.revision != self._revision:
-            self._revision = progress.revision
+        now = time.monotonic()
+        if progress.revision != self._revision and now - self._drawn >= _PLOT_SECONDS:
+            self._revision, self._drawn = progress.revision, now
             self._plots["loss"].show([(step, loss) for step, loss, _ in progress.curve])
             self._plots["count"].show([(step, count / 1000) for step, _, count in progress.curve])
             self._plots["psnr"].show(progress.psnr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http
 import http.client
+import logging
 import os
 import socket
 import threading
@@ -42,6 +43,7 @@ def open_server(host: str, port: int, door: Door) -> PrivateServer:
         SplatposeError: this machine has no such address, or no port is free.
     """
     free = _free_port(host, port)
+    logging.getLogger("websockets.server").addFilter(_is_news)
     # It prints its own idea of the address, without the token.
     rich.get_console().quiet = True
     with _guarded(door):
@@ -106,6 +108,11 @@ def _guarded(door: Door) -> Iterator[None]:
         yield
     finally:
         module.serve = original
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record is worth a person's time: browsers open connections and leave again."""
+    return not record.getMessage().startswith(("opening handshake failed", "connection rejected"))
 
 
 def _first_values(headers: Headers) -> dict[str, str]:

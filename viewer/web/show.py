@@ -24,7 +24,7 @@ from .panels import Controls
 from .server import PrivateServer, address_of, open_server, tunnel_command
 from .server_render import RenderService
 
-_LOOK_SECONDS = 0.4
+_LOOK_SECONDS = 0.5
 
 
 class Show:
@@ -37,6 +37,7 @@ class Show:
         self._wake = threading.Event()
         self._renderer = RenderService()
         self._watcher: Watcher | None = None
+        self._folder = follower.folder
         server.scene.set_up_direction("-y")
         server.gui.configure_theme(
             dark_mode=True,
@@ -76,7 +77,9 @@ class Show:
             page.show(self._follower.world, self._follower.progress, paused, can_steer)
 
     def _connected(self, client: viser.ClientHandle) -> None:
-        controls = Controls(self._pause, self._stop_training, lambda: self._save(client))
+        controls = Controls(
+            self._pause, self._stop_training, lambda: self._save(client), self._folder
+        )
         page = Page(client, self._where, controls, self._renderer, self.wake)
         with self._lock:
             self._pages[client.client_id] = page
@@ -100,10 +103,10 @@ class Show:
     def _save(self, client: viser.ClientHandle) -> None:
         """Writes what is shown beside the results."""
         splats = self._follower.world.splats
-        if splats is None or not isinstance(self._follower, RunFollower):
+        if splats is None:
             return
         step = "final" if splats.step is None else f"{splats.step:06d}"
-        path = self._follower.out / f"splat_{step}.ply"
+        path = self._folder / f"splat_{step}.ply"
         try:
             write_splat_ply(path, splats.full)
         except (OSError, SplatposeError) as error:

@@ -112,7 +112,8 @@ def counts(world: World, cameras: int, splats: int) -> str:
     """How much of everything is on the screen."""
     parts = []
     if world.poses is not None:
-        parts.append(f'<span data-cameras="{cameras}">{cameras} cameras</span>')
+        placed = int(world.poses.registered.sum())
+        parts.append(f'<span data-cameras="{cameras}">{placed} cameras</span>')
         parts.append(f"{len(world.poses.points):,} points")
     elif world.capture is not None:
         parts.append(f"{len(world.capture.photos)} photos without a place yet")
