@@ -129,9 +129,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_finished_run(browser: Any, finished: Path) -> None:
     with viewing(finished) as address, page_at(browser, address) as page:
         page.wait_for_selector("[data-total]")
-        frusta = """Object.keys(window.__viserSceneTree.getState())
-            .filter(name => /^\\/cameras\\/./.test(name)).length"""
-        page.wait_for_function(f"({frusta}) === {REGISTERED}")
+        page.wait_for_function(f"({FRUSTA}) === {REGISTERED}")
         assert shown(page, "cameras") == REGISTERED
         assert shown(page, "splats") == shown(page, "total") > 100
         assert page.locator("[data-stage=splats]").get_attribute("data-state") == "done"
@@ -148,6 +146,8 @@ def test_a_finished_run(browser: Any, finished: Path) -> None:
         page.wait_for_selector("[data-photo^=photo_]")
 
 
+FRUSTA = """Object.keys(window.__viserSceneTree.getState())
+    .filter(name => /^\\/cameras\\/./.test(name)).length"""
 IMAGE_OF_A_FRUSTUM = """() => {
     const {camera, nodeRefFromName} = window.__viserMutable;
     const canvas = document.querySelector('canvas').getBoundingClientRect();
@@ -251,6 +251,49 @@ def test_a_shared_page_needs_its_token(browser: Any, finished: Path) -> None:
         with page_at(browser, f"{base}?token={token}") as page:
             page.wait_for_selector("[data-total]")
             assert shown(page, "cameras") == REGISTERED
+
+
+def test_an_exported_page_needs_no_network(browser: Any, finished: Path, tmp_path: Path) -> None:
+    page_file = tmp_path / "scene.html"
+    command = [sys.executable, "-m", "splatpose", "export", str(finished), "-o", str(page_file)]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page_file.as_uri(), wait_until="commit")
+    page.wait_for_function(
+        f"window.__viserSceneTree && ({FRUSTA}) === {REGISTERED}", timeout=PATIENCE * 1000
+    )
+    assert not [url for url in asked if url.startswith(("http:", "https:", "ws:", "wss:"))]
+    context.close()
+
+
+def test_a_fit_that_is_killed_takes_its_viewer_along(tmp_path: Path) -> None:
+    photos = Path(__file__).parent.parent / "assets" / "demo"
+    command = [sys.executable, "-m", "splatpose", "fit", str(photos), "-o", str(tmp_path / "out")]
+    fit = subprocess.Popen(
+        [*command, "--matcher", "sift", "--view", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert fit.stdout is not None
+        lines = (line for line in fit.stdout if "viewer: http" in line)
+        address = "http" + next(lines).strip().partition("http")[2]
+        assert urllib.request.urlopen(address, timeout=30).status == 200
+        fit.kill()
+        wait_until(lambda: not answers(address), "the viewer ends with the fit")
+    finally:
+        fit.kill()
+        fit.wait(PATIENCE)
+
+
+def answers(address: str) -> bool:
+    try:
+        return urllib.request.urlopen(address, timeout=30).status == 200
+    except OSError:
+        return False
 
 
 def test_two_pages_on_one_run(browser: Any, finished: Path) -> None:

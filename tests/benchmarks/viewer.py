@@ -71,7 +71,13 @@ def watched(out: Path, steps: int) -> dict[str, float]:
             address = line.removeprefix("viewer: ").strip()
             break
     with tempfile.TemporaryDirectory() as profile:
-        options = ["--headless=new", *SOFTWARE_GL, f"--user-data-dir={profile}", address]
+        options = [
+            "--headless=new",
+            "--window-size=200,150",
+            *SOFTWARE_GL,
+            f"--user-data-dir={profile}",
+            address,
+        ]
         browser = subprocess.Popen(
             [str(CHROMIUM), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
