@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,16 @@ from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.io.ply import write_splat_ply
+from splatpose.outputs.crop import CropBox
 from splatpose.runs.log import EventLog, LogReader
-from splatpose.types import Splats
+from splatpose.types import Poses, Splats
 from splatpose.viewer.web.access import Door, door_for, host_name, is_this_machine
+from splatpose.viewer.web.drawing import Drawer, Shown, placed_poses
 from splatpose.viewer.web.follow import FileFollower, RunFollower
 from splatpose.viewer.web.gaussians import for_browser
 from splatpose.viewer.web.geometry import (
+    around,
+    box_edges,
     camera_centers,
     first_view,
     fitting_fov,
@@ -31,10 +38,19 @@ from splatpose.viewer.web.geometry import (
     ring,
 )
 from splatpose.viewer.web.progress import RunProgress
-from splatpose.viewer.web.server import address_of, tunnel_command
-from splatpose.viewer.web.server_render import Overlay, fitting_size, lay_over, shade_depth
+from splatpose.viewer.web.server import address_of, open_server, tunnel_command
+from splatpose.viewer.web.server_render import (
+    Overlay,
+    Picture,
+    RenderService,
+    Request,
+    fitting_size,
+    lay_over,
+    shade_depth,
+)
 from splatpose.viewer.web.show import follower_of
 from splatpose.viewer.web.texts import counts, message_list, stage_table
+from splatpose.viewer.web.world import ShownSplats, World
 
 LOCAL = {"Host": "localhost:8080"}
 
@@ -232,7 +248,6 @@ def test_the_largest_contributions_come_first_and_nan_not_at_all() -> None:
     assert shown.centers[:, 2].tolist() == [0, 0, 50]
     assert shown.covariances[0, 0, 0] > shown.covariances[1, 0, 0]
     assert len(shown.limited(1)) == 1
-    assert len(shown.inside(np.full(3, -1.0), np.ones(3))) == 2
 
 
 def test_huge_gaussians_fit_in_half_floats() -> None:
@@ -329,7 +344,7 @@ def test_the_page_says_what_happens_and_nothing_is_taken_for_markup(finished: Pa
     assert "&lt;read&gt;" in messages
     follower = RunFollower(finished)
     follower.look()
-    text = counts(follower.world, 9, 100)
+    text = counts(follower.world, 9, 100, 900)
     assert 'data-cameras="9"' in text
     assert "100 of" in text
     assert "1 weak" in text
@@ -352,3 +367,94 @@ def test_a_run_that_goes_back_to_a_checkpoint_has_one_curve() -> None:
         )
     assert [step for step, _, _ in progress.curve] == [1, 5, 7]
     assert [step for step, _ in progress.psnr] == [1, 5, 7]
+
+
+def test_a_box_has_twelve_edges_and_holds_nearly_all_points() -> None:
+    points = np.random.default_rng(0).normal(size=(1000, 3)) * (1, 2, 3)
+    inner, outer = around(points)
+    assert 0.85 < np.mean([point in inner for point in points]) < 1
+    assert np.all(np.array(outer.low) < inner.low)
+    edges = box_edges(inner)
+    assert edges.shape == (12, 2, 3)
+    lengths = np.linalg.norm(edges[:, 1] - edges[:, 0], axis=1)
+    assert lengths.sum() == pytest.approx(4 * np.subtract(inner.high, inner.low).sum())
+
+
+def test_only_what_is_asked_for_is_drawn_again(finished: Path) -> None:
+    """A viser scene on a real server, which nobody looks at."""
+    follower = RunFollower(finished)
+    follower.look()
+    server = open_server("127.0.0.1", 0, Door("nobody"))
+    try:
+        drawer, shown = Drawer(server.scene), Shown()
+        drawer.draw(follower.world, shown)
+        assert drawer.cameras_shown == REGISTERED
+        total = drawer.splats_shown
+        assert total == len(follower.world.splats.browser)
+        handles = dict(drawer._handles)
+        drawer.draw(follower.world, shown)
+        assert all(drawer._handles[part] is handles[part] for part in handles)
+        shown.most_splats, shown.crop = 50, CropBox((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        drawer.draw(follower.world, shown)
+        assert drawer.splats_shown == 50
+        assert drawer._handles["cameras"] is handles["cameras"]
+        assert len(drawer._handles["crop"]) == 1
+        shown.cameras = False
+        drawer.draw(follower.world, shown)
+        assert drawer.cameras_shown == 0
+        assert server.scene.get_handle_by_name("/points") is not None
+    finally:
+        server.stop()
+
+
+def test_snapshots_of_the_poses_are_shown_where_there_are_some(finished: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Snapshot:
+        stage: str
+        cam_from_world: np.ndarray
+        points: np.ndarray
+
+    @dataclasses.dataclass(frozen=True)
+    class PosesWithPast(Poses):
+        snapshots: tuple[Snapshot, ...] = ()
+
+    follower = RunFollower(finished)
+    follower.look()
+    poses = follower.world.poses
+    assert poses is not None
+    assert placed_poses(follower.world, 0)[0] is poses.cam_from_world, "there is no past"
+    early = Snapshot("initial", poses.cam_from_world + 1, poses.points[:5])
+    late = Snapshot("global", poses.cam_from_world, poses.points)
+    past = PosesWithPast(**vars(poses) | {"snapshots": (early, late)})
+    world = dataclasses.replace(follower.world, poses=past)
+    assert placed_poses(world, 0)[0] is early.cam_from_world
+    assert len(placed_poses(world, 0)[1]) == 5
+    assert placed_poses(world, -1)[0] is poses.cam_from_world
+    assert placed_poses(World(), 0)[0] is None
+
+
+def test_the_newest_request_wins() -> None:
+    service = RenderService()
+    splats = random_splats(100, 0)
+    shown = ShownSplats(for_browser(splats), splats, None)
+    pose = np.eye(4)
+    pose[2, 3] = 4.0
+    pictures: list[int] = []
+    last = threading.Event()
+
+    def deliver(number: int) -> Callable[[Picture], None]:
+        def take(picture: Picture) -> None:
+            assert picture.image.shape[1] / picture.image.shape[0] == pytest.approx(1.5, rel=0.05)
+            assert picture.image.max() > 20
+            pictures.append(number)
+            if number == 39:
+                last.set()
+
+        return take
+
+    for number in range(40):
+        request = Request(shown, pose, 0.8, (300, 200))
+        service.ask(1, request, deliver(number))
+    assert last.wait(120)
+    assert len(set(pictures)) < 20, "stale requests were rendered"
+    assert pictures == sorted(pictures)

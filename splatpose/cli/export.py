@@ -29,6 +29,8 @@ class Export:
     format: ExportFormat | Literal["html"] = "auto"
     """What to write where the ending does not tell: ply (Gaussians), splat (Gaussians in 32 bytes
     each, for web viewers), points (sparse points as .ply), colmap, nerfstudio, tum, html."""
+    crop: bool = True
+    """Leave out Gaussians outside the crop box that was set in the viewer, if one was."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace what is at TARGET."""
 
@@ -41,7 +43,14 @@ def run(words: list[str]) -> int:
     if chosen == "html" or (chosen == "auto" and arguments.target.suffix.lower() == ".html"):
         from ..viewer.web.page_file import export_page
 
-        print(export_page(arguments.run, arguments.target, overwrite=arguments.overwrite))
+        print(
+            export_page(
+                arguments.run,
+                arguments.target,
+                overwrite=arguments.overwrite,
+                crop=arguments.crop,
+            )
+        )
         return DONE
     print(
         export(
@@ -49,6 +58,7 @@ def run(words: list[str]) -> int:
             arguments.target,
             format=chosen,
             overwrite=arguments.overwrite,
+            crop=arguments.crop,
         )
     )
     return DONE

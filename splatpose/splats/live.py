@@ -17,7 +17,7 @@ from .evaluate import measure
 from .trainer import Trainer
 
 SNAPSHOT = "live.pt"
-_COST_SHARE = 0.015
+_COST_SHARE = 0.01
 """Share of the training's time that snapshots may take, and measurements again."""
 _SNAPSHOT_SECONDS = 2.0
 _MEASURE_SECONDS = 5.0

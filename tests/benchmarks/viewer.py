@@ -1,10 +1,10 @@
 """What being watched costs a training: python tests/benchmarks/viewer.py OUT [--steps N].
 
 OUT is a run of `splatpose fit` with its stages. The training is repeated by turns without a viewer
-and with `splatpose view` and one browser on it. Wall time depends on what else the machine does,
-so processor time is counted too: that of the training, and that of the viewer, which on a machine
-whose cores are all busy is taken from the training. The browser's own is not counted: it may be on
-another machine, and without a GPU it draws on the processor.
+and with `splatpose view` and one browser on it. Printed are the share of the training's time that snapshots and measurements for
+the viewer take; the viewer's processor time, which on a machine whose cores are all busy is taken
+from the training, over the training's; and wall times, which depend on what else the machine does
+and, without a GPU, on the browser's drawing on the same processor.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import psutil
 from splatpose.events import StageSkipped, ignore_events
 from splatpose.runs import RunFolder
 from splatpose.splats import TrainingConfig, load_splats, train_splats
+from splatpose.splats.live import LiveView
 from splatpose.views import load_views
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -42,6 +44,7 @@ def train(out: Path, steps: int) -> dict[str, float]:
         warm = TrainingConfig(backend="cpu", steps=30, final_steps=0)
         with tempfile.TemporaryDirectory() as folder:
             train_splats(views, warm, Path(folder), ignore_events, seed=0)
+        spent = count_live_view()
         before, start = sum(process.cpu_times()[:2]), time.perf_counter()
         run.stage(
             "splats",
@@ -56,7 +59,27 @@ def train(out: Path, steps: int) -> dict[str, float]:
         return {
             "wall": time.perf_counter() - start,
             "training": sum(process.cpu_times()[:2]) - before,
+            "live": sum(spent),
         }
+
+
+def count_live_view() -> list[float]:
+    """Seconds of each snapshot and measurement of the trainings that begin from now on."""
+    spent: list[float] = []
+
+    def counted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return work(*arguments, **options)
+            finally:
+                spent.append(time.perf_counter() - start)
+
+        return run
+
+    LiveView.write = counted(LiveView.write)
+    LiveView.measure = counted(LiveView.measure)
+    return spent
 
 
 def watched(out: Path, steps: int) -> dict[str, float]:
@@ -71,13 +94,8 @@ def watched(out: Path, steps: int) -> dict[str, float]:
             address = line.removeprefix("viewer: ").strip()
             break
     with tempfile.TemporaryDirectory() as profile:
-        options = [
-            "--headless=new",
-            "--window-size=200,150",
-            *SOFTWARE_GL,
-            f"--user-data-dir={profile}",
-            address,
-        ]
+        small = ["--headless=new", "--window-size=200,150"]  # to have little to draw
+        options = [*small, *SOFTWARE_GL, f"--user-data-dir={profile}", address]
         browser = subprocess.Popen(
             [str(CHROMIUM), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -154,11 +172,13 @@ def main() -> None:
             for name, measure in (("alone", alone), ("watched", watched)):
                 rows[name].append(measure(copy, arguments.steps))
                 print(name, rows[name][-1], flush=True)
+    watched_rows = rows["watched"]
+    live = sum(row["live"] for row in watched_rows) / sum(row["wall"] for row in watched_rows)
+    print(f"snapshots and measurements: {live:.1%} of the training's time")
     total = {name: {k: sum(r[k] for r in found) for k in found[0]} for name, found in rows.items()}
     base, more = total["alone"], total["watched"]
+    print(f"viewer: {more['viewer'] / more['training']:.1%} of the training's processor time")
     print(f"training's processor time: {more['training'] / base['training'] - 1:+.1%}")
-    both = more["training"] + more["viewer"]
-    print(f"with the viewer's: {both / base['training'] - 1:+.1%}")
     print(f"wall time: {more['wall'] / base['wall'] - 1:+.1%}")
 
 

@@ -11,10 +11,12 @@ import viser
 from jaxtyping import Float, UInt8
 
 from splatpose.geometry.rotations import quat_from_matrix
+from splatpose.outputs.crop import CropBox
 from splatpose.types import Poses
 
 from .gaussians import BrowserSplats
 from .geometry import (
+    box_edges,
     camera_centers,
     frustum_size,
     ground_level,
@@ -47,6 +49,8 @@ class Shown:
     most_splats: int = 200_000
     splat_size: float = 1.0
     point_size: float = 0.006
+    crop: CropBox | None = None
+    """Nothing outside it is shown of the Gaussians."""
     snapshot: int = -1
     """Which of the saved poses; the last are the final ones."""
 
@@ -90,6 +94,7 @@ class Drawer:
             lambda: self._points(poses, points, shown),
         )
         self._if_changed("ground", (poses, shown.ground), lambda: self._ground(poses, shown.ground))
+        self._if_changed("crop", (shown.crop,), lambda: self._crop(shown.crop))
         self._if_changed(
             "splats",
             (splats, shown.most_splats, shown.splat_size),
@@ -205,6 +210,13 @@ class Drawer:
             )
         )
 
+    def _crop(self, box: CropBox | None) -> None:
+        handles = self._clear("crop")
+        if box is not None:
+            edges = box_edges(box)
+            colors = np.full((*edges.shape[:2], 3), 255, np.uint8)
+            handles.append(_lines(self._scene, "/crop box", edges, colors))
+
     def _splats(self, splats: BrowserSplats | None, shown: Shown) -> None:
         if splats is None or not len(splats):
             self._clear("splats")
@@ -257,7 +269,7 @@ def count_levels(verdicts: Sequence[PhotoVerdict]) -> dict[VerdictLevel, int]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, int | float | str | bool) or a is None:
+    if isinstance(a, int | float | str | bool | CropBox) or a is None:
         return type(a) is type(b) and a == b
     return a is b
 

@@ -39,13 +39,6 @@ class BrowserSplats:
             self.opacities[:count],
         )
 
-    def inside(self, low: Float[np.ndarray, " 3"], high: Float[np.ndarray, " 3"]) -> BrowserSplats:
-        """Those whose centres lie in a box."""
-        keep = ((self.centers >= low) & (self.centers <= high)).all(1)
-        return BrowserSplats(
-            self.centers[keep], self.covariances[keep], self.colors[keep], self.opacities[keep]
-        )
-
     def zoom(self, size: float) -> float:
         """Factor by which to enlarge the scene for sending, so that covariances suit half floats.
 

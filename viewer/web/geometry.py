@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from splatpose.outputs.crop import CropBox
 from splatpose.types import Poses
 
 UP = (0.0, -1.0, 0.0)
@@ -76,6 +78,23 @@ def path_lines(centers: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "L 2 3"]:
     return np.stack([placed[:-1], placed[1:]], axis=1)
 
 
+def box_edges(box: CropBox) -> Float[np.ndarray, "12 2 3"]:
+    """The edges of a box as segments."""
+    corners = np.array(list(itertools.product(*zip(box.low, box.high, strict=True))))
+    pairs = itertools.combinations(corners, 2)
+    return np.array([pair for pair in pairs if (pair[0] != pair[1]).sum() == 1])
+
+
+def around(points: Float[np.ndarray, "T 3"]) -> tuple[CropBox, CropBox]:
+    """A box that holds nearly all points, and a larger one to choose smaller ones from."""
+    low, high = np.percentile(points, [2, 98], axis=0)
+    middle, half = (low + high) / 2, np.maximum(high - low, 1e-3) / 2
+    inner, outer = (
+        CropBox(_three(middle - by * half), _three(middle + by * half)) for by in (1.1, 2.5)
+    )
+    return inner, outer
+
+
 def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
     """The y below which (gravity is along +y) nearly no point near the cameras lies."""
     near = points[np.linalg.norm(points, axis=1) < 6]
@@ -119,3 +138,8 @@ def _middle(
         if len(near):
             return np.median(near, axis=0)
     return centers.mean(0) + forward.mean(0)
+
+
+def _three(values: Float[np.ndarray, " 3"]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

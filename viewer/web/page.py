@@ -10,15 +10,19 @@ import numpy as np
 import viser
 import viser.transforms
 
+from splatpose.outputs.crop import CropBox
+
+from .cropping import CropPanel
 from .drawing import Drawer, Shown
 from .filming import FilmPanel
 from .geometry import UP, first_view
 from .panels import Controls, RunPanel, ScenePanel
 from .photos import PhotoPanel, PhotoView
 from .progress import RunProgress
+from .reading import cropped_splats
 from .server_render import Overlay, Picture, RenderService, Request
 from .texts import counts, headline
-from .world import World
+from .world import ShownSplats, World
 
 _FLIGHT_FRAMES = 24
 _FRAME_SECONDS = 1 / 30
@@ -51,6 +55,7 @@ class Page:
         self._asked: tuple[object, ...] = ()
         self._has_picture = False
         self._started = False
+        self._cropping: tuple[int, CropBox, ShownSplats] | None = None
         self._flying = threading.Lock()
         gui = client.gui
         self._headline = gui.add_html("")
@@ -60,6 +65,7 @@ class Page:
             self._run = RunPanel(gui, controls)
         with tabs.add_tab("Scene"):
             self._scene = ScenePanel(gui, self._shown, wake)
+            self._crop = CropPanel(client, controls.folder, wake)
         with tabs.add_tab("Photos"):
             self._photos = PhotoPanel(gui, self._fly_to_photo, wake)
         with tabs.add_tab("Film"):
@@ -70,6 +76,9 @@ class Page:
     def show(self, world: World, progress: RunProgress, paused: bool, can_steer: bool) -> None:
         """Brings the page up to date."""
         self._look_first(world)
+        self._crop.update(world)
+        whole = 0 if world.splats is None else len(world.splats.browser)
+        world = self._cropped(world)
         self._photos.update(world)
         self._scene.update(world)
         self._film.update(world)
@@ -80,11 +89,21 @@ class Page:
         if rendered_here and world.splats is not None:
             splats = len(world.splats.browser)
         _set_content(self._headline, headline(progress, world, self._where))
-        _set_content(self._counts, counts(world, self._drawer.cameras_shown, splats))
+        _set_content(self._counts, counts(world, self._drawer.cameras_shown, splats, whole))
 
     def close(self) -> None:
         """The browser is gone."""
         self._renderer.forget(self.client.client_id)
+
+    def _cropped(self, world: World) -> World:
+        """The world with only those Gaussians that are in the crop box, if there is one."""
+        self._shown.crop = box = self._crop.box
+        if box is None or world.splats is None:
+            self._cropping = None
+            return world
+        if self._cropping is None or self._cropping[:2] != (id(world.splats), box):
+            self._cropping = (id(world.splats), box, cropped_splats(world.splats, box))
+        return replace(world, splats=self._cropping[2])
 
     def _what_to_draw(self, rendered_here: bool) -> Shown:
         shown = replace(self._shown)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from splatpose.errors import SplatposeError
 from splatpose.io.atomic import write_bytes
+from splatpose.outputs.crop import read_crop
 
 from .access import Door
 from .drawing import Drawer, Shown
 from .geometry import UP, first_view
+from .reading import cropped_splats
 from .server import open_server
 from .show import follower_of
 
 
-def export_page(source: Path, target: Path, *, overwrite: bool = False) -> str:
+def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bool = True) -> str:
     """Writes an .html that needs neither network nor server, and returns a one-line summary.
 
     Args:
         source: a run's folder, or a .ply file.
         target: the file to write. Missing parent folders are made.
         overwrite: replace what is at `target`.
+        crop: leave out Gaussians outside the box that was set in the viewer, if one was.
 
     Raises:
         SplatposeError: there is nothing to show, or something is at `target` already.
@@ -33,6 +37,9 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False) -> str:
     follower = follower_of(source)
     follower.look()
     world = follower.world
+    box = read_crop(follower.folder) if crop else None
+    if box is not None and world.splats is not None:
+        world = replace(world, splats=cropped_splats(world.splats, box))
     if world.splats is None and world.poses is None:
         raise SplatposeError(
             f"{source} has neither cameras nor Gaussians yet.", "Wait for the fit to get there."

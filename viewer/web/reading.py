@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from splatpose.io.ply import read_splat_ply
 from splatpose.joint.storage import load as load_joint
 from splatpose.matching.build import DATABASE
 from splatpose.matching.database import read_verified_pairs
+from splatpose.outputs.crop import CropBox, cropped
 from splatpose.outputs.layout import REPORT
 from splatpose.poses.storage import load as load_poses
 from splatpose.runs.folder import MANIFEST
@@ -125,6 +127,12 @@ def read_ply(path: Path) -> ShownSplats:
     """
     splats = read_splat_ply(path)
     return ShownSplats(for_browser(splats), splats, None)
+
+
+def cropped_splats(splats: ShownSplats, box: CropBox) -> ShownSplats:
+    """The Gaussians inside a box."""
+    full = cropped(splats.full, box)
+    return replace(splats, browser=for_browser(full), full=full)
 
 
 def report_file(out: Path) -> Path:

@@ -108,7 +108,7 @@ def headline(progress: RunProgress, world: World, where: str) -> str:
     return f'<div style="{_PADDED};padding-top:.5em">{text}</div>'
 
 
-def counts(world: World, cameras: int, splats: int) -> str:
+def counts(world: World, cameras: int, splats: int, total: int) -> str:
     """How much of everything is on the screen."""
     parts = []
     if world.poses is not None:
@@ -118,7 +118,6 @@ def counts(world: World, cameras: int, splats: int) -> str:
     elif world.capture is not None:
         parts.append(f"{len(world.capture.photos)} photos without a place yet")
     if world.splats is not None:
-        total = len(world.splats.browser)
         shown = f"{splats:,} of {total:,} Gaussians" if splats < total else f"{total:,} Gaussians"
         step = "" if world.splats.step is None else f" at step {world.splats.step}"
         parts.append(f'<span data-splats="{splats}" data-total="{total}">{shown}{step}</span>')
