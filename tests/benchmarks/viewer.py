@@ -1,10 +1,10 @@
 """What being watched costs a training: python tests/benchmarks/viewer.py OUT [--steps N].
 
 OUT is a run of `splatpose fit` with its stages. The training is repeated by turns without a viewer
-and with `splatpose view` and one browser on it. Printed are the share of the training's time that snapshots and measurements for
-the viewer take; the viewer's processor time, which on a machine whose cores are all busy is taken
-from the training, over the training's; and wall times, which depend on what else the machine does
-and, without a GPU, on the browser's drawing on the same processor.
+and with `splatpose view` and one browser on it. Printed are the share of the training's time that
+snapshots and measurements for the viewer take; the viewer's processor time over the training's,
+which it takes from the training where all cores are busy; and wall times, which depend on what else
+the machine does and, without a GPU, on the browser's drawing on the same processor.
 """
 
 from __future__ import annotations
