@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .capture import CaptureConfig, build_capture, fingerprint, load_capture
 from .depth import (
@@ -28,6 +29,11 @@ from .outputs import OutputsConfig, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
 from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
 from .views import ViewsConfig, load_views, undistort_views
+
+if TYPE_CHECKING:
+    from .depth.priors import DepthPriors
+    from .runs import RunFolder
+    from .types import Capture, LocalEvidence, MatchGraph, Poses
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,21 @@ class FitConfig:
     """Files in the output folder."""
     seed: int = 0
     """Seed of everything random. Same seed, machine and thread count: same result on CPU."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What is known before anything is trained."""
+
+    capture: Capture
+    graph: MatchGraph
+    priors: DepthPriors | None
+    poses: Poses
+    training: TrainingConfig
+    """With the backend that runs here."""
+    clusters: LocalEvidence | None
+    key: str
+    """Of the poses stage: what the next stages depend on."""
 
 
 def fit(
@@ -89,76 +110,14 @@ def fit(
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
         stage = partial(run.stage, emit=emit)
-        capture, capture_key = stage(
-            "capture",
-            config=config.capture,
-            inputs=(source, str(images.resolve())),
-            compute=lambda folder: build_capture(images, config.capture, folder, emit),
-            load=load_capture,
-        )
-        depth = resolve_depth(config.depth, weights_dir, emit)
-        priors, depth_key = None, ""
-        if depth.source != "none":
-            priors, depth_key = stage(
-                "depth",
-                config=depth,
-                inputs=(capture_key, depth_fingerprint(depth)),
-                compute=lambda folder: build_depth(
-                    capture, depth, folder, emit, weights_dir=weights_dir
-                ),
-                load=load_depth,
-            )
-        matching = resolve_matcher(config.matching, weights_dir, emit)
-        graph, graph_key = stage(
-            "matching",
-            config=matching,
-            inputs=(capture_key, str(seed)),
-            compute=lambda folder: match_photos(
-                capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
-            ),
-            load=load_matches,
-        )
-        training = resolve_backend(config.training, emit)
-        pairs, clusters, pairs_key = None, None, graph_key
-        if config.local.steps:
-            (pairs, clusters), pairs_key = stage(
-                "local",
-                config=config.local,
-                inputs=(graph_key, depth_key, str(seed), training.backend),
-                compute=lambda folder: refine_pairs(
-                    capture,
-                    graph,
-                    priors,
-                    config.local,
-                    training.backend,
-                    folder,
-                    emit,
-                    min_matches=config.poses.min_matches,
-                    seed=seed,
-                ),
-                load=load_local,
-            )
-        poses, poses_key = stage(
-            "poses",
-            config=config.poses,
-            inputs=(pairs_key, str(seed), depth_key),
-            compute=lambda folder: solve_poses(
-                capture,
-                graph,
-                config.poses,
-                folder,
-                emit,
-                seed=seed,
-                pairs=pairs,
-                depth=priors,
-            ),
-            load=load_poses,
-        )
+        solved = _solve(run, images, source, config, weights_dir, emit)
+        capture, graph, priors = solved.capture, solved.graph, solved.priors
+        poses, training, clusters = solved.poses, solved.training, solved.clusters
         alignment = None if priors is None else align_depth(priors, capture, poses, emit)
         views, views_key = stage(
             "views",
             config=config.views,
-            inputs=(poses_key,),
+            inputs=(solved.key,),
             compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
             load=load_views,
         )
@@ -198,7 +157,7 @@ def fit(
             "images": str(images),
             "seed": seed,
             "config": asdict(config),
-            "matcher": matching.matcher,
+            "matcher": graph.matcher,
             "backend": training.backend,
             "local": None if clusters is None else asdict(clusters),
             "joint": None if evidence is None else asdict(evidence),
@@ -230,3 +189,101 @@ def fit(
             )
         )
     return out
+
+
+def solve(
+    images: Path,
+    out: Path,
+    config: FitConfig | None = None,
+    *,
+    weights_dir: Path | None = None,
+    overwrite: bool = False,
+    emit: EventSink = ignore_events,
+) -> Solved:
+    """The first half of `fit`: cameras and sparse points, and nothing is trained.
+
+    Arguments and errors are those of `fit`, which goes on from here in the same folder.
+    """
+    from .runs import RunFolder
+
+    config = config or FitConfig()
+    source = fingerprint(images)
+    with RunFolder.open(out, overwrite=overwrite) as run:
+        return _solve(run, images, source, config, weights_dir, emit)
+
+
+def _solve(
+    run: RunFolder,
+    images: Path,
+    source: str,
+    config: FitConfig,
+    weights_dir: Path | None,
+    emit: EventSink,
+) -> Solved:
+    stage, seed = partial(run.stage, emit=emit), config.seed
+    capture, capture_key = stage(
+        "capture",
+        config=config.capture,
+        inputs=(source, str(images.resolve())),
+        compute=lambda folder: build_capture(images, config.capture, folder, emit),
+        load=load_capture,
+    )
+    depth = resolve_depth(config.depth, weights_dir, emit)
+    priors, depth_key = None, ""
+    if depth.source != "none":
+        priors, depth_key = stage(
+            "depth",
+            config=depth,
+            inputs=(capture_key, depth_fingerprint(depth)),
+            compute=lambda folder: build_depth(
+                capture, depth, folder, emit, weights_dir=weights_dir
+            ),
+            load=load_depth,
+        )
+    matching = resolve_matcher(config.matching, weights_dir, emit)
+    graph, graph_key = stage(
+        "matching",
+        config=matching,
+        inputs=(capture_key, str(seed)),
+        compute=lambda folder: match_photos(
+            capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
+        ),
+        load=load_matches,
+    )
+    training = resolve_backend(config.training, emit)
+    pairs, clusters, pairs_key = None, None, graph_key
+    if config.local.steps:
+        (pairs, clusters), pairs_key = stage(
+            "local",
+            config=config.local,
+            inputs=(graph_key, depth_key, str(seed), training.backend),
+            compute=lambda folder: refine_pairs(
+                capture,
+                graph,
+                priors,
+                config.local,
+                training.backend,
+                folder,
+                emit,
+                min_matches=config.poses.min_matches,
+                seed=seed,
+            ),
+            load=load_local,
+        )
+    poses, poses_key = stage(
+        "poses",
+        config=config.poses,
+        inputs=(pairs_key, str(seed), depth_key),
+        compute=lambda folder: solve_poses(
+            capture,
+            graph,
+            config.poses,
+            folder,
+            emit,
+            seed=seed,
+            pairs=pairs,
+            depth=priors,
+        ),
+        load=load_poses,
+    )
+    return Solved(capture, graph, priors, poses, training, clusters, poses_key)
