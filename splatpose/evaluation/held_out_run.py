@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -39,7 +39,7 @@ def novel_views_of(
     *,
     images: Path | None = None,
     weights_dir: Path | None = None,
-    download_lpips: bool = False,
+    lpips: Literal["auto", "download", "none"] = "auto",
     search: PoseSearch | None = None,
     emit: EventSink = ignore_events,
 ) -> NovelViews:
@@ -53,7 +53,7 @@ def novel_views_of(
         split: see `splits.held_out_names`.
         images: the photos, where they are not where the run had them.
         weights_dir: where network weights may lie.
-        download_lpips: get LPIPS's weights (0.5 GB) where they are not at hand.
+        lpips: measured where its weights are at hand; downloaded (0.5 GB); or left out.
         search: the test-time optimisation of poses.
         emit: receives what is done and why.
 
@@ -78,7 +78,7 @@ def novel_views_of(
         test,
         antialiased=config.training.antialiased,
         search=search,
-        lpips=find_lpips(weights_dir, emit, download=download_lpips),
+        lpips=find_lpips(weights_dir, lpips, emit),
         tell=lambda done, total: emit(Progress("splats", done, total, "test photos measured")),
     )
 
@@ -96,14 +96,22 @@ def load_trained(out: Path, report: dict[str, Any]) -> tuple[Views, TrainedSplat
     return views, load_splats(stage_folder(out, "splats"))
 
 
-def find_lpips(weights_dir: Path | None, emit: EventSink, *, download: bool) -> Lpips | str:
-    """The network, or in a sentence why there is none and how to get it."""
-    progress = announce_download("of LPIPS", "splats", emit) if download else None
+def find_lpips(
+    weights_dir: Path | None, wanted: Literal["auto", "download", "none"], emit: EventSink
+) -> Lpips | str:
+    """The network, or in a sentence why there is none and how to get it.
+
+    Raises:
+        SplatposeError: a download was asked for and failed.
+    """
+    if wanted == "none":
+        return "LPIPS was not asked for. Leave --lpips none out to measure it."
+    progress = announce_download("of LPIPS", "splats", emit) if wanted == "download" else None
     device = torch.device(choose_backend().device)
     try:
         return load_lpips(weights_dir, device, progress=progress)
     except SplatposeError as error:
-        if download:
+        if wanted == "download":
             raise
         return f"{error.message} {error.hint}"
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ...errors import SplatposeError
+from ...events import ignore_events
 from ...pipeline import FitConfig
 from ..dataset import Dataset
 from ..estimate import read_estimate
@@ -85,7 +86,7 @@ def run_nope_nerf(
     *,
     split: str | None = None,
     weights_dir: Path | None = None,
-    download_lpips: bool = False,
+    lpips: Literal["auto", "download", "none"] = "auto",
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[SceneScores, ...]:
@@ -98,24 +99,32 @@ def run_nope_nerf(
         config: of `fit`; what is held out is set here.
         split: see `held_out_names`; None for NoPe-NeRF's, or the data set's own where it has one.
         weights_dir: where network weights lie.
-        download_lpips: get LPIPS's weights where they are not at hand.
+        lpips: measured where its weights are at hand; downloaded first; or left out.
         overwrite: forget what is in `out`.
         tell: receives a line for a person after each scene.
     """
-    if download_lpips:
-        find_lpips(weights_dir, lambda event: None, download=True)
+    network = find_lpips(weights_dir, lpips, ignore_events)
+    missing = network if isinstance(network, str) else None
     rows = []
     for scene in scenes:
-        rows.append(_run_scene(scene, out / scene.name, config, split, weights_dir, overwrite))
+        rows.append(
+            _run_scene(scene, out / scene.name, config, split, weights_dir, missing, overwrite)
+        )
         tell(_line(rows[-1]))
     return tuple(rows)
 
 
 def measure_views(
-    folder: Path, *, run: str, test: list[str], photos: str, lpips: bool, weights_dir: str | None
+    folder: Path,
+    *,
+    run: str,
+    test: list[str],
+    photos: str,
+    lpips_missing: str | None,
+    weights_dir: str | None,
 ) -> dict[str, Any]:
     """The work of a job: test photos of a run that never saw them."""
-    del folder, photos, lpips  # the last two only tell results apart
+    del folder, photos  # only tells results of other photos apart
     out, weights = Path(run), None if weights_dir is None else Path(weights_dir)
     report = read_report(out)
     views, trained = load_trained(out, report)
@@ -124,7 +133,7 @@ def measure_views(
         trained,
         tuple(test),
         antialiased=config_of(report).training.antialiased,
-        lpips=find_lpips(weights, lambda event: None, download=False),
+        lpips=lpips_missing or find_lpips(weights, "auto", ignore_events),
     )
     return asdict(scores) | {"size": list(views.images[0].shape[1::-1])}
 
@@ -155,6 +164,7 @@ def _run_scene(
     config: FitConfig,
     split: str | None,
     weights_dir: Path | None,
+    lpips_missing: str | None,
     overwrite: bool,
 ) -> SceneScores:
     name, test = split_of(scene, split)
@@ -177,17 +187,18 @@ def _run_scene(
         poses=_pose_metrics(scene, out / RUN, test),
         seconds=sum(fitted.result["seconds"].values()),
     )
-    (measured,) = run_jobs([_measuring(out, fitting, test, weights_dir)], overwrite=overwrite)
+    measuring = _measuring(out, fitting, test, lpips_missing)
+    (measured,) = run_jobs([measuring], overwrite=overwrite)
     return _with_views(row, measured)
 
 
-def _measuring(out: Path, fitting: Job, test: tuple[str, ...], weights_dir: Path | None) -> Job:
+def _measuring(out: Path, fitting: Job, test: tuple[str, ...], lpips_missing: str | None) -> Job:
     arguments = {
         "run": str((out / RUN).resolve()),
         "test": list(test),
         "photos": str(fitting.arguments["photos"]),
-        # So that a table without LPIPS is made anew once its weights are there.
-        "lpips": not isinstance(find_lpips(weights_dir, lambda event: None, download=False), str),
+        # A table without LPIPS is made anew once its weights are there.
+        "lpips_missing": lpips_missing,
         "weights_dir": fitting.arguments["weights_dir"],
     }
     return Job(f"{fitting.name}: novel views", out / "novel_views",
@@ -212,8 +223,8 @@ def _with_views(row: SceneScores, measured: Outcome) -> SceneScores:
 
 
 def _view_score(value: dict[str, Any]) -> ViewScore:
-    nan = float("nan")
-    return ViewScore(**{key: nan if item is None else item for key, item in value.items()})
+    figures = [float("nan") if value[k] is None else value[k] for k in ("psnr", "ssim", "lpips")]
+    return ViewScore(value["name"], *figures)
 
 
 def _pose_metrics(scene: Dataset, run: Path, test: tuple[str, ...]) -> PoseMetrics:

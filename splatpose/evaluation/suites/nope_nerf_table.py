@@ -8,16 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..novel_views import SOURCES, NovelViews, PoseSource
+from ..novel_views import SOURCES, PoseSource
+from ..novel_views_table import METRICS, SOURCE_NAMES, cells, means
 from ..pose_metrics import PoseMetrics
 from ..published import published
 from .nope_nerf import SceneScores
 
-_SOURCES: dict[PoseSource, str] = {
-    "registered": "as registered, no test-time optimisation",
-    "from neighbour": "test-time optimised, from the neighbouring training photo",
-    "from registered": "test-time optimised, from the registered pose",
-}
 _POSE_COLUMNS = {
     "ATE": "ate",
     "RPE_t x100": "rpe_translation",
@@ -50,10 +46,7 @@ def as_json(rows: Sequence[SceneScores]) -> dict[str, Any]:
         "mean": {
             "poses": {name: _mean(rows, _pose(name)) for name in _POSE_COLUMNS.values()},
             "views": {
-                source: {
-                    metric: _mean(rows, _view(source, metric))
-                    for metric in ("psnr", "ssim", "lpips")
-                }
+                source: {metric: _mean(rows, _view(source, metric)) for metric in METRICS}
                 for source in SOURCES
             },
         },
@@ -82,14 +75,14 @@ def _views_table(rows: Sequence[SceneScores]) -> str:
             )
             continue
         for source in SOURCES:
-            cells = [row.scene, row.split, str(len(row.test)), str(len(row.views.missing)),
-                     f"{row.size[0]}x{row.size[1]}", _SOURCES[source]]  # fmt: skip
-            lines.append(_joined([*cells, *_view_cells(row.views, source)]))
+            row_cells = [row.scene, row.split, str(len(row.test)), str(len(row.views.missing)),
+                     f"{row.size[0]}x{row.size[1]}", SOURCE_NAMES[source]]  # fmt: skip
+            lines.append(_joined([*row_cells, *cells(means(row.views)[source])]))
+    count = sum(row.views is not None for row in rows)
     for source in SOURCES:
-        means = [_mean(rows, _view(source, metric)) for metric in ("psnr", "ssim", "lpips")]
-        count = sum(row.views is not None for row in rows)
-        cells = ["mean", f"{count} scenes", "", "", "", _SOURCES[source]]
-        lines.append(_joined([*cells, *_formatted(*means)]))
+        mean = {metric: _mean(rows, _view(source, metric)) for metric in METRICS}
+        row_cells = ["mean", f"{count} scenes", "", "", "", SOURCE_NAMES[source]]
+        lines.append(_joined([*row_cells, *cells(mean)]))
     return "\n".join(lines)
 
 
@@ -118,23 +111,8 @@ def _published_table() -> str:
 def _scene_json(row: SceneScores) -> dict[str, Any]:
     value = asdict(row)
     if row.views is not None:
-        value["views"]["mean"] = {
-            source: {metric: row.views.mean(source, metric) for metric in ("psnr", "ssim", "lpips")}
-            for source in SOURCES
-        }
+        value["views"]["mean"] = means(row.views)
     return value
-
-
-def _view_cells(views: NovelViews, source: PoseSource) -> list[str]:
-    return _formatted(*(views.mean(source, metric) for metric in ("psnr", "ssim", "lpips")))
-
-
-def _formatted(psnr: float, ssim: float, lpips: float) -> list[str]:
-    return [
-        "-" if np.isnan(psnr) else f"{psnr:.2f}",
-        "-" if np.isnan(ssim) else f"{ssim:.3f}",
-        "n/a" if np.isnan(lpips) else f"{lpips:.3f}",
-    ]
 
 
 def _view(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from ...errors import SplatposeError
+from ...pipeline import FitConfig
 from ...weights import cache_dir
 from ..colmap_baseline import MAPPERS
 from ..dataset import Dataset
@@ -126,9 +127,9 @@ def find_scenes(data: Path, split: Split, only: Sequence[str] = ()) -> tuple[Sce
 def run_stress(
     scenes: Sequence[Scene],
     out: Path,
+    config: FitConfig,
     *,
     methods: Sequence[Method] = METHODS,
-    seed: int = 0,
     train: bool = False,
     weights_dir: Path | None = None,
     overwrite: bool = False,
@@ -139,8 +140,8 @@ def run_stress(
     Args:
         scenes: see `find_scenes`.
         out: a folder a scene and method is made in it.
+        config: of splatpose; its seed is COLMAP's too.
         methods: who runs; none of them is given anything but the photos.
-        seed: of the methods' random choices.
         train: let splatpose train Gaussians too: some verdicts use held-out photos.
         weights_dir: where splatpose's network weights lie.
         overwrite: forget what is in `out`.
@@ -148,7 +149,7 @@ def run_stress(
     """
     rows = []
     for scene in scenes:
-        jobs = dict(_jobs(scene, out / scene.label, methods, seed, train, weights_dir))
+        jobs = dict(_jobs(scene, out / scene.label, config, methods, train, weights_dir))
         truth = read_dataset(scene.folder, "poses-json")
         for method, outcome in zip(jobs, run_jobs(list(jobs.values()), overwrite=overwrite),
                                    strict=True):  # fmt: skip
@@ -202,20 +203,24 @@ def _score_model(truth: Dataset, poses: dict[str, np.ndarray]) -> PoseScore:
 def _jobs(
     scene: Scene,
     out: Path,
+    config: FitConfig,
     methods: Sequence[Method],
-    seed: int,
     train: bool,
     weights_dir: Path | None,
 ) -> Iterator[tuple[Method, Job]]:
     if OURS in methods:
         yield OURS, splatpose_job(
-            out / "splatpose", scene.photos, name=scene.label, seed=seed, train=train, config={},
+            out / "splatpose", scene.photos, name=scene.label, seed=config.seed, train=train,
+            config=asdict(config),
             weights_dir=weights_dir,
         )  # fmt: skip
     for mapper, method in zip(MAPPERS, METHODS[1:], strict=True):
         if method in methods:
             folder = out / method.replace(" ", "_").lower()
-            yield method, colmap_job(folder, scene.photos, mapper, name=scene.label, seed=seed)
+            yield (
+                method,
+                colmap_job(folder, scene.photos, mapper, name=scene.label, seed=config.seed),
+            )
 
 
 def _read_scene(path: Path) -> Scene:
