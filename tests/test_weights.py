@@ -210,6 +210,8 @@ def test_shared_weights_are_known(shared: Path) -> None:
         "aliked": "ready",
         "aliked-lightglue": "absent",
         "depth-anything": "absent",
+        "vgg16": "absent",
+        "lpips-vgg": "absent",
     }
 
 
