@@ -51,6 +51,35 @@ def test_transforms(tmp_path: Path) -> None:
     assert dataset.test.tolist() == [i == 3 for i in range(files.COUNT)]
 
 
+def test_transforms_of_blender_scenes(tmp_path: Path) -> None:
+    """One angle of view, no sizes, no suffixes; without the photos the calibration is unknown."""
+    known = known_cameras(centered=True, square=True)
+    files.write_transforms(tmp_path, known)
+    file = tmp_path / "transforms.json"
+    value = json.loads(file.read_text())
+    angle = 2 * np.arctan(known.size[0] / 2 / value["fl_x"])
+    frames = [
+        {**frame, "file_path": frame["file_path"].removesuffix(".png")} for frame in value["frames"]
+    ]
+    file.write_text(json.dumps({"camera_angle_x": angle, "frames": frames}))
+    agrees(read_dataset(tmp_path), known)
+    for photo in (tmp_path / "images").iterdir():
+        photo.unlink()
+    dataset = read_dataset(tmp_path)
+    assert np.isnan(dataset.K).all()
+    np.testing.assert_allclose(dataset.cam_from_world, known.cam_from_world, atol=1e-9)
+
+
+def test_transforms_of_other_cameras(tmp_path: Path) -> None:
+    """A fisheye's poses count although `splatpose` has no such camera."""
+    known = known_cameras()
+    files.write_transforms(tmp_path, known)
+    file = tmp_path / "transforms.json"
+    value = {**json.loads(file.read_text()), "camera_model": "OPENCV_FISHEYE", "k3": 0.1}
+    file.write_text(json.dumps(value))
+    agrees(read_dataset(tmp_path), known)
+
+
 @pytest.mark.parametrize("where", [".", "sparse", "sparse/0"])
 @pytest.mark.parametrize("binary", [False, True])
 def test_colmap(tmp_path: Path, where: str, binary: bool) -> None:
@@ -285,6 +314,7 @@ def test_real_sets(shared: Path) -> None:
         (["img2.jpg", "img10.jpg"], ["0.000000", "1.000000"], [0, 1], "number of the photo"),
         (["img10.jpg", "img2.jpg"], ["0.000000", "1.000000"], [1, 0], "number of the photo"),
         (["1.00.png", "1.50.png", "9.png"], ["1.51", "1.0"], [1, 0, -1], "time"),
+        (["0.990", "1.004", "1.013", "1.5"], ["1.0.png", "1.49.png"], [-1, 0, -1, 1], "time"),
         (["0", "2", "1"], ["a.jpg", "b.jpg", "c.jpg"], [0, 2, 1], "number of the photo"),
     ],
 )
