@@ -2,8 +2,10 @@
 
 Both alignments are similarities from the estimate's world to the true one. Least squares on the
 centres (Umeyama 1991) is what the literature's figures are made with; a single wrong camera drags
-it along, so that it cannot tell which photos are wrong. The consensus can: it is the similarity
-under which most photos lie within both thresholds.
+it along, so that it cannot tell which photos are wrong. The consensus can: under it the sum of
+the photos' errors is smallest, each counted up to the threshold beyond which it is wrong
+(MSAC, Torr and Zisserman 2000). Merely counting photos within the threshold would let an alignment
+halfway between the right photos and a wrong one pass both.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True)
 class Consensus:
-    """The alignment that most photos agree on, and how far each photo is off under it."""
+    """The alignment that the photos agree on, and how far each photo is off under it."""
 
     similarity: Similarity | None
     """true_from_estimated; None without any photo."""
@@ -108,12 +110,11 @@ def find_consensus(
     max_position: float = MAX_POSITION,
     seed: int = 0,
 ) -> Consensus:
-    """The similarity under which most photos are right; deterministic.
+    """The similarity with the smallest truncated errors; deterministic.
 
-    RANSAC (Fischler and Bolles 1981) over pairs of photos, all of them up to 3000: the two
-    cameras' rotations give the rotation, their centres scale and translation. So two photos are
-    enough, on a line or not. The best are refitted to the photos that agree with them until no
-    more do. At a draw the smaller (truncated) error wins.
+    Hypotheses are from pairs of photos, all of them up to 3000: the two cameras' rotations give
+    the rotation, their centres scale and translation. So two photos are enough, on a line or
+    not. The best are refitted to the photos that agree with them as long as errors shrink.
 
     Args:
         true, estimated: cam_from_world of the same photos, finite.
@@ -160,9 +161,9 @@ class _Judge:
             worst = np.maximum(worst, position / self.max_position)
         return np.minimum(worst, 1.0)
 
-    def rank(self, similarity: Similarity) -> tuple[int, float]:
-        errors = camera_errors(self.true, self.estimated, similarity)
-        return int(self.agrees(*errors).sum()), -float(self.cost(*errors).sum())
+    def rank(self, similarity: Similarity) -> float:
+        """The greater, the better."""
+        return -float(self.cost(*camera_errors(self.true, self.estimated, similarity)).sum())
 
 
 def _refined(judge: _Judge, candidate: Similarity) -> Similarity:
@@ -194,10 +195,10 @@ def _by_rotations(
 
 
 def _best_pairs(judge: _Judge, pairs: Int[np.ndarray, "P 2"]) -> list[Similarity]:
-    """The alignments of two photos each that the most photos agree with."""
+    """The alignments of two photos each with the smallest truncated errors of all."""
     turns = _turns(judge.true, judge.estimated)
     source, target = centers_of(judge.estimated), centers_of(judge.true)
-    found: list[tuple[int, float, int, Similarity]] = []
+    found: list[tuple[float, int, Similarity]] = []
     for first in range(0, len(pairs), _CHUNK):
         i, j = pairs[first : first + _CHUNK].T
         R = _project(turns[i] + turns[j])
@@ -211,13 +212,12 @@ def _best_pairs(judge: _Judge, pairs: Int[np.ndarray, "P 2"]) -> list[Similarity
         rotation = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
         moved = scale[:, None, None] * np.einsum("hij,vj->hvi", R, source) + shift[:, None]
         position = np.linalg.norm(moved - target, axis=2)
-        agree = judge.agrees(rotation, position).sum(1)
         cost = judge.cost(rotation, position).sum(1)
         for h in np.flatnonzero((length > 0) & (scale > 0)).tolist():
             hypothesis = Similarity(float(scale[h]), R[h], shift[h])
-            found.append((-int(agree[h]), float(cost[h]), first + h, hypothesis))
-    found.sort(key=lambda entry: entry[:3])
-    return [entry[3] for entry in found[:_REFINED]]
+            found.append((float(cost[h]), first + h, hypothesis))
+    found.sort(key=lambda entry: entry[:2])
+    return [entry[2] for entry in found[:_REFINED]]
 
 
 def _pairs(count: int, seed: int) -> Int[np.ndarray, "P 2"]:

@@ -33,8 +33,8 @@ def describe_poses(evaluation: PoseEvaluation) -> list[str]:
     if evaluation.matched_by != "path":
         lines.append(f"Photos were matched by {evaluation.matched_by}.")
     for names, text in (
-        (evaluation.not_given, "of the data set were not given to the run and do not count"),
-        (evaluation.unknown, "have no true pose and do not count"),
+        (evaluation.not_given, "not given to the run, not counted"),
+        (evaluation.unknown, "without a true pose, not counted"),
     ):
         if names:
             lines.append(f"{_photos(len(names))} {text}: {_some(list(names))}.")

@@ -92,9 +92,9 @@ def _by_number(truth: Sequence[str], estimate: Sequence[str]) -> NameMatch:
     numbers_t, numbers_e = _numbers(truth), _numbers(estimate)
     if numbers_t is not None and numbers_e is not None:
         rows = np.array(nearest(numbers_t, numbers_e), np.int64)
-        # One photo cannot be two: where several are near, none is sure.
-        twice = [row for row, often in Counter(rows.tolist()).items() if often > 1]
-        by_time = NameMatch(np.where(np.isin(rows, twice), -1, rows), "time within 0.02 s")
+        back = np.array(nearest(numbers_e, numbers_t), np.int64)
+        mutual = (rows >= 0) & (back[rows] == np.arange(len(rows)))
+        by_time = NameMatch(np.where(mutual, rows, -1), "time within 0.02 s")
     else:
         by_time = NameMatch(np.full(len(truth), -1), "")
     matched = int((by_time.index >= 0).sum())

@@ -264,12 +264,19 @@ def _pair_row(
     shortest: float,
 ) -> Float[np.ndarray, " B"]:
     """Errors of the relative poses of one photo with others."""
-    motion_t = true1 @ np.linalg.inv(true2)
-    motion_e = estimated1 @ np.linalg.inv(estimated2)
-    turn = rotation_angle(np.swapaxes(motion_t[:, :3, :3], 1, 2) @ motion_e[:, :3, :3])
-    t, e = motion_t[:, :3, 3], motion_e[:, :3, 3]
+    R_t, t = _seen_from(true1, true2)
+    R_e, e = _seen_from(estimated1, estimated2)
+    turn = rotation_angle(np.swapaxes(R_t, 1, 2) @ R_e)
     sine, cosine = np.linalg.norm(np.cross(t, e), axis=1), (t * e).sum(1)
     angle = np.degrees(np.arctan2(sine, cosine))
     angle[np.linalg.norm(e, axis=1) == 0] = _FAILURE
     angle[np.linalg.norm(t, axis=1) <= shortest] = 0.0
     return np.maximum(turn, angle)
+
+
+def _seen_from(
+    first: Float[np.ndarray, "4 4"], others: Float[np.ndarray, "B 4 4"]
+) -> tuple[Float[np.ndarray, "B 3 3"], Float[np.ndarray, "B 3"]]:
+    """Rotations and positions of other cameras in the first one's frame."""
+    R = first[:3, :3] @ np.swapaxes(others[:, :3, :3], 1, 2)
+    return R, first[:3, 3] - np.einsum("bij,bj->bi", R, others[:, :3, 3])

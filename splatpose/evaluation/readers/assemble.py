@@ -92,6 +92,34 @@ def photo_size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
+def matrix_in(file: Path) -> Float[np.ndarray, "_ 4"]:
+    """A matrix of four columns from a text file; words that are no numbers become NaN.
+
+    (7-Scenes has Windows' spellings of NaN where tracking failed.)
+
+    Raises:
+        SplatposeError: the file is missing, or not of this shape.
+    """
+    try:
+        words = file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplatposeError(
+            f"{file} cannot be read ({error}).", "Fetch the data again."
+        ) from error
+    if len(words) not in (12, 16):
+        raise SplatposeError(
+            f"{file} holds {len(words)} numbers, not a 3x4 or 4x4 matrix.", "Fetch the data again."
+        )
+    return np.array([_number(word) for word in words]).reshape(-1, 4)
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
 def common_folder(names: Iterable[str]) -> PurePosixPath:
     """The deepest folder in which all the files lie; `.` where there is none."""
     folders = [PurePosixPath(name).parent.parts for name in names]

@@ -10,7 +10,7 @@ from typing import get_args
 from ...errors import SplatposeError
 from ..dataset import Dataset
 from ..formats import Format
-from . import colmap, nerfstudio, poses_json, tum
+from . import co3d, colmap, dtu, llff, nerfstudio, poses_json, scannet, seven_scenes, tum
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,15 @@ class Reader:
 READERS: dict[Format, Reader] = {
     "poses-json": Reader(poses_json.LOOKS_FOR, poses_json.recognises, poses_json.read),
     "nerfstudio": Reader(nerfstudio.LOOKS_FOR, nerfstudio.recognises, nerfstudio.read),
+    "nope-nerf": Reader(llff.NOPE_LOOKS_FOR, llff.recognises_nope, llff.read_nope),
     "mipnerf360": Reader(colmap.MIP_LOOKS_FOR, colmap.recognises_mip, colmap.read_mip),
-    "colmap": Reader(colmap.LOOKS_FOR, colmap.recognises, colmap.read),
+    "co3d": Reader(co3d.LOOKS_FOR, co3d.recognises, co3d.read),
+    "scannet": Reader(scannet.LOOKS_FOR, scannet.recognises, scannet.read),
+    "7scenes": Reader(seven_scenes.LOOKS_FOR, seven_scenes.recognises, seven_scenes.read),
+    "dtu": Reader(dtu.LOOKS_FOR, dtu.recognises, dtu.read),
     "tum": Reader(tum.LOOKS_FOR, tum.recognises, tum.read),
+    "colmap": Reader(colmap.LOOKS_FOR, colmap.recognises, colmap.read),
+    "llff": Reader(llff.LOOKS_FOR, llff.recognises, llff.read),
 }
 """In the order in which `auto` tries them: a data set may also hold a more general format."""
 
