@@ -1,6 +1,7 @@
 """The whole method, one stage after the other.
 
-photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> splats -> outputs
+photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> trust -> splats
+-> outputs
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .matching import MatchingConfig, load_matches, match_photos, resolve_matche
 from .outputs import OutputsConfig, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
 from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
+from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
 from .views import ViewsConfig, load_views, undistort_views
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class FitConfig:
     """Undistorted photos for training, and which are held out."""
     joint: JointConfig = field(default_factory=JointConfig)
     """Poses refined together with Gaussians."""
+    trust: TrustConfig = field(default_factory=TrustConfig)
+    """Verdicts on the poses."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Gaussians."""
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
@@ -142,7 +146,26 @@ def fit(
             )
             poses, views, evidence = joint.poses, joint.views, joint.evidence
             if evidence.decision == "kept":
-                views_key = joint_key
+                poses_key = views_key = joint_key
+                alignment = None if priors is None else align_depth(priors, capture, poses, emit)
+        verdicts, _ = stage(
+            "trust",
+            config=config.trust,
+            inputs=(graph_key, poses_key, depth_key, str(seed), repr(config.poses.threshold)),
+            compute=lambda folder: judge_poses(
+                capture,
+                graph,
+                poses,
+                config.trust,
+                folder,
+                emit,
+                pixels=config.poses.threshold,
+                min_matches=config.poses.min_matches,
+                seed=seed,
+                depth=alignment,
+            ),
+            load=load_verdicts,
+        )
         trained, _ = stage(
             "splats",
             config=training,
@@ -150,6 +173,7 @@ def fit(
             compute=lambda folder: train_splats(views, training, folder, emit, seed=seed),
             load=load_splats,
         )
+        verdicts = with_held_out(verdicts, trained)
         emit(StageStarted("outputs"))
         start = time.perf_counter()
         extras = {
@@ -170,6 +194,7 @@ def fit(
             poses,
             views,
             trained,
+            verdicts=verdicts,
             depth=alignment,
             config=config.outputs,
             report_extras=extras,
@@ -183,6 +208,7 @@ def fit(
                 {
                     "photos": len(capture.photos),
                     "registered": int(poses.registered.sum()),
+                    "trusted": verdicts.count("trusted"),
                     "gaussians": len(trained.splats),
                     "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
                 },
