@@ -33,9 +33,10 @@ from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
 from .views import ViewsConfig, load_views, undistort_views
 
 if TYPE_CHECKING:
-    from .depth.priors import DepthPriors
+    from .depth.priors import DepthAlignment, DepthPriors
     from .runs import RunFolder
-    from .types import Capture, LocalEvidence, MatchGraph, Poses
+    from .trust.verdicts import Verdicts
+    from .types import Capture, JointEvidence, LocalEvidence, MatchGraph, Poses, Views
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,35 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class Solved:
-    """What is known before anything is trained."""
+    """All that is known before Gaussians are trained for good."""
+
+    capture: Capture
+    graph: MatchGraph
+    poses: Poses
+    views: Views
+    verdicts: Verdicts
+    alignment: DepthAlignment | None
+    clusters: LocalEvidence | None
+    joint: JointEvidence | None
+    training: TrainingConfig
+    """With the backend that runs here."""
+    views_key: str
+    """What the training depends on."""
+
+
+@dataclass(frozen=True)
+class _Cameras:
+    """Poses as their stage leaves them."""
 
     capture: Capture
     graph: MatchGraph
     priors: DepthPriors | None
     poses: Poses
-    training: TrainingConfig
-    """With the backend that runs here."""
     clusters: LocalEvidence | None
-    key: str
-    """Of the poses stage: what the next stages depend on."""
+    training: TrainingConfig
+    graph_key: str
+    depth_key: str
+    poses_key: str
 
 
 def fit(
@@ -113,67 +132,17 @@ def fit(
     seed = config.seed
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
-        stage = partial(run.stage, emit=emit)
         solved = _solve(run, images, source, config, weights_dir, emit)
-        capture, graph, priors = solved.capture, solved.graph, solved.priors
-        poses, training, clusters = solved.poses, solved.training, solved.clusters
-        alignment = None if priors is None else align_depth(priors, capture, poses, emit)
-        views, views_key = stage(
-            "views",
-            config=config.views,
-            inputs=(solved.key,),
-            compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
-            load=load_views,
-        )
-        evidence = None
-        if config.joint.steps:
-            joint, joint_key = stage(
-                "joint",
-                config=config.joint,
-                inputs=(views_key, str(seed), training.backend),
-                compute=lambda folder: refine_jointly(
-                    graph,
-                    poses,
-                    views,
-                    config.joint,
-                    training.backend,
-                    folder,
-                    emit,
-                    pixels=config.poses.threshold,
-                    seed=seed,
-                ),
-                load=lambda folder: load_joint(folder, poses, views),
-            )
-            poses, views, evidence = joint.poses, joint.views, joint.evidence
-            if evidence.decision == "kept":
-                poses_key = views_key = joint_key
-                alignment = None if priors is None else align_depth(priors, capture, poses, emit)
-        verdicts, _ = stage(
-            "trust",
-            config=config.trust,
-            inputs=(graph_key, poses_key, depth_key, str(seed), repr(config.poses.threshold)),
-            compute=lambda folder: judge_poses(
-                capture,
-                graph,
-                poses,
-                config.trust,
-                folder,
-                emit,
-                pixels=config.poses.threshold,
-                min_matches=config.poses.min_matches,
-                seed=seed,
-                depth=alignment,
-            ),
-            load=load_verdicts,
-        )
-        trained, _ = stage(
+        poses, views, training = solved.poses, solved.views, solved.training
+        trained, _ = run.stage(
             "splats",
             config=training,
-            inputs=(views_key, str(seed)),
+            inputs=(solved.views_key, str(seed)),
             compute=lambda folder: train_splats(views, training, folder, emit, seed=seed),
             load=load_splats,
+            emit=emit,
         )
-        verdicts = with_held_out(verdicts, trained)
+        verdicts = with_held_out(solved.verdicts, trained)
         emit(StageStarted("outputs"))
         start = time.perf_counter()
         extras = {
@@ -181,21 +150,21 @@ def fit(
             "images": str(images),
             "seed": seed,
             "config": asdict(config),
-            "matcher": graph.matcher,
+            "matcher": solved.graph.matcher,
             "backend": training.backend,
-            "local": None if clusters is None else asdict(clusters),
-            "joint": None if evidence is None else asdict(evidence),
+            "local": None if solved.clusters is None else asdict(solved.clusters),
+            "joint": None if solved.joint is None else asdict(solved.joint),
             "stages": [asdict(record) for record in run.records()],
         }
         summary = write_outputs(
             out,
-            capture,
-            graph,
+            solved.capture,
+            solved.graph,
             poses,
             views,
             trained,
             verdicts=verdicts,
-            depth=alignment,
+            depth=solved.alignment,
             config=config.outputs,
             report_extras=extras,
             emit=emit,
@@ -206,7 +175,7 @@ def fit(
             RunFinished(
                 out,
                 {
-                    "photos": len(capture.photos),
+                    "photos": len(solved.capture.photos),
                     "registered": int(poses.registered.sum()),
                     "trusted": verdicts.count("trusted"),
                     "gaussians": len(trained.splats),
@@ -226,7 +195,7 @@ def solve(
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Solved:
-    """The first half of `fit`: cameras and sparse points, and nothing is trained.
+    """The first half of `fit`: cameras, sparse points and verdicts, without the final Gaussians.
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
@@ -246,6 +215,89 @@ def _solve(
     weights_dir: Path | None,
     emit: EventSink,
 ) -> Solved:
+    """From photos to views and verdicts."""
+    stage, seed = partial(run.stage, emit=emit), config.seed
+    found = _cameras(run, images, source, config, weights_dir, emit)
+    capture, graph, priors, training = found.capture, found.graph, found.priors, found.training
+    poses, poses_key = found.poses, found.poses_key
+    alignment = None if priors is None else align_depth(priors, capture, poses, emit)
+    views, views_key = stage(
+        "views",
+        config=config.views,
+        inputs=(poses_key,),
+        compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
+        load=load_views,
+    )
+    evidence = None
+    if config.joint.steps:
+        joint, joint_key = stage(
+            "joint",
+            config=config.joint,
+            inputs=(views_key, str(seed), training.backend),
+            compute=lambda folder: refine_jointly(
+                graph,
+                poses,
+                views,
+                config.joint,
+                training.backend,
+                folder,
+                emit,
+                pixels=config.poses.threshold,
+                seed=seed,
+            ),
+            load=lambda folder: load_joint(folder, poses, views),
+        )
+        poses, views, evidence = joint.poses, joint.views, joint.evidence
+        if evidence.decision == "kept":
+            poses_key = views_key = joint_key
+            alignment = None if priors is None else align_depth(priors, capture, poses, emit)
+    verdicts, _ = stage(
+        "trust",
+        config=config.trust,
+        inputs=(
+            found.graph_key,
+            poses_key,
+            found.depth_key,
+            str(seed),
+            repr(config.poses.threshold),
+        ),
+        compute=lambda folder: judge_poses(
+            capture,
+            graph,
+            poses,
+            config.trust,
+            folder,
+            emit,
+            pixels=config.poses.threshold,
+            min_matches=config.poses.min_matches,
+            seed=seed,
+            depth=alignment,
+        ),
+        load=load_verdicts,
+    )
+    return Solved(
+        capture,
+        graph,
+        poses,
+        views,
+        verdicts,
+        alignment,
+        found.clusters,
+        evidence,
+        training,
+        views_key,
+    )
+
+
+def _cameras(
+    run: RunFolder,
+    images: Path,
+    source: str,
+    config: FitConfig,
+    weights_dir: Path | None,
+    emit: EventSink,
+) -> _Cameras:
+    """From photos to poses."""
     stage, seed = partial(run.stage, emit=emit), config.seed
     capture, capture_key = stage(
         "capture",
@@ -312,4 +364,6 @@ def _solve(
         ),
         load=load_poses,
     )
-    return Solved(capture, graph, priors, poses, training, clusters, poses_key)
+    return _Cameras(
+        capture, graph, priors, poses, clusters, training, graph_key, depth_key, poses_key
+    )

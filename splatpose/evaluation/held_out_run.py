@@ -29,7 +29,7 @@ from .splits import held_out_names
 
 _AGAIN = "novel_views"
 """Folder in a run for trainings with another split."""
-_KEPT = ("capture", "depth", "matching", "local", "poses")
+_KEPT = ("capture", "depth", "matching", "local", "poses", "trust")
 """Stages that do not depend on what is held out."""
 
 

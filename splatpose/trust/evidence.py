@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from ..depth.priors import DepthAlignment
 from ..io.colmap import SparseModel, quiet_colmap

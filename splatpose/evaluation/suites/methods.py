@@ -6,7 +6,7 @@ what it says of them, and how long it took. Truth is read by whoever scores, aft
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,18 @@ def run_splatpose(
     options = changed(FitConfig(seed=seed), config)
     weights = None if weights_dir is None else Path(weights_dir)
     out, seconds = folder / RUN, _Seconds(folder / RUN)
-    answer: dict[str, Any] = {"poses": {}, "others": [], "levels": None, "refused": None}
+    # No pose is given of a photo that nothing is said about: of none, where there is a refusal.
+    answer: dict[str, Any] = {"poses": {}, "others": [], "levels": {}, "refused": None}
     try:
-        if train:
-            fit(Path(images), out, options, weights_dir=weights, emit=seconds)
-            report = read_report(out)
-            answer["levels"] = _levels(report)
         solved = solve(Path(images), out, options, weights_dir=weights, emit=seconds)
         answer["poses"] = _as_json(_registered(solved.poses))
         answer["matcher"] = solved.graph.matcher
+        photos_said = [asdict(verdict) for verdict in solved.verdicts.photos]
+        if train:
+            fit(Path(images), out, options, weights_dir=weights, emit=seconds)
+            photos_said = _from_report(read_report(out))
+        answer["levels"] = {photo["name"]: photo["level"] for photo in photos_said}
+        answer["verdicts"] = photos_said
     except SplatposeError as error:
         answer["refused"] = error.message
     return answer | {"seconds": seconds.stages}
@@ -149,10 +152,18 @@ def _registered(poses: Poses) -> dict[str, Float[np.ndarray, "4 4"]]:
     return {poses.names[i]: poses.cam_from_world[i] for i in np.flatnonzero(poses.registered)}
 
 
-def _levels(report: dict[str, Any]) -> dict[str, Level] | None:
-    """Verdicts in a run's report, where it has them."""
-    levels = {photo["name"]: photo.get("verdict") for photo in report["photos"]}
-    return None if None in levels.values() else levels
+def _from_report(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Verdicts after a training, which may have weakened them."""
+    return [
+        {
+            "name": photo["name"],
+            "level": photo["verdict"],
+            "reason": photo["verdict_reason"],
+            "advice": photo["advice"],
+            "evidence": photo["evidence"],
+        }
+        for photo in report["photos"]
+    ]
 
 
 def _as_json(poses: dict[str, Float[np.ndarray, "4 4"]]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Row:
     error: str | None = None
     """The method crashed."""
     seconds: float = float("nan")
-    """All stages up to the poses."""
+    """All stages but a training."""
 
 
 def default_data() -> Path:
