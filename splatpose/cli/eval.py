@@ -14,7 +14,7 @@ import tyro
 
 from ..evaluation.formats import Format, PhotoChoice
 from .arguments import parse
-from .main import DONE, USAGE
+from .main import DONE, MENDABLE, USAGE
 
 PROG = "splatpose eval"
 
@@ -39,6 +39,10 @@ class Eval:
     photos: PhotoChoice = "all"
     """Which photos count: all, or one side of the data set's own split (without one, NoPe-NeRF's:
     every 8th from the fifth is a test photo). The literature measures poses on train."""
+    verify_model: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Judge anybody's COLMAP model of the same photos without truth: OUT, a run of `splatpose fit`,
+    gives photos and matches. Prints a verdict for every photo; exit code 1 where the model is not
+    found right."""
     json: Path | None = None
     """Also write all figures, and every photo's, to this file."""
 
@@ -46,6 +50,8 @@ class Eval:
 def run(words: list[str]) -> int:
     """Runs `splatpose eval` and returns the exit code."""
     arguments = parse(Eval, words, prog=PROG)
+    if arguments.verify_model is not None:
+        return _verify(arguments, arguments.verify_model)
     if arguments.truth is not None:
         return _against_truth(arguments, arguments.truth)
     return _wrong_usage("what to measure against is missing; give the true cameras with --truth")
@@ -69,6 +75,25 @@ def _against_truth(arguments: Eval, truth: Path) -> int:
     print(f"{arguments.result} ({estimate.kind}) against {truth}")
     print("\n".join(describe_poses(evaluation)))
     return DONE
+
+
+def _verify(arguments: Eval, model: Path) -> int:
+    """A COLMAP model against matches that it was not made from."""
+    if arguments.result is None:
+        return _wrong_usage("OUT, the run that gives photos and matches, is missing")
+    from dataclasses import asdict
+
+    from ..io.atomic import write_json
+    from ..trust.verify import describe_verification, verify_model
+    from ..viewer import watch_in_terminal
+
+    with watch_in_terminal(sys.stderr) as emit:
+        found = verify_model(arguments.result, model, emit)
+    if arguments.json is not None:
+        source = {"result": arguments.result.as_posix(), "model": model.as_posix()}
+        write_json(arguments.json, source | asdict(found))
+    print("\n".join(describe_verification(found)))
+    return DONE if found.judgement == "right" else MENDABLE
 
 
 def _wrong_usage(text: str) -> int:
