@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pycolmap
-import pytest
 from poses_scene import CAMERA, arc, cloud
 
 from splatpose.geometry.projection import project
@@ -17,7 +16,7 @@ from splatpose.io.colmap import (
     reconstruction_from_model,
 )
 from splatpose.poses.adjust import bundle_options
-from splatpose.trust.alignment import camera_radius, difference
+from splatpose.trust.alignment import difference
 from splatpose.trust.certainty import pose_certainty
 
 NOISE = 0.8

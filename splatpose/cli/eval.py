@@ -6,7 +6,7 @@ One function a mode; `run` picks the mode by the options that were given.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from ..evaluation.formats import Format, PhotoChoice
 from ..io.atomic import write_json
 from ..viewer import watch_in_terminal
 from .arguments import parse
-from .main import DONE, USAGE
+from .main import DONE, MENDABLE, USAGE
 
 PROG = "splatpose eval"
 
@@ -43,6 +43,10 @@ class Eval:
     photos: PhotoChoice = "all"
     """Which photos count: all, or one side of the data set's own split (without one, NoPe-NeRF's:
     every 8th from the fifth is a test photo). The literature measures poses on train."""
+    verify_model: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Judge anybody's COLMAP model of the same photos without truth: OUT, a run of `splatpose fit`,
+    gives photos and matches. Prints a verdict for every photo; exit code 1 where the model is not
+    found right."""
     json: Path | None = None
     """Also write all figures, and every photo's, to this file."""
     split: Annotated[str, tyro.conf.arg(metavar="SPLIT")] = ""
@@ -84,6 +88,8 @@ class Eval:
 def run(words: list[str]) -> int:
     """Runs `splatpose eval` and returns the exit code."""
     arguments = parse(Eval, words, prog=PROG)
+    if arguments.verify_model is not None:
+        return _verify(arguments, arguments.verify_model)
     if arguments.suite is not None:
         from .suites import run_suite
 
@@ -91,7 +97,7 @@ def run(words: list[str]) -> int:
     if arguments.truth is None and not arguments.split:
         return _wrong_usage(
             "what to measure is missing; give the true cameras with --truth, name test photos "
-            "with --split, or run a --suite"
+            "with --split, give a model to judge with --verify-model, or run a --suite"
         )
     if arguments.result is None:
         return _wrong_usage("OUT, the result to measure, is missing")
@@ -135,6 +141,21 @@ def _novel_views(arguments: Eval, result: Path) -> dict[str, Any]:
         )
     print(as_markdown(scores), end="")
     return {"novel_views": {"split": arguments.split} | as_json(scores)}
+
+
+def _verify(arguments: Eval, model: Path) -> int:
+    """A COLMAP model against matches that it was not made from."""
+    if arguments.result is None:
+        return _wrong_usage("OUT, the run that gives photos and matches, is missing")
+    from ..trust.verify import describe_verification, verify_model
+
+    with watch_in_terminal(sys.stderr) as emit:
+        found = verify_model(arguments.result, model, emit)
+    if arguments.json is not None:
+        source = {"result": arguments.result.as_posix(), "model": model.as_posix()}
+        write_json(arguments.json, source | asdict(found))
+    print("\n".join(describe_verification(found)))
+    return DONE if found.judgement == "right" else MENDABLE
 
 
 def _wrong_usage(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,8 @@ class Subject:
     """Its tracks are of the matches' own keypoints."""
     graph: MatchGraph
     table: MatchTable
+    groups: Int[np.ndarray, " V"]
+    """Of each photo its camera in the database of the matches."""
     sizes: Int[np.ndarray, "V 2"]
     """Width and height of each photo in pixels."""
     pixels: float
@@ -87,22 +89,20 @@ def collect(
             photos.append(PhotoTrust(verified_matches=int(verified[i])))
             continue
         cut = ties.weakest[i]
-        photos.append(
-            PhotoTrust(
-                verified_matches=int(verified[i]),
-                neighbours=int(ties.neighbours[i]),
-                spread=float(covered[i]),
-                cycle_error=float(pairs.cycle_error[i]),
-                turn_error=float(pairs.turn_error[i]),
-                rotation_sigma=float(certainty.rotation[i]),
-                position_sigma=float(certainty.position[i]),
-                contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
-                missing_overlap=float(missing[i]),
-                ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
-                depth_residual=_depth_residual(subject.depth, i),
-                **_of_folds(folds, i),
-            )
+        found = PhotoTrust(
+            verified_matches=int(verified[i]),
+            neighbours=int(ties.neighbours[i]),
+            spread=float(covered[i]),
+            cycle_error=float(pairs.cycle_error[i]),
+            turn_error=float(pairs.turn_error[i]),
+            rotation_sigma=float(certainty.rotation[i]),
+            position_sigma=float(certainty.position[i]),
+            contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
+            missing_overlap=float(missing[i]),
+            ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
+            depth_residual=_depth_residual(subject.depth, i),
         )
+        photos.append(found if folds is None else _with_folds(found, folds, i))
     return Evidence(tuple(photos), ties, explanation, folds)
 
 
@@ -117,6 +117,7 @@ def _folds(
         subject.graph,
         subject.table,
         subject.model,
+        subject.groups,
         folder,
         pixels=subject.pixels,
         min_matches=subject.min_matches,
@@ -127,16 +128,15 @@ def _folds(
     return fold_evidence(folds, subject.model, subject.table)
 
 
-def _of_folds(folds: FoldEvidence | None, photo: int) -> dict[str, float | int]:
-    if folds is None:
-        return {}
-    return {
-        "held_out_share": float(folds.held_out_share[photo]),
-        "fold_rotation": float(folds.rotation[photo]),
-        "fold_position": float(folds.position[photo]),
-        "folds_agreeing": int(folds.agreeing[photo]),
-        "folds_denying": int(folds.denying[photo]),
-    }
+def _with_folds(found: PhotoTrust, folds: FoldEvidence, photo: int) -> PhotoTrust:
+    return replace(
+        found,
+        held_out_share=float(folds.held_out_share[photo]),
+        fold_rotation=float(folds.rotation[photo]),
+        fold_position=float(folds.position[photo]),
+        folds_agreeing=int(folds.agreeing[photo]),
+        folds_denying=int(folds.denying[photo]),
+    )
 
 
 def _depth_residual(depth: DepthAlignment | None, photo: int) -> float:

@@ -7,7 +7,8 @@ otherwise; and the matches of one half, which the other's model never saw, are i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +18,21 @@ import pycolmap
 from jaxtyping import Bool, Float, Int
 
 from ..io.colmap import SparseModel, camera_to_colmap
-from ..local.holdout import keypoint_ids, taken
+from ..local.holdout import taken
 from ..matching.database import opened
 from ..poses.evidence import explain
 from ..poses.hypotheses import Hypothesis, Recipe, Workshop
-from ..twoview.matches import MatchTable
+from ..twoview.matches import MatchTable, focal_ratios
 from ..types import Camera, MatchGraph
 from .alignment import Difference, difference
+from .tracks import grown_tracks
 
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
 """Of the matches that a pair needs otherwise, what it needs in a half."""
+_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
+"""Of a focal length to the longer side, to start from it."""
 _AGREEING = 0.97
 """Share of the photos that a half must place as the model does to need no second attempt."""
 
@@ -75,30 +79,12 @@ class FoldEvidence:
 def split_matches(table: MatchTable, seed: int) -> Int[np.ndarray, " M"]:
     """Half (0 or 1) of each match, -1 for the few between keypoints of different halves.
 
-    Tracks are grown over the best supported pairs first and never take in two keypoints of one
-    photo, so that false matches do not tie everything together; each goes to a half at random.
+    Each track goes to a half at random, whole.
     """
-    stride = int(table.keypoints.max(initial=0)) + 1
-    nodes, inverse = np.unique(keypoint_ids(table), return_inverse=True)
-    index = inverse.reshape(-1, 2)
-    parent = list(range(len(nodes)))
-    photos = [1 << photo for photo in (nodes // stride).tolist()]
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
-    support = np.bincount(table.pair, minlength=len(table.pairs))
-    for a, b in index[np.argsort(-support[table.pair], kind="stable")].tolist():
-        a, b = root(a), root(b)
-        if a != b and not photos[a] & photos[b]:
-            parent[b] = a
-            photos[a] |= photos[b]
-    track = np.array([root(node) for node in range(len(nodes))], np.int64)
-    names, number = np.unique(track, return_inverse=True)
-    side = np.random.default_rng([seed, 0xF01D]).permutation(len(names)) % 2
-    ends = side[number][index]
+    label = grown_tracks(table)
+    count = int(label.max(initial=-1)) + 1
+    side = np.random.default_rng([seed, 0xF01D]).permutation(count) % 2
+    ends = side[label]
     return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
 
 
@@ -106,6 +92,7 @@ def fold_models(
     graph: MatchGraph,
     table: MatchTable,
     model: SparseModel,
+    groups: Int[np.ndarray, " V"],
     folder: Path,
     *,
     pixels: float,
@@ -118,20 +105,23 @@ def fold_models(
 
     Args:
         model: whose intrinsics the mapping starts from.
+        groups: of each photo the camera of the matches' database.
         progress: is told what is done.
     """
     half = split_matches(table, seed)
+    cameras = group_cameras(model, groups)
     fewest = max(_FEWEST, round(_SHARE * min_matches))
 
     def solve(number: int) -> Fold:
         home = folder / f"half {number + 1}"
         home.mkdir(parents=True, exist_ok=True)
-        own = _half_graph(graph, half == number, model, home / "matches.db", fewest)
+        own = _half_graph(graph, half == number, cameras, home / "matches.db", fewest)
         return _solve_half(
             own,
             taken(table, half == number),
             (table, half == 1 - number),
             model,
+            groups,
             home / "models",
             pixels=pixels,
             fewest=fewest,
@@ -177,11 +167,28 @@ def fold_evidence(folds: Sequence[Fold], model: SparseModel, table: MatchTable) 
         )
 
 
+def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:
+    """For each group of photos the intrinsics of its photo of median focal length.
+
+    Groups without a registered photo, or whose focal length no lens has, are left out.
+    """
+    ratio = focal_ratios(model.cameras)[model.camera_index]
+    found: dict[int, Camera] = {}
+    for group in np.unique(groups).tolist():
+        own = np.flatnonzero((groups == group) & model.registered)
+        if len(own):
+            photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
+            if _MIN_RATIO <= ratio[photo] <= _MAX_RATIO:
+                found[group] = model.cameras[model.camera_index[photo]]
+    return found
+
+
 def _solve_half(
     graph: MatchGraph,
     table: MatchTable,
     judges: tuple[MatchTable, Bool[np.ndarray, " M"]],
     model: SparseModel,
+    groups: Int[np.ndarray, " V"],
     folder: Path,
     *,
     pixels: float,
@@ -196,7 +203,7 @@ def _solve_half(
         folder,
         graph,
         model.names,
-        model.camera_index,
+        groups,
         table,
         pixels=pixels,
         min_matches=fewest,
@@ -228,13 +235,17 @@ def _same(found: SparseModel, model: SparseModel) -> bool:
 
 
 def _half_graph(
-    graph: MatchGraph, own: Bool[np.ndarray, " M"], model: SparseModel, path: Path, fewest: int
+    graph: MatchGraph,
+    own: Bool[np.ndarray, " M"],
+    cameras: Mapping[int, Camera],
+    path: Path,
+    fewest: int,
 ) -> MatchGraph:
     """A database with one half of the matches and the intrinsics of the model."""
     if not path.exists():
         temporary = path.with_suffix(".part")
         temporary.unlink(missing_ok=True)
-        _write_half(graph, own, model.cameras, temporary, fewest)
+        _write_half(graph, own, cameras, temporary, fewest)
         temporary.rename(path)
     counts = np.add.reduceat(np.r_[own, False].astype(np.int64), graph.offsets[:-1]) * (
         graph.num_verified > 0
@@ -250,15 +261,15 @@ def _half_graph(
 def _write_half(
     graph: MatchGraph,
     own: Bool[np.ndarray, " M"],
-    cameras: Sequence[Camera],
+    cameras: Mapping[int, Camera],
     path: Path,
     fewest: int,
 ) -> None:
-    import shutil
-
     shutil.copyfile(graph.database, path)
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
         for before in database.read_all_cameras():
+            if before.camera_id - 1 not in cameras:
+                continue
             camera = camera_to_colmap(cameras[before.camera_id - 1], before.camera_id)
             camera.has_prior_focal_length = before.has_prior_focal_length
             database.update_camera(camera)

@@ -1,4 +1,4 @@
-"""What pairs of photos say of their poses without any model: cycles, and turns against the model's."""
+"""What pairs of photos say without any model: cycles of turns, and turns against the model's."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _turns(
     model: SparseModel, strong: RelativePoses
 ) -> tuple[Int[np.ndarray, "E 2"], Float[np.ndarray, " E"]]:
     """Registered pairs, and how far their own rotations are from the model's, in degrees."""
-    known = strong.subset(model.registered[strong.pairs].all(1))
+    known = strong.subset(np.asarray(model.registered[strong.pairs].all(1)))
     poses = model.cam_from_world[known.pairs]
     R, _ = relative_pose(poses[:, 0], poses[:, 1])
     return known.pairs, rotation_angle(known.rotation @ np.swapaxes(R, 1, 2))

@@ -41,6 +41,7 @@ def judge_run(
         model=model_of(poses),
         graph=graph,
         table=match_table(graph),
+        groups=np.array([photo.group for photo in capture.photos]),
         sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
         pixels=pixels,
         min_matches=min_matches,
