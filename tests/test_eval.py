@@ -112,6 +112,21 @@ def test_anybodys_cameras(scene: tuple[Path, Path], tmp_path: Path) -> None:
         assert metrics.ate_percent < 1e-4
 
 
+def test_the_largest_of_several_models(tmp_path: Path) -> None:
+    known = known_cameras()
+    files.write_colmap_text(tmp_path / "all", known)
+    few = Known(known.cam_from_world[:3], known.K, known.size, known.points)
+    files.write_colmap_text(tmp_path / "few", few)
+    (tmp_path / "sparse").mkdir()
+    (tmp_path / "few" / "sparse" / "0").rename(tmp_path / "sparse" / "0")
+    (tmp_path / "all" / "sparse" / "0").rename(tmp_path / "sparse" / "1")
+    for path in (tmp_path, tmp_path / "sparse"):
+        estimate = read_estimate(path)
+        assert len(estimate.names) == files.COUNT
+        assert estimate.kind == "COLMAP model 1, the largest of 2"
+    assert len(read_estimate(tmp_path / "sparse" / "0").names) == 3
+
+
 def test_a_real_report_names_its_photos(tmp_path: Path) -> None:
     """What `splatpose fit` writes is what is read: all photos, skipped ones too, in its order."""
     run = outputs_scene.make_scene(tmp_path)
