@@ -65,7 +65,7 @@ def test_a_run(
     scene: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, truth = scene
-    target = tmp_path / "scores.json"
+    target = tmp_path / "new" / "scores.json"
     assert main(["eval", str(out), "--truth", str(truth), "--json", str(target)]) == 0
     text = capsys.readouterr().out
     for line in (
@@ -110,6 +110,20 @@ def test_anybodys_cameras(scene: tuple[Path, Path], tmp_path: Path) -> None:
         metrics = evaluate_poses(dataset, read_estimate(path)).metrics
         assert (metrics.registered, metrics.right) == (10, 10)
         assert metrics.ate_percent < 1e-4
+
+
+def test_two_places_in_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every other photo belongs to the second place, and was joined to the first all the same."""
+    known = known_cameras()
+    files.write_poses_json(tmp_path, known)
+    files.write_colmap_text(tmp_path / "model", elsewhere(known))
+    target = tmp_path / "scores.json"
+    words = [str(tmp_path / "model"), "--truth", str(tmp_path / "poses.json")]
+    assert main(["eval", *words, "--json", str(target)]) == 0
+    text = capsys.readouterr().out
+    assert "photos right    5 of 10" in text
+    assert "img_001.png  joined to another place than its own (1)" in text
+    assert json.loads(target.read_text())["photos"][1]["position_error_percent"] is None
 
 
 def test_the_largest_of_several_models(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def _against_truth(arguments: Eval, truth: Path) -> int:
     estimate = read_estimate(arguments.result)
     evaluation = evaluate_poses(read_dataset(truth, arguments.format), estimate, arguments.photos)
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         source = {"result": arguments.result.as_posix(), "truth": truth.as_posix()}
         write_json(arguments.json, source | {"counted": arguments.photos} | evaluation.to_json())
     print(f"{arguments.result} ({estimate.kind}) against {truth}")
