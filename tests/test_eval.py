@@ -65,7 +65,7 @@ def test_a_run(
     scene: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, truth = scene
-    target = tmp_path / "scores.json"
+    target = tmp_path / "new" / "scores.json"
     assert main(["eval", str(out), "--truth", str(truth), "--json", str(target)]) == 0
     text = capsys.readouterr().out
     for line in (
@@ -110,6 +110,35 @@ def test_anybodys_cameras(scene: tuple[Path, Path], tmp_path: Path) -> None:
         metrics = evaluate_poses(dataset, read_estimate(path)).metrics
         assert (metrics.registered, metrics.right) == (10, 10)
         assert metrics.ate_percent < 1e-4
+
+
+def test_two_places_in_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every other photo belongs to the second place, and was joined to the first all the same."""
+    known = known_cameras()
+    files.write_poses_json(tmp_path, known)
+    files.write_colmap_text(tmp_path / "model", elsewhere(known))
+    target = tmp_path / "scores.json"
+    words = [str(tmp_path / "model"), "--truth", str(tmp_path / "poses.json")]
+    assert main(["eval", *words, "--json", str(target)]) == 0
+    text = capsys.readouterr().out
+    assert "photos right    5 of 10" in text
+    assert "img_001.png  joined to another place than its own (1)" in text
+    assert json.loads(target.read_text())["photos"][1]["position_error_percent"] is None
+
+
+def test_the_largest_of_several_models(tmp_path: Path) -> None:
+    known = known_cameras()
+    files.write_colmap_text(tmp_path / "all", known)
+    few = Known(known.cam_from_world[:3], known.K, known.size, known.points)
+    files.write_colmap_text(tmp_path / "few", few)
+    (tmp_path / "sparse").mkdir()
+    (tmp_path / "few" / "sparse" / "0").rename(tmp_path / "sparse" / "0")
+    (tmp_path / "all" / "sparse" / "0").rename(tmp_path / "sparse" / "1")
+    for path in (tmp_path, tmp_path / "sparse"):
+        estimate = read_estimate(path)
+        assert len(estimate.names) == files.COUNT
+        assert estimate.kind == "COLMAP model 1, the largest of 2"
+    assert len(read_estimate(tmp_path / "sparse" / "0").names) == 3
 
 
 def test_a_real_report_names_its_photos(tmp_path: Path) -> None:

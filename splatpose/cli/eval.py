@@ -107,6 +107,7 @@ def run(words: list[str]) -> int:
     if arguments.split:
         figures |= _novel_views(arguments, arguments.result)
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(arguments.json, figures)
     return DONE
 

@@ -49,6 +49,8 @@ class Estimate:
 def read_estimate(path: Path) -> Estimate:
     """Reads a run of `splatpose fit`, a COLMAP model, a transforms.json or a TUM trajectory.
 
+    Of several COLMAP models (folders 0, 1, ...) the one with the most photos.
+
     Raises:
         SplatposeError: `path` is none of these, or damaged.
     """
@@ -56,10 +58,19 @@ def read_estimate(path: Path) -> Estimate:
         raise SplatposeError(f"{path} does not exist.", _HINT)
     if (path / REPORT).is_file():
         return _run(path)
+    if len(models := colmap.numbered_models(path)) > 1:
+        return _largest(path, models)
     for kind, reader in _KINDS.items():
         if reader.recognises(path):
             return _estimate(path, kind, reader.read(path))
     raise SplatposeError(f"{path} holds no estimated cameras.", _HINT)
+
+
+def _largest(path: Path, models: list[Path]) -> Estimate:
+    """The model with the most photos: the others have frames of their own."""
+    found = [(folder, colmap.read(folder)) for folder in models]
+    folder, data = max(found, key=lambda entry: np.isfinite(entry[1].cam_from_world[:, 0, 0]).sum())
+    return _estimate(path, f"COLMAP model {folder.name}, the largest of {len(models)}", data)
 
 
 def _run(path: Path) -> Estimate:

@@ -35,6 +35,14 @@ def model_folder(path: Path) -> Path | None:
     return next((path / w for w in _WHERE if _has_model(path / w)), None)
 
 
+def numbered_models(path: Path) -> list[Path]:
+    """The models of a mapping that fell apart: folders 0, 1, ... in `path` or in its `sparse`."""
+    if _has_model(path):
+        return []
+    folders = [folder for base in (path, path / "sparse") for folder in base.glob("[0-9]*")]
+    return sorted((f for f in folders if _has_model(f)), key=lambda f: natural_key(f.name))
+
+
 def recognises(path: Path) -> bool:
     """Whether `path` is or holds a COLMAP model."""
     return model_folder(path) is not None

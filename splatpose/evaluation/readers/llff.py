@@ -69,7 +69,7 @@ def read(path: Path, subfolder: str | None = None) -> Dataset:
 def read_nope(path: Path, subfolder: str | None = None) -> Dataset:
     """Reads a scene in NoPe-NeRF's unit and with its split; otherwise as `read`."""
     step = 2 if path.resolve().name == "Family" else 8
-    nearest = float(_table(path)[:, 15].min())
+    nearest = float(_table(path)[:, 15:].min())
     return _read(path, subfolder, 1 / (_NEAREST * nearest), lambda n: every(n, step, step // 2))
 
 
