@@ -17,6 +17,7 @@ PACKAGES = (
     "depth",
     "evaluation",
     "evaluation.readers",
+    "evaluation.suites",
     "local",
     "matching",
     "motion",

@@ -13,7 +13,7 @@ import torch
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress, ignore_events
 from ..joint import load_joint
-from ..pipeline import FitConfig, fit
+from ..pipeline import fit
 from ..poses import load_poses
 from ..render import choose_backend
 from ..runs.folder import WORK
@@ -65,18 +65,17 @@ def novel_views_of(
     if not test:
         raise SplatposeError(f"The split {split} holds out no photo.", "Use every:8, or a file.")
     views, trained = load_trained(out, report)
-    config = config_of(report)
     try:
         check_unseen(views, trained, test)
     except SplatposeError as error:
         emit(Message("splats", f"{error.message} It is trained again without them.", "warning"))
-        out = _train_without(out, report, config, test, images, weights_dir, emit)
+        out = _train_without(out, report, test, images, weights_dir, emit)
         views, trained = load_trained(out, read_report(out))
     return score_novel_views(
         views,
         trained,
         test,
-        antialiased=config.training.antialiased,
+        antialiased=antialiased(report),
         search=search,
         lpips=find_lpips(weights_dir, lpips, emit),
         tell=lambda done, total: emit(Progress("splats", done, total, "test photos measured")),
@@ -94,6 +93,11 @@ def load_trained(out: Path, report: dict[str, Any]) -> tuple[Views, TrainedSplat
         poses = load_poses(stage_folder(out, "poses"))
         views = load_joint(stage_folder(out, "joint"), poses, views).views
     return views, load_splats(stage_folder(out, "splats"))
+
+
+def antialiased(report: dict[str, Any]) -> bool:
+    """Whether a run's Gaussians were trained with opacity compensation."""
+    return bool(report["config"]["training"].get("antialiased", False))
 
 
 def find_lpips(
@@ -119,12 +123,12 @@ def find_lpips(
 def _train_without(
     out: Path,
     report: dict[str, Any],
-    config: FitConfig,
     test: tuple[str, ...],
     images: Path | None,
     weights_dir: Path | None,
     emit: EventSink,
 ) -> Path:
+    config = config_of(report)
     images = images or Path(report["images"])
     if not images.exists():
         raise SplatposeError(
