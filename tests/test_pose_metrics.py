@@ -320,6 +320,53 @@ def test_two_photos_from_one_spot() -> None:
     assert errors[0] == pytest.approx(20)
 
 
+def truncated_error(true: np.ndarray, estimated: np.ndarray, similarity: Similarity) -> float:
+    """What the consensus makes small: squares of the worse of both errors, up to the threshold."""
+    turns = true[:, :3, :3] @ similarity.rotation @ np.swapaxes(estimated[:, :3, :3], 1, 2)
+    degrees = np.degrees(Rotation.from_matrix(turns).magnitude())
+    moved = similarity.scale * centers_of(estimated) @ similarity.rotation.T
+    off = np.linalg.norm(moved + similarity.translation - centers_of(true), axis=1)
+    worst = np.maximum(degrees / 5, off / (0.05 * rms_radius(centers_of(true))))
+    return float((np.minimum(worst, 1) ** 2).sum())
+
+
+@pytest.mark.parametrize("bend", [1.0, 1e-3])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_consensus_is_the_best_fit(seed: int, bend: float) -> None:
+    """No alignment that one could think of leaves smaller errors: neither least squares of the
+    centres of all or of the right photos, nor the mean of the rotations (centres near a line say
+    little about the turn about it)."""
+    true = np.linalg.inv(on_a_line(24))
+    true[:, :3, 3] += bend * np.random.default_rng(seed).normal(size=(24, 3))
+    true = np.linalg.inv(true)
+    estimated = disturbed(true, seed, 1.0, 0.05)
+    estimated[20:] = disturbed(true[20:], seed, 60, 3)
+    agreed = find_consensus(true, estimated, rms_radius(centers_of(true)))
+    assert agreed.similarity is not None
+    best = truncated_error(true, estimated, agreed.similarity)
+    for rows in (np.arange(24), np.arange(20)):
+        fit = align_cameras(true[rows], estimated[rows])
+        assert fit is not None
+        assert best <= truncated_error(true, estimated, fit) + 1e-9
+    turns = np.swapaxes(true[:20, :3, :3], 1, 2) @ estimated[:20, :3, :3]
+    turn = Rotation.from_matrix(turns).mean()
+    t, s = centers_of(true[:20]), turn.apply(centers_of(estimated[:20]))
+    scale = ((t - t.mean(0)) * (s - s.mean(0))).sum() / ((s - s.mean(0)) ** 2).sum()
+    mean = Similarity(float(scale), turn.as_matrix(), t.mean(0) - scale * s.mean(0))
+    assert best <= truncated_error(true, estimated, mean) + 1e-9
+
+
+def test_the_mean_of_rotations_that_disagree() -> None:
+    """Half turns about x (three times), y and z (twice): their sum mirrors, the nearest rotation is
+    the first."""
+    about = [0, 0, 0, 1, 1, 2, 2]
+    estimated = np.tile(np.eye(4), (7, 1, 1))
+    estimated[:, :3, :3] = Rotation.from_rotvec(np.pi * np.eye(3)[about]).as_matrix()
+    similarity = align_cameras(np.tile(np.eye(4), (7, 1, 1)), estimated)
+    assert similarity is not None
+    np.testing.assert_allclose(similarity.rotation, np.diag([1.0, -1, -1]), atol=1e-9)
+
+
 def test_random_poses_are_wrong() -> None:
     rng = np.random.default_rng(0)
     estimated = np.tile(np.eye(4), (30, 1, 1))
