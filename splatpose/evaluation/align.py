@@ -3,9 +3,10 @@
 Both alignments are similarities from the estimate's world to the true one. Least squares on the
 centres (Umeyama 1991) is what the literature's figures are made with; a single wrong camera drags
 it along, so that it cannot tell which photos are wrong. The consensus can: under it the sum of
-the photos' errors is smallest, each counted up to the threshold beyond which it is wrong
-(MSAC, Torr and Zisserman 2000). Merely counting photos within the threshold would let an alignment
-halfway between the right photos and a wrong one pass both.
+the photos' squared errors is smallest, each counted up to the threshold beyond which it is wrong
+(MSAC, Torr and Zisserman 2000). Where a whole model bends within the threshold, that is least
+squares. Merely counting photos within the threshold would let an alignment halfway between the
+right photos and a wrong one pass both.
 """
 
 from __future__ import annotations
@@ -155,11 +156,11 @@ class _Judge:
     def cost(
         self, rotation: Float[np.ndarray, "*B"], position: Float[np.ndarray, "*B"]
     ) -> Float[np.ndarray, "*B"]:
-        """From 0 for a perfect photo to 1 for a wrong one."""
+        """From 0 for a perfect photo to 1 for a wrong one, squared."""
         worst = rotation / self.max_rotation
         if self.max_position > 0:
             worst = np.maximum(worst, position / self.max_position)
-        return np.minimum(worst, 1.0)
+        return np.minimum(worst, 1.0) ** 2
 
     def rank(self, similarity: Similarity) -> float:
         """The greater, the better."""
