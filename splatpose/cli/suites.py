@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .._version import __version__
 from ..configs import PRESETS
 from ..errors import SplatposeError
+from ..host import processor_name
 from ..io.atomic import write_bytes, write_json
 from ..pipeline import FitConfig
 from .main import DONE
 
 if TYPE_CHECKING:
-    from ..evaluation.suites.stress import Method, Split
+    from ..evaluation.suites.nope_nerf import SceneScores
+    from ..evaluation.suites.stress import Method, Row, Split
     from .eval import Eval
+
+_PACKAGES = ("torch", "gsplat", "numpy", "pycolmap", "kornia", "opencv-python-headless")
 
 
 def run_suite(arguments: Eval, suite: Literal["nope-nerf", "stress"]) -> int:
@@ -25,15 +34,18 @@ def run_suite(arguments: Eval, suite: Literal["nope-nerf", "stress"]) -> int:
     """
     out = arguments.out or Path("runs") / suite
     out.mkdir(parents=True, exist_ok=True)
-    value, table = (_stress if suite == "stress" else _nope_nerf)(arguments, out)
-    for path in filter(None, (out / f"{suite}.json", arguments.json)):
-        write_json(path, value)
-    write_bytes(out / f"{suite}.md", table.encode())
+    table = ""
+    # After every row, so that a suite that is stopped leaves what it knows.
+    for value, table in (_stress if suite == "stress" else _nope_nerf)(arguments, out):
+        for path in filter(None, (out / f"{suite}.json", arguments.json)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, _circumstances() | value)
+        write_bytes(out / f"{suite}.md", table.encode())
     print(f"\n{table}\nwritten to {out / suite}.json and .md")
     return DONE
 
 
-def _stress(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
+def _stress(arguments: Eval, out: Path) -> Iterator[tuple[dict[str, Any], str]]:
     from ..evaluation.suites.stress import METHODS, default_data, find_scenes, run_stress
     from ..evaluation.suites.stress_table import as_json, as_markdown
 
@@ -44,7 +56,8 @@ def _stress(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
         )
     chosen = {"splatpose": METHODS[0], "incremental": METHODS[1], "global": METHODS[2]}
     methods = cast("list[Method]", [chosen[name] for name in arguments.methods])
-    rows = run_stress(
+    rows: list[Row] = []
+    for row in run_stress(
         find_scenes(arguments.data or default_data(), cast("Split", split), arguments.only),
         out,
         _config(arguments),
@@ -53,11 +66,12 @@ def _stress(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
         weights_dir=arguments.weights_dir,
         overwrite=arguments.overwrite,
         tell=_say,
-    )
-    return as_json(rows), as_markdown(rows)
+    ):
+        rows.append(row)
+        yield as_json(rows), as_markdown(rows)
 
 
-def _nope_nerf(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
+def _nope_nerf(arguments: Eval, out: Path) -> Iterator[tuple[dict[str, Any], str]]:
     from ..evaluation.suites.nope_nerf import find_datasets, run_nope_nerf
     from ..evaluation.suites.nope_nerf_table import as_json, as_markdown
 
@@ -65,7 +79,8 @@ def _nope_nerf(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
         raise SplatposeError(
             "The suite nope-nerf needs its scenes.", "Name their folder with --data DIR."
         )
-    rows = run_nope_nerf(
+    rows: list[SceneScores] = []
+    for row in run_nope_nerf(
         find_datasets(arguments.data, arguments.only),
         out,
         _config(arguments),
@@ -74,8 +89,9 @@ def _nope_nerf(arguments: Eval, out: Path) -> tuple[dict[str, Any], str]:
         lpips=arguments.lpips,
         overwrite=arguments.overwrite,
         tell=_say,
-    )
-    return as_json(rows), as_markdown(rows)
+    ):
+        rows.append(row)
+        yield as_json(rows), as_markdown(rows)
 
 
 def _config(arguments: Eval) -> FitConfig:
@@ -85,6 +101,17 @@ def _config(arguments: Eval) -> FitConfig:
     if arguments.max_steps:
         config = replace(config, training=replace(config.training, steps=arguments.max_steps))
     return config
+
+
+def _circumstances() -> dict[str, Any]:
+    """What figures were measured with."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "splatpose": __version__,
+        "versions": {name: version(name) for name in _PACKAGES},
+        "processor": processor_name(),
+        "platform": platform.platform(),
+    }
 
 
 def _say(line: str) -> None:

@@ -89,8 +89,10 @@ def run_nope_nerf(
     lpips: Literal["auto", "download", "none"] = "auto",
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda line: None,
-) -> tuple[SceneScores, ...]:
+) -> Iterator[SceneScores]:
     """Fits every scene from its photos alone, and scores poses and test photos.
+
+    Scores of a scene come as soon as they are known.
 
     Args:
         scenes: see `find_datasets`. Only their photos' folder and their test photos' names are
@@ -105,13 +107,10 @@ def run_nope_nerf(
     """
     network = find_lpips(weights_dir, lpips, ignore_events)
     missing = network if isinstance(network, str) else None
-    rows = []
     for scene in scenes:
-        rows.append(
-            _run_scene(scene, out / scene.name, config, split, weights_dir, missing, overwrite)
-        )
-        tell(_line(rows[-1]))
-    return tuple(rows)
+        row = _run_scene(scene, out / scene.name, config, split, weights_dir, missing, overwrite)
+        tell(_line(row))
+        yield row
 
 
 def measure_views(

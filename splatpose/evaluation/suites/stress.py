@@ -134,8 +134,10 @@ def run_stress(
     weights_dir: Path | None = None,
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda line: None,
-) -> tuple[Row, ...]:
+) -> Iterator[Row]:
     """Runs every method on every scene, what an earlier run left in `out` excepted, and scores it.
+
+    Rows come as soon as they are known.
 
     Args:
         scenes: see `find_scenes`.
@@ -147,15 +149,14 @@ def run_stress(
         overwrite: forget what is in `out`.
         tell: receives a line for a person after each method.
     """
-    rows = []
     for scene in scenes:
         jobs = dict(_jobs(scene, out / scene.label, config, methods, train, weights_dir))
         truth = read_dataset(scene.folder, "poses-json")
         for method, outcome in zip(jobs, run_jobs(list(jobs.values()), overwrite=overwrite),
                                    strict=True):  # fmt: skip
-            rows.append(score(scene, method, truth, outcome))
-            tell(_line(rows[-1], reused=outcome.reused))
-    return tuple(rows)
+            row = score(scene, method, truth, outcome)
+            tell(_line(row, reused=outcome.reused))
+            yield row
 
 
 def score(scene: Scene, method: Method, truth: Dataset, outcome: Outcome) -> Row:
