@@ -112,10 +112,11 @@ def test_photos_without_matches_are_no_error(tmp_path: Path) -> None:
     assert load_matches(tmp_path / "m").num_verified.sum() == 0
 
 
-def test_the_stage_joins_sift_to_xfeat(capture: Capture, shared: Path, tmp_path: Path) -> None:
+def test_the_stage_joins_sift_to_xfeat(shared: Path, tmp_path: Path) -> None:
+    capture = make_capture(tmp_path / "three", wall_photos(3))
     graphs = {}
     for matcher in ("xfeat", "xfeat+sift"):
-        config = replace(MatchingConfig(matcher="xfeat"), matcher=matcher)
+        config = replace(MatchingConfig(max_keypoints=200), matcher=matcher)
         folder = tmp_path / matcher
         folder.mkdir()
         match_photos(
