@@ -114,7 +114,7 @@ class MatchGraph:
 
     database: Path
     matcher: str
-    """The matcher that ran: "xfeat", "aliked" or "sift"."""
+    """The matcher that ran: "xfeat", "xfeat+sift", "aliked" or "sift"."""
     keypoints: tuple[Float[np.ndarray, "_K 2"], ...]
     """For each photo its keypoints (x, y) in pixels."""
     pairs: Int[np.ndarray, "P 2"]
