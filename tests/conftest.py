@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "capture",
     "depth",
+    "evaluation",
+    "evaluation.readers",
     "local",
     "matching",
     "motion",
@@ -28,7 +30,7 @@ CHECKED = [
     *(
         f"splatpose.{package}.{path.stem}"
         for package in PACKAGES
-        for path in sorted((ROOT / "splatpose" / package).glob("*.py"))
+        for path in sorted((ROOT / "splatpose" / package.replace(".", "/")).glob("*.py"))
         if path.stem not in ("__init__", "config", "stage")
     ),
 ]

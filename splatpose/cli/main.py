@@ -25,6 +25,7 @@ DONE, MENDABLE, USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "fit": "Photos with unknown poses in, camera poses and a 3D Gaussian splat out.",
     "export": "Copies a finished run's splat, cameras or points to a file of another format.",
+    "eval": "Measures cameras, splatpose's or anybody's, against the true ones.",
     "info": "What a bug report needs: versions, devices, chosen backends and why, caches.",
     "weights": "Lists, fetches ahead or verifies network weights.",
     "warmup": "Compiles the CPU rasterizer now instead of during the first fit.",
