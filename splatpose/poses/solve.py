@@ -75,6 +75,7 @@ def solve(
             min_matches=config.min_matches,
             seed=seed,
             refined=pairs,
+            priors=priors if config.depth_pairs else None,
         )
         found = search(
             workshop,
