@@ -12,7 +12,7 @@ from ..depth.alignment import DropRule, fit_map, kind_of
 from ..depth.keypoints import KeypointPriors
 from ..depth.sampling import aligned_depth
 from ..geometry.rotations import rotation_angle
-from ..twoview.by_depth import poses_by_depth
+from ..twoview.by_depth import PosesByDepth, poses_by_depth
 from ..twoview.matches import MatchTable
 from ..twoview.pair_fit import PairKind
 from ..twoview.relative import RelativePoses
@@ -74,15 +74,30 @@ def depth_edges(
     )
     own = relative.subset(np.isin(relative.row, found.relative.row))
     differs = ~_same(own, found.relative)
-    by_map = found.relative.pairs[np.arange(len(found.side)), found.side]
-    ratios = Ratios(
-        np.stack([moving.row[unit[by_map]], found.relative.row], axis=1),
-        np.log(np.maximum(found.length, 1e-6)),
-        np.full(len(found.length), _LENGTH_SIGMA),
+    return DepthEdges(
+        relative.replaced(found.relative.subset(differs)), _ratios(found, moving, unit)
     )
-    other = ratios.edges[:, 0] != ratios.edges[:, 1]
-    ratios = Ratios(ratios.edges[other], ratios.log_ratio[other], ratios.sigma[other])
-    return DepthEdges(relative.replaced(found.relative.subset(differs)), ratios)
+
+
+def _ratios(found: PosesByDepth, moving: RelativePoses, unit: Int[np.ndarray, " V"]) -> Ratios:
+    """Of each pair's baseline and the one that is the unit of the depths it is measured in, and of
+    that one and the unit of the other photo's depths."""
+    edge = np.arange(len(found.side))
+    by_map, other = (found.relative.pairs[edge, side] for side in (found.side, 1 - found.side))
+    both = np.isfinite(found.log_unit)
+    own_unit = moving.row[unit[by_map]]
+    edges = np.concatenate(
+        [
+            np.stack([own_unit, found.relative.row], axis=1),
+            np.stack([own_unit[both], moving.row[unit[other[both]]]], axis=1),
+        ]
+    )
+    value = np.r_[np.log(np.maximum(found.length, 1e-6)), found.log_unit[both]]
+    sigma = np.full(len(value), _LENGTH_SIGMA)
+    # Of a baseline that is next to nothing the length is open, and its logarithm all the more.
+    sigma[: len(edge)] = np.hypot(_LENGTH_SIGMA, found.relative.direction_sigma)
+    different = edges[:, 0] != edges[:, 1]
+    return Ratios(edges[different], value[different], sigma[different])
 
 
 def _open(relative: RelativePoses) -> Bool[np.ndarray, " E"]:

@@ -48,6 +48,9 @@ class PosesByDepth:
     """Whether the depths are those of the first or of the second photo, 0 or 1."""
     length: Float[np.ndarray, " E"]
     """Of the baseline, in the unit of those depths."""
+    log_unit: Float[np.ndarray, " E"]
+    """Logarithm of the unit of the other photo's depths over that of those; NaN where the other
+    photo has too few."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def poses_by_depth(
             where unknown.
         seed: of the RANSAC.
     """
-    found: list[tuple[int, _Resection, PairFit]] = []
+    found: list[tuple[int, _Resection, float, PairFit]] = []
     for row in rows.tolist():
         matches = np.flatnonzero(table.pair == row)
         x = calibrated_matches(table, matches, cameras, camera_index)
@@ -94,13 +97,17 @@ def poses_by_depth(
         ]
         best = _better([one for one in sides if one is not None])
         if best is not None:
-            found.append((row, best, _as_fit(best, x)))
+            unit = _log_unit(best, table, matches, x, depths)
+            found.append((row, best, unit, _as_fit(best, x)))
     return PosesByDepth(
         relative=stacked(
-            table, np.array([row for row, _, _ in found], np.int64), [fit for _, _, fit in found]
+            table,
+            np.array([row for row, _, _, _ in found], np.int64),
+            [fit for _, _, _, fit in found],
         ),
-        side=np.array([best.side for _, best, _ in found], np.int64),
-        length=np.array([np.linalg.norm(b.translation) for _, b, _ in found], np.float64),
+        side=np.array([best.side for _, best, _, _ in found], np.int64),
+        length=np.array([np.linalg.norm(b.translation) for _, b, _, _ in found], np.float64),
+        log_unit=np.array([unit for _, _, unit, _ in found], np.float64),
     )
 
 
@@ -144,6 +151,29 @@ def _resect(
         turn = np.kron(np.eye(2), R)
         covariance = turn @ covariance @ turn.T
     return _Resection(R, t, covariance, noise, int(good.sum()), float(good.mean()), side)
+
+
+def _log_unit(
+    found: _Resection,
+    table: MatchTable,
+    matches: Int[np.ndarray, " M"],
+    x: Float[np.ndarray, "M 2 2"],
+    depths: Sequence[Float[np.ndarray, " _K"]],
+) -> float:
+    """What the points by one photo's depths say of the depths of the other."""
+    R, t = found.rotation, found.translation
+    if found.side == 1:
+        R, t = R.T, -R.T @ t
+    own, other = (
+        depths[int(table.photos[matches[0], side])][table.keypoints[matches, side]]
+        for side in (found.side, 1 - found.side)
+    )
+    z = (homogeneous(x[:, found.side]) * own[:, None]) @ R[2] + t[2]
+    known = np.isfinite(z) & np.isfinite(other)
+    known[known] = z[known] > 0
+    if known.sum() < _MIN_INLIERS:
+        return float("nan")
+    return float(np.median(np.log(z[known] / other[known])))
 
 
 def resection_covariance(
