@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyceres
@@ -12,12 +15,18 @@ import pytest
 from loose_scene import grown, largest_shift, maps_of, two_parts
 from poses_scene import CAMERA
 
-from splatpose.depth.keypoints import KeypointPriors
+from splatpose.capture import CaptureConfig, build_capture, load_capture
+from splatpose.depth import DepthConfig, build_depth, load_depth
+from splatpose.depth.keypoints import KeypointPriors, sample_priors
 from splatpose.depth.priors import DepthKind
 from splatpose.depth.sampling import aligned_depth
+from splatpose.events import ignore_events
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
-from splatpose.io.colmap import SparseModel
+from splatpose.geometry.similarity import umeyama
+from splatpose.io.colmap import SparseModel, read_model
+from splatpose.matching import MatchingConfig, load_matches, match_photos
+from splatpose.poses import PosesConfig, load_poses, solve_poses
 from splatpose.poses.depth_adjust import adjust_with_depth, held_weakly, hold_by_depth, not_worse
 from splatpose.poses.depth_terms import DepthCost, depth_terms
 from splatpose.poses.evidence import explain
@@ -202,3 +211,40 @@ def test_matches_that_leave_count_against_a_result_and_chance_does_not() -> None
     alone = before.connected.copy()
     alone[0] = False
     assert not not_worse(before, replace(before, connected=alone))
+
+
+@pytest.mark.slow
+def test_maps_of_a_network_spoil_nothing_on_real_photos(shared: Path, tmp_path: Path) -> None:
+    """Four photos from beginning to end, then bundle adjustment with a network's maps."""
+    home = shared / "data" / "fountain_p11"
+    folders = {part: tmp_path / part for part in ("images", "capture", "matching", "poses", "maps")}
+    for folder in folders.values():
+        folder.mkdir()
+    for photo in sorted((home / "images").iterdir())[2:6]:
+        shutil.copyfile(photo, folders["images"] / photo.name)
+    build_capture(folders["images"], CaptureConfig(), folders["capture"], ignore_events)
+    capture = load_capture(folders["capture"])
+    config = MatchingConfig(matcher="sift")
+    match_photos(capture, config, folders["matching"], ignore_events, weights_dir=None, seed=0)
+    graph = load_matches(folders["matching"])
+    solve_poses(capture, graph, PosesConfig(), folders["poses"], ignore_events, seed=0)
+    source = DepthConfig(source=str(home / "depth_mono"))
+    build_depth(capture, source, folders["maps"], ignore_events, weights_dir=None)
+    sizes = [(photo.width, photo.height) for photo in capture.photos]
+    priors = sample_priors(load_depth(folders["maps"]), graph.keypoints, sizes)
+    names = [photo.name for photo in capture.photos]
+    model = read_model(load_poses(folders["poses"]).model_dir, names)
+    terms = depth_terms(model, priors)
+    assert len(terms) >= 2
+    keypoints = [xy.astype(np.float64) for xy in graph.keypoints]
+    adjusted = adjust_with_depth(model, keypoints, terms)
+    assert adjusted is not None
+    assert not np.array_equal(adjusted.cam_from_world, model.cam_from_world)
+    frames = json.loads((home / "poses.json").read_text())["frames"]
+    truth = {frame["file"]: np.array(frame["c2w"])[:3, 3] for frame in frames}
+    centers = np.stack([truth[name] for name in names])
+    radius = np.linalg.norm(centers - centers.mean(0), axis=1).max()
+    for one in (model, adjusted):
+        fit = umeyama(one.centers, centers)
+        off = np.linalg.norm(fit.points(one.centers) - centers, axis=1).max()
+        assert off < 0.01 * radius
