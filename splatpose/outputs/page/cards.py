@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from ..words import known, percent, plural, quantity
 
 Level = Literal["trusted", "weak", "refused", "registered", "missing", "skipped"]
 """The verdict; or, where none was made, whether there is a pose. Skipped: not used at all."""
@@ -73,9 +74,7 @@ def photo_cards(report: Mapping[str, Any], pictures: Mapping[str, str]) -> list[
     for number, row in enumerate(report["skipped"], 1):
         name = row["name"]
         anchor, picture = f"skipped-{number}", pictures.get(name)
-        cards.append(
-            Card(anchor, name, "skipped", row["reason"], None, False, (), (), picture)
-        )
+        cards.append(Card(anchor, name, "skipped", row["reason"], None, False, (), (), picture))
     return cards
 
 
@@ -102,7 +101,7 @@ def _key_facts(row: Mapping[str, Any]) -> tuple[str, ...]:
         words.append(f"{row['reprojection_error']:.2f} px")
     if known(row["held_out_psnr"]):
         words.append(f"{row['held_out_psnr']:.1f} dB")
-    return tuple(words)
+    return tuple(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
@@ -152,26 +151,8 @@ def _fact(
     values: Mapping[str, Any], key: str, name: str, say: Callable[[float], str], meaning: str
 ) -> Fact:
     value = values.get(key)
-    return Fact(name, say(value) if known(value) else "not measured", meaning)
-
-
-def known(value: Any) -> bool:
-    """Whether a number of the report was measured."""
-    return value is not None and math.isfinite(value)
-
-
-def percent(share: float) -> str:
-    """0.976 -> 98 %; small shares with a digit after the point."""
-    value = 100 * share
-    return f"{value:.1f} %" if 0.05 <= value < 1.95 else f"{value:.0f} %"
-
-
-def quantity(value: float) -> str:
-    """Two significant digits, never in powers of ten: 0.012, 0.35, 4.2, 120."""
-    if value == 0:
-        return "0"
-    digits = max(0, 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 6)}f}"
+    words = say(value) if value is not None and known(value) else "not measured"
+    return Fact(name, words, meaning)
 
 
 def _degrees(value: float) -> str:
@@ -187,11 +168,7 @@ def _pixels(value: float) -> str:
 
 
 def _photos(value: float) -> str:
-    return f"{value:.0f} photo{'' if value == 1 else 's'}"
-
-
-def _decibels(value: float) -> str:
-    return f"{value:.1f} dB PSNR"
+    return plural(round(value), "photo")
 
 
 _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {

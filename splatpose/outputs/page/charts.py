@@ -156,9 +156,7 @@ def _bottom(x: Axis, title: str) -> list[Markup]:
 def _marked(x: float, words: str, row: int) -> Markup:
     ends = [(x, _TOP + 14.0 * row + 2), (x, float(HEIGHT - _BOTTOM))]
     side = 5 if x < WIDTH * 0.7 else -5
-    where = text(
-        words, x + side, _TOP + 14.0 * row + 9, "note", "start" if side > 0 else "end"
-    )
+    where = text(words, x + side, _TOP + 14.0 * row + 9, "note", "start" if side > 0 else "end")
     return element("g", element("path", d=path(ends), class_="mark"), where)
 
 

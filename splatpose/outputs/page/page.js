@@ -61,7 +61,7 @@
     const found = new Map(pairs.map(([i, j, n, agree]) => [i * count + j, [n, agree]]));
     const line = document.getElementById("pair");
     const rest = line.textContent;
-    matrix.addEventListener("pointermove", (e) => {
+    const tell = (e) => {
       const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(matrix.getScreenCTM().inverse());
       const column = Math.floor(((p.x - left) / side) * count);
       const row = Math.floor(((p.y - top) / side) * count);
@@ -74,7 +74,9 @@
       const words = n === 0 ? "no verified matches" : `${n} verified match${n === 1 ? "" : "es"}`;
       line.textContent = `${names[i]} and ${names[j]}: ${words}` +
         (agree >= 0 ? `, ${agree} % agree with the poses` : "");
-    });
+    };
+    matrix.addEventListener("pointermove", tell);
+    matrix.addEventListener("pointerdown", tell);
     matrix.addEventListener("pointerleave", () => { line.textContent = rest; });
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -49,7 +50,7 @@ def decimal(value: float) -> str:
     return "0" if digits == "-0" else digits
 
 
-def path(points: list[tuple[float, float]], *, closed: bool = False) -> str:
+def path(points: Sequence[tuple[float, float]], *, closed: bool = False) -> str:
     """The d attribute of a polyline or polygon."""
     line = "L".join(f"{decimal(x)} {decimal(y)}" for x, y in points)
     return f"M{line}{'Z' if closed else ''}" if points else ""

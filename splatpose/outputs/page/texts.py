@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .cards import Card, counts, known, percent
+from ..words import duration, known, memory, percent, plural
+from .cards import Card, counts
 
 _MOSTLY, _PARTLY = 0.9, 0.5
 
@@ -17,6 +18,8 @@ class Headline:
     """What a reader in a hurry takes along."""
 
     question: str
+    verdict: str
+    """Yes, no, or how far; "" where no verdicts were made."""
     answer: str
     detail: str
     level: str
@@ -44,20 +47,22 @@ def headline(cards: Sequence[Card]) -> Headline:
             f"{placed} of {total} photos have a pose."
         )  # fmt: skip
         detail = f"{lost} could not be placed; the contact sheet says why." if lost else ""
-        return Headline("Camera poses", answer, detail, "neutral")
+        return Headline("Camera poses", "", answer, detail, "neutral")
     trusted, weak, refused = (count.get(k, 0) for k in ("trusted", "weak", "refused"))
     share = trusted / total if total else 0.0
-    if total and trusted == total:
-        answer, level = f"Yes. All {total} photos are trusted.", "trusted"
+    answer = f"{trusted} of {total} photos are trusted."
+    if trusted == total:
+        verdict, answer, level = "Yes.", f"All {total} photos are trusted.", "trusted"
     elif share >= _MOSTLY:
-        answer, level = f"Yes, with exceptions: {trusted} of {total} photos are trusted.", "trusted"
+        verdict, level = "Yes, with exceptions.", "trusted"
     elif share >= _PARTLY:
-        answer, level = f"In part: {trusted} of {total} photos are trusted.", "weak"
+        verdict, level = "In part.", "weak"
     elif trusted:
-        answer, level = f"Hardly: only {trusted} of {total} photos are trusted.", "refused"
+        verdict, level = "Hardly.", "refused"
     else:
-        answer, level = f"No. None of the {total} photos is trusted.", "refused"
-    return Headline("Can this model be trusted?", answer, _rest(weak, refused), level)
+        verdict, answer, level = "No.", f"None of the {total} photos is trusted.", "refused"
+    question = "Can this model be trusted?"
+    return Headline(question, verdict, answer, _rest(weak, refused), level)
 
 
 def _rest(weak: int, refused: int) -> str:
@@ -94,7 +99,7 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         rows.append(Figure("Reprojection error", f"{middle:.2f} px", "median photo", meaning))
     if known(summary["held_out_psnr"]):
         ssim = summary["held_out_ssim"]
-        note = f"{summary['held_out']} held-out photo{'s' * (summary['held_out'] != 1)}"
+        note = plural(summary["held_out"], "held-out photo")
         if known(ssim):
             note = f"{ssim:.3f} SSIM, {note}"
         meaning = (
@@ -112,24 +117,6 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         note = f"{memory(peak)} of memory at most"
         rows.append(Figure("Time", duration(seconds), note, "All stages together."))
     return rows
-
-
-def duration(seconds: float) -> str:
-    """0.4 s, 12 s, 3 min 7 s, 1 h 2 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s"
-
-
-def memory(mebibytes: float) -> str:
-    """683 MiB, 1.2 GiB."""
-    return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1000 else f"{mebibytes:.0f} MiB"
 
 
 def _short(number: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from markupsafe import Markup
+from scipy.spatial import KDTree
 
 from ...types import Poses
 from .cards import Card
@@ -43,13 +44,16 @@ def top_view(poses: Poses, cards: Sequence[Card]) -> Markup | None:
     def place(xz: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
         return origin + scale * (xz - low) * [1, -1]
 
-    inside = ((points >= low - 0.02 * (high - low)) & (points <= high + 0.02 * (high - low))).all(1)
-    parts = [element("path", d=_dots(place(_thinned(points, inside))), class_="cloud")]
-    length = float(np.clip(200 / np.sqrt(len(shown)), 14, 44))
-    order = np.argsort([cards[i].level != "trusted" for i in shown], kind="stable")
+    inside = np.flatnonzero(np.all((points >= low) & (points <= high), axis=1))
+    every = max(1, -(-len(inside) // _MOST_POINTS))
+    cloud = place(points[inside[::every]])
+    parts = [element("path", d=_dots(cloud), class_="cloud")]
     at = place(centers)
-    for k in order.tolist():
-        photo = int(shown[k])
+    length = _wedge_length(at)
+    numbers = shown.tolist()
+    # Weak ones last, on top.
+    for k in sorted(range(len(numbers)), key=lambda k: cards[numbers[k]].level == "weak"):
+        photo = numbers[k]
         camera = poses.cameras[int(poses.camera_index[photo])]
         half = np.arctan(camera.width / 2 / float(camera.K[0, 0]))
         parts.append(_camera(at[k], ahead[k] * [1, -1], float(half), length, cards[photo]))
@@ -84,12 +88,12 @@ def _fit(
     return scale, float(height), np.array([left, height - bottom])
 
 
-def _thinned(
-    points: Float[np.ndarray, "N 2"], inside: Bool[np.ndarray, " N"]
-) -> Float[np.ndarray, "_ 2"]:
-    kept = np.flatnonzero(inside)
-    every = max(1, -(-len(kept) // _MOST_POINTS))
-    return points[kept[::every]]
+def _wedge_length(places: Float[np.ndarray, "C 2"]) -> float:
+    """About as long as neighbouring cameras are apart, so that wedges can be told apart."""
+    if len(places) < 2:
+        return 44.0
+    nearest, _ = KDTree(places).query(places, k=2)
+    return float(np.clip(2 * np.median(nearest[:, 1]), 15, 44))
 
 
 def _dots(places: Float[np.ndarray, "N 2"]) -> str:
