@@ -40,7 +40,7 @@ def judged(report: dict[str, Any], *levels: str) -> dict[str, Any]:
 def test_without_verdicts(report: dict[str, Any]) -> None:
     assert summary_lines(report, Path("out")) == (
         "photos    5 of 6 have a pose, 1 file skipped",
-        "poses     12 points, 0.50 px from the photos (median), incremental mapping: best",
+        "poses     12 points, 0.50 px median error, incremental mapping: best",
         "splat     20 Gaussians; unseen views: PSNR 28.50 dB, SSIM 0.900 on 1 held-out photo",
         "weakest   photo_2.jpg: too few matches",
         "files     out/report.html tells more; splat.ply, sparse/0, transforms.json lie beside it",
@@ -93,14 +93,14 @@ def test_the_lines_are_those_of_the_written_report(scene: Scene, report: dict[st
 
 
 def test_words() -> None:
-    assert [percent(v) for v in (0, 0.004, 0.976, 1)] == ["0 %", "0.4 %", "98 %", "100 %"]
-    assert [quantity(v) for v in (0, 0.0123, 0.351, 4.24, 1234.5)] == [
+    assert [percent(v) for v in (0.0, 0.004, 0.976, 1.0)] == ["0 %", "0.4 %", "98 %", "100 %"]
+    assert [quantity(v) for v in (0.0, 0.0123, 0.351, 4.24, 1234.5)] == [
         "0", "0.012", "0.35", "4.2", "1,234"
     ]  # fmt: skip
-    assert [duration(v) for v in (0.4, 59.4, 59.6, 187, 3720)] == [
+    assert [duration(v) for v in (0.4, 59.4, 59.6, 187.0, 3720.0)] == [
         "0.4 s", "59 s", "1 min 0 s", "3 min 7 s", "1 h 2 min"
     ]  # fmt: skip
-    assert [memory(v) for v in (683.2, 1500)] == ["683 MiB", "1.5 GiB"]
+    assert [memory(v) for v in (683.2, 1500.0)] == ["683 MiB", "1.5 GiB"]
     assert [plural(n, "photo") for n in (0, 1, 2000)] == ["0 photos", "1 photo", "2,000 photos"]
     assert [known(v) for v in (None, NAN, float("inf"), 0, 1.5)] == [False] * 3 + [True] * 2
 

@@ -239,7 +239,6 @@ def test_what_is_drawn_is_well_formed_and_finite(scene: Scene) -> None:
         for node in picture.iter():
             for key, value in node.attrib.items():
                 if key in ("d", "x", "y", "cx", "cy", "r", "width", "height", "viewBox"):
-                    assert re.search(r"\d", value), value
                     assert not re.search(r"nan|inf|e", value), value
 
 

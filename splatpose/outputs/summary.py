@@ -55,7 +55,7 @@ def _poses(report: Mapping[str, Any]) -> str:
     parts = [plural(report["summary"]["points"], "point")]
     errors = [p["reprojection_error"] for p in report["photos"] if known(p["reprojection_error"])]
     if errors:
-        parts.append(f"{sorted(errors)[len(errors) // 2]:.2f} px from the photos (median)")
+        parts.append(f"{sorted(errors)[len(errors) // 2]:.2f} px median error")
     if chosen:
         parts.append(f"{chosen['name']} mapping: {notes[0] if notes else chosen['note']}")
     return ", ".join(parts)

@@ -29,8 +29,8 @@ class Matrix:
     """Rows (photo, photo, verified matches, percent that agree or -1)."""
     contradicted: int
     """Pairs most of whose matches contradict the poses."""
-    frame: list[float]
-    """Left, top and side of the square in the picture's units, and the number of photos."""
+    frame: tuple[float, float, float]
+    """Left, top and side of the square in the picture's units."""
 
 
 def match_matrix(graph: MatchGraph, support: PairSupport, num_photos: int) -> Matrix | None:
@@ -64,7 +64,7 @@ def match_matrix(graph: MatchGraph, support: PairSupport, num_photos: int) -> Ma
         drawing(_SIDE + _LEFT + 2, _SIDE + _TOP + 2, label, *parts, class_="matrix"),
         rows.tolist(),
         len(bad),
-        [_LEFT, _TOP, _SIDE, num_photos],
+        (_LEFT, _TOP, _SIDE),
     )
 
 

@@ -57,7 +57,7 @@
   const matrix = document.querySelector("svg.matrix");
   if (source && matrix) {
     const { pairs, frame, names } = JSON.parse(source.textContent);
-    const [left, top, side, count] = frame;
+    const [left, top, side] = frame, count = names.length;
     const found = new Map(pairs.map(([i, j, n, agree]) => [i * count + j, [n, agree]]));
     const line = document.getElementById("pair");
     const rest = line.textContent;
