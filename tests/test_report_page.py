@@ -158,7 +158,7 @@ def test_verdicts_are_told_with_their_reasons_and_evidence(scene: Scene) -> None
     ("levels", "answer"),
     [
         (("trusted",) * 6, "Yes. All 6 photos are trusted."),
-        (("trusted", *("weak",) * 5), "Hardly. 1 of 6 photos are trusted."),
+        (("trusted", *("weak",) * 5), "Hardly. 1 of 6 photos is trusted."),
         (("refused",) * 6, "No. None of the 6 photos is trusted."),
     ],
 )

@@ -78,7 +78,7 @@ def build_page(
         "changes": sections.changes(poses, photos),
         "training": sections.training(report),
         "worst": sections.worst(trained, photos),
-        "portrait": sections.portrait(capture),
+        "shape": sections.shape(capture),
         "stages": sections.stages(report),
         "command": sections.command(report),
         "checks": sections.checks(report, support),

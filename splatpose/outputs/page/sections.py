@@ -123,9 +123,10 @@ def worst(trained: TrainedSplats, cards: Sequence[Card]) -> list[dict[str, Any]]
     return rows
 
 
-def portrait(capture: Capture) -> bool:
-    """Whether most photos are higher than wide."""
-    return 2 * sum(photo.height > photo.width for photo in capture.photos) > len(capture.photos)
+def shape(capture: Capture) -> float:
+    """Width over height of the usual photo, within what a contact sheet can show well."""
+    ratios = [photo.width / photo.height for photo in capture.photos]
+    return round(min(max(float(np.median(ratios)), 0.66), 1.8), 3)
 
 
 def stages(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def headline(cards: Sequence[Card]) -> Headline:
         return Headline("Camera poses", "", answer, detail, "neutral")
     trusted, weak, refused = (count.get(k, 0) for k in ("trusted", "weak", "refused"))
     share = trusted / total if total else 0.0
-    answer = f"{trusted} of {total} photos are trusted."
+    answer = f"{trusted} of {total} photos {'is' if trusted == 1 else 'are'} trusted."
     if trusted == total:
         verdict, answer, level = "Yes.", f"All {total} photos are trusted.", "trusted"
     elif share >= _MOSTLY:

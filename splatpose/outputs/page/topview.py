@@ -93,7 +93,7 @@ def _wedge_length(places: Float[np.ndarray, "C 2"]) -> float:
     if len(places) < 2:
         return 44.0
     nearest, _ = KDTree(places).query(places, k=2)
-    return float(np.clip(2 * np.median(nearest[:, 1]), 15, 44))
+    return float(np.clip(2 * np.median(nearest[:, 1]), 18, 44))
 
 
 def _dots(places: Float[np.ndarray, "N 2"]) -> str:
