@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ...types import Capture, MatchGraph, Poses, TrainedSplats, Views
 from ..words import duration, known, memory, percent, quantity
 from . import sections, texts
-from .cards import LABELS, MEANINGS, counts, photo_cards
+from .cards import LABELS, MEANINGS, Card, counts, photo_cards
 from .matrix import LEVELS, match_matrix
 from .support import pair_support
 from .thumbnails import contact_sheet
@@ -67,6 +67,7 @@ def build_page(
         "labels": LABELS,
         "meanings": MEANINGS,
         "top_view": top_view(poses, photos),
+        "shown_levels": [k for k in LABELS if k in _levels(photos, poses)],
         "unplaced": int((~poses.registered).sum()),
         "matrix": match_matrix(graph, support, len(capture.photos)),
         "shades": _shades(),
@@ -106,6 +107,11 @@ def _environment() -> jinja2.Environment:
 
 def _asset(name: str) -> str:
     return (files("splatpose.outputs.page") / name).read_text(encoding="utf-8")
+
+
+def _levels(photos: Sequence[Card], poses: Poses) -> set[str]:
+    """The verdicts on photos that have a pose."""
+    return {card.level for card, ok in zip(photos, poses.registered, strict=True) if ok}
 
 
 def _folder(capture: Capture) -> Path | None:

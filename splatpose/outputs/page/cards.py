@@ -133,7 +133,8 @@ def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
     facts += [
         _fact(evidence, key, name, say, meaning)
         for key, (name, say, meaning) in _EVIDENCE.items()
-        if key in evidence
+        # Of a photo without a pose most cannot be measured, which goes without saying.
+        if key in evidence and (row["registered"] or known(evidence[key]))
     ]
     if row["held_out"] and known(row["held_out_psnr"]):
         score = f"{row['held_out_psnr']:.2f} dB PSNR"
@@ -167,6 +168,10 @@ def _pixels(value: float) -> str:
     return f"{value:.2f} px"
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}"
+
+
 def _photos(value: float) -> str:
     return plural(round(value), "photo")
 
@@ -198,6 +203,18 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Distance between two models made from separate halves of the matches; the radius is that "
         "of the camera path.",
     ),
+    "folds_agreeing": (
+        "Half models that agree", _number,
+        "Of two models made from separate halves of the matches, those that place it alike.",
+    ),
+    "folds_denying": (
+        "Half models that deny it", _number,
+        "Of two models made from separate halves of the matches, those that place it elsewhere.",
+    ),
+    "turn_error": (
+        "Pairs turned by", _degrees,
+        "How far the rotations of its pairs, each by itself, are from the model's; median.",
+    ),
     "cycle_error": (
         "Error around triangles", _degrees,
         "Going round three photos by their pairwise rotations should lead back to the start.",
@@ -214,6 +231,15 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Expected, not matched", percent,
         "Share of the photos that should overlap it, by the poses, and share no matches with it. "
         "A sign of things that look alike in different places.",
+    ),
+    "lookalikes": (
+        "Denied, well matched", percent,
+        "Share of the pairs with very many matches that the poses deny: the same thing seen twice, "
+        "or things that look the same.",
+    ),
+    "ties": (
+        "Held by", lambda v: f"{v:.0f}+ pairs" if v >= 3 else plural(round(v), "pair"),
+        "Pairs of photos that hold it, and what hangs on it, at the weakest place.",
     ),
     "depth_residual": (
         "Depth map differs by", percent,

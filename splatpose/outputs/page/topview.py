@@ -126,8 +126,11 @@ def _camera(
 
 
 def _mark(level: str, x: float, y: float) -> str:
-    """A diamond for weak photos, a disc for the others: not by colour alone."""
+    """A diamond for weak photos, a square for refused ones, a disc for the others: not by colour
+    alone."""
     if level == "weak":
         return path([(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)], closed=True)
+    if level in ("refused", "missing"):
+        return path([(x - 4, y - 4), (x + 4, y - 4), (x + 4, y + 4), (x - 4, y + 4)], closed=True)
     x, r = x - 4, 4
     return f"M{decimal(x)} {decimal(y)}a{r} {r} 0 1 0 8 0a{r} {r} 0 1 0 -8 0Z"
