@@ -52,7 +52,7 @@ def test_with_verdicts(report: dict[str, Any]) -> None:
         judged(report, "trusted", "weak", "refused", "weak", "trusted", "weak"), Path("out")
     )
     assert lines[0] == "photos    2 of 6 trusted, 3 weak, 1 refused, 1 file skipped"
-    assert lines[1].endswith("incremental mapping: two halves agree")
+    assert lines[1].endswith("incremental mapping: best")
     assert lines[3] == "weakest   photo_2.jpg: it is refused"
     weak = judged(report, "trusted", "weak", "trusted", "weak", "trusted", "weak")
     assert summary_lines(weak, Path("out"))[3] == (

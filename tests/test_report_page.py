@@ -141,7 +141,7 @@ def test_verdicts_are_told_with_their_reasons_and_evidence(scene: Scene) -> None
     outline = Outline(page_of(scene, report_of(scene, judged=True)))
     text = outline.text
     assert "In part. 3 of 6 photos are trusted." in text
-    assert "2 are weak: posed, on too little evidence; 1 was refused a pose." in text
+    assert "2 are weak: posed, on thin or contradictory evidence; 1 was refused a pose." in text
     assert "3 photos between photo_1.jpg and photo_3.jpg" in text
     assert "two halves of the matches agree" in text
     assert text.count("because it is weak") == 2

@@ -50,14 +50,13 @@ def _photos(report: Mapping[str, Any]) -> str:
 
 def _poses(report: Mapping[str, Any]) -> str:
     """Which reconstruction, how it was confirmed, and the error of its points."""
-    notes = (report.get("verdicts") or {}).get("notes") or ()
     chosen = next((h for h in report["hypotheses"] if h["chosen"]), None)
     parts = [plural(report["summary"]["points"], "point")]
     errors = [p["reprojection_error"] for p in report["photos"] if known(p["reprojection_error"])]
     if errors:
         parts.append(f"{sorted(errors)[len(errors) // 2]:.2f} px median error")
     if chosen:
-        parts.append(f"{chosen['name']} mapping: {notes[0] if notes else chosen['note']}")
+        parts.append(f"{chosen['name']} mapping: {chosen['note']}")
     return ", ".join(parts)
 
 

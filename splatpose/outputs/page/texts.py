@@ -68,7 +68,8 @@ def headline(cards: Sequence[Card]) -> Headline:
 def _rest(weak: int, refused: int) -> str:
     parts = []
     if weak:
-        parts.append(f"{weak} {'is' if weak == 1 else 'are'} weak: posed, on too little evidence")
+        be = "is" if weak == 1 else "are"
+        parts.append(f"{weak} {be} weak: posed, on thin or contradictory evidence")
     if refused:
         parts.append(f"{refused} {'was' if refused == 1 else 'were'} refused a pose")
     return "; ".join(parts) + "." if parts else ""
