@@ -79,9 +79,4 @@
     matrix.addEventListener("pointerdown", tell);
     matrix.addEventListener("pointerleave", () => { line.textContent = rest; });
   }
-
-  // On paper all evidence is open.
-  window.addEventListener("beforeprint", () => {
-    for (const item of document.querySelectorAll("details")) item.open = true;
-  });
 })();
