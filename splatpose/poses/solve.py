@@ -38,6 +38,7 @@ from .refusal import (
 )
 from .report import Record, photo_evidence
 from .search import Found, search
+from .snapshots import save_snapshots, snapshot
 from .storage import save
 
 _HYPOTHESES = "hypotheses"
@@ -100,6 +101,8 @@ def solve(
     photos = photo_evidence(record)
     rows = _hypothesis_evidence(found, chosen)
     save(folder, model, graph, photos, rows, refined.choice.notes, scaled, found.skipped)
+    stages = (snapshot("initial", chosen.model, model), snapshot("global", model, model))
+    save_snapshots(folder, stages)
     shutil.rmtree(folder / _HYPOTHESES)
     _tell_left_out(names, groups, photos, emit)
     return _summary(model, explanation, chosen)
