@@ -108,6 +108,8 @@ class RunFinished:
 
     folder: Path
     summary: dict[str, float | int | str] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    """The run in a few lines for a person, the last one saying where the files are."""
 
 
 Event = (

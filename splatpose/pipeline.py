@@ -26,7 +26,7 @@ from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_
 from .joint import JointConfig, load_joint, refine_jointly
 from .local import LocalConfig, load_local, refine_pairs
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
-from .outputs import OutputsConfig, write_outputs
+from .outputs import OutputsConfig, closing_lines, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
 from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
 from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
@@ -121,7 +121,8 @@ def fit(
         emit: receives the run's events.
 
     Returns:
-        `out`, holding splat.ply, sparse/0, transforms.json, trajectory.tum, report.json, previews/.
+        `out`, holding splat.ply, sparse/0, transforms.json, trajectory.tum, report.html,
+        report.json, previews/.
 
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
@@ -181,6 +182,7 @@ def fit(
                     "gaussians": len(trained.splats),
                     "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
                 },
+                closing_lines(out),
             )
         )
     return out

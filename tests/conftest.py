@@ -28,6 +28,7 @@ PACKAGES = (
 )
 CHECKED = [
     *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
+    *(f"splatpose.outputs.page.{name}" for name in ("matrix", "support", "thumbnails", "topview")),
     *(
         f"splatpose.{package}.{path.stem}"
         for package in PACKAGES

@@ -74,6 +74,16 @@ def test_plain_lines_are_one_a_stage_and_one_a_message() -> None:
     assert len(lines) == 10
 
 
+def test_a_run_ends_with_its_own_lines_where_it_has_any() -> None:
+    lines = ("photos    2 of 2 trusted", "files     runs/demo/report.html")
+    finished = RunFinished(Path("runs/demo"), {"photos": 2}, lines)
+    plain, objects = io.StringIO(), io.StringIO()
+    PlainLines(plain)(finished)
+    JsonLines(objects)(finished)
+    assert plain.getvalue() == "\n".join(lines) + "\n"
+    assert json.loads(objects.getvalue())["lines"] == list(lines)
+
+
 def test_a_figure_that_was_not_measured_is_left_out() -> None:
     stream = io.StringIO()
     PlainLines(stream)(RunFinished(Path("out"), {"photos": 2, "held_out_psnr": float("nan")}))

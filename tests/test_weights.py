@@ -234,7 +234,7 @@ def test_auto_takes_xfeat_where_its_weights_are(shared: Path) -> None:
     assert "xfeat" in message.text
 
 
-@pytest.mark.parametrize("matcher", ["xfeat", "aliked"])
+@pytest.mark.parametrize("matcher", ["xfeat", "xfeat+sift", "aliked"])
 def test_a_matcher_asked_for_by_name_never_falls_back(matcher) -> None:
     with pytest.raises(SplatposeError, match="not on this machine"):
         resolve_matcher(MatchingConfig(matcher=matcher), None, lambda event: None)

@@ -47,7 +47,7 @@ class Fit:
     """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Training steps, one photo each. Same as --training.steps."""
-    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
+    matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
     """Local features; sift needs no network weights. Same as --matching.matcher."""
     depth: Annotated[str, tyro.conf.arg(metavar="DIR|auto|none")] = "none"
     """Depth priors: a folder with a map a photo (16-bit PNG, .npy, .exr), or auto for a network.

@@ -31,8 +31,8 @@ def write_outputs(
     """Writes what the user gets into `out` and returns a one-line summary.
 
     splat.ply, sparse/0 (COLMAP), sparse_pc.ply, transforms.json (nerfstudio), trajectory.tum,
-    previews/ and, last, report.json. Everything is written aside first, so that an earlier run's
-    results stay whole until new ones replace them, and nothing of them is left then.
+    previews/, report.html and, last, report.json. Everything is written aside first, so that an
+    earlier run's results stay whole until new ones replace them, and nothing of them is left then.
 
     Args:
         out: the run folder; must exist.

@@ -132,6 +132,7 @@ WEIGHTS: dict[str, WeightFile] = {
 
 MATCHER_WEIGHTS: dict[str, tuple[str, ...]] = {
     "xfeat": ("xfeat", "lighterglue"),
+    "xfeat+sift": ("xfeat", "lighterglue"),
     "aliked": ("aliked", "aliked-lightglue"),
     "sift": (),
 }

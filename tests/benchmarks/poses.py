@@ -76,13 +76,14 @@ PLACES = (
     "rgbd_room",
     "tt_family24",
 )
+MATCHERS = ("auto", "xfeat", "xfeat+sift", "aliked", "sift")
 COLUMNS = ("registered", "ate", "rot", "auc5", "auc30")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--matcher", choices=("auto", "xfeat", "aliked", "sift"), default="auto")
+    parser.add_argument("--matcher", choices=MATCHERS, default="auto")
     parser.add_argument("--depth", help="name of a set's folder of depth maps, such as depth_mono")
     parser.add_argument("--no-colmap", action="store_true", help="splatpose alone")
     weights = Path(os.environ.get("SPLATPOSE_WEIGHTS", SHARED / "weights"))
