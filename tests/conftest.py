@@ -23,6 +23,7 @@ PACKAGES = (
     "poses",
     "views",
     "splats",
+    "trust",
     "outputs",
 )
 CHECKED = [
