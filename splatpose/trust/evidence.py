@@ -102,7 +102,8 @@ def collect(
             position_sigma=float(certainty.position[i]),
             contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
             missing_overlap=float(missing[i]),
-            lookalikes=float(np.fmax(alike.share[i], alike.overall)),
+            lookalikes=float(alike.share[i]),
+            lookalikes_overall=alike.overall,
             ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
             depth_residual=_depth_residual(subject.depth, i),
         )

@@ -30,7 +30,7 @@ _NEAR = 0.05
 _NEIGHBOURS = 3
 _BEHIND = 1.1
 """Ratio to the depth of the surface from which on a point may be hidden behind it."""
-_SAME_PLACE, _SAME_DEPTH = 0.006, 0.03
+_SAME_PLACE, _SAME_DEPTH = 0.0025, 0.03
 """Of the longer side, and of the depth: two points so near are two tracks of one."""
 _MIN_VISIBLE = 25
 """Points that two photos must both see before the lack of matches says something."""
@@ -41,7 +41,7 @@ _MIN_MATCHED_SHARE = 0.1
 """Right models match a quarter or more of what two photos must share, ninety-nine times of a
 hundred."""
 _MIN_CELLS = 6
-_MAX_EMPTY_SHARE = 0.6
+_MAX_EMPTY_SHARE = 0.35
 
 
 @dataclass(frozen=True)

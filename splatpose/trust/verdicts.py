@@ -48,8 +48,10 @@ class PhotoTrust:
     missing_overlap: float = NAN
     """Share of the photos that it must overlap, by the poses, with which it shares no matches."""
     lookalikes: float = NAN
-    """Share of the pairs with very many matches that the poses deny: its own pairs', or, where it
-    is more, all photos'. Such pairs show the same thing, or things that look the same."""
+    """Share of its pairs with very many matches that the poses deny: such pairs show the same
+    thing, or things that look the same."""
+    lookalikes_overall: float = NAN
+    """The same of all photos' pairs together."""
     ties: int = 0
     """Pairs of photos that hold it and what hangs on it at the weakest place; counted up to 3."""
     depth_residual: float = NAN
