@@ -24,6 +24,7 @@ PACKAGES = (
     "poses",
     "views",
     "splats",
+    "trust",
     "outputs",
 )
 CHECKED = [

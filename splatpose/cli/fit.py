@@ -170,9 +170,9 @@ def check_trust(out: Path, share: float) -> None:
 def _with_share(words: list[str]) -> list[str]:
     """The command line with the usual share after a `--strict` that is given without one."""
     result: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for place, word in enumerate(words):
         result.append(word)
-        if word == "--strict" and not _is_number(following):
+        if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
             result.append(str(USUAL_SHARE))
     return result
 

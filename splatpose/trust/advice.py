@@ -22,6 +22,10 @@ _WHERE: dict[Cause, str] = {
         "Photograph {photo}'s place from farther away, so that surroundings that exist only once "
         "are seen together with what looks alike."
     ),
+    "alike": (
+        "Photograph the whole from farther away, so that what looks alike is seen side by side, "
+        "with surroundings that exist only once."
+    ),
     "patch": "Photograph {photo}'s view again with more of the textured surroundings in it.",
     "loose": "Take 2 photos a step to either side of {photo}, looking at the same things.",
     "contradicted": "Take 2 sharp photos beside {photo} that show what its neighbours show.",

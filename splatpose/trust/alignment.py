@@ -63,7 +63,7 @@ def consensus(
     Args:
         radius: length that stands for 100 percent, in the world of `b`.
     """
-    candidates = [_from_pair(a, b, i, j) for i, j in _pairs(a, b)]
+    candidates = [_by_rotations(a[pair], b[pair]) for pair in _pairs(a, b)]
     best = min(candidates, key=lambda fit: _cost(fit, a, b, radius))
     for _ in range(_ROUNDS):
         rotation, position = _errors(best, a, b, radius)
@@ -108,10 +108,6 @@ def _pairs(a: np.ndarray, b: np.ndarray) -> Int[np.ndarray, "P 2"]:
     if len(usable) > _PAIRS:
         usable = usable[np.random.default_rng(0).choice(len(usable), _PAIRS, replace=False)]
     return np.stack([i[usable], j[usable]], 1)
-
-
-def _from_pair(a: np.ndarray, b: np.ndarray, i: int, j: int) -> Similarity:
-    return _by_rotations(a[[i, j]], b[[i, j]])
 
 
 def _by_rotations(a: np.ndarray, b: np.ndarray) -> Similarity:

@@ -58,7 +58,7 @@ def pose_certainty(model: SparseModel) -> Certainty:
 
 def _covariance(
     model: SparseModel, placed: Int[np.ndarray, " N"]
-) -> Float[np.ndarray, "6*N 6*N"] | None:
+) -> Float[np.ndarray, "S S"] | None:
     """Of rotation vectors (applied on the left) and translations of all cameras, in some gauge;
     None where the normal matrix is singular beyond the gauge."""
     reconstruction = reconstruction_from_model(model)
@@ -103,8 +103,8 @@ def _noise(model: SparseModel) -> float:
 
 
 def _without_gauge(
-    covariance: Float[np.ndarray, "6*N 6*N"], poses: Float[np.ndarray, "N 4 4"], radius: float
-) -> Float[np.ndarray, "6*N 6*N"]:
+    covariance: Float[np.ndarray, "S S"], poses: Float[np.ndarray, "N 4 4"], radius: float
+) -> Float[np.ndarray, "S S"]:
     """Of rotation vectors and centres, these in radii, in the gauge of inner constraints."""
     R, t = poses[:, :3, :3], poses[:, :3, 3]
     centers = camera_centers(poses)

@@ -16,6 +16,7 @@ from ..twoview.matches import MatchTable
 from ..types import MatchGraph
 from .certainty import pose_certainty
 from .config import TrustConfig
+from .duplicates import Lookalikes, find_lookalikes
 from .folds import FoldEvidence, fold_evidence, fold_models
 from .overlap import measure_overlap, missing_share
 from .pairs import pair_evidence
@@ -49,6 +50,7 @@ class Evidence:
 
     photos: tuple[PhotoTrust, ...]
     ties: Ties
+    lookalikes: Lookalikes
     explanation: Explanation
     folds: FoldEvidence | None
 
@@ -70,6 +72,7 @@ def collect(
     model, table = subject.model, subject.table
     explanation = explain(model, table, pixels=subject.pixels)
     ties = find_ties(table, explanation, model.registered, subject.min_matches)
+    alike = find_lookalikes(table, explanation, model.registered)
     with quiet_colmap():
         folds = _folds(subject, config, folder, seed, progress) if config.folds else None
         certainty = pose_certainty(model)
@@ -99,11 +102,13 @@ def collect(
             position_sigma=float(certainty.position[i]),
             contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
             missing_overlap=float(missing[i]),
+            lookalikes=float(alike.share[i]),
+            lookalikes_overall=alike.overall,
             ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
-    return Evidence(tuple(photos), ties, explanation, folds)
+    return Evidence(tuple(photos), ties, alike, explanation, folds)
 
 
 def _folds(

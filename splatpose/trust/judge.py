@@ -18,6 +18,7 @@ Cause = Literal[
     "unconfirmed",
     "contradicted",
     "missing",
+    "alike",
     "tie",
     "loose",
     "few",
@@ -37,8 +38,11 @@ MIN_HELD_OUT_SHARE = 0.15
 leave many false matches behind verification."""
 MAX_CONTRADICTED_SHARE = 0.6
 """Right photos on blank walls have up to a half: repeated structures match and are false."""
-MAX_MISSING_OVERLAP = 0.34
+MAX_MISSING_OVERLAP = 0.3
 """A right photo lacks the matches with an odd neighbour, not with a third of them."""
+MAX_LOOKALIKES, MAX_LOOKALIKES_OVERALL = 0.45, 0.1
+"""Of the strong pairs: right models of things that exist once deny up to a thirtieth of all of
+them, and up to a third of those of one photo where two sides of a room look alike."""
 MIN_TIES = 2
 """A part that one pair holds is as right as that pair, and its size is not held at all."""
 MIN_NEIGHBOURS = 2
@@ -131,6 +135,17 @@ def _missing(e: PhotoTrust, few: bool) -> Doubt | None:
     return None
 
 
+def _alike(e: PhotoTrust, few: bool) -> Doubt | None:
+    del few
+    if e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > MAX_LOOKALIKES_OVERALL:
+        share = 100 * max(e.lookalikes_overall, e.lookalikes)
+        return "alike", (
+            f"{share:.0f} % of the pairs that match best contradict the poses: things here look "
+            "alike, and matches do not tell which is which"
+        )
+    return None
+
+
 def _tie(e: PhotoTrust, few: bool) -> Doubt | None:
     if few or (e.ties >= MIN_TIES and e.neighbours >= MIN_NEIGHBOURS):
         return None
@@ -178,6 +193,7 @@ def _turns(e: PhotoTrust, few: bool) -> Doubt | None:
 _RULES = (
     _denied,
     _missing,
+    _alike,
     _contradicted,
     _tie,
     _loose,

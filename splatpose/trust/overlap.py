@@ -19,24 +19,29 @@ from ..io.colmap import SparseModel
 from ..twoview.matches import MatchTable
 
 _POINTS_A_PHOTO = 500
-_MAX_ANGLE = np.radians(25.0)
+_MAX_ANGLE = np.radians(20.0)
 """Between the rays to a point: under larger ones, features are not the same any more."""
-_MAX_SCALE = 1.6
+_MAX_SCALE = 1.5
 """Ratio of distances, likewise."""
-_NEAR = 0.04
+_MARGIN = 0.03
+"""Of the longer side: so near to the border, features are not found."""
+_NEAR = 0.05
 """Of the longer side: within this of a projected point lie the points that tell its surface."""
 _NEIGHBOURS = 3
-_SAME_DEPTH = 0.12
+_BEHIND = 1.1
+"""Ratio to the depth of the surface from which on a point may be hidden behind it."""
+_SAME_PLACE, _SAME_DEPTH = 0.0025, 0.03
+"""Of the longer side, and of the depth: two points so near are two tracks of one."""
 _MIN_VISIBLE = 25
 """Points that two photos must both see before the lack of matches says something."""
 _CELLS = 8
 """Cells along each side of a photo."""
 _MIN_IN_CELL = 4
-_MIN_MATCHED_SHARE = 0.06
-"""Right models match a fifth of what two photos must share or more, ninety-nine times of a hundred;
-pairs without texture a tenth."""
+_MIN_MATCHED_SHARE = 0.1
+"""Right models match a quarter or more of what two photos must share, ninety-nine times of a
+hundred."""
 _MIN_CELLS = 6
-_MAX_EMPTY_SHARE = 0.6
+_MAX_EMPTY_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def measure_overlap(
     """Projects the points of each photo into the others.
 
     A point counts where it is in front, under a similar angle and distance, and where the second
-    photo's own points nearby are as far away as it is, so that nothing hides it and there is
+    photo's own points nearby are not nearer than it is, so that nothing hides it and there is
     texture.
 
     Args:
@@ -132,11 +137,11 @@ def _shared(
 ) -> tuple[int, int, int, int]:
     """Visible and matched points, cells with several of them, and cells without any match."""
     own, other = photos[a], photos[b]
-    visible, xy = _visible(model, own.track, other, a, b)
+    visible, found, xy = _visible(model, own.track, other, a, b)
     if not visible.any():
         return 0, 0, 0, 0
     track, keypoint = own.track[visible], own.keypoint[visible]
-    matched = np.isin(track, other.seen)
+    matched = found[visible] | np.isin(track, other.seen)
     if (a, b) in partner:
         matched |= np.isin(keypoint, partner[a, b])
     camera = model.cameras[model.camera_index[b]]
@@ -150,29 +155,34 @@ def _shared(
 
 def _visible(
     model: SparseModel, track: Int[np.ndarray, " N"], other: _Photo, a: int, b: int
-) -> tuple[Bool[np.ndarray, " N"], Float[np.ndarray, "N 2"]]:
-    """Which points of photo `a` photo `b` must see, and where."""
+) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "N 2"]]:
+    """Which points of photo `a` photo `b` must see; where it sees another point at the same place,
+    which is the same one in all likelihood; and where they are in it."""
     assert other.tree is not None
     camera = model.cameras[model.camera_index[b]]
+    side = max(camera.width, camera.height)
     points = model.points[track]
     xy, depth = project(camera, model.cam_from_world[b], points)
     rays = [points - model.centers[photo] for photo in (a, b)]
     far = [np.linalg.norm(ray, axis=1) for ray in rays]
     cosine = (rays[0] * rays[1]).sum(1) / np.maximum(far[0] * far[1], 1e-300)
     scale = np.abs(np.log(np.maximum(far[0], 1e-300) / np.maximum(far[1], 1e-300)))
-    inside = (depth > 0) & (cosine > np.cos(_MAX_ANGLE)) & (scale < np.log(_MAX_SCALE))
+    ask = (depth > 0) & (cosine > np.cos(_MAX_ANGLE)) & (scale < np.log(_MAX_SCALE))
     with np.errstate(invalid="ignore"):
-        inside &= (xy >= 0).all(1) & (xy <= (camera.width, camera.height)).all(1)
-    ask = np.flatnonzero(inside)
-    limit = _NEAR * max(camera.width, camera.height)
-    distance, near = other.tree.query(xy[ask], k=_NEIGHBOURS, distance_upper_bound=limit)
-    known = np.isfinite(distance).all(1)
-    ask, near = ask[known], near[known]
-    surface = np.median(other.depth[near], axis=1) if len(ask) else np.zeros(0)
-    same = np.abs(depth[ask] / np.maximum(surface, 1e-300) - 1) < _SAME_DEPTH
-    visible = np.zeros(len(track), bool)
-    visible[ask[same]] = True
-    return visible, xy
+        inner = np.array([camera.width, camera.height]) - _MARGIN * side
+        ask &= (xy > _MARGIN * side).all(1) & (xy < inner).all(1)
+    rows = np.flatnonzero(ask)
+    limit = _NEAR * side
+    distance, near = other.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
+    known = np.isfinite(distance).all(1) if len(rows) else np.zeros(0, bool)
+    rows, distance, near = rows[known], distance[known], near[known]
+    surface = other.depth[near] if len(rows) else np.zeros((0, _NEIGHBOURS))
+    in_view = depth[rows] < _BEHIND * np.median(surface, axis=1)
+    same = np.abs(surface[:, 0] / np.maximum(depth[rows], 1e-300) - 1) < _SAME_DEPTH
+    visible, found = np.zeros(len(track), bool), np.zeros(len(track), bool)
+    visible[rows[in_view]] = True
+    found[rows[same & (distance[:, 0] < _SAME_PLACE * side)]] = True
+    return visible, found, xy
 
 
 def _matched_keypoints(

@@ -47,6 +47,11 @@ class PhotoTrust:
     """Share of its matches that the poses contradict, 0 to 1."""
     missing_overlap: float = NAN
     """Share of the photos that it must overlap, by the poses, with which it shares no matches."""
+    lookalikes: float = NAN
+    """Share of its pairs with very many matches that the poses deny: such pairs show the same
+    thing, or things that look the same."""
+    lookalikes_overall: float = NAN
+    """The same of all photos' pairs together."""
     ties: int = 0
     """Pairs of photos that hold it and what hangs on it at the weakest place; counted up to 3."""
     depth_residual: float = NAN
