@@ -109,7 +109,7 @@ class _Photo:
     seen: Int[np.ndarray, " O"]
     """All tracks that it observes, ascending."""
     tree: KDTree | None
-    depth: Float[np.ndarray, " O"]
+    depth: Float[np.ndarray, " D"]
     """Of the points in the tree."""
 
 
