@@ -295,6 +295,8 @@ def test_totals_and_table() -> None:
     assert "Silent failures (trusted and wrong): 1" in text
     assert "2 of 3, with more: 1" in text
     unjudged = [row_of("a", "splatpose", 9, 1), row_of("a", "COLMAP global", 9, 1)]
+    later = stress_table.totals([*rows, *(dataclasses.replace(r, scene="d") for r in unjudged)])
+    assert later.right_trusted_share == total.right_trusted_share, "no verdict, no share"
     assert stress_table.totals(unjudged).silent_failures is None
     assert "no verdicts" in stress_table.as_markdown(unjudged)
     assert json.loads(json.dumps(stress_table.as_json(rows)))["totals"]["more"] == 1

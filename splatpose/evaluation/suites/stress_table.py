@@ -23,9 +23,10 @@ class Totals:
     silent_failures: int | None
     """Photos called trusted whose pose is wrong; None where there are no verdicts."""
     right: int
-    """Photos that splatpose places rightly, over the scenes that can be reconstructed."""
+    """Photos that splatpose places rightly and gives a verdict on, over the scenes that can be
+    reconstructed."""
     right_trusted: int | None
-    """Those of them that it trusts."""
+    """Those of them that it trusts; None where there are no verdicts."""
     at_least_as_many: int
     """Scenes where splatpose has at least as many right photos as the better COLMAP."""
     more: int
@@ -56,7 +57,7 @@ def totals(rows: Sequence[Row]) -> Totals:
     its photos are right without a pose."""
     ours = [row for row in rows if row.method == OURS]
     judged = [row for row in ours if row.silent is not None]
-    solvable = [row for row in ours if row.reconstructable]
+    solvable = [row for row in judged if row.reconstructable]
     compared = [(methods[OURS].right, better) for methods in by_scene(rows).values()
                 if OURS in methods and (better := _better_colmap(methods)) is not None]  # fmt: skip
     trusted = [row.trusted_right for row in solvable if row.trusted_right is not None]
