@@ -170,7 +170,7 @@ def test_depth_maps_join_a_finished_run_and_leave_it_again(
     events: list[Event] = []
     fit(photos, out, with_depth, emit=events.append)
     done = [event.stage for event in events if isinstance(event, StageFinished)]
-    assert done == ["depth", "poses", "views", "splats", "outputs"]
+    assert done == ["depth", "poses", "views", "trust", "splats", "outputs"]
     report = json.loads((out / "report.json").read_text())
     assert [record["stage"] for record in report["stages"]][:3] == ["capture", "depth", "matching"]
     assert report["depth"]["source"] == str(maps)
@@ -225,7 +225,7 @@ def test_kept_poses_reach_every_output(
     # Run again: nothing is computed, and nothing changes.
     events = []
     fit(photos, out, with_joint(KEEPS_ANYTHING), emit=events.append)
-    assert sum(isinstance(event, StageSkipped) for event in events) == 6
+    assert sum(isinstance(event, StageSkipped) for event in events) == 7
     # Turned off, the poses are those of the matches again.
     fit(photos, out, tiny())
     assert (out / "splat.ply").read_bytes() == (plain / "splat.ply").read_bytes()
