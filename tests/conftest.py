@@ -17,12 +17,14 @@ PACKAGES = (
     "depth",
     "evaluation",
     "evaluation.readers",
+    "evaluation.suites",
     "local",
     "matching",
     "motion",
     "poses",
     "views",
     "splats",
+    "trust",
     "outputs",
 )
 CHECKED = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,17 @@ from typing import Annotated, Any, Literal, cast
 import tyro
 
 from ..configs import PRESETS, PresetName
+from ..errors import SplatposeError
 from ..events import EventSink, Message
+from ..outputs.layout import REPORT
 from ..pipeline import FitConfig, fit
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
 from .main import DONE, INTERRUPTED, USAGE
 
 PROG = "splatpose fit"
+USUAL_SHARE = 0.9
+"""What `--strict` without a number asks for."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class Fit:
     the cache, then a download."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Forget the results of an earlier run in OUT and begin anew."""
+    strict: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
+    """Exit with code 1 when a smaller share of all photos than this is trusted; everything is
+    written all the same. --strict alone means 0.9."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print events as JSON, one object a line; the last is run_finished or error."""
     config: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
@@ -79,7 +87,7 @@ SHORTCUTS = {
 
 
 class ContradictionError(Exception):
-    """A value was given twice, differently, under its two names."""
+    """A value was given twice, differently, under its two names, or is out of its range."""
 
 
 def run(words: list[str]) -> int:
@@ -102,6 +110,8 @@ def run(words: list[str]) -> int:
                 overwrite=arguments.overwrite,
                 emit=emit,
             )
+            if arguments.strict:
+                check_trust(out, arguments.strict)
     except KeyboardInterrupt:
         again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
         print(
@@ -127,11 +137,52 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    arguments = parse(Fit, words, prog=PROG, default=default)
+    arguments = parse(Fit, _with_share(words), prog=PROG, default=default)
+    if not 0 <= arguments.strict <= 1:
+        raise ContradictionError(f"--strict is a share from 0 to 1, not {arguments.strict:g}.")
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
     return replace(arguments, config=config)
+
+
+def check_trust(out: Path, share: float) -> None:
+    """Refuses a finished run in which too few photos are trusted.
+
+    Args:
+        out: the run's folder.
+        share: of all photos that must be trusted, 0 to 1.
+
+    Raises:
+        SplatposeError: fewer are.
+    """
+    report = json.loads((out / REPORT).read_text(encoding="utf-8"))
+    found = report["verdicts"]
+    if found["trusted_share"] < share:
+        total = len(report["photos"])
+        raise SplatposeError(
+            f"{found['trusted']} of {total} photos ({100 * found['trusted_share']:.0f} %) are "
+            f"trusted, and --strict asks for {100 * share:g} %. Everything is written to {out}.",
+            " ".join(found["advice"][:2]) or "report.json says why for each photo.",
+        )
+
+
+def _with_share(words: list[str]) -> list[str]:
+    """The command line with the usual share after a `--strict` that is given without one."""
+    result: list[str] = []
+    for place, word in enumerate(words):
+        result.append(word)
+        if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
+            result.append(str(USUAL_SHARE))
+    return result
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _named_preset(words: list[str]) -> PresetName:

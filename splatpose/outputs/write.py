@@ -15,6 +15,7 @@ from ..io.nerfstudio import Transforms, write_transforms
 from ..io.ply import write_splat_ply
 from ..io.pointcloud import write_point_cloud
 from ..io.tum import write_tum
+from ..trust.verdicts import Verdicts
 from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
 from .config import OutputsConfig
 from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
@@ -33,6 +34,7 @@ def write_all(
     views: Views,
     trained: TrainedSplats,
     *,
+    verdicts: Verdicts | None,
     depth: DepthAlignment | None,
     report_extras: dict[str, Any],
     config: OutputsConfig,
@@ -60,7 +62,16 @@ def write_all(
         numbers = np.flatnonzero(poses.registered)
         write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
         _copy_previews(trained.previews_dir, part / PREVIEWS)
-        report = build_report(capture, graph, poses, views, trained, depth=depth, dropped=dropped)
+        report = build_report(
+            capture,
+            graph,
+            poses,
+            views,
+            trained,
+            verdicts=verdicts,
+            depth=depth,
+            dropped=dropped,
+        )
         assert not report.keys() & report_extras.keys()
         report = {**report_extras, **report}
         write_json(part / REPORT, report)
