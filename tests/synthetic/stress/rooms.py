@@ -178,7 +178,9 @@ def corridor(seed: int, length: float = 9.0, width: float = 2.0) -> Iterator[Thi
     left = Wall((-width / 2, -1.0), (-width / 2, length), 2.5)
     end = Wall((-width / 2, length), (width / 2, length), 2.5)
     right = Wall((width / 2, length), (width / 2, -1.0), 2.5)
-    lino = flat("#8d8a80", seed=seed + 1, size=1024, grain=0.035)
+    lino = flat("#8d8a80", seed=seed + 1, size=1400, grain=0.05)
+    fleck = smoothstep(2.2, 2.8, fbm(1400, 1400, seed=seed + 3, slope=0.7, coarsest=60))
+    lino = mix(lino, rgb("#5f5b53"), 0.6 * fleck)
     yield Thing(quad((-width / 2, length, 0), (width, 0, 0), (0, -length - 1, 0)), lino)
     roof = quad((-width / 2, -1, 2.5), (width, 0, 0), (0, length + 1, 0))
     yield Thing(roof, flat("#d5d3cc", seed=seed + 2, grain=0.004), lets_light_in=True)
@@ -193,11 +195,15 @@ def corridor(seed: int, length: float = 9.0, width: float = 2.0) -> Iterator[Thi
                 wall.at(along, 0.0),
                 wall.turn,
             )
-            if rng.random() < 0.6:
-                title = str(rng.choice(prints.WORDS))
-                sign = prints.poster(300, 420, seed=int(rng.integers(9999)), title=title)
-                yield from wall.hung(sign, along + 1.2, rng.uniform(1.35, 1.7), 0.34)
+            title = str(rng.choice(prints.WORDS))
+            sign = prints.poster(300, 420, seed=int(rng.integers(9999)), title=title)
+            yield from wall.hung(sign, along + 1.0, rng.uniform(1.35, 1.7), 0.36)
+            notice = prints.page(420, 300, seed=int(rng.integers(9999)))
+            yield from wall.hung(notice, along + 1.7, rng.uniform(1.3, 1.6), 0.24)
     yield end.surface(paint)
+    for along in (0.3, width - 0.3):
+        sign = prints.label(240, 320, seed=int(rng.integers(9999)), words=("NORTH", "GARDEN"))
+        yield from end.hung(sign, along, rng.uniform(1.5, 1.8), 0.34)
     yield from placed(_door("#5b6b5a", seed=seed), end.at(width / 2, 0.0), end.turn)
 
 

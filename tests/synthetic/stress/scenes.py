@@ -49,10 +49,10 @@ def film_seed(film: str, split: Split) -> int:
 
 
 def exposure_ramp(photo: np.ndarray, t: float) -> np.ndarray:
-    """From 1.4 stops under and warm to 1.2 over and cold."""
+    """From 2 stops under and warm to 1.6 over and cold."""
     warm, cold = np.array((1.18, 1.0, 0.72)), np.array((0.84, 1.0, 1.28))
     red, green, blue = warm ** (1 - t) * cold**t
-    return effects.expose(photo, -1.4 + 2.6 * t, (red, green, blue))
+    return effects.expose(photo, -2.0 + 3.6 * t, (red, green, blue))
 
 
 def _whole(film: str, about: str, *, reconstructable: bool = True) -> Scene:
@@ -70,7 +70,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(
         "few_views",
         "Four photos of a room, far apart.",
-        (Source("textured_room", (1, 4, 7, 10)),),
+        (Source("textured_room", (0, 4, 9, 13)),),
     ),
     _whole("two_cameras", "A room by two cameras of different size and focal length in turn."),
     Scene(
