@@ -17,7 +17,7 @@ from . import effects
 from .scenes import Scene, Source, Split, film_seed
 from .stages import FILMS, Camera, Film
 
-SAMPLES = 8
+SAMPLES = 4
 """Light paths a pixel, before denoising."""
 
 

@@ -23,7 +23,9 @@ def placed(things: Iterable[Thing], to: Place, turn: float = 0.0) -> Iterator[Th
 
 def flat(color: str, *, seed: int, size: int = 128, grain: float = 0.02) -> np.ndarray:
     """One colour with the faint unevenness of paint."""
-    return np.clip(rgb(color) * (1 + grain * fbm(size, size, seed=seed, slope=1.2))[..., None], 0, 1)
+    return np.clip(
+        rgb(color) * (1 + grain * fbm(size, size, seed=seed, slope=1.2))[..., None], 0, 1
+    )
 
 
 def cuboid(size: Place, texture: np.ndarray, to: Place = (0, 0, 0), turn: float = 0.0) -> Thing:

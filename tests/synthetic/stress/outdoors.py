@@ -27,9 +27,10 @@ def facade(seed: int, modules: int = 5) -> Iterator[Thing]:
     """
     rng = np.random.default_rng(seed)
     wide = MODULE * modules
+    bay = list(_bay(seed))
     for number in range(modules):
         x = (number - (modules - 1) / 2) * MODULE
-        yield from placed(_bay(seed), (x, 0, 0))
+        yield from placed(bay, (x, 0, 0))
     street = paving(1100, 2600, count=16, seed=seed)
     yield Thing(quad((-wide / 2 - 6, 0.3, 0), (wide + 12, 0, 0), (0, -9, 0)), street)
     for number, x in enumerate((-wide / 2 - 6, wide / 2)):
@@ -75,7 +76,9 @@ def alley(seed: int, length: float = 14.0, width: float = 3.4) -> Iterator[Thing
         for part in range(3):
             start, stop = wall.length * part / 3, wall.length * (part + 1) / 3
             piece = Wall(wall.at(start, 0)[:2], wall.at(stop, 0)[:2], 4.2)
-            yield piece.surface(wall_texture((part + 2 * number) % 4, seed=seed + 7 * number + part))
+            yield piece.surface(
+                wall_texture((part + 2 * number) % 4, seed=seed + 7 * number + part)
+            )
         yield from decorate(wall, seed=seed + number, count=9, low=1.4)
         for spot in np.arange(1.2 + number, wall.length - 0.5, 2.3):
             own = int(rng.integers(99999))

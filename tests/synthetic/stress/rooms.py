@@ -135,9 +135,7 @@ def decorate(wall: Wall, *, seed: int, count: int, low: float = 1.25) -> Iterato
         yield from wall.hung(picture, along, rng.uniform(low, low + 0.5), width)
 
 
-def room(
-    seed: int, width: float, depth: float, *, mirror: float | None = None
-) -> Iterator[Thing]:
+def room(seed: int, width: float, depth: float, *, mirror: float | None = None) -> Iterator[Thing]:
     """A furnished room with a texture on everything; `mirror`: width of one on the back wall."""
     rng = np.random.default_rng(seed)
     walls = walls_of(width, depth)

@@ -68,7 +68,9 @@ def _room_size(seed: int) -> tuple[float, float]:
     return float(rng.uniform(4.6, 5.6)), float(rng.uniform(4.2, 5.2))
 
 
-def _room_walk(seed: int, size: tuple[float, float], count: int, *, reach: float = 1.0) -> np.ndarray:
+def _room_walk(
+    seed: int, size: tuple[float, float], count: int, *, reach: float = 1.0
+) -> np.ndarray:
     """Sideways before the back wall, in an arc, with the look going slowly across the room."""
     rng = np.random.default_rng(seed + 500)
     w, d = size
@@ -116,14 +118,14 @@ def rotation_stretch(seed: int) -> Film:
     w, d = size
     stop = np.array((0.02 * w, -0.12 * d, 1.5))
     before = walks.along(
-        [(-0.26 * w, -0.3 * d, 1.45), (-0.12 * w, -0.2 * d, 1.5), stop - (0.13, 0.06, 0)],
+        [(-0.26 * w, -0.3 * d, 1.45), (-0.12 * w, -0.2 * d, 1.5), stop - np.array((0.13, 0.06, 0))],
         [(-0.22 * w, 0.5 * d, 1.0), (-0.2 * w, 0.5 * d, 1.05)],
         4,
         seed=seed,
     )
     turning = walks.spin(stop, -14, 46, 6, tilt=-9, seed=seed)
     after = walks.along(
-        [stop + (0.14, 0.03, 0), (0.12 * w, -0.02 * d, 1.45), (0.2 * w, 0.04 * d, 1.45)],
+        [stop + np.array((0.14, 0.03, 0)), (0.12 * w, -0.02 * d, 1.45), (0.2 * w, 0.04 * d, 1.45)],
         [(0.5 * w, 0.3 * d, 1.0), (0.5 * w, 0.18 * d, 1.0)],
         4,
         seed=seed + 1,

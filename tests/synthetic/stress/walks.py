@@ -27,7 +27,9 @@ def along(
     t = np.linspace(0, 1, count)
     eye = _through(np.asarray(eyes, float), t) + rng.normal(size=(count, 3)) * shake / 3
     aim = _through(np.asarray(aims, float), t) + rng.normal(size=(count, 3)) * shake
-    return np.stack([look_at(e, a, roll=rng.normal() * roll) for e, a in zip(eye, aim, strict=True)])
+    return np.stack(
+        [look_at(e, a, roll=rng.normal() * roll) for e, a in zip(eye, aim, strict=True)]
+    )
 
 
 def orbit(
@@ -42,7 +44,7 @@ def orbit(
         a = start + np.radians(degrees * t + rng.normal() * 1.5)
         away = radius * (1 + 0.04 * rng.normal())
         up = height + 0.12 * np.sin(2 * np.pi * (2 * t)) + 0.02 * rng.normal()
-        eye = centre + (away * np.cos(a), away * np.sin(a), up)
+        eye = centre + np.array((away * np.cos(a), away * np.sin(a), up))
         aim = centre + rng.normal(size=3) * 0.04
         poses.append(look_at(eye, aim, roll=rng.normal() * 1.5))
     return np.stack(poses)
@@ -57,7 +59,7 @@ def spin(
     poses = []
     for azimuth in np.linspace(first, last, count):
         a, b = np.radians(azimuth), np.radians(tilt + rng.normal() * 1.2)
-        aim = eye + (np.sin(a) * np.cos(b), np.cos(a) * np.cos(b), np.sin(b))
+        aim = eye + np.array((np.sin(a) * np.cos(b), np.cos(a) * np.cos(b), np.sin(b)))
         poses.append(look_at(eye, aim, roll=rng.normal()))
     return np.stack(poses)
 
@@ -113,5 +115,7 @@ def _through(points: np.ndarray, t: np.ndarray) -> np.ndarray:
     i = np.minimum(s.astype(int), max(len(points) - 2, 0))
     f = (s - i)[:, None]
     a, b, c, d = p[i], p[i + 1], p[np.minimum(i + 2, len(p) - 1)], p[np.minimum(i + 3, len(p) - 1)]
-    curve = 2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - a - 3 * c + d) * f**3
+    curve = (
+        2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - a - 3 * c + d) * f**3
+    )
     return 0.5 * curve
