@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from synthetic.render_stress import default_folder
 from synthetic.stress import effects, outdoors, stages, walks
 from synthetic.stress.folders import film_folder, photo_names, write_scene
-from synthetic.stress.scenes import SCENES, SPLITS, Scene, Source, film_seed
+from synthetic.stress.scenes import SCENES, SPLITS, Scene, Source, Split, film_seed
 from synthetic.things import Thing
 
 NAMES = {
@@ -44,7 +45,7 @@ def test_no_overlap_shows_no_place_twice_and_all_photos_exist() -> None:
 
 @pytest.mark.parametrize("film", stages.FILMS)
 @pytest.mark.parametrize("split", SPLITS)
-def test_cameras_are_rigid_upright_and_move(film: str, split: str) -> None:
+def test_cameras_are_rigid_upright_and_move(film: str, split: Split) -> None:
     made = stages.FILMS[film](film_seed(film, split))
     R, centre = made.poses[:, :3, :3], made.poses[:, :3, 3]
     np.testing.assert_allclose(
@@ -140,6 +141,7 @@ def test_jpeg_quality_and_no_exif(tmp_path: Path) -> None:
         effects.save_jpeg(tmp_path / f"{quality}.jpg", photo, quality)
         with Image.open(tmp_path / f"{quality}.jpg") as image:
             assert not image.getexif()
+            assert isinstance(image, JpegImageFile)
             tables[quality] = image.quantization[0][0]
     assert tables[20] == 40, "the standard table's 16 at quality 20 is 16 * 5000/20 / 100"
     assert tables[92] == 3

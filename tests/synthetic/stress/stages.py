@@ -56,7 +56,7 @@ def _outdoors(
     things: Callable[[], Iterator[Thing]], poses: np.ndarray, reach: float, exposure: float = 0.0
 ) -> Film:
     sun = Lamp(
-        (-0.8 * reach, -1.1 * reach, 1.6 * reach), (0, 0, 0), (0.7 * reach,) * 2, 95.0 * reach**2,
+        (-0.8 * reach, -1.1 * reach, 1.6 * reach), (0, 0, 0), (0.7 * reach, 0.7 * reach), 95.0 * reach**2,
         (1, 0.9, 0.75),
     )  # fmt: skip
     cameras = (Camera(),) * len(poses)
@@ -117,15 +117,16 @@ def rotation_stretch(seed: int) -> Film:
     size = _room_size(seed)
     w, d = size
     stop = np.array((0.02 * w, -0.12 * d, 1.5))
+    came, went = np.subtract(stop, (0.13, 0.06, 0)), np.add(stop, (0.14, 0.03, 0))
     before = walks.along(
-        [(-0.26 * w, -0.3 * d, 1.45), (-0.12 * w, -0.2 * d, 1.5), stop - np.array((0.13, 0.06, 0))],
+        np.array([(-0.26 * w, -0.3 * d, 1.45), (-0.12 * w, -0.2 * d, 1.5), came]),
         [(-0.22 * w, 0.5 * d, 1.0), (-0.2 * w, 0.5 * d, 1.05)],
         4,
         seed=seed,
     )
     turning = walks.spin(stop, -14, 46, 6, tilt=-9, seed=seed)
     after = walks.along(
-        [stop + np.array((0.14, 0.03, 0)), (0.12 * w, -0.02 * d, 1.45), (0.2 * w, 0.04 * d, 1.45)],
+        np.array([went, (0.12 * w, -0.02 * d, 1.45), (0.2 * w, 0.04 * d, 1.45)]),
         [(0.5 * w, 0.3 * d, 1.0), (0.5 * w, 0.18 * d, 1.0)],
         4,
         seed=seed + 1,
