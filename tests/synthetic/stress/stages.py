@@ -55,10 +55,9 @@ def _indoors(
 def _outdoors(
     things: Callable[[], Iterator[Thing]], poses: np.ndarray, reach: float, exposure: float = 0.0
 ) -> Film:
-    sun = Lamp(
-        (-0.8 * reach, -1.1 * reach, 1.6 * reach), (0, 0, 0), (0.7 * reach, 0.7 * reach), 95.0 * reach**2,
-        (1, 0.9, 0.75),
-    )  # fmt: skip
+    spot = (-0.8 * reach, -1.1 * reach, 1.6 * reach)
+    size = (0.7 * reach, 0.7 * reach)
+    sun = Lamp(spot, (0, 0, 0), size, 95.0 * reach**2, (1, 0.9, 0.75))
     cameras = (Camera(),) * len(poses)
     return Film(things, (sun,), (0.55, 0.62, 0.72), poses, cameras, exposure=exposure)
 
