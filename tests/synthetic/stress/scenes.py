@@ -106,14 +106,14 @@ SCENES: tuple[Scene, ...] = (
         tuple(
             Source(film, (photo,))
             for film, photo in (
-                ("pure_rotation", 1),
-                ("full_orbit", 0),
-                ("forward_motion", 4),
                 ("textured_room", 3),
                 ("duplicated_facade", 2),
-                ("mirror", 6),
+                ("rotation_stretch", 6),
+                ("full_orbit", 0),
                 ("forward_facing", 0),
                 ("two_cameras", 0),
+                ("mirror", 6),
+                ("moving_object", 6),
             )
         ),
         reconstructable=False,
