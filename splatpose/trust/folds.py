@@ -20,7 +20,7 @@ from .halves import Half
 _MAJORITY = 0.6
 """Share of the photos that a half must place as the model does for its agreement to count: of two
 parts of about equal size that contradict each other, nobody knows which is right."""
-_RIVAL = 0.05
+_RIVAL = 0.03
 """Score by which a mapping may explain the matches worse than the best and still be its rival."""
 
 _SEVERAL, _SEVERAL_SHARE = 2, 0.05
