@@ -225,7 +225,7 @@ def test_kept_poses_reach_every_output(
     # Run again: nothing is computed, and nothing changes.
     events = []
     fit(photos, out, with_joint(KEEPS_ANYTHING), emit=events.append)
-    assert sum(isinstance(event, StageSkipped) for event in events) == 6
+    assert sum(isinstance(event, StageSkipped) for event in events) == 7
     # Turned off, the poses are those of the matches again.
     fit(photos, out, tiny())
     assert (out / "splat.ply").read_bytes() == (plain / "splat.ply").read_bytes()
