@@ -7,8 +7,9 @@ from nothing.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ..types import Camera, MatchGraph
 from .alignment import difference
 from .tracks import grown_tracks
 
+_POLL_S = 0.2
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
@@ -121,9 +123,26 @@ def map_halves(
             progress=progress,
         )
 
-    with ThreadPoolExecutor(max(1, min(workers, 2))) as executor:
-        first, second = executor.map(solve, (0, 1))
+    first, second = _side_by_side(solve, 2 if workers > 1 else 1)
     return first, second
+
+
+def _side_by_side(solve: Callable[[int], Half], workers: int) -> list[Half]:
+    """Both halves in daemon threads, so that an interruption need not wait for a mapper."""
+    jobs: list[Future[Half]] = [Future(), Future()]
+
+    def work(own: list[int]) -> None:
+        for number in own:
+            try:
+                jobs[number].set_result(solve(number))
+            except BaseException as error:
+                jobs[number].set_exception(error)
+
+    for own in [[0], [1]] if workers > 1 else [[0, 1]]:
+        threading.Thread(target=work, args=(own,), daemon=True).start()
+    while wait(jobs, timeout=_POLL_S).not_done:
+        continue
+    return [job.result() for job in jobs]
 
 
 def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:
