@@ -66,6 +66,7 @@ def duration(seconds: float) -> str:
 _FIGURES = {
     "photos": "{} photos",
     "registered": "{} registered",
+    "trusted": "{} trusted",
     "gaussians": "{:,} Gaussians",
     "held_out_psnr": "held-out PSNR {:.2f} dB",
 }

@@ -46,7 +46,7 @@ def pose_certainty(model: SparseModel) -> Certainty:
     if not 2 <= len(placed) <= _MOST_PHOTOS or radius == 0:
         return result
     covariance = _covariance(model, placed)
-    if covariance is None:
+    if covariance is None or not np.isfinite(covariance).all():
         return result
     covariance = _without_gauge(covariance, model.cam_from_world[placed], radius)
     for place, photo in enumerate(placed.tolist()):

@@ -16,8 +16,9 @@ from ..twoview.matches import MatchTable
 from ..types import MatchGraph
 from .certainty import pose_certainty
 from .config import TrustConfig
-from .duplicates import Lookalikes, find_lookalikes
-from .folds import FoldEvidence, fold_evidence, fold_models
+from .duplicates import MANY, Lookalikes, find_lookalikes
+from .folds import FoldEvidence, fold_evidence
+from .halves import map_halves
 from .overlap import measure_overlap, missing_share
 from .pairs import pair_evidence
 from .ties import PLENTY, Ties, find_ties, spread
@@ -72,9 +73,13 @@ def collect(
     model, table = subject.model, subject.table
     explanation = explain(model, table, pixels=subject.pixels)
     ties = find_ties(table, explanation, model.registered, subject.min_matches)
-    alike = find_lookalikes(table, explanation, model.registered)
+    alike = find_lookalikes(model, table, explanation, seed)
     with quiet_colmap():
-        folds = _folds(subject, config, folder, seed, progress) if config.folds else None
+        folds = (
+            _folds(subject, config, folder, seed, alike.overall > MANY, progress)
+            if config.folds
+            else None
+        )
         certainty = pose_certainty(model)
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
@@ -104,6 +109,7 @@ def collect(
             missing_overlap=float(missing[i]),
             lookalikes=float(alike.share[i]),
             lookalikes_overall=alike.overall,
+            lookalikes_shifted=alike.shifted,
             ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
             depth_residual=_depth_residual(subject.depth, i),
         )
@@ -116,9 +122,10 @@ def _folds(
     config: TrustConfig,
     folder: Path,
     seed: int,
+    every: bool,
     progress: Callable[[str], None],
 ) -> FoldEvidence:
-    folds = fold_models(
+    halves = map_halves(
         subject.graph,
         subject.table,
         subject.model,
@@ -128,9 +135,10 @@ def _folds(
         min_matches=subject.min_matches,
         seed=seed,
         workers=config.workers,
+        every=every,
         progress=progress,
     )
-    return fold_evidence(folds, subject.model, subject.table)
+    return fold_evidence(halves, subject.model, subject.table)
 
 
 def _with_folds(found: PhotoTrust, folds: FoldEvidence, photo: int) -> PhotoTrust:
@@ -141,6 +149,8 @@ def _with_folds(found: PhotoTrust, folds: FoldEvidence, photo: int) -> PhotoTrus
         fold_position=float(folds.position[photo]),
         folds_agreeing=int(folds.agreeing[photo]),
         folds_denying=int(folds.denying[photo]),
+        ways=int(folds.ways[photo]),
+        rivals=int(folds.rivals[photo]),
     )
 
 

@@ -1,60 +1,30 @@
-"""Two-fold agreement: models from disjoint halves of the matches, compared with each other.
+"""Two-fold agreement: models from disjoint halves of the matches, compared with the final one.
 
-Tracks of keypoints are split at random in two halves that share no keypoint. Each half is mapped
-from nothing. Where chance, a wrong start or a loose hinge decided a pose, the halves decide
-otherwise; and the matches of one half, which the other's model never saw, are its judges.
+Where chance, a wrong start or a loose hinge decided a pose, the halves decide otherwise; and the
+matches of one half, which the other's model never saw, are its judges.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, Int
 
-from ..io.colmap import SparseModel, camera_to_colmap
-from ..local.holdout import taken
-from ..matching.database import opened
-from ..poses.evidence import explain
-from ..poses.hypotheses import Hypothesis, Recipe, Workshop
-from ..twoview.matches import MatchTable, focal_ratios
-from ..types import Camera, MatchGraph
+from ..io.colmap import SparseModel
+from ..twoview.matches import MatchTable
 from .alignment import Difference, difference
-from .tracks import grown_tracks
+from .halves import Half
 
-_FEWEST = 8
-"""Matches that a half must have of a pair for the pair to count."""
-_SHARE = 0.6
-"""Of the matches that a pair needs otherwise, what it needs in a half."""
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
-"""Of a focal length to the longer side, to start from it."""
-_AGREEING = 0.97
-"""Share of the photos that a half must place as the model does to need no second attempt."""
+_MAJORITY = 0.6
+"""Share of the photos that a half must place as the model does for its agreement to count: of two
+parts of about equal size that contradict each other, nobody knows which is right."""
+_RIVAL = 0.03
+"""Score by which a mapping may explain the matches worse than the best and still be its rival."""
 
-RECIPES: tuple[Recipe, ...] = (
-    Recipe("incremental", "incremental", relaxed=True),
-    Recipe("view graph", "view graph", focals="pairs"),
-    Recipe("global", "global"),
-)
-"""One after the other, until one agrees with the model; none of them alone denies it."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What one half of the matches says."""
-
-    cam_from_world: Float[np.ndarray, "V 4 4"] | None
-    """Of the reconstruction that the other half's matches support most; None without any."""
-    held_out: Bool[np.ndarray, " M"]
-    """Matches of the other half between photos that it places."""
-    explained: Bool[np.ndarray, " M"]
-    """Those of them that agree with it."""
-    recipe: str
+_SEVERAL, _SEVERAL_SHARE = 2, 0.05
+"""Photos that a rival must place elsewhere to speak against all: others hang on them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +39,11 @@ class FoldEvidence:
     """Halves that place a photo as the model does, 0 to 2."""
     denying: Int[np.ndarray, " V"]
     """Halves that place it elsewhere."""
+    ways: Int[np.ndarray, " V"]
+    """Different ways of mapping, of either half, that place it as the model does."""
+    rivals: Int[np.ndarray, " V"]
+    """Mappings that explain the matches about as well as the best one and place it elsewhere, or
+    several other photos."""
     held_out_share: Float[np.ndarray, " V"]
     """Of its matches that took no part in the half's solve, those that agree with it."""
     between: Difference | None
@@ -76,213 +51,69 @@ class FoldEvidence:
     notes: tuple[str, ...]
 
 
-def split_matches(table: MatchTable, seed: int) -> Int[np.ndarray, " M"]:
-    """Half (0 or 1) of each match, -1 for the few between keypoints of different halves.
-
-    Each track goes to a half at random, whole.
-    """
-    label = grown_tracks(table)
-    count = int(label.max(initial=-1)) + 1
-    side = np.random.default_rng([seed, 0xF01D]).permutation(count) % 2
-    ends = side[label]
-    return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
-
-
-def fold_models(
-    graph: MatchGraph,
-    table: MatchTable,
-    model: SparseModel,
-    groups: Int[np.ndarray, " V"],
-    folder: Path,
-    *,
-    pixels: float,
-    min_matches: int,
-    seed: int,
-    workers: int,
-    progress: Callable[[str], None],
-) -> tuple[Fold, Fold]:
-    """Maps both halves side by side; what is done in `folder` already is used again.
-
-    Args:
-        model: whose intrinsics the mapping starts from.
-        groups: of each photo the camera of the matches' database.
-        progress: is told what is done.
-    """
-    half = split_matches(table, seed)
-    cameras = group_cameras(model, groups)
-    fewest = max(_FEWEST, round(_SHARE * min_matches))
-
-    def solve(number: int) -> Fold:
-        home = folder / f"half {number + 1}"
-        home.mkdir(parents=True, exist_ok=True)
-        own = _half_graph(graph, half == number, cameras, home / "matches.db", fewest)
-        return _solve_half(
-            own,
-            taken(table, half == number),
-            (table, half == 1 - number),
-            model,
-            groups,
-            home / "models",
-            pixels=pixels,
-            fewest=fewest,
-            seed=seed,
-            progress=progress,
-        )
-
-    with ThreadPoolExecutor(max(1, min(workers, 2))) as executor:
-        first, second = executor.map(solve, (0, 1))
-    return first, second
-
-
-def fold_evidence(folds: Sequence[Fold], model: SparseModel, table: MatchTable) -> FoldEvidence:
+def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable) -> FoldEvidence:
     """What the halves say of each photo of a model."""
     count = len(model.names)
-    nothing = np.full(count, np.nan)
     found = [
-        Difference(nothing, nothing)
-        if fold.cam_from_world is None
-        else difference(fold.cam_from_world, model.cam_from_world)
-        for fold in folds
+        [difference(attempt.cam_from_world, model.cam_from_world) for attempt in half.attempts]
+        for half in halves
     ]
-    known = np.stack([np.isfinite(d.rotation) for d in found])
-    agrees = np.stack([d.agrees for d in found])
-    asked = sum(_per_photo(table, fold.held_out, count) for fold in folds)
-    agreed = sum(_per_photo(table, fold.explained, count) for fold in folds)
-    both = [fold.cam_from_world for fold in folds if fold.cam_from_world is not None]
-    between = difference(both[0], both[1]) if len(both) == 2 else None
-    notes = tuple(
-        f"half {number + 1} of the matches ({fold.recipe} mapping): "
-        f"{int(d.agrees.sum())} of {int(model.registered.sum())} photos placed alike"
-        for number, (fold, d) in enumerate(zip(folds, found, strict=True))
-    )
+    nothing = Difference(np.full(count, np.nan), np.full(count, np.nan))
+    best = [attempts[0] if attempts else nothing for attempts in found]
+    confirms = [d.agrees & _is_majority(d) for d in best]
+    asked = sum(_per_photo(table, half.held_out, count) for half in halves)
+    agreed = sum(_per_photo(table, half.explained, count) for half in halves)
+    chosen = [half.attempts[0].cam_from_world for half in halves if half.attempts]
     with np.errstate(invalid="ignore", divide="ignore"):
         return FoldEvidence(
-            rotation=_largest([d.rotation for d in found]),
-            position=_largest([d.position for d in found]),
-            agreeing=agrees.sum(0),
-            denying=(known & ~agrees).sum(0),
+            rotation=_largest([d.rotation for d in best]),
+            position=_largest([d.position for d in best]),
+            agreeing=np.sum(confirms, axis=0),
+            denying=np.sum([_denies(d) for d in best], axis=0),
+            ways=_ways(halves, found, count),
+            rivals=_rivals(halves, found, count),
             held_out_share=np.asarray(agreed / asked, np.float64),
-            between=between,
-            notes=notes,
+            between=difference(chosen[0], chosen[1]) if len(chosen) == 2 else None,
+            notes=tuple(
+                f"half {number + 1} of the matches ({half.attempts[0].recipe} mapping): "
+                f"{int(d.agrees.sum())} of {int(model.registered.sum())} photos placed alike"
+                for number, (half, d) in enumerate(zip(halves, best, strict=True))
+                if half.attempts
+            ),
         )
 
 
-def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:
-    """For each group of photos the intrinsics of its photo of median focal length.
-
-    Groups without a registered photo, or whose focal length no lens has, are left out.
-    """
-    ratio = focal_ratios(model.cameras)[model.camera_index]
-    found: dict[int, Camera] = {}
-    for group in np.unique(groups).tolist():
-        own = np.flatnonzero((groups == group) & model.registered)
-        if len(own):
-            photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
-            if _MIN_RATIO <= ratio[photo] <= _MAX_RATIO:
-                found[group] = model.cameras[model.camera_index[photo]]
-    return found
+def _is_majority(found: Difference) -> bool:
+    return bool(found.agrees.sum() >= _MAJORITY * np.isfinite(found.rotation).sum())
 
 
-def _solve_half(
-    graph: MatchGraph,
-    table: MatchTable,
-    judges: tuple[MatchTable, Bool[np.ndarray, " M"]],
-    model: SparseModel,
-    groups: Int[np.ndarray, " V"],
-    folder: Path,
-    *,
-    pixels: float,
-    fewest: int,
-    seed: int,
-    progress: Callable[[str], None],
-) -> Fold:
-    """Tries the recipes until one agrees with the model, and takes the best by the judges."""
-    everything, held_out = judges
-    judging = taken(everything, held_out)
-    workshop = Workshop(
-        folder,
-        graph,
-        model.names,
-        groups,
-        table,
-        pixels=pixels,
-        min_matches=fewest,
-        seed=seed,
-    )
-    best: tuple[float, str, SparseModel] | None = None
-    for recipe in RECIPES:
-        (result,) = workshop.run([recipe], 1)
-        progress(f"{folder.parent.name} of the matches, {recipe.name} mapping")
-        if not isinstance(result, Hypothesis):
-            continue
-        score = explain(result.model, judging, pixels=pixels).score
-        if best is None or score > best[0]:
-            best = (score, recipe.name, result.model)
-        if _same(best[2], model):
-            break
-    none = np.zeros(len(everything), bool)
-    if best is None:
-        return Fold(None, none, none, "no")
-    _, name, found = best
-    explained = explain(found, everything, pixels=pixels).explained
-    asked = held_out & found.registered[everything.photos].all(1)
-    return Fold(found.cam_from_world, asked, explained & asked, name)
+def _denies(found: Difference) -> Bool[np.ndarray, " V"]:
+    return np.isfinite(found.rotation) & ~found.agrees
 
 
-def _same(found: SparseModel, model: SparseModel) -> bool:
-    agrees = difference(found.cam_from_world, model.cam_from_world).agrees
-    return bool(agrees.sum() >= _AGREEING * model.registered.sum())
+def _ways(
+    halves: Sequence[Half], found: Sequence[Sequence[Difference]], count: int
+) -> Int[np.ndarray, " V"]:
+    """Recipes that agree with the model, in either half."""
+    agrees: dict[str, Bool[np.ndarray, " V"]] = {}
+    for half, differences in zip(halves, found, strict=True):
+        for attempt, d in zip(half.attempts, differences, strict=True):
+            own = d.agrees & _is_majority(d)
+            agrees[attempt.recipe] = agrees.get(attempt.recipe, np.zeros(count, bool)) | own
+    return np.sum([np.zeros(count, np.int64), *agrees.values()], axis=0)
 
 
-def _half_graph(
-    graph: MatchGraph,
-    own: Bool[np.ndarray, " M"],
-    cameras: Mapping[int, Camera],
-    path: Path,
-    fewest: int,
-) -> MatchGraph:
-    """A database with one half of the matches and the intrinsics of the model."""
-    if not path.exists():
-        temporary = path.with_suffix(".part")
-        temporary.unlink(missing_ok=True)
-        _write_half(graph, own, cameras, temporary, fewest)
-        temporary.rename(path)
-    counts = np.add.reduceat(np.r_[own, False].astype(np.int64), graph.offsets[:-1]) * (
-        graph.num_verified > 0
-    )
-    return replace(
-        graph,
-        database=path,
-        matches=graph.matches[own],
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
-    )
-
-
-def _write_half(
-    graph: MatchGraph,
-    own: Bool[np.ndarray, " M"],
-    cameras: Mapping[int, Camera],
-    path: Path,
-    fewest: int,
-) -> None:
-    shutil.copyfile(graph.database, path)
-    with opened(path) as database, pycolmap.DatabaseTransaction(database):
-        for before in database.read_all_cameras():
-            if before.camera_id - 1 not in cameras:
-                continue
-            camera = camera_to_colmap(cameras[before.camera_id - 1], before.camera_id)
-            camera.has_prior_focal_length = before.has_prior_focal_length
-            database.update_camera(camera)
-        for number, (i, j) in enumerate(graph.pairs.tolist()):
-            if not graph.num_verified[number]:
-                continue
-            geometry = database.read_two_view_geometry(i + 1, j + 1)
-            database.delete_two_view_geometry(i + 1, j + 1)
-            rows = slice(graph.offsets[number], graph.offsets[number + 1])
-            matches = graph.matches[rows][own[rows]]
-            if len(matches) >= fewest:
-                geometry.inlier_matches = np.ascontiguousarray(matches, np.uint32)
-                database.write_two_view_geometry(i + 1, j + 1, geometry)
+def _rivals(
+    halves: Sequence[Half], found: Sequence[Sequence[Difference]], count: int
+) -> Int[np.ndarray, " V"]:
+    rivals = np.zeros(count, np.int64)
+    for half, differences in zip(halves, found, strict=True):
+        for attempt, d in zip(half.attempts, differences, strict=True):
+            if attempt.score >= half.attempts[0].score - _RIVAL:
+                denied = _denies(d)
+                several = denied.sum() >= max(_SEVERAL, _SEVERAL_SHARE * count)
+                rivals += np.ones(count, np.int64) if several else denied
+    return rivals
 
 
 def _per_photo(

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .duplicates import MANY
 from .verdicts import Level, PhotoTrust
 
 Cause = Literal[
@@ -40,9 +41,11 @@ MAX_CONTRADICTED_SHARE = 0.6
 """Right photos on blank walls have up to a half: repeated structures match and are false."""
 MAX_MISSING_OVERLAP = 0.3
 """A right photo lacks the matches with an odd neighbour, not with a third of them."""
-MAX_LOOKALIKES, MAX_LOOKALIKES_OVERALL = 0.45, 0.1
-"""Of the strong pairs: right models of things that exist once deny up to a thirtieth of all of
-them, and up to a third of those of one photo where two sides of a room look alike."""
+MAX_LOOKALIKES = 0.45
+"""Of a photo's strong pairs: where two sides of a room look alike, right poses deny a third."""
+MIN_WAYS = 2
+"""Ways of mapping that agree, to believe a model of things that look alike: each way is led astray
+otherwise, and where only one comes to a result, chance had its part in it."""
 MIN_TIES = 2
 """A part that one pair holds is as right as that pair, and its size is not held at all."""
 MIN_NEIGHBOURS = 2
@@ -137,7 +140,8 @@ def _missing(e: PhotoTrust, few: bool) -> Doubt | None:
 
 def _alike(e: PhotoTrust, few: bool) -> Doubt | None:
     del few
-    if e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > MAX_LOOKALIKES_OVERALL:
+    many = e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > MANY
+    if e.lookalikes_shifted > MANY or (many and (e.ways < MIN_WAYS or e.rivals)):
         share = 100 * max(e.lookalikes_overall, e.lookalikes)
         return "alike", (
             f"{share:.0f} % of the pairs that match best contradict the poses: things here look "
@@ -147,10 +151,12 @@ def _alike(e: PhotoTrust, few: bool) -> Doubt | None:
 
 
 def _tie(e: PhotoTrust, few: bool) -> Doubt | None:
+    if not e.neighbours:
+        return "tie", "no photo of the main part of the model agrees with it"
     if few or (e.ties >= MIN_TIES and e.neighbours >= MIN_NEIGHBOURS):
         return None
-    if e.neighbours <= 1:
-        return "tie", f"it agrees with {e.neighbours or 'no'} other photo only"
+    if e.neighbours == 1:
+        return "tie", "only one other photo agrees with it"
     return "tie", "one pair of photos alone holds its part of the model"
 
 

@@ -106,7 +106,7 @@ class _Photo:
     track: Int[np.ndarray, " N"]
     """A sample of the tracks it observes."""
     keypoint: Int[np.ndarray, " N"]
-    seen: Int[np.ndarray, " O"]
+    seen: Int[np.ndarray, " S"]
     """All tracks that it observes, ascending."""
     tree: KDTree | None
     depth: Float[np.ndarray, " D"]

@@ -35,6 +35,11 @@ class PhotoTrust:
     """Models from disjoint halves of the matches, 0 to 2, that place it as the final model does."""
     folds_denying: int = 0
     """Models from disjoint halves of the matches that place it elsewhere."""
+    ways: int = 0
+    """Different ways of mapping, of either half, that place it as the final model does."""
+    rivals: int = 0
+    """Mappings of a half that explain the matches about as well as its best one, and place it, or
+    several other photos, elsewhere than the final model."""
     cycle_error: float = NAN
     """Median rotation error of the triangles of relative poses that it is in, in degrees."""
     turn_error: float = NAN
@@ -52,6 +57,9 @@ class PhotoTrust:
     thing, or things that look the same."""
     lookalikes_overall: float = NAN
     """The same of all photos' pairs together."""
+    lookalikes_shifted: float = NAN
+    """The same of all pairs, but only those that turn their photos as the poses do: a copy stands
+    beside the original."""
     ties: int = 0
     """Pairs of photos that hold it and what hangs on it at the weakest place; counted up to 3."""
     depth_residual: float = NAN
