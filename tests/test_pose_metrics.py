@@ -13,9 +13,9 @@ import scipy.linalg
 from disturbed_cameras import disturbed, moved, ring, without, world
 from scipy.spatial.transform import Rotation
 
-from splatpose.evaluation.align import centers_of, rms_radius
 from splatpose.evaluation.pose_metrics import PoseMetrics, pair_errors, pose_auc, score_poses
 from splatpose.evaluation.readers import read_dataset
+from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.similarity import Similarity
 
 

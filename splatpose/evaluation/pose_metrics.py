@@ -19,17 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..geometry.rotations import rotation_angle
-from .align import (
+from ..geometry.centers import centers_of, rms_radius
+from ..geometry.consensus import (
     MAX_POSITION,
     MAX_ROTATION,
     Consensus,
     align_cameras,
     camera_errors,
-    centers_of,
     find_consensus,
-    rms_radius,
 )
+from ..geometry.rotations import rotation_angle
 
 AUC_LIMITS = (5.0, 10.0, 30.0)
 """Degrees."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .centers import centers_of
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -66,12 +68,8 @@ def alignment(source: Float[np.ndarray, "V 4 4"], target: Float[np.ndarray, "V 4
     products = np.einsum("vji,vjk->ik", target[:, :3, :3], source[:, :3, :3])
     U, _, Vt = np.linalg.svd(products)
     rotation = (U * [1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
-    a, b = _centers(source) @ rotation.T, _centers(target)
+    a, b = centers_of(source) @ rotation.T, centers_of(target)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     spread = float(((a - mean_a) ** 2).sum())
     scale = float(((a - mean_a) * (b - mean_b)).sum()) / spread if spread > 0 else 1.0
     return Similarity(scale, rotation, mean_b - scale * mean_a)
-
-
-def _centers(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
-    return -np.einsum("vji,vj->vi", cam_from_world[:, :3, :3], cam_from_world[:, :3, 3])

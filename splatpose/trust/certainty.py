@@ -8,11 +8,12 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float, Int
 
+from ..geometry.centers import centers_of
 from ..geometry.rotations import cross_matrix
 from ..io.colmap import SparseModel, reconstruction_from_model
 from ..poses.adjust import bundle_options, measure_scales
 from ..twoview.matches import PIXEL_AT
-from .alignment import camera_centers, camera_radius
+from .alignment import camera_radius
 
 _MOST_PHOTOS = 400
 """Beyond, the covariance of all photos with each other takes too much memory and time."""
@@ -107,7 +108,7 @@ def _without_gauge(
 ) -> Float[np.ndarray, "S S"]:
     """Of rotation vectors and centres, these in radii, in the gauge of inner constraints."""
     R, t = poses[:, :3, :3], poses[:, :3, 3]
-    centers = camera_centers(poses)
+    centers = centers_of(poses)
     size = 6 * len(poses)
     J = np.zeros((size, size))
     basis = np.zeros((len(poses), 6, 7))

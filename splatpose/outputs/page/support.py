@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ...geometry.centers import centers_of, rms_radius
 from ...geometry.projection import project
 from ...geometry.rotations import rotation_angle
 from ...io.colmap import SparseModel
@@ -75,10 +76,10 @@ def pose_change(
     if len(both):
         a, b = before[both], after[both]
         rotation[both] = rotation_angle(np.einsum("vij,vkj->vik", b[:, :3, :3], a[:, :3, :3]))
-        first, second = (-np.einsum("vji,vj->vi", p[:, :3, :3], p[:, :3, 3]) for p in (a, b))
-        radius = np.sqrt(((second - second.mean(0)) ** 2).sum(1).mean())
+        radius = rms_radius(centers_of(b))
         if radius > 0:
-            position[both] = 100 * np.linalg.norm(second - first, axis=1) / radius
+            moved = np.linalg.norm(centers_of(b) - centers_of(a), axis=1)
+            position[both] = 100 * moved / radius
     return rotation, position
 
 

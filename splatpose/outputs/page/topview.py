@@ -9,6 +9,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 from scipy.spatial import KDTree
 
+from ...geometry.centers import centers_of
 from ...types import Poses
 from .cards import Card
 from .svg import decimal, drawing, element, path
@@ -34,9 +35,9 @@ def top_view(poses: Poses, cards: Sequence[Card]) -> Markup | None:
     shown = np.flatnonzero(poses.registered)
     if not len(shown):
         return None
-    R, t = poses.cam_from_world[shown, :3, :3], poses.cam_from_world[shown, :3, 3]
-    centers = -np.einsum("vji,vj->vi", R, t)[:, [0, 2]]
-    ahead = R[:, 2, [0, 2]]
+    cameras = poses.cam_from_world[shown]
+    centers = centers_of(cameras)[:, [0, 2]]
+    ahead = cameras[:, 2, [0, 2]]
     points = poses.points[np.isfinite(poses.points).all(1)][:, [0, 2]]
     low, high = _extent(centers, points)
     scale, height, origin = _fit(low, high)

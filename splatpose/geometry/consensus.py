@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..geometry.rotations import cross_matrix, rotation_angle
-from ..geometry.similarity import Similarity, umeyama
+from .centers import centers_of, rms_radius
+from .rotations import cross_matrix, rotation_angle
+from .similarity import Similarity, umeyama
 
 MAX_ROTATION = 5.0
 """Degrees: a photo whose rotation is off by more is wrong."""
@@ -44,18 +45,6 @@ class Consensus:
     """Degrees."""
     position_error: Float[np.ndarray, " V"]
     """In the unit of the true centres."""
-
-
-def centers_of(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
-    """Camera centres in the world."""
-    return -np.einsum("vji,vj->vi", cam_from_world[:, :3, :3], cam_from_world[:, :3, 3])
-
-
-def rms_radius(centers: Float[np.ndarray, "V 3"]) -> float:
-    """Root mean square distance of points from their mean; NaN without any."""
-    if not len(centers):
-        return float("nan")
-    return float(np.sqrt(((centers - centers.mean(0)) ** 2).sum(1).mean()))
 
 
 def align_cameras(
