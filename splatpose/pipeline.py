@@ -133,13 +133,16 @@ def fit(
     seed = config.seed
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
+        emit = run.log.sink(emit)
         solved = _solve(run, images, source, config, weights_dir, emit)
         poses, views, training = solved.poses, solved.views, solved.training
         trained, _ = run.stage(
             "splats",
             config=training,
             inputs=(solved.views_key, str(seed)),
-            compute=lambda folder: train_splats(views, training, folder, emit, seed=seed),
+            compute=lambda folder: train_splats(
+                views, training, folder, emit, seed=seed, steering=run.steering
+            ),
             load=load_splats,
             emit=emit,
         )

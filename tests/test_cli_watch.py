@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from splatpose.errors import SplatposeError
+from splatpose.eventlines import event_name
 from splatpose.events import (
     OPTIONAL_STAGES,
     STAGES,
@@ -25,7 +26,6 @@ from splatpose.events import (
     TrainingStep,
 )
 from splatpose.viewer import FanOut, JsonLines, watch_in_terminal
-from splatpose.viewer.jsonlines import event_name
 from splatpose.viewer.plain import PlainLines, duration
 from splatpose.viewer.terminal import StagePanel
 

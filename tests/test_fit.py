@@ -19,7 +19,16 @@ from splatpose.capture import fingerprint
 from splatpose.cli.fit import check_trust
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
-from splatpose.events import Event, Message, StageFinished, StageSkipped, TrainingStep
+from splatpose.eventlines import parse_event
+from splatpose.events import (
+    Event,
+    Message,
+    Progress,
+    RunFinished,
+    StageFinished,
+    StageSkipped,
+    TrainingStep,
+)
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
@@ -28,6 +37,8 @@ from splatpose.io.tum import read_tum
 from splatpose.joint import JointConfig
 from splatpose.local import LocalConfig
 from splatpose.pipeline import FitConfig, fit
+from splatpose.runs.log import LogReader
+from splatpose.runs.steering import Watcher
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "assets" / "demo"
@@ -138,6 +149,45 @@ def centres(transforms: Path) -> tuple[list[str], np.ndarray]:
     scene = read_transforms(transforms)
     world_from_cam = np.linalg.inv(scene.cam_from_world)
     return [photo.name for photo in scene.photos], world_from_cam[:, :3, 3]
+
+
+def test_the_run_is_written_down_for_those_who_watch(
+    finished: tuple[Path, list[Event]],
+) -> None:
+    out, events = finished
+    header, *lines = LogReader(out / ".splatpose").lines()
+    assert header["event"] == "log_started"
+    told = [event for event in events if not isinstance(event, Progress)]
+    written = [parse_event(line) for line in lines if line["event"] != "progress"]
+    assert len(written) == len(told)
+    assert [type(event) for event in written] == [type(event) for event in told]
+    assert isinstance(written[-1], RunFinished)
+
+
+def test_a_training_that_is_told_to_stop_leaves_all_results_and_goes_on_later(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    shutil.rmtree(out / ".splatpose" / "splats")
+    with Watcher(out / ".splatpose") as watcher:
+
+        def stop(event: Event) -> None:
+            if isinstance(event, TrainingStep):
+                watcher.ask(stop=True)
+
+        fit(photos, out, tiny(), emit=stop)
+        steps = json.loads((out / "report.json").read_text())["training"]["steps"]
+        assert 0 < steps < 120
+        assert len(read_splat_ply(out / "splat.ply")) > 0
+        events: list[Event] = []
+        fit(photos, out, tiny(), emit=events.append)  # the wish was meant for the run before
+    texts = [event.text for event in events if isinstance(event, Message)]
+    assert f"training goes on from step {steps}" in texts
+    report = json.loads((out / "report.json").read_text())["training"]
+    assert report["steps"] > 120
+    whole, cut = (read_splat_ply(folder / "splat.ply").means for folder in (finished[0], out))
+    assert np.array_equal(whole.numpy(), cut.numpy()), "it is another splat for the interruption"
 
 
 def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[Event]]) -> None:

@@ -17,6 +17,7 @@ from splatpose.io.ply import read_splat_ply
 from splatpose.io.splat32 import write_splat32
 from splatpose.io.tum import read_tum
 from splatpose.outputs import export
+from splatpose.outputs.crop import CropBox, read_crop, write_crop
 from splatpose.types import Splats
 
 
@@ -118,3 +119,30 @@ def test_unfinished_runs_and_unknown_endings_are_explained(scene: Scene, tmp_pat
     with pytest.raises(SplatposeError, match=r"report\.json is missing"):
         export(scene.out, tmp_path / "x.ply")
     assert not (tmp_path / "x.ply").exists()
+
+
+def test_a_crop_box_is_honoured(scene: Scene, tmp_path: Path) -> None:
+    means = read_splat_ply(scene.out / "splat.ply").means
+    box = CropBox((-1.0, -1.0, -5.0), (1.0, 2.0, 5.0))
+    inside = sum(mean.numpy() in box for mean in means)
+    assert 0 < inside < len(means)
+    write_crop(scene.out, box)
+    assert read_crop(scene.out) == box
+    for name, size in (("a.ply", None), ("a.splat", 32)):
+        text = export(scene.out, tmp_path / name)
+        assert f"{inside} of {len(means)}" in text
+        if size:
+            assert (tmp_path / name).stat().st_size == size * inside
+    assert all(mean.numpy() in box for mean in read_splat_ply(tmp_path / "a.ply").means)
+    export(scene.out, tmp_path / "whole.ply", crop=False)
+    assert len(read_splat_ply(tmp_path / "whole.ply").means) == len(means)
+    write_crop(scene.out, CropBox((9.0, 9.0, 9.0), (9.5, 9.5, 9.5)))
+    with pytest.raises(SplatposeError, match="no Gaussian"):
+        export(scene.out, tmp_path / "b.ply")
+    (scene.out / "crop.json").write_text("{}")
+    with pytest.raises(SplatposeError, match="no crop box"):
+        export(scene.out, tmp_path / "c.ply")
+    write_crop(scene.out, None)
+    assert read_crop(scene.out) is None
+    export(scene.out, tmp_path / "d.ply")
+    assert len(read_splat_ply(tmp_path / "d.ply").means) == len(means)

@@ -87,8 +87,11 @@ def test_every_folder_ships() -> None:
     """A package that pyproject.toml does not list works here and is missing elsewhere."""
     folders = {path.parent for path in (ROOT / "splatpose").rglob("*.py")}
     packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    setuptools = PROJECT["tool"]["setuptools"]
-    assert set(setuptools["packages"]) == packages | {"splatpose.viewer", "splatpose.configs"}
+    for name in ("viewer", "configs"):
+        beside = {path.parent for path in (ROOT / name).rglob("*.py")}
+        packages |= {".".join(("splatpose", *path.relative_to(ROOT).parts)) for path in beside}
+        folders |= beside
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
@@ -122,7 +125,9 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "splatpose").rglob("*.py")}
     for name in ("viewer", "configs"):
-        sources |= {f"splatpose/{name}/{path.name}" for path in (ROOT / name).glob("*.py")}
+        sources |= {
+            f"splatpose/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / name).rglob("*.py")
+        }
     assert sources <= names
     assert "splatpose/py.typed" in names
     assert {f"splatpose/outputs/page/page.{kind}" for kind in ("html", "css", "js")} <= names

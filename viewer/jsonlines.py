@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import re
 import time
-from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
-from splatpose.errors import SplatposeError
+from splatpose.eventlines import error_line, event_line
 from splatpose.events import Event
 
 
@@ -28,8 +24,7 @@ class JsonLines:
         self._start = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-        self._write(event_name(type(event)), fields)
+        self._write(event_line(event, self._elapsed()))
 
     def __enter__(self) -> JsonLines:
         return self
@@ -43,37 +38,11 @@ class JsonLines:
         if error is None:
             return
         with contextlib.suppress(OSError, ValueError):
-            self._write("error", _describe(error))
+            self._write(error_line(error, self._elapsed()))
 
-    def _write(self, name: str, fields: dict[str, Any]) -> None:
-        elapsed = round(time.monotonic() - self._start, 3)
-        line = {"event": name, "elapsed": elapsed, **fields}
-        self._stream.write(json.dumps(_plain(line), allow_nan=False) + "\n")
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._start
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
         self._stream.flush()
-
-
-def event_name(event: type) -> str:
-    """`StageStarted` -> `stage_started`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
-
-
-def _describe(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, SplatposeError):
-        return {"message": error.message, "hint": error.hint, "exit_code": 1}
-    if isinstance(error, KeyboardInterrupt):
-        hint = "Run the same command again to go on from where it stopped."
-        return {"message": "Interrupted.", "hint": hint, "exit_code": 130}
-    message = f"{type(error).__name__}: {error}"
-    hint = "This is an error in splatpose; please report it with the output of `splatpose info`."
-    return {"message": message, "hint": hint, "exit_code": 1}
-
-
-def _plain(value: Any) -> Any:
-    """The value in JSON's words; NaN and infinity are null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return str(value) if isinstance(value, Path) else value

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
@@ -22,6 +22,9 @@ from ..pipeline import FitConfig, fit
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
 from .main import DONE, INTERRUPTED, USAGE
+
+if TYPE_CHECKING:
+    from ..viewer.companion import Companion
 
 PROG = "splatpose fit"
 USUAL_SHARE = 0.9
@@ -68,6 +71,14 @@ class Fit:
     strict: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
     """Exit with code 1 when a smaller share of all photos than this is trusted; everything is
     written all the same. --strict alone means 0.9."""
+    view: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Open a web page on which to watch the run; it stays open until Ctrl-C. Any run can also be
+    watched from another terminal with `splatpose view OUT`."""
+    port: int = 8080
+    """Port of the page; where it is busy, the next free one."""
+    host: str = "127.0.0.1"
+    """Address on which the page is served. Any but this machine's own lets others in who have the
+    address that is printed, with its access token."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print events as JSON, one object a line; the last is run_finished or error."""
     config: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
@@ -99,19 +110,24 @@ def run(words: list[str]) -> int:
         return USAGE
     out = arguments.out or Path("runs") / _name(arguments.images)
     try:
-        with _consumer(json=arguments.json) as emit:
-            if arguments.out is None:
-                emit(Message("capture", f"results go to {out} (choose another folder with -o)"))
-            fit(
-                arguments.images,
-                out,
-                arguments.config,
-                weights_dir=arguments.weights_dir,
-                overwrite=arguments.overwrite,
-                emit=emit,
-            )
-            if arguments.strict:
-                check_trust(out, arguments.strict)
+        with ExitStack() as stack:
+            with _consumer(json=arguments.json) as emit:
+                if arguments.out is None:
+                    emit(Message("capture", f"results go to {out} (choose another folder with -o)"))
+                viewer = stack.enter_context(_viewer(arguments, out, emit))
+                fit(
+                    arguments.images,
+                    out,
+                    arguments.config,
+                    weights_dir=arguments.weights_dir,
+                    overwrite=arguments.overwrite,
+                    emit=emit,
+                )
+            if viewer is not None and viewer.is_running:
+                print("The viewer stays open. Ctrl-C ends it.", file=sys.stderr)
+                viewer.wait()
+        if arguments.strict:
+            check_trust(out, arguments.strict)
     except KeyboardInterrupt:
         again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
         print(
@@ -211,6 +227,22 @@ def _merge(config: FitConfig, start: FitConfig, short: str, value: Any, path: st
             f"{one} {value} and {other} {long_value} are the same option; give one of them."
         )
     return replace(config, **{stage: replace(getattr(config, stage), **{name: value})})
+
+
+@contextmanager
+def _viewer(arguments: Fit, out: Path, emit: EventSink) -> Iterator[Companion | None]:
+    if not arguments.view:
+        yield None
+        return
+
+    from ..viewer.companion import companion_viewer
+
+    def say(line: str) -> None:
+        level = "warning" if line.startswith(("warning:", "error:")) else "info"
+        emit(Message("capture", line.removeprefix("warning: "), level))
+
+    with companion_viewer(out, host=arguments.host, port=arguments.port, say=say) as viewer:
+        yield viewer
 
 
 @contextmanager

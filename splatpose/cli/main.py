@@ -24,6 +24,8 @@ DONE, MENDABLE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
     "fit": "Photos with unknown poses in, camera poses and a 3D Gaussian splat out.",
+    "view": "Shows a run, finished or running, or a splat in the browser.",
+    "render": "Films a finished run along a camera path, as mp4.",
     "export": "Copies a finished run's splat, cameras or points to a file of another format.",
     "eval": "Measures cameras, splatpose's or anybody's, against the true ones.",
     "info": "What a bug report needs: versions, devices, chosen backends and why, caches.",

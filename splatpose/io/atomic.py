@@ -12,10 +12,13 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a temporary path in the same folder; on success it is renamed to `path`.
 
     On any error the temporary file is removed and whatever was at `path` stays as it was.
+
+    Args:
+        durable: wait until the disk has it. What is written anew every few seconds need not.
     """
     path = Path(path)
     fd, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -23,8 +26,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         # mkstemp makes private files; give the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
@@ -40,13 +44,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def write_json(path: Path, value: Any, version: int = 1) -> None:
+def write_json(path: Path, value: Any, version: int = 1, *, durable: bool = True) -> None:
     """Writes a JSON object atomically, with `version` as its first key.
 
-    NaN and infinity are written as null: JSON has no other word for them.
+    NaN and infinity are written as null: JSON has no other word for them. `durable` as in
+    `replacing`.
     """
     text = json.dumps({"version": version, **_finite(value)}, indent=2, ensure_ascii=False)
-    write_bytes(path, (text + "\n").encode())
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes((text + "\n").encode())
 
 
 def _finite(value: Any) -> Any:

@@ -156,6 +156,17 @@ def read_graph(path: Path, matcher: str) -> MatchGraph:
     )
 
 
+def read_verified_pairs(
+    path: Path,
+) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
+    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    with opened(path) as database:
+        ids, counts = database.read_two_view_geometry_num_inliers()
+    pairs = np.array([_photos_of(i) for i in ids], np.int64).reshape(-1, 2)
+    matches = np.array(counts, np.int64)
+    return pairs[matches > 0], matches[matches > 0]
+
+
 def _photos_of(pair_id: int) -> tuple[int, int]:
     first, second = pycolmap.pair_id_to_image_pair(pair_id)
     return first - 1, second - 1

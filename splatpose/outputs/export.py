@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import SplatposeError
-from .layout import MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import CROP, MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
 
 ExportFormat = Literal["auto", "ply", "splat", "points", "colmap", "nerfstudio", "tum"]
 """auto: by the target's ending. ply: Gaussians, INRIA layout. splat: Gaussians, 32 bytes each, for
@@ -33,7 +33,12 @@ _SOURCE: dict[ExportFormat, str] = {
 
 
 def export(
-    run_folder: Path, target: Path, *, format: ExportFormat = "auto", overwrite: bool = False
+    run_folder: Path,
+    target: Path,
+    *,
+    format: ExportFormat = "auto",
+    overwrite: bool = False,
+    crop: bool = True,
 ) -> str:
     """Writes one result of a finished run to `target` and returns a one-line summary.
 
@@ -43,6 +48,7 @@ def export(
         format: what to write; "auto" goes by the target's ending, no ending being a COLMAP folder.
         overwrite: replace what is at `target`. A folder is replaced only if it holds nothing but
             a COLMAP model.
+        crop: leave out Gaussians outside the box that was set in the viewer, if one was.
 
     Raises:
         SplatposeError: the run is not finished, the format cannot be told, or something is at
@@ -53,7 +59,7 @@ def export(
     _check_target(source, target, folder=chosen == "colmap", overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = _write(source, target, chosen)
+        text = _write(source, target, chosen, run_folder if crop else None)
     except OSError as error:
         raise SplatposeError(
             f"{error.filename or target} cannot be written: {error.strerror or error}.",
@@ -111,9 +117,11 @@ def _check_target(source: Path, target: Path, *, folder: bool, overwrite: bool) 
         )
 
 
-def _write(source: Path, target: Path, chosen: ExportFormat) -> str:
+def _write(source: Path, target: Path, chosen: ExportFormat, crop_in: Path | None) -> str:
     from ..io.atomic import replacing
 
+    if crop_in is not None and chosen in ("ply", "splat") and (crop_in / CROP).exists():
+        return _write_cropped(source, target, chosen, crop_in)
     if chosen == "colmap":
         _copy_model(source, target)
         return "COLMAP model (binary)"
@@ -133,6 +141,24 @@ def _write(source: Path, target: Path, chosen: ExportFormat) -> str:
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
     return {"ply": "Gaussians", "points": "sparse points", "tum": "camera path"}[chosen]
+
+
+def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Path) -> str:
+    from ..io.ply import read_splat_ply, write_splat_ply
+    from ..io.splat32 import write_splat32
+    from .crop import cropped, read_crop
+
+    box = read_crop(crop_in)
+    assert box is not None
+    whole = read_splat_ply(source)
+    splats = cropped(whole, box)
+    if not len(splats):
+        raise SplatposeError(
+            f"The crop box in {crop_in / CROP} holds no Gaussian.",
+            "Set it again in the viewer, or add --no-crop.",
+        )
+    (write_splat_ply if chosen == "ply" else write_splat32)(target, splats)
+    return f"{len(splats):,} of {len(whole):,} Gaussians, inside the crop box"
 
 
 def _copy_model(source: Path, target: Path) -> None:

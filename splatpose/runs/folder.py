@@ -27,6 +27,9 @@ from .._version import __version__
 from ..errors import SplatposeError
 from ..events import STAGES, EventSink, StageFinished, StageName, StageSkipped, StageStarted
 from ..io.atomic import write_json
+from ..steering import StoppedEarly
+from .log import EventLog
+from .steering import FolderSteering
 
 T = TypeVar("T")
 
@@ -56,11 +59,16 @@ class RunFolder:
             is working in it.
     """
 
+    log: EventLog
+    """Where events are written down for other processes; there while the folder is open."""
+
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
         self.work = path / WORK
         self._overwrite = overwrite
         self._asked: set[StageName] = set()
+        self._stopped: dict[StageName, StageRecord] = {}
+        self.steering = FolderSteering(self.work)
 
     @classmethod
     @contextmanager
@@ -72,7 +80,8 @@ class RunFolder:
         """
         run = cls(path, overwrite=overwrite)
         run._create()
-        with run._lock(), _disk_errors(path):
+        with run._lock(), EventLog(run.work) as run.log, _disk_errors(path):
+            run.steering.forget()
             yield run
 
     def stage(
@@ -81,7 +90,7 @@ class RunFolder:
         *,
         config: Any,
         inputs: tuple[str, ...],
-        compute: Callable[[Path], str],
+        compute: Callable[[Path], str | StoppedEarly],
         load: Callable[[Path], T],
         emit: EventSink,
     ) -> tuple[T, str]:
@@ -92,7 +101,9 @@ class RunFolder:
             config: the stage's frozen config dataclass.
             inputs: keys of what the stage reads (earlier stages' keys, hashes of files).
             compute: fills the folder it is given and returns a one-line summary. The folder may
-                hold the stage's own checkpoints from an interrupted run with the same key.
+                hold the stage's own checkpoints from an interrupted run with the same key. Where
+                it returns `StoppedEarly`, its result is used and the stage stays unfinished: the
+                next run computes on in the same folder.
             load: reads the result from the folder. Fresh results are read back too, so that a
                 resumed run cannot differ from an uninterrupted one.
             emit: receives the stage's start, skip and finish.
@@ -113,9 +124,16 @@ class RunFolder:
         with _PeakMemory() as memory:
             summary = compute(part)
         seconds = time.perf_counter() - start
+        stopped = isinstance(summary, StoppedEarly)
+        if isinstance(summary, StoppedEarly):
+            summary = summary.summary
         record = StageRecord(name, key, summary, seconds, memory.mb, dataclasses.asdict(config))
-        write_json(part / MANIFEST, dataclasses.asdict(record))
-        _replace_folder(part, folder)
+        if stopped:
+            self._stopped[name] = record
+            folder = part
+        else:
+            write_json(part / MANIFEST, dataclasses.asdict(record))
+            _replace_folder(part, folder)
         result = load(folder)
         emit(StageFinished(name, summary, seconds, memory.mb))
         return result, key
@@ -125,8 +143,9 @@ class RunFolder:
 
         An optional stage of an earlier run, left on disk, is not among them.
         """
-        asked = [name for name in STAGES if name in self._asked]
-        return [record for name in asked if (record := _record(self.work / name))]
+        asked: list[StageName] = [name for name in STAGES if name in self._asked]
+        records = (self._stopped.get(name) or _record(self.work / name) for name in asked)
+        return [record for record in records if record]
 
     def _prepare(self, part: Path, key: str) -> None:
         """Makes the unfinished folder of a stage; keeps an old one only if it has the same key."""

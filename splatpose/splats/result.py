@@ -14,7 +14,7 @@ from ..types import HeldOutScore, Splats, TrainedSplats
 from .checkpoint import save_tensors
 
 _SPLATS = "splats.pt"
-_RESULT = "result.json"
+RESULT = "result.json"
 PREVIEWS = "previews"
 
 
@@ -32,7 +32,7 @@ def save_result(folder: Path, trained: TrainedSplats) -> None:
         },
     )
     write_json(
-        folder / _RESULT,
+        folder / RESULT,
         {
             "held_out": [[score.name, score.psnr, score.ssim] for score in trained.held_out],
             "final_pass_on_all": trained.final_pass_on_all,
@@ -51,7 +51,7 @@ def load_result(folder: Path) -> TrainedSplats:
     """
     try:
         tensors = torch.load(folder / _SPLATS, map_location="cpu", weights_only=True)
-        value = json.loads((folder / _RESULT).read_text())
+        value = json.loads((folder / RESULT).read_text())
         return TrainedSplats(
             splats=Splats(**tensors),
             held_out=tuple(

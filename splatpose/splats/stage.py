@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..events import EventSink, Message
+from ..steering import SteeringSource, StoppedEarly, unsteered
 from .config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ def resolve_backend(config: TrainingConfig, emit: EventSink) -> TrainingConfig:
 
 
 def train_splats(
-    views: Views, config: TrainingConfig, folder: Path, emit: EventSink, *, seed: int
-) -> str:
+    views: Views,
+    config: TrainingConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    seed: int,
+    steering: SteeringSource = unsteered,
+) -> str | StoppedEarly:
     """Trains Gaussians on the views and leaves the result in `folder`.
 
     Held-out photos are first looked at when they are measured, after the last training step. An
@@ -40,6 +47,9 @@ def train_splats(
         folder: owned by this stage; may hold an interrupted training's checkpoint.
         emit: receives `TrainingStep`s and messages.
         seed: of the order of photos and everything else random.
+        steering: asked between two steps: to pause, to stop and save, and whether somebody looks
+            on, for whom intermediate results are written. It decides when, never what: the result
+            of a training that is not stopped is the same.
 
     Returns:
         One line for a person.
@@ -50,7 +60,7 @@ def train_splats(
     from .train import train
 
     config = resolve_backend(config, emit) if config.backend == "auto" else config
-    return train(views, config, folder, emit, seed)
+    return train(views, config, folder, emit, seed, steering=steering)
 
 
 def load_splats(folder: Path) -> TrainedSplats:

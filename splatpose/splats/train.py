@@ -17,11 +17,13 @@ import numpy as np
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
 from ..render import choose_backend
+from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from ..types import HeldOutScore, TrainedSplats, Views
 from .cameras import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .evaluate import measure
+from .live import LiveView
 from .result import PREVIEWS, save_result
 from .trainer import Diverged, Trainer
 
@@ -29,6 +31,7 @@ _CHECKPOINT = "checkpoint.pt"
 _EVENT_SECONDS = 0.25
 _CURVE_SAMPLES = 100
 _MOST_ROLLBACKS = 2
+_PAUSE_SECONDS = 0.2
 
 
 def train(
@@ -38,7 +41,8 @@ def train(
     emit: EventSink,
     seed: int,
     cameras: TrainableCameras | None = None,
-) -> str:
+    steering: SteeringSource = unsteered,
+) -> str | StoppedEarly:
     """See `splatpose.splats.train_splats`.
 
     Args:
@@ -50,7 +54,7 @@ def train(
     identity = _identity(views, config, seed)
     if cameras is not None:
         identity += cameras.identity()
-    run = _Run(config, folder, emit, trainer, identity)
+    run = _Run(config, folder, emit, trainer, identity, steering)
     # Where cameras move, others measure what comes of it.
     if not run.num_held_out and cameras is None:
         text = "no photo is held out: all are trained on, and the quality cannot be measured"
@@ -73,12 +77,16 @@ class _Run:
         emit: EventSink,
         trainer: Trainer,
         identity: str,
+        steering: SteeringSource,
     ) -> None:
         self.config, self.folder, self.emit, self.trainer = config, folder, emit, trainer
         self.num_held_out = int(trainer.photos.held_out.sum())
         last_pass = self.num_held_out > 0 and not config.keep_holdout
         self.final_steps = config.final_steps if last_pass else 0
         self._identity = identity
+        self._steering = steering
+        self._live = LiveView(folder)
+        self._stopped = False
         self._rollbacks = 0
         self._last_event = self._last_save = time.perf_counter()
         self._clear()
@@ -90,7 +98,7 @@ class _Run:
 
     def train_until(self, last: int, interrupted: threading.Event) -> None:
         """Trains until `last` steps are done, saving from time to time and when interrupted."""
-        while self.trainer.step < last:
+        while self.trainer.step < last and not self._stopped:
             start = time.perf_counter()
             try:
                 loss = self.trainer.advance()
@@ -99,7 +107,9 @@ class _Run:
                 continue
             self.seconds += time.perf_counter() - start
             try:
-                self._report(loss, last)
+                wishes = self._steering()
+                self._report(loss, last, watched=wishes.watched)
+                self._obey(wishes, interrupted)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
@@ -113,32 +123,66 @@ class _Run:
         """Scores and pictures of the held-out photos, once, before any is trained on."""
         if self.scores is not None:
             return
+        if self._stopped:
+            self._save()  # as it was in the midst of things, for a later run to go on from
         self.trainer.bake_exposure()
         photos = self.trainer.photos
         self.scores = measure(photos, self.trainer.render_photo, self.folder / PREVIEWS)
         if self.scores:
             self._emit_step(self.curve[-1][2] if self.curve else 0.0, _mean_psnr(self.scores))
-        if self.final_steps:
+        if self.final_steps and not self._stopped:
             self._save()
 
-    def finish(self) -> str:
-        """Writes the result, removes the checkpoint and sums up in one line."""
+    def finish(self) -> str | StoppedEarly:
+        """Writes the result, removes the checkpoint and sums up in one line.
+
+        The checkpoint of a training that was told to stop stays.
+        """
         assert self.scores is not None
         trained = TrainedSplats(
             splats=self.trainer.splats(),
             held_out=self.scores,
-            final_pass_on_all=self.final_steps > 0,
+            final_pass_on_all=self.trainer.step > self.config.steps,
             backend=self.config.backend,
             steps=self.trainer.step,
             curve=tuple(self.curve),
             previews_dir=self.folder / PREVIEWS,
         )
         save_result(self.folder, trained)
-        (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+        self._live.close()
         quality = "no photo held out"
         if self.scores:
             quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {len(self.scores)} held-out photos"
-        return f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
+        summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
+        if self._stopped:
+            return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
+        (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+        return summary
+
+    def _obey(self, wishes: Steering, interrupted: threading.Event) -> None:
+        """Does what those who look on ask for, between two steps."""
+        if wishes.watched:
+            self._live.write(self.trainer)
+        if wishes.pause and not wishes.stop:
+            wishes = self._pause(interrupted)
+        # With NaN in it there is nothing to save; the next check goes back to before that.
+        if wishes.stop and self.trainer.first_not_finite() is None:
+            self.emit(Message("splats", f"training stops at step {self.trainer.step} as asked"))
+            self._stopped = True
+            if self.scores is not None:
+                self._save()
+
+    def _pause(self, interrupted: threading.Event) -> Steering:
+        """Waits, with everything on disk, until nobody asks for it; returns what is asked then."""
+        self._save()
+        self._live.write(self.trainer, at_once=True)
+        self.emit(Message("splats", f"training pauses at step {self.trainer.step} as asked"))
+        wishes = self._steering()
+        while wishes.pause and not wishes.stop and not interrupted.is_set():
+            interrupted.wait(_PAUSE_SECONDS)
+            wishes = self._steering()
+        self.emit(Message("splats", "training goes on"))
+        return wishes
 
     def _clear(self) -> None:
         self.seconds = 0.0
@@ -146,7 +190,7 @@ class _Run:
         self.scores: tuple[HeldOutScore, ...] | None = None
         self._losses: list[float] = []
 
-    def _report(self, loss: float, last: int) -> None:
+    def _report(self, loss: float, last: int, *, watched: bool) -> None:
         self._losses.append(loss)
         step = self.trainer.step
         if step % max(1, last // _CURVE_SAMPLES) == 0 or step == last:
@@ -158,7 +202,8 @@ class _Run:
             scores = measure(self.trainer.photos, self.trainer.render_photo)
             self._emit_step(loss, _mean_psnr(scores))
         elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
-            self._emit_step(loss, None)
+            worth_it = watched and step < self.config.steps
+            self._emit_step(loss, self._live.measure(self.trainer) if worth_it else None)
 
     def _emit_step(self, loss: float, psnr: float | None) -> None:
         self._last_event = time.perf_counter()

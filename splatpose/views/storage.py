@@ -73,34 +73,48 @@ def read_views(folder: Path) -> Views:
     Raises:
         SplatposeError: another version of splatpose wrote it, or a picture is gone.
     """
+    arrays = read_view_arrays(folder)
+    masks = tuple(
+        _read_png(folder / _MASKS / f"{view:06d}.png", cv2.IMREAD_GRAYSCALE) > 0
+        if has_mask
+        else None
+        for view, has_mask in enumerate(arrays.has_mask)
+    )
+    return Views(
+        names=arrays.names,
+        images=tuple(read_view(folder, view) for view in range(len(arrays.names))),
+        masks=masks,
+        Ks=arrays.Ks,
+        cam_from_world=arrays.cam_from_world,
+        held_out=arrays.held_out,
+        points=arrays.points,
+        point_colors=arrays.point_colors,
+    )
+
+
+def read_view_arrays(folder: Path) -> ViewArrays:
+    """Reads everything but the pictures from a finished stage's folder.
+
+    Raises:
+        SplatposeError: another version of splatpose wrote it.
+    """
     value = json.loads((folder / _JSON).read_text(encoding="utf-8"))
     if value["version"] != _VERSION:
         raise SplatposeError(
             f"{folder / _JSON} has version {value['version']}, not {_VERSION}.",
             "Run again with --overwrite.",
         )
-    names = tuple(value["names"])
     with np.load(folder / _ARRAYS) as arrays:
-        masks = tuple(
-            _read_png(folder / _MASKS / f"{view:06d}.png", cv2.IMREAD_GRAYSCALE) > 0
-            if has_mask
-            else None
-            for view, has_mask in enumerate(arrays["has_mask"])
-        )
-        images = tuple(
-            _read_png(folder / _IMAGES / f"{view:06d}.png", cv2.IMREAD_COLOR_RGB)
-            for view in range(len(names))
-        )
-        return Views(
-            names=names,
-            images=images,
-            masks=masks,
-            Ks=arrays["Ks"],
-            cam_from_world=arrays["cam_from_world"],
-            held_out=arrays["held_out"],
-            points=arrays["points"],
-            point_colors=arrays["point_colors"],
-        )
+        return ViewArrays(names=tuple(value["names"]), **arrays)
+
+
+def read_view(folder: Path, view: int) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads one picture, RGB.
+
+    Raises:
+        SplatposeError: it is gone or damaged.
+    """
+    return _read_png(folder / _IMAGES / f"{view:06d}.png", cv2.IMREAD_COLOR_RGB)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

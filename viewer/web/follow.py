@@ -1,0 +1,198 @@
+"""Following a run's folder: what is new since the last look."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from splatpose.errors import SplatposeError
+from splatpose.events import STAGES, StageName
+from splatpose.runs.folder import MANIFEST, WORK
+from splatpose.runs.log import LogReader
+
+from . import reading
+from .progress import RunProgress, StageProgress
+from .world import World
+
+_READABLE: tuple[StageName, ...] = ("capture", "matching", "poses", "views", "joint", "splats")
+"""Stages whose result can be shown, in order."""
+
+
+class Follower(Protocol):
+    """Something that can be shown, and may change."""
+
+    progress: RunProgress
+    world: World
+    folder: Path
+    """Where files go that somebody who looks on asks for."""
+
+    def look(self) -> bool:
+        """Reads what is new, and says whether anything is."""
+        ...
+
+
+class FileFollower:
+    """A single .ply file, read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.folder = path.absolute().parent
+        self._seen: float | None = None
+        self.progress = RunProgress()
+        self.world = World()
+
+    def look(self) -> bool:
+        """Reads the file if it is another than before.
+
+        Raises:
+            SplatposeError: it is no splat, at the first look.
+        """
+        modified = _modified(self._path)
+        if modified == self._seen and self._seen is not None:
+            return False
+        try:
+            splats = reading.read_ply(self._path)
+        except SplatposeError:
+            if self._seen is None:
+                raise
+            return False  # somebody is writing it anew
+        self._seen = modified
+        self.world = dataclasses.replace(self.world, splats=splats)
+        return True
+
+
+class RunFollower:
+    """A run's folder: finished, being written by another process, or not yet there."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = self.folder = out
+        self.work = out / WORK
+        self.progress = RunProgress()
+        self.world = World()
+        self._log = LogReader(self.work)
+        self._shown: set[StageName] = set()
+        self._live: tuple[float, int] | None = None
+        self._report: float | None = None
+
+    def look(self) -> bool:
+        """Reads what the log and the stages' folders have that is new."""
+        before = (self.progress.revision, id(self.world))
+        for line in self._log.lines():
+            progress = self.progress.after(line)
+            if progress is not self.progress:  # another run began
+                self.progress, self.world = progress, World()
+                self._shown.clear()
+                self._live = self._report = None
+        self.progress.check_alive()
+        if self.progress.header is None:
+            self._trust_manifests()
+        for stage in _READABLE:
+            if self.progress.is_ready(stage) and stage not in self._shown:
+                self._shown.add(stage)
+                self._read(stage)
+        if self.progress.stages["splats"].state in ("running", "stopped"):
+            self._read_live()
+        self._read_report()
+        return before != (self.progress.revision, id(self.world))
+
+    def _trust_manifests(self) -> None:
+        """A run without a log is of an older version: its finished stages are what there is."""
+        for stage in STAGES:
+            if self.progress.is_ready(stage):
+                continue
+            try:
+                manifest = json.loads((self.work / stage / MANIFEST).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            self.progress.stages[stage] = StageProgress(
+                "done", str(manifest.get("summary", "")), seconds=manifest.get("seconds", 0.0)
+            )
+            self.progress.revision += 1
+
+    def _read(self, stage: StageName) -> None:
+        readers: dict[StageName, Callable[[], dict[str, Any]]] = {
+            "capture": self._capture,
+            "matching": lambda: {"links": reading.read_links(self.work)},
+            "poses": self._poses,
+            "joint": self._refined_poses,
+            "views": lambda: {"views": reading.read_view_table(self.work)},
+            "splats": lambda: {"splats": reading.read_result(self.work)},
+        }
+        try:
+            parts = readers[stage]()
+        except (OSError, ValueError, KeyError, RuntimeError, SplatposeError) as error:
+            text = f"The result of {stage} cannot be shown: {error}"
+            parts = {"problems": (*self.world.problems, text)}
+        self.world = dataclasses.replace(self.world, **parts)
+        if stage == "splats" and self.world.splats is not None:
+            self._add_curve()
+
+    def _capture(self) -> dict[str, Any]:
+        capture = reading.read_capture_of(self.work)
+        return {
+            "capture": capture,
+            "thumbnails": tuple(_thumbnails([photo.path for photo in capture.photos])),
+        }
+
+    def _poses(self) -> dict[str, Any]:
+        poses = reading.read_poses(self.work)
+        return {"poses": poses, "verdicts": reading.read_verdicts(self.out, poses)}
+
+    def _refined_poses(self) -> dict[str, Any]:
+        poses = self.world.poses
+        if poses is None:
+            return {}
+        return {"poses": reading.read_refined_poses(self.work, poses)}
+
+    def _read_live(self) -> None:
+        path = reading.snapshot_path(self.work)
+        try:
+            status = path.stat()
+            identity = (status.st_mtime, status.st_ino)
+            if identity == self._live:
+                return
+            splats = reading.read_live(self.work)
+        except (OSError, ValueError):
+            return  # there is none yet, or none any more
+        self._live = identity
+        self.world = dataclasses.replace(self.world, splats=splats)
+
+    def _read_report(self) -> None:
+        """Verdicts come with the report, which is written last."""
+        poses = self.world.poses
+        finished = self.progress.header is None or self.progress.finished is not None
+        if poses is None or not finished:
+            return
+        modified = _modified(reading.report_file(self.out))
+        if modified is not None and modified != self._report:
+            self._report = modified
+            verdicts = reading.read_verdicts(self.out, poses)
+            self.world = dataclasses.replace(self.world, verdicts=verdicts)
+
+    def _add_curve(self) -> None:
+        """A training that was not followed still has a curve."""
+        if len(self.progress.curve) > 1:
+            return
+        curve, psnr = reading.read_curve(self.work)
+        self.progress.curve[:], self.progress.psnr[:] = curve, psnr
+        self.progress.revision += 1
+
+
+def _thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        yield from pool.map(reading.read_thumbnail, paths)
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

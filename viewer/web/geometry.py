@@ -1,0 +1,145 @@
+"""Where things go in the scene: plain geometry on what was computed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from splatpose.outputs.crop import CropBox
+from splatpose.types import Poses
+
+UP = (0.0, -1.0, 0.0)
+"""The world has gravity along +y."""
+_MOST_LINKS = 3000
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """A place to look from. World frame."""
+
+    position: Float[np.ndarray, " 3"]
+    look_at: Float[np.ndarray, " 3"]
+
+
+def camera_centers(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
+    """NaN where a pose is NaN."""
+    rotation, translation = cam_from_world[:, :3, :3], cam_from_world[:, :3, 3]
+    return -np.einsum("vji,vj->vi", rotation, translation)
+
+
+def ring(count: int) -> Float[np.ndarray, "V 4 4"]:
+    """cam_from_world of cameras on a circle, looking outwards: photos that have no place yet."""
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    for pose, angle in zip(poses, angles, strict=True):
+        forward = np.array([np.sin(angle), 0.0, np.cos(angle)])
+        right = np.array([np.cos(angle), 0.0, -np.sin(angle)])
+        pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+        pose[:3, 3] = -pose[:3, :3] @ forward
+    return poses
+
+
+def frustum_size(centers: Float[np.ndarray, "V 3"]) -> float:
+    """Length of a frustum that keeps neighbours apart."""
+    centers = centers[np.isfinite(centers).all(1)]
+    if len(centers) < 2:
+        return 0.2
+    distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    return float(np.clip(0.6 * np.median(distances.min(1)), 0.04, 0.35))
+
+
+def link_lines(
+    centers: Float[np.ndarray, "V 3"],
+    pairs: Int[np.ndarray, "P 2"],
+    matches: Int[np.ndarray, " P"],
+) -> tuple[Float[np.ndarray, "L 2 3"], Float[np.ndarray, "L 2 3"]]:
+    """Segments between the centres of matched photos, and their colours, brighter for more matches.
+
+    The strongest few thousand; those with an end that has no place are left out.
+    """
+    placed = np.asarray(np.isfinite(centers).all(1), bool)
+    strongest = np.argsort(-matches, kind="stable")[:_MOST_LINKS]
+    kept = strongest[np.all(placed[pairs[strongest]], axis=1)]
+    segments = centers[pairs[kept]]
+    strength = np.log1p(matches[kept]) / max(float(np.log1p(matches).max(initial=1)), 1e-6)
+    weak, strong = np.array([0.16, 0.20, 0.30]), np.array([0.35, 0.75, 1.0])
+    colors = weak + (strength**3)[:, None] * (strong - weak)
+    return segments, np.repeat(colors[:, None], 2, axis=1)
+
+
+def path_lines(centers: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "L 2 3"]:
+    """Segments from each photo to the next one that has a place."""
+    placed = centers[np.isfinite(centers).all(1)]
+    return np.stack([placed[:-1], placed[1:]], axis=1)
+
+
+def box_edges(box: CropBox) -> Float[np.ndarray, "12 2 3"]:
+    """The edges of a box as segments."""
+    corners = np.array(list(itertools.product(*zip(box.low, box.high, strict=True))))
+    pairs = itertools.combinations(corners, 2)
+    return np.array([pair for pair in pairs if (pair[0] != pair[1]).sum() == 1])
+
+
+def around(points: Float[np.ndarray, "T 3"]) -> tuple[CropBox, CropBox]:
+    """A box that holds nearly all points, and a larger one to choose smaller ones from."""
+    low, high = np.percentile(points, [2, 98], axis=0)
+    middle, half = (low + high) / 2, np.maximum(high - low, 1e-3) / 2
+    inner, outer = (
+        CropBox(_three(middle - by * half), _three(middle + by * half)) for by in (1.1, 2.5)
+    )
+    return inner, outer
+
+
+def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
+    """The y below which (gravity is along +y) nearly no point near the cameras lies."""
+    near = points[np.linalg.norm(points, axis=1) < 6]
+    return float(np.percentile(near[:, 1], 97)) if len(near) > 10 else 1.0
+
+
+def first_view(poses: Poses) -> Viewpoint:
+    """From behind and above the camera that sees the scene's middle best."""
+    centers = camera_centers(poses.cam_from_world)[poses.registered]
+    forward = poses.cam_from_world[poses.registered, 2, :3]
+    middle = _middle(poses, centers, forward)
+    towards = middle - centers
+    distance = np.linalg.norm(towards, axis=1)
+    facing = (towards * forward).sum(1) / np.maximum(distance, 1e-9)
+    chosen = int(np.argmax(facing))
+    back = centers[chosen] - middle
+    length = max(float(np.linalg.norm(back)), 0.3)
+    spread = float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
+    away = back / max(float(np.linalg.norm(back)), 1e-9)
+    position = middle + away * (length + 0.25 * spread) + 0.25 * max(spread, 0.3) * np.array(UP)
+    return Viewpoint(position, middle)
+
+
+def fitting_fov(K: Float[np.ndarray, "3 3"], size: tuple[int, int], aspect: float) -> float:
+    """Vertical field of view in radians with which a window of that aspect shows a whole photo.
+
+    Args:
+        size: width and height of the photo in pixels.
+        aspect: width over height of the window.
+    """
+    width, height = size
+    tangent = max(height / 2 / K[1, 1], width / 2 / K[0, 0] / aspect)
+    return 2 * math.atan(tangent)
+
+
+def _middle(
+    poses: Poses, centers: Float[np.ndarray, "R 3"], forward: Float[np.ndarray, "R 3"]
+) -> Float[np.ndarray, " 3"]:
+    if len(poses.points):
+        near = poses.points[np.linalg.norm(poses.points, axis=1) < 8]
+        if len(near):
+            return np.median(near, axis=0)
+    return centers.mean(0) + forward.mean(0)
+
+
+def _three(values: Float[np.ndarray, " 3"]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

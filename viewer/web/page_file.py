@@ -1,0 +1,69 @@
+"""One self-contained page with a run's cameras and Gaussians, for people without splatpose."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from splatpose.errors import SplatposeError
+from splatpose.io.atomic import write_bytes
+from splatpose.outputs.crop import read_crop
+
+from .access import Door
+from .drawing import Drawer, Shown
+from .geometry import UP, first_view
+from .reading import cropped_splats
+from .server import open_server
+from .show import follower_of
+
+
+def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bool = True) -> str:
+    """Writes an .html that needs neither network nor server, and returns a one-line summary.
+
+    Args:
+        source: a run's folder, or a .ply file.
+        target: the file to write. Missing parent folders are made.
+        overwrite: replace what is at `target`.
+        crop: leave out Gaussians outside the box that was set in the viewer, if one was.
+
+    Raises:
+        SplatposeError: there is nothing to show, or something is at `target` already.
+    """
+    if target.exists() and (target.is_dir() or not overwrite):
+        raise SplatposeError(
+            f"{target} exists already.", "Choose another target, or add --overwrite."
+        )
+    follower = follower_of(source)
+    follower.look()
+    world = follower.world
+    box = read_crop(follower.folder) if crop else None
+    if box is not None and world.splats is not None:
+        world = replace(world, splats=cropped_splats(world.splats, box))
+    if world.splats is None and world.poses is None:
+        raise SplatposeError(
+            f"{source} has neither cameras nor Gaussians yet.", "Wait for the fit to get there."
+        )
+    # The page is recorded from a server that nobody can enter.
+    server = open_server("127.0.0.1", 0, Door(secrets.token_urlsafe()))
+    try:
+        server.scene.set_up_direction("-y")
+        drawer = Drawer(server.scene)
+        drawer.draw(world, Shown())
+        if world.poses is not None:
+            view = first_view(world.poses)
+            server.initial_camera.position = tuple(view.position)
+            server.initial_camera.look_at = tuple(view.look_at)
+            server.initial_camera.up = UP
+        page = server.get_scene_serializer().as_html(dark_mode=True)
+    finally:
+        server.stop()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(target, page.encode())
+    except OSError as error:
+        raise SplatposeError(
+            f"{target} cannot be written: {error.strerror or error}.", "Choose another target."
+        ) from error
+    what = f"{drawer.cameras_shown} cameras, {drawer.splats_shown:,} Gaussians"
+    return f"{target}: a page with {what} ({target.stat().st_size / 1e6:.1f} MB)"

@@ -1,0 +1,186 @@
+"""From a run's folder to the parts of a `World`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from splatpose.capture.storage import read_capture
+from splatpose.errors import SplatposeError
+from splatpose.io.photos import read_photo
+from splatpose.io.ply import read_splat_ply
+from splatpose.joint.storage import load as load_joint
+from splatpose.matching.build import DATABASE
+from splatpose.matching.database import read_verified_pairs
+from splatpose.outputs.crop import CropBox, cropped
+from splatpose.outputs.layout import REPORT
+from splatpose.poses.storage import load as load_poses
+from splatpose.runs.folder import MANIFEST
+from splatpose.splats.live import SNAPSHOT, read_snapshot
+from splatpose.splats.result import RESULT, load_result
+from splatpose.types import Capture, Poses, Views
+from splatpose.views.storage import read_view, read_view_arrays
+
+from .gaussians import for_browser
+from .world import MatchLinks, PhotoVerdict, ShownSplats, VerdictLevel, ViewTable
+
+THUMBNAIL_SIZE = 192
+"""Longer side in pixels."""
+
+_LEVELS: tuple[VerdictLevel, ...] = ("trusted", "weak", "refused")
+
+
+def read_capture_of(work: Path) -> Capture:
+    """The photos."""
+    return read_capture(work / "capture")
+
+
+def read_thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """A small picture of a photo; grey where the photo is gone."""
+    try:
+        return read_photo(path, THUMBNAIL_SIZE)
+    except (OSError, ValueError, SplatposeError):
+        return np.full((THUMBNAIL_SIZE * 3 // 4, THUMBNAIL_SIZE, 3), 128, np.uint8)
+
+
+def read_links(work: Path) -> MatchLinks:
+    """Which photos share verified matches, and how many."""
+    pairs, matches = read_verified_pairs(work / "matching" / DATABASE)
+    return MatchLinks(pairs, matches)
+
+
+def read_poses(work: Path) -> Poses:
+    """The poses as the poses stage left them."""
+    return load_poses(work / "poses")
+
+
+def read_refined_poses(work: Path, poses: Poses) -> Poses:
+    """The poses as the joint stage left them."""
+    arrays = read_view_arrays(work / "views")
+    views = Views(
+        names=arrays.names,
+        images=(),
+        masks=(),
+        Ks=arrays.Ks,
+        cam_from_world=arrays.cam_from_world,
+        held_out=arrays.held_out,
+        points=arrays.points,
+        point_colors=arrays.point_colors,
+    )
+    return load_joint(work / "joint", poses, views).poses
+
+
+def read_view_table(work: Path) -> ViewTable:
+    """Names and intrinsics of the undistorted photos."""
+    arrays = read_view_arrays(work / "views")
+    return ViewTable(
+        work / "views", arrays.names, arrays.Ks, tuple(bool(hidden) for hidden in arrays.held_out)
+    )
+
+
+def read_view_image(views: ViewTable, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """One undistorted photo."""
+    return read_view(views.folder, views.names.index(name))
+
+
+def read_result(work: Path) -> ShownSplats:
+    """The trained Gaussians."""
+    splats = load_result(_result_folder(work)).splats
+    return ShownSplats(for_browser(splats), splats, None, _is_antialiased(work))
+
+
+def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int, float]]]:
+    """Samples (step, loss, number of Gaussians) and (step, PSNR in dB) of a finished training."""
+    trained = load_result(_result_folder(work))
+    curve = [(step, loss, count) for step, _, loss, count in trained.curve]
+    scores = [score.psnr for score in trained.held_out]
+    return curve, [(trained.steps, float(np.mean(scores)))] if scores else []
+
+
+def snapshot_path(work: Path) -> Path:
+    """Where a running training leaves its Gaussians."""
+    return work / "splats.part" / SNAPSHOT
+
+
+def read_live(work: Path) -> ShownSplats:
+    """The Gaussians of a running training.
+
+    Raises:
+        OSError: there are none.
+        ValueError: they are damaged.
+    """
+    splats, step = read_snapshot(snapshot_path(work))
+    return ShownSplats(for_browser(splats), splats, step)
+
+
+def read_ply(path: Path) -> ShownSplats:
+    """The Gaussians of a .ply file.
+
+    Raises:
+        SplatposeError: the file is no Gaussian splat.
+    """
+    splats = read_splat_ply(path)
+    return ShownSplats(for_browser(splats), splats, None)
+
+
+def cropped_splats(splats: ShownSplats, box: CropBox) -> ShownSplats:
+    """The Gaussians inside a box."""
+    full = cropped(splats.full, box)
+    return replace(splats, browser=for_browser(full), full=full)
+
+
+def report_file(out: Path) -> Path:
+    """The report of a finished run."""
+    return out / REPORT
+
+
+def read_verdicts(out: Path, poses: Poses) -> tuple[PhotoVerdict, ...]:
+    """What the report says of each photo, or what the poses say where there is no report."""
+    rows = {row.get("name"): row for row in _report_photos(out)}
+    return tuple(
+        _verdict(rows.get(photo.name, {}), photo.name, photo.registered, photo.reason)
+        for photo in poses.evidence
+    )
+
+
+def _verdict(row: dict[str, Any], name: str, registered: bool, reason: str) -> PhotoVerdict:
+    verdict = row.get("verdict")
+    fields = verdict if isinstance(verdict, dict) else {"level": verdict}
+    level = fields.get("level")
+    if level not in _LEVELS or (level == "refused") == registered:  # of other poses than these
+        return PhotoVerdict(name, "registered" if registered else "refused", reason)
+    return PhotoVerdict(
+        name, level, str(fields.get("reason") or reason), str(fields.get("advice") or "")
+    )
+
+
+def _report_photos(out: Path) -> Sequence[dict[str, Any]]:
+    try:
+        return json.loads((out / REPORT).read_text(encoding="utf-8"))["photos"]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def _is_antialiased(work: Path) -> bool:
+    try:
+        manifest = json.loads((work / "splats" / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return manifest.get("config", {}).get("antialiased") is True
+
+
+def _result_folder(work: Path) -> Path:
+    """A training that was stopped has its result in its unfinished folder."""
+    folders = [work / "splats", work / "splats.part"]
+    ages = {
+        (folder / RESULT).stat().st_mtime: folder
+        for folder in folders
+        if (folder / RESULT).exists()
+    }
+    return ages[max(ages)] if ages else folders[0]

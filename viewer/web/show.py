@@ -1,0 +1,198 @@
+"""Showing a run, or a file, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import viser
+
+from splatpose.errors import SplatposeError
+from splatpose.io.ply import write_splat_ply
+from splatpose.runs.folder import WORK
+from splatpose.runs.steering import Watcher
+
+from .access import door_for, is_this_machine
+from .follow import FileFollower, Follower, RunFollower
+from .page import Page
+from .panels import Controls
+from .server import PrivateServer, address_of, open_server, tunnel_command
+from .server_render import RenderService
+
+_LOOK_SECONDS = 0.5
+
+
+class Show:
+    """A server with its pages, and the one thread that feeds them all."""
+
+    def __init__(self, server: PrivateServer, follower: Follower, where: str) -> None:
+        self._server, self._follower, self._where = server, follower, where
+        self._pages: dict[int, Page] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._renderer = RenderService()
+        self._watcher: Watcher | None = None
+        self._folder = follower.folder
+        server.scene.set_up_direction("-y")
+        server.gui.configure_theme(
+            dark_mode=True,
+            show_logo=False,
+            show_share_button=False,
+            control_layout="collapsible",
+            control_width="large",
+        )
+        server.on_client_connect(self._connected)
+        server.on_client_disconnect(self._disconnected)
+
+    def run(self, stop: threading.Event, watcher: Watcher | None = None) -> None:
+        """Shows what there is until `stop` is set."""
+        self._watcher = watcher
+        looked = float("-inf")
+        while not stop.is_set():
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+            if time.monotonic() - looked >= _LOOK_SECONDS:
+                looked = time.monotonic()
+                self._follower.look()
+            self._update()
+
+    def wake(self) -> None:
+        """Has the pages brought up to date at once."""
+        self._wake.set()
+
+    def _update(self) -> None:
+        with self._lock:
+            pages = list(self._pages.values())
+        paused, can_steer = False, False
+        if self._watcher is not None:
+            self._watcher.set_pages(len(pages))
+            can_steer = self._watcher.can_steer
+            paused = self._watcher.wishes().pause
+        for page in pages:
+            page.show(self._follower.world, self._follower.progress, paused, can_steer)
+
+    def _connected(self, client: viser.ClientHandle) -> None:
+        controls = Controls(
+            self._pause, self._stop_training, lambda: self._save(client), self._folder
+        )
+        page = Page(client, self._where, controls, self._renderer, self.wake)
+        with self._lock:
+            self._pages[client.client_id] = page
+        self.wake()
+
+    def _disconnected(self, client: viser.ClientHandle) -> None:
+        with self._lock:
+            page = self._pages.pop(client.client_id, None)
+        if page is not None:
+            page.close()
+
+    def _pause(self, pause: bool) -> None:
+        if self._watcher is not None:
+            self._watcher.ask(pause=pause)
+        self.wake()
+
+    def _stop_training(self) -> None:
+        if self._watcher is not None:
+            self._watcher.ask(stop=True, pause=False)
+
+    def _save(self, client: viser.ClientHandle) -> None:
+        """Writes what is shown beside the results."""
+        splats = self._follower.world.splats
+        if splats is None:
+            return
+        step = "final" if splats.step is None else f"{splats.step:06d}"
+        path = self._folder / f"splat_{step}.ply"
+        try:
+            write_splat_ply(path, splats.full)
+        except (OSError, SplatposeError) as error:
+            client.add_notification("Not saved", str(error), color="red")
+            return
+        client.add_notification("Saved", str(path), auto_close_seconds=8)
+
+
+def show(
+    target: Path,
+    *,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    stop: threading.Event,
+    wait: bool = False,
+) -> None:
+    """Opens a page for a run's folder or a .ply file and serves it until `stop` is set.
+
+    Args:
+        target: the folder, or the file.
+        host: address to listen on; any but this machine's own gets an access token.
+        port: the first port to try.
+        say: receives lines for a person: the address, and what to know about it.
+        wait: the run's folder may not be there yet.
+
+    Raises:
+        SplatposeError: there is nothing to show, or the address cannot be had.
+    """
+    follower = follower_of(target, wait=wait)
+    follower.look()
+    door = door_for(host)
+    server = open_server(host, port, door)
+    try:
+        taken = server.get_port()
+        if port and taken != port:
+            say(f"port {port} is busy; using {taken}")
+        if not is_this_machine(host):
+            say(
+                f"warning: the viewer listens on {host}: whoever can reach this machine and knows "
+                "the address below sees the photos and steers the run. It is not encrypted."
+            )
+        say(f"viewer: {address_of(host, taken, door)}")
+        tunnel = tunnel_command(host, taken)
+        if tunnel:
+            say(f"from your own machine: {tunnel}")
+        with _watching(follower) as watcher:
+            Show(server, follower, str(target)).run(stop, watcher)
+    finally:
+        server.stop()
+
+
+def follower_of(target: Path, *, wait: bool = False) -> Follower:
+    """What reads the target.
+
+    Raises:
+        SplatposeError: it is neither a run's folder nor a splat.
+    """
+    if target.is_file():
+        return FileFollower(target)
+    if wait or (target / WORK).is_dir():
+        return RunFollower(target)
+    if not target.exists():
+        raise SplatposeError(
+            f"There is nothing at {target}.",
+            "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
+        )
+    splat = target / "splat.ply"
+    if splat.is_file():  # results that were copied without the stages they came from
+        return FileFollower(splat)
+    raise SplatposeError(
+        f"{target} is no output folder of splatpose.",
+        "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
+    )
+
+
+@contextmanager
+def _watching(follower: Follower) -> Iterator[Watcher | None]:
+    if not isinstance(follower, RunFollower):
+        yield None
+        return
+    with Watcher(follower.work) as watcher:
+        yield watcher
+
+
+def be_modest() -> None:
+    """Leaves the processor to the fit: lower priority, and one thread."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(10)

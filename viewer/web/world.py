@@ -1,0 +1,79 @@
+"""What there is to be seen of a run: values that are replaced, never changed.
+
+A page draws a part anew when it is another object than the one it drew last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from splatpose.types import Capture, Poses, Splats
+
+from .gaussians import BrowserSplats
+
+VerdictLevel = Literal["registered", "trusted", "weak", "refused"]
+"""As `splatpose.trust.verdicts`; registered: there is a pose, and nobody judged it."""
+
+
+@dataclass(frozen=True)
+class PhotoVerdict:
+    """What is said of one photo."""
+
+    name: str
+    level: VerdictLevel
+    reason: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class MatchLinks:
+    """Which photos share verified matches."""
+
+    pairs: Int[np.ndarray, "P 2"]
+    """Photo indices."""
+    matches: Int[np.ndarray, " P"]
+    """Verified matches, at least one."""
+
+
+@dataclass(frozen=True)
+class ViewTable:
+    """The undistorted photos that the Gaussians are trained on; pictures are read when needed."""
+
+    folder: Path
+    names: tuple[str, ...]
+    Ks: Float[np.ndarray, "V 3 3"]
+    held_out: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class ShownSplats:
+    """Gaussians at one step of the training, for the browser and for rendering here."""
+
+    browser: BrowserSplats
+    full: Splats
+    step: int | None
+    """None where the training is over, or unknown."""
+    antialiased: bool = False
+    """Whether they were trained with Mip-Splatting's opacity compensation."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that has been computed so far."""
+
+    capture: Capture | None = None
+    thumbnails: tuple[UInt8[np.ndarray, "_h _w 3"], ...] = ()
+    """One for each photo of the capture."""
+    links: MatchLinks | None = None
+    poses: Poses | None = None
+    verdicts: tuple[PhotoVerdict, ...] = ()
+    """One for each photo of the poses."""
+    views: ViewTable | None = None
+    splats: ShownSplats | None = None
+    problems: tuple[str, ...] = field(default=())
+    """What could not be read, and why."""
