@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 StageName = Literal[
-    "capture", "depth", "matching", "local", "poses", "views", "joint", "splats", "outputs"
+    "capture",
+    "depth",
+    "matching",
+    "local",
+    "poses",
+    "views",
+    "joint",
+    "trust",
+    "splats",
+    "outputs",
 ]
 """The stages of a run, in order."""
 
@@ -24,6 +33,7 @@ STAGES: tuple[StageName, ...] = (
     "poses",
     "views",
     "joint",
+    "trust",
     "splats",
     "outputs",
 )
@@ -98,6 +108,8 @@ class RunFinished:
 
     folder: Path
     summary: dict[str, float | int | str] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    """The run in a few lines for a person, the last one saying where the files are."""
 
 
 Event = (

@@ -1,6 +1,7 @@
 """The whole method, one stage after the other.
 
-photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> splats -> outputs
+photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> trust -> splats
+-> outputs
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .capture import CaptureConfig, build_capture, fingerprint, load_capture
 from .depth import (
@@ -24,10 +26,17 @@ from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_
 from .joint import JointConfig, load_joint, refine_jointly
 from .local import LocalConfig, load_local, refine_pairs
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
-from .outputs import OutputsConfig, write_outputs
+from .outputs import OutputsConfig, closing_lines, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
 from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
+from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
 from .views import ViewsConfig, load_views, undistort_views
+
+if TYPE_CHECKING:
+    from .depth.priors import DepthAlignment, DepthPriors
+    from .runs import RunFolder
+    from .trust.verdicts import Verdicts
+    from .types import Capture, JointEvidence, LocalEvidence, MatchGraph, Poses, Views
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,47 @@ class FitConfig:
     """Undistorted photos for training, and which are held out."""
     joint: JointConfig = field(default_factory=JointConfig)
     """Poses refined together with Gaussians."""
+    trust: TrustConfig = field(default_factory=TrustConfig)
+    """Verdicts on the poses."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Gaussians."""
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
     """Files in the output folder."""
     seed: int = 0
     """Seed of everything random. Same seed, machine and thread count: same result on CPU."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """All that is known before Gaussians are trained for good."""
+
+    capture: Capture
+    graph: MatchGraph
+    poses: Poses
+    views: Views
+    verdicts: Verdicts
+    alignment: DepthAlignment | None
+    clusters: LocalEvidence | None
+    joint: JointEvidence | None
+    training: TrainingConfig
+    """With the backend that runs here."""
+    views_key: str
+    """What the training depends on."""
+
+
+@dataclass(frozen=True)
+class _Cameras:
+    """Poses as their stage leaves them."""
+
+    capture: Capture
+    graph: MatchGraph
+    priors: DepthPriors | None
+    poses: Poses
+    clusters: LocalEvidence | None
+    training: TrainingConfig
+    graph_key: str
+    depth_key: str
+    poses_key: str
 
 
 def fit(
@@ -77,7 +121,8 @@ def fit(
         emit: receives the run's events.
 
     Returns:
-        `out`, holding splat.ply, sparse/0, transforms.json, trajectory.tum, report.json, previews/.
+        `out`, holding splat.ply, sparse/0, transforms.json, trajectory.tum, report.html,
+        report.json, previews/.
 
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
@@ -89,111 +134,19 @@ def fit(
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
         emit = run.log.sink(emit)
-        stage = partial(run.stage, emit=emit)
-        capture, capture_key = stage(
-            "capture",
-            config=config.capture,
-            inputs=(source, str(images.resolve())),
-            compute=lambda folder: build_capture(images, config.capture, folder, emit),
-            load=load_capture,
-        )
-        depth = resolve_depth(config.depth, weights_dir, emit)
-        priors, depth_key = None, ""
-        if depth.source != "none":
-            priors, depth_key = stage(
-                "depth",
-                config=depth,
-                inputs=(capture_key, depth_fingerprint(depth)),
-                compute=lambda folder: build_depth(
-                    capture, depth, folder, emit, weights_dir=weights_dir
-                ),
-                load=load_depth,
-            )
-        matching = resolve_matcher(config.matching, weights_dir, emit)
-        graph, graph_key = stage(
-            "matching",
-            config=matching,
-            inputs=(capture_key, str(seed)),
-            compute=lambda folder: match_photos(
-                capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
-            ),
-            load=load_matches,
-        )
-        training = resolve_backend(config.training, emit)
-        pairs, clusters, pairs_key = None, None, graph_key
-        if config.local.steps:
-            (pairs, clusters), pairs_key = stage(
-                "local",
-                config=config.local,
-                inputs=(graph_key, depth_key, str(seed), training.backend),
-                compute=lambda folder: refine_pairs(
-                    capture,
-                    graph,
-                    priors,
-                    config.local,
-                    training.backend,
-                    folder,
-                    emit,
-                    min_matches=config.poses.min_matches,
-                    seed=seed,
-                ),
-                load=load_local,
-            )
-        poses, poses_key = stage(
-            "poses",
-            config=config.poses,
-            inputs=(pairs_key, str(seed), depth_key),
-            compute=lambda folder: solve_poses(
-                capture,
-                graph,
-                config.poses,
-                folder,
-                emit,
-                seed=seed,
-                pairs=pairs,
-                depth=priors,
-            ),
-            load=load_poses,
-        )
-        alignment = None if priors is None else align_depth(priors, capture, poses, emit)
-        views, views_key = stage(
-            "views",
-            config=config.views,
-            inputs=(poses_key,),
-            compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
-            load=load_views,
-        )
-        evidence = None
-        if config.joint.steps:
-            joint, joint_key = stage(
-                "joint",
-                config=config.joint,
-                inputs=(views_key, str(seed), training.backend),
-                compute=lambda folder: refine_jointly(
-                    graph,
-                    poses,
-                    views,
-                    config.joint,
-                    training.backend,
-                    folder,
-                    emit,
-                    pixels=config.poses.threshold,
-                    seed=seed,
-                ),
-                load=lambda folder: load_joint(folder, poses, views),
-            )
-            poses, views, evidence = joint.poses, joint.views, joint.evidence
-            if evidence.decision == "kept":
-                views_key = joint_key
-        trained, _ = stage(
+        solved = _solve(run, images, source, config, weights_dir, emit)
+        poses, views, training = solved.poses, solved.views, solved.training
+        trained, _ = run.stage(
             "splats",
             config=training,
-            inputs=(views_key, str(seed)),
+            inputs=(solved.views_key, str(seed)),
             compute=lambda folder: train_splats(
                 views, training, folder, emit, seed=seed, steering=run.steering
             ),
             load=load_splats,
+            emit=emit,
         )
+        verdicts = with_held_out(solved.verdicts, trained)
         emit(StageStarted("outputs"))
         start = time.perf_counter()
         extras = {
@@ -201,20 +154,21 @@ def fit(
             "images": str(images),
             "seed": seed,
             "config": asdict(config),
-            "matcher": matching.matcher,
+            "matcher": solved.graph.matcher,
             "backend": training.backend,
-            "local": None if clusters is None else asdict(clusters),
-            "joint": None if evidence is None else asdict(evidence),
+            "local": None if solved.clusters is None else asdict(solved.clusters),
+            "joint": None if solved.joint is None else asdict(solved.joint),
             "stages": [asdict(record) for record in run.records()],
         }
         summary = write_outputs(
             out,
-            capture,
-            graph,
+            solved.capture,
+            solved.graph,
             poses,
             views,
             trained,
-            depth=alignment,
+            verdicts=verdicts,
+            depth=solved.alignment,
             config=config.outputs,
             report_extras=extras,
             emit=emit,
@@ -225,11 +179,196 @@ def fit(
             RunFinished(
                 out,
                 {
-                    "photos": len(capture.photos),
+                    "photos": len(solved.capture.photos),
                     "registered": int(poses.registered.sum()),
+                    "trusted": verdicts.count("trusted"),
                     "gaussians": len(trained.splats),
                     "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
                 },
+                closing_lines(out),
             )
         )
     return out
+
+
+def solve(
+    images: Path,
+    out: Path,
+    config: FitConfig | None = None,
+    *,
+    weights_dir: Path | None = None,
+    overwrite: bool = False,
+    emit: EventSink = ignore_events,
+) -> Solved:
+    """The first half of `fit`: cameras, sparse points and verdicts, without the final Gaussians.
+
+    Arguments and errors are those of `fit`, which goes on from here in the same folder.
+    """
+    from .runs import RunFolder
+
+    config = config or FitConfig()
+    source = fingerprint(images)
+    with RunFolder.open(out, overwrite=overwrite) as run:
+        return _solve(run, images, source, config, weights_dir, emit)
+
+
+def _solve(
+    run: RunFolder,
+    images: Path,
+    source: str,
+    config: FitConfig,
+    weights_dir: Path | None,
+    emit: EventSink,
+) -> Solved:
+    """From photos to views and verdicts."""
+    stage, seed = partial(run.stage, emit=emit), config.seed
+    found = _cameras(run, images, source, config, weights_dir, emit)
+    capture, graph, priors, training = found.capture, found.graph, found.priors, found.training
+    poses, poses_key = found.poses, found.poses_key
+    alignment = None if priors is None else align_depth(priors, capture, poses, emit)
+    views, views_key = stage(
+        "views",
+        config=config.views,
+        inputs=(poses_key,),
+        compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
+        load=load_views,
+    )
+    evidence = None
+    if config.joint.steps:
+        joint, joint_key = stage(
+            "joint",
+            config=config.joint,
+            inputs=(views_key, str(seed), training.backend),
+            compute=lambda folder: refine_jointly(
+                graph,
+                poses,
+                views,
+                config.joint,
+                training.backend,
+                folder,
+                emit,
+                pixels=config.poses.threshold,
+                seed=seed,
+            ),
+            load=lambda folder: load_joint(folder, poses, views),
+        )
+        poses, views, evidence = joint.poses, joint.views, joint.evidence
+        if evidence.decision == "kept":
+            poses_key = views_key = joint_key
+            alignment = None if priors is None else align_depth(priors, capture, poses, emit)
+    verdicts, _ = stage(
+        "trust",
+        config=config.trust,
+        inputs=(
+            found.graph_key,
+            poses_key,
+            found.depth_key,
+            str(seed),
+            repr(config.poses.threshold),
+        ),
+        compute=lambda folder: judge_poses(
+            capture,
+            graph,
+            poses,
+            config.trust,
+            folder,
+            emit,
+            pixels=config.poses.threshold,
+            min_matches=config.poses.min_matches,
+            seed=seed,
+            depth=alignment,
+        ),
+        load=load_verdicts,
+    )
+    return Solved(
+        capture,
+        graph,
+        poses,
+        views,
+        verdicts,
+        alignment,
+        found.clusters,
+        evidence,
+        training,
+        views_key,
+    )
+
+
+def _cameras(
+    run: RunFolder,
+    images: Path,
+    source: str,
+    config: FitConfig,
+    weights_dir: Path | None,
+    emit: EventSink,
+) -> _Cameras:
+    """From photos to poses."""
+    stage, seed = partial(run.stage, emit=emit), config.seed
+    capture, capture_key = stage(
+        "capture",
+        config=config.capture,
+        inputs=(source, str(images.resolve())),
+        compute=lambda folder: build_capture(images, config.capture, folder, emit),
+        load=load_capture,
+    )
+    depth = resolve_depth(config.depth, weights_dir, emit)
+    priors, depth_key = None, ""
+    if depth.source != "none":
+        priors, depth_key = stage(
+            "depth",
+            config=depth,
+            inputs=(capture_key, depth_fingerprint(depth)),
+            compute=lambda folder: build_depth(
+                capture, depth, folder, emit, weights_dir=weights_dir
+            ),
+            load=load_depth,
+        )
+    matching = resolve_matcher(config.matching, weights_dir, emit)
+    graph, graph_key = stage(
+        "matching",
+        config=matching,
+        inputs=(capture_key, str(seed)),
+        compute=lambda folder: match_photos(
+            capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
+        ),
+        load=load_matches,
+    )
+    training = resolve_backend(config.training, emit)
+    pairs, clusters, pairs_key = None, None, graph_key
+    if config.local.steps:
+        (pairs, clusters), pairs_key = stage(
+            "local",
+            config=config.local,
+            inputs=(graph_key, depth_key, str(seed), training.backend),
+            compute=lambda folder: refine_pairs(
+                capture,
+                graph,
+                priors,
+                config.local,
+                training.backend,
+                folder,
+                emit,
+                min_matches=config.poses.min_matches,
+                seed=seed,
+            ),
+            load=load_local,
+        )
+    poses, poses_key = stage(
+        "poses",
+        config=config.poses,
+        inputs=(pairs_key, str(seed), depth_key),
+        compute=lambda folder: solve_poses(
+            capture,
+            graph,
+            config.poses,
+            folder,
+            emit,
+            seed=seed,
+            pairs=pairs,
+            depth=priors,
+        ),
+        load=load_poses,
+    )
+    return _Cameras(
+        capture, graph, priors, poses, clusters, training, graph_key, depth_key, poses_key
+    )

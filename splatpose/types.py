@@ -114,7 +114,7 @@ class MatchGraph:
 
     database: Path
     matcher: str
-    """The matcher that ran: "xfeat", "aliked" or "sift"."""
+    """The matcher that ran: "xfeat", "xfeat+sift", "aliked" or "sift"."""
     keypoints: tuple[Float[np.ndarray, "_K 2"], ...]
     """For each photo its keypoints (x, y) in pixels."""
     pairs: Int[np.ndarray, "P 2"]
@@ -210,6 +210,22 @@ class HypothesisEvidence:
     """Why it won or lost."""
 
 
+SnapshotStage = Literal["initial", "local", "global", "joint"]
+"""initial: the chosen hypothesis. local: parts of it refined by themselves. global: after bundle
+adjustment of the whole. joint: after the optimisation together with Gaussians."""
+
+
+@dataclass(frozen=True)
+class PoseSnapshot:
+    """The model at one moment of its making, in the frame of the `Poses` that hold it."""
+
+    stage: SnapshotStage
+    cam_from_world: Float[np.ndarray, "V 4 4"]
+    """NaN where a photo had no pose then."""
+    points: Float[np.ndarray, "N 3"]
+    """Its sparse points; their number and order are the snapshot's own."""
+
+
 @dataclass(frozen=True)
 class Poses:
     """Cameras and sparse points. World frame: right-handed, gravity along +y as far as the
@@ -234,6 +250,8 @@ class Poses:
     """The same as a COLMAP binary model."""
     evidence: tuple[PhotoEvidence, ...]
     hypotheses: tuple[HypothesisEvidence, ...]
+    snapshots: tuple[PoseSnapshot, ...] = ()
+    """How the poses came to be, the present ones last; empty where that was not recorded."""
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,25 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "capture",
     "depth",
+    "evaluation",
+    "evaluation.readers",
+    "evaluation.suites",
     "local",
     "matching",
     "motion",
     "poses",
     "views",
     "splats",
+    "trust",
     "outputs",
 )
 CHECKED = [
     *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
+    *(f"splatpose.outputs.page.{name}" for name in ("matrix", "support", "thumbnails", "topview")),
     *(
         f"splatpose.{package}.{path.stem}"
         for package in PACKAGES
-        for path in sorted((ROOT / "splatpose" / package).glob("*.py"))
+        for path in sorted((ROOT / "splatpose" / package.replace(".", "/")).glob("*.py"))
         if path.stem not in ("__init__", "config", "stage")
     ),
 ]

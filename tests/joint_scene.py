@@ -11,7 +11,7 @@ from splat_scene import orbit, random_splats, render_reference
 
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
-from splatpose.motion.gauge import alignment
+from splatpose.geometry.similarity import alignment
 from splatpose.types import Camera, MatchGraph, PhotoEvidence, Poses, Views
 
 LARGER = 10

@@ -58,10 +58,22 @@ def wall_photos(count: int, size: tuple[int, int] = (320, 240)) -> list[np.ndarr
     wall = texture(width + 40 * count, height + 80, seed=3)
     photos = []
     for index in range(count):
-        angle = np.radians(3 * (index - count / 2))
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        centre = np.array([width / 2 + 40 * index, height / 2 + 40])
-        shift = np.array([width / 2, height / 2]) - turn @ centre
-        matrix = np.vstack([np.c_[turn, shift], [0, 0, 1]])
-        photos.append(warp(wall, matrix, width, height))
+        photos.append(warp(wall, _view(index, count, size), width, height))
     return photos
+
+
+def wall_homography(
+    first: int, second: int, count: int, size: tuple[int, int] = (320, 240)
+) -> np.ndarray:
+    """From pixels of one of `wall_photos` to those of another."""
+    return _view(second, count, size) @ np.linalg.inv(_view(first, count, size))
+
+
+def _view(index: int, count: int, size: tuple[int, int]) -> np.ndarray:
+    """From pixels of the wall to those of a photo."""
+    width, height = size
+    angle = np.radians(3 * (index - count / 2))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = np.array([width / 2 + 40 * index, height / 2 + 40])
+    shift = np.array([width / 2, height / 2]) - turn @ centre
+    return np.vstack([np.c_[turn, shift], [0, 0, 1]])

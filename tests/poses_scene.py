@@ -82,6 +82,7 @@ def make_scene(
     outliers: float = 0.0,
     groups: Sequence[int] | None = None,
     blocked: frozenset[tuple[int, int]] = frozenset(),
+    look: np.ndarray | None = None,
     seed: int = 0,
 ) -> Scene:
     """Projects the points and matches what two photos both see.
@@ -91,6 +92,7 @@ def make_scene(
         outliers: share of putative matches that are wrong.
         groups: part of the world each photo shows; points alternate between parts.
         blocked: pairs without matches.
+        look: of each point a number; points of one number look alike. Default: all differ.
     """
     rng = np.random.default_rng(seed)
     part = np.zeros(len(cam_from_world), int) if groups is None else np.asarray(groups)
@@ -102,7 +104,7 @@ def make_scene(
         inside = (xy > 0).all(1) & (xy < (camera.width, camera.height)).all(1) & (depth > 0)
         ids = np.flatnonzero(inside & (part_of_point == part[photo]))
         ids = rng.permutation(ids)
-        visible.append(ids)
+        visible.append(ids if look is None else look[ids])
         keypoints.append(xy[ids])
     capture = _capture(folder, len(cam_from_world), camera)
     path = folder / "database.db"

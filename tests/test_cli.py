@@ -107,6 +107,26 @@ def test_options_start_from_the_preset_and_override_it() -> None:
     assert config == replace(PRESETS["fast"], seed=7)
 
 
+@pytest.mark.parametrize(
+    ("words", "share"),
+    [
+        ([], 0.0),
+        (["--strict"], 0.9),
+        (["--strict", "0.5"], 0.5),
+        (["--strict=1"], 1.0),
+        (["--strict", "--preset", "fast"], 0.9),
+        (["--strict", "--", "photos"], 0.9),
+    ],
+)
+def test_strict_may_name_a_share(words: list[str], share: float) -> None:
+    assert read_arguments(["photos", *words] if "photos" not in words else words).strict == share
+
+
+def test_strict_is_a_share() -> None:
+    with pytest.raises(ContradictionError, match="0 to 1, not 90"):
+        read_arguments(["photos", "--strict", "90"])
+
+
 def test_short_and_long_names_set_the_same_field() -> None:
     values = {
         "max_size": "123",

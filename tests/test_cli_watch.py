@@ -45,6 +45,7 @@ RUN: list[Event] = [
     TrainingStep(1000, 3000, 0.0831, 20_000, (320, 240), held_out_psnr=24.5),
     TrainingStep(2000, 3000, float("nan"), 41_233, (640, 480)),
     StageFinished("splats", "41,233 Gaussians, held-out PSNR 27.12 dB", 3725.0, 1500.0),
+    StageSkipped("trust", "19 of 20 photos trusted, 1 refused"),
     StageStarted("outputs"),
     StageFinished("outputs", "splat.ply and five more", 0.9, 1500.0),
     RunFinished(
@@ -65,12 +66,22 @@ def test_plain_lines_are_one_a_stage_and_one_a_message() -> None:
     assert lines[2] == "matching  190 pairs, 171 verified (12 s, 800 MiB)"
     assert lines[3] == "warning: poses: IMG_7.jpg does not fit: [bold]3 matches[/]"
     assert lines[4] == "poses     19 of 20 photos registered (3:07, 900 MiB)"
-    assert [line.split()[0] for line in lines[5:8]] == ["views", "splats", "outputs"]
-    assert lines[8] == (
+    assert [line.split()[0] for line in lines[5:9]] == ["views", "splats", "trust", "outputs"]
+    assert lines[9] == (
         "done: runs/demo "
         "(20 photos, 19 registered, 41,233 Gaussians, held-out PSNR 27.12 dB, seed 0)"
     )
-    assert len(lines) == 9
+    assert len(lines) == 10
+
+
+def test_a_run_ends_with_its_own_lines_where_it_has_any() -> None:
+    lines = ("photos    2 of 2 trusted", "files     runs/demo/report.html")
+    finished = RunFinished(Path("runs/demo"), {"photos": 2}, lines)
+    plain, objects = io.StringIO(), io.StringIO()
+    PlainLines(plain)(finished)
+    JsonLines(objects)(finished)
+    assert plain.getvalue() == "\n".join(lines) + "\n"
+    assert json.loads(objects.getvalue())["lines"] == list(lines)
 
 
 def test_a_figure_that_was_not_measured_is_left_out() -> None:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from splatpose.capture import fingerprint
+from splatpose.cli.fit import check_trust
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.eventlines import parse_event
@@ -101,10 +102,35 @@ def test_everything_promised_is_there(finished: tuple[Path, list[Event]]) -> Non
         "matching",
         "poses",
         "views",
+        "trust",
         "splats",
         "outputs",
     ]
     assert any(isinstance(event, TrainingStep) for event in events)
+
+
+def test_every_photo_has_a_verdict(finished: tuple[Path, list[Event]]) -> None:
+    out, _ = finished
+    report = json.loads((out / "report.json").read_text())
+    assert [photo["verdict"] for photo in report["photos"]] == ["trusted"] * 7
+    assert all(photo["verdict_reason"] and photo["advice"] is None for photo in report["photos"])
+    assert all(photo["evidence"]["folds_agreeing"] == 2 for photo in report["photos"])
+    assert report["verdicts"]["trusted_share"] == 1
+    (held_out,) = (photo for photo in report["photos"] if photo["held_out"])
+    assert held_out["evidence"]["held_out_psnr"] == held_out["held_out_psnr"]
+    check_trust(out, 1.0)
+
+
+def test_strict_fails_a_run_with_too_few_trusted_photos(
+    finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    report = json.loads((finished[0] / "report.json").read_text())
+    report["verdicts"].update(trusted=4, trusted_share=4 / 7, advice=["Take more."])
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    check_trust(tmp_path, 0.5)
+    with pytest.raises(SplatposeError, match=r"4 of 7 photos \(57 %\).*90 %") as refusal:
+        check_trust(tmp_path, 0.9)
+    assert refusal.value.hint == "Take more."
 
 
 def test_recovered_cameras_agree_with_the_renderer(finished: tuple[Path, list[Event]]) -> None:
@@ -170,7 +196,7 @@ def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[
     events: list[Event] = []
     fit(photos, out, tiny(), emit=events.append)
     skipped = [event.stage for event in events if isinstance(event, StageSkipped)]
-    assert skipped == ["capture", "matching", "poses", "views", "splats"]
+    assert skipped == ["capture", "matching", "poses", "views", "trust", "splats"]
     assert (out / "splat.ply").read_bytes() == before
 
 
@@ -194,7 +220,7 @@ def test_depth_maps_join_a_finished_run_and_leave_it_again(
     events: list[Event] = []
     fit(photos, out, with_depth, emit=events.append)
     done = [event.stage for event in events if isinstance(event, StageFinished)]
-    assert done == ["depth", "poses", "views", "splats", "outputs"]
+    assert done == ["depth", "poses", "views", "trust", "splats", "outputs"]
     report = json.loads((out / "report.json").read_text())
     assert [record["stage"] for record in report["stages"]][:3] == ["capture", "depth", "matching"]
     assert report["depth"]["source"] == str(maps)
@@ -249,7 +275,7 @@ def test_kept_poses_reach_every_output(
     # Run again: nothing is computed, and nothing changes.
     events = []
     fit(photos, out, with_joint(KEEPS_ANYTHING), emit=events.append)
-    assert sum(isinstance(event, StageSkipped) for event in events) == 6
+    assert sum(isinstance(event, StageSkipped) for event in events) == 7
     # Turned off, the poses are those of the matches again.
     fit(photos, out, tiny())
     assert (out / "splat.ply").read_bytes() == (plain / "splat.ply").read_bytes()

@@ -62,6 +62,8 @@ def test_all_that_is_kept_is_in_one_frame(perturbed: JointScene, recovered: Join
     np.testing.assert_allclose(model.points, poses.points, atol=1e-9)
     np.testing.assert_array_equal(views.cam_from_world, poses.cam_from_world)
     np.testing.assert_array_equal(views.points, poses.points)
+    assert poses.snapshots[-1].stage == "joint"
+    np.testing.assert_array_equal(poses.snapshots[-1].cam_from_world, poses.cam_from_world)
     # Held-out tracks and held-out photos came along: every observation fits.
     errors = tracks_of(poses, views).errors(views.cam_from_world)
     assert np.quantile(errors, 0.99) < 3

@@ -11,11 +11,11 @@ import torch
 from joint_scene import JointScene, joint_scene
 
 from splatpose.geometry.rotations import so3_exp
-from splatpose.geometry.similarity import Similarity
+from splatpose.geometry.similarity import Similarity, alignment
 from splatpose.joint import JointConfig
 from splatpose.joint.gate import Figures, decide, split_views
 from splatpose.motion.cameras import Motion, MovingCameras
-from splatpose.motion.gauge import Gauge, alignment, gauge_basis, se3_exp
+from splatpose.motion.gauge import Gauge, gauge_basis, se3_exp
 from splatpose.motion.solve import held_out_error, resected, resolved
 from splatpose.motion.tracks import Tracks, held_out_tracks, tracks_of, triangulated
 

@@ -48,6 +48,7 @@ def test_everything_is_there_and_nothing_else(scene: Scene) -> None:
         "sparse_pc.ply",
         "transforms.json",
         "trajectory.tum",
+        "report.html",
         "report.json",
         "previews/photo_4.png",
     }
@@ -84,7 +85,8 @@ def test_the_files_say_what_the_stages_found(scene: Scene) -> None:
 
 
 def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
-    scene.write(command=["splatpose", "fit"], stages=[{"stage": "capture", "seconds": 1.0}])
+    stage = {"stage": "capture", "seconds": 1.0, "peak_memory_mb": 80.0, "summary": "6 photos"}
+    scene.write(command=["splatpose", "fit"], stages=[stage])
     report = json.loads((scene.out / "report.json").read_text(), parse_constant=pytest.fail)
     assert report["version"] == 1
     assert report["seed"] == 3

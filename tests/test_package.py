@@ -95,6 +95,22 @@ def test_every_folder_ships() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
+def test_every_data_file_ships() -> None:
+    """Files beside the code that are not code: each is listed as its package's data."""
+    setuptools = PROJECT["tool"]["setuptools"]
+    listed = {
+        f"{package.replace('.', '/')}/{name}"
+        for package, names in setuptools["package-data"].items()
+        for name in names
+    }
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "splatpose").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert listed == found
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
@@ -114,6 +130,7 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
         }
     assert sources <= names
     assert "splatpose/py.typed" in names
+    assert {f"splatpose/outputs/page/page.{kind}" for kind in ("html", "css", "js")} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests", "viewer", "configs")) for name in names)
 

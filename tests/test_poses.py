@@ -55,6 +55,20 @@ def solved(scene: Scene, tmp_path_factory: pytest.TempPathFactory):
     return poses, summary, events
 
 
+def test_snapshots_tell_how_the_poses_came_to_be(solved) -> None:
+    poses, _, _ = solved
+    initial, final = poses.snapshots
+    assert (initial.stage, final.stage) == ("initial", "global")
+    np.testing.assert_allclose(final.cam_from_world, poses.cam_from_world, atol=1e-12)
+    np.testing.assert_allclose(final.points, poses.points, atol=1e-5)
+    # In one frame: what is left is what the refinement did, and that is little here.
+    apart = np.abs(initial.cam_from_world - final.cam_from_world)
+    assert 0 < apart.max() < 0.05
+    R = initial.cam_from_world[:, :3, :3]
+    np.testing.assert_allclose(R @ R.transpose(0, 2, 1), np.tile(np.eye(3), (8, 1, 1)), atol=1e-9)
+    assert np.abs(np.median(initial.points, 0) - np.median(final.points, 0)).max() < 0.1
+
+
 def test_poses_and_focal_are_right(solved, scene: Scene) -> None:
     poses, summary, _ = solved
     assert poses.registered.all()

@@ -175,6 +175,21 @@ def test_a_wrong_pose_counts_against_a_model(truth: SparseModel, table: MatchTab
     assert explain(wrong, table).score <= explain(without, table).score + 1e-9
 
 
+def test_false_matches_are_no_reason_to_leave_photos_out(
+    truth: SparseModel, table: MatchTable
+) -> None:
+    """A place that repeats gives some photos more false matches than true ones."""
+    rng = np.random.default_rng(0)
+    xy = table.xy.copy()
+    false = np.flatnonzero((table.photos >= 5).any(1) & (rng.random(len(table)) < 0.6))
+    xy[false, 1] = rng.permuted(xy[false, 1], axis=0)
+    muddled = replace(table, xy=xy)
+    whole, part = (explain(without_points(m), muddled) for m in (truth, partial(truth)))
+    assert whole.connected.all()
+    assert whole.contradicted.sum() > 0.5 * len(false)
+    assert whole.score > part.score
+
+
 def test_mirrored_model_explains_nothing(truth: SparseModel, table: MatchTable) -> None:
     """Only cheirality tells: the epipolar distances are those of the truth."""
     assert explain(mirrored(truth), table).share < 0.02

@@ -17,6 +17,7 @@ from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.matching import MatchingConfig, resolve_matcher
 from splatpose.weights import (
+    LPIPS_WEIGHTS,
     MATCHER_WEIGHTS,
     WEIGHTS,
     WeightFile,
@@ -95,9 +96,8 @@ def put(folder: Path, content: bytes, relative: str = WEIGHT.paths[0]) -> Path:
 
 
 def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
-    assert {n for names in MATCHER_WEIGHTS.values() for n in names} | {"depth-anything"} == set(
-        WEIGHTS
-    )
+    grouped = {n for names in (*MATCHER_WEIGHTS.values(), LPIPS_WEIGHTS) for n in names}
+    assert grouped | {"depth-anything"} == set(WEIGHTS)
     for weight in WEIGHTS.values():
         assert weight.urls
         assert all(url.startswith("https://") for url in weight.urls)
@@ -210,6 +210,8 @@ def test_shared_weights_are_known(shared: Path) -> None:
         "aliked": "ready",
         "aliked-lightglue": "absent",
         "depth-anything": "absent",
+        "vgg16": "absent",
+        "lpips-vgg": "absent",
     }
 
 
@@ -232,7 +234,7 @@ def test_auto_takes_xfeat_where_its_weights_are(shared: Path) -> None:
     assert "xfeat" in message.text
 
 
-@pytest.mark.parametrize("matcher", ["xfeat", "aliked"])
+@pytest.mark.parametrize("matcher", ["xfeat", "xfeat+sift", "aliked"])
 def test_a_matcher_asked_for_by_name_never_falls_back(matcher) -> None:
     with pytest.raises(SplatposeError, match="not on this machine"):
         resolve_matcher(MatchingConfig(matcher=matcher), None, lambda event: None)

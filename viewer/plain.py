@@ -22,7 +22,8 @@ class PlainLines:
 
 
 def describe(event: Event) -> str:
-    """The event in one line, or "" where it is of no lasting interest."""
+    """The event in one line, the end of a run in a few, or "" where it is of no lasting
+    interest."""
     match event:
         case StageFinished(stage, summary, seconds, peak_memory_mb):
             cost = f"{duration(seconds)}, {peak_memory_mb:.0f} MiB"
@@ -33,8 +34,8 @@ def describe(event: Event) -> str:
             return f"warning: {stage}: {text}"
         case Message(stage, text):
             return f"{stage}: {text}"
-        case RunFinished(folder, summary):
-            return finish_line(folder, summary)
+        case RunFinished(folder, summary, lines):
+            return "\n".join(lines) or finish_line(folder, summary)
         case _:
             return ""
 
@@ -65,6 +66,7 @@ def duration(seconds: float) -> str:
 _FIGURES = {
     "photos": "{} photos",
     "registered": "{} registered",
+    "trusted": "{} trusted",
     "gaussians": "{:,} Gaussians",
     "held_out_psnr": "held-out PSNR {:.2f} dB",
 }

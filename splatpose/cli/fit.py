@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import tyro
 
 from ..configs import PRESETS, PresetName
+from ..errors import SplatposeError
 from ..events import EventSink, Message
+from ..outputs.layout import REPORT
 from ..pipeline import FitConfig, fit
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from ..viewer.companion import Companion
 
 PROG = "splatpose fit"
+USUAL_SHARE = 0.9
+"""What `--strict` without a number asks for."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Fit:
     """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Training steps, one photo each. Same as --training.steps."""
-    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
+    matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
     """Local features; sift needs no network weights. Same as --matching.matcher."""
     depth: Annotated[str, tyro.conf.arg(metavar="DIR|auto|none")] = "none"
     """Depth priors: a folder with a map a photo (16-bit PNG, .npy, .exr), or auto for a network.
@@ -63,6 +68,9 @@ class Fit:
     the cache, then a download."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Forget the results of an earlier run in OUT and begin anew."""
+    strict: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
+    """Exit with code 1 when a smaller share of all photos than this is trusted; everything is
+    written all the same. --strict alone means 0.9."""
     view: tyro.conf.FlagCreatePairsOff[bool] = False
     """Open a web page on which to watch the run; it stays open until Ctrl-C. Any run can also be
     watched from another terminal with `splatpose view OUT`."""
@@ -90,7 +98,7 @@ SHORTCUTS = {
 
 
 class ContradictionError(Exception):
-    """A value was given twice, differently, under its two names."""
+    """A value was given twice, differently, under its two names, or is out of its range."""
 
 
 def run(words: list[str]) -> int:
@@ -118,6 +126,8 @@ def run(words: list[str]) -> int:
             if viewer is not None and viewer.is_running:
                 print("The viewer stays open. Ctrl-C ends it.", file=sys.stderr)
                 viewer.wait()
+        if arguments.strict:
+            check_trust(out, arguments.strict)
     except KeyboardInterrupt:
         again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
         print(
@@ -143,11 +153,52 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    arguments = parse(Fit, words, prog=PROG, default=default)
+    arguments = parse(Fit, _with_share(words), prog=PROG, default=default)
+    if not 0 <= arguments.strict <= 1:
+        raise ContradictionError(f"--strict is a share from 0 to 1, not {arguments.strict:g}.")
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
     return replace(arguments, config=config)
+
+
+def check_trust(out: Path, share: float) -> None:
+    """Refuses a finished run in which too few photos are trusted.
+
+    Args:
+        out: the run's folder.
+        share: of all photos that must be trusted, 0 to 1.
+
+    Raises:
+        SplatposeError: fewer are.
+    """
+    report = json.loads((out / REPORT).read_text(encoding="utf-8"))
+    found = report["verdicts"]
+    if found["trusted_share"] < share:
+        total = len(report["photos"])
+        raise SplatposeError(
+            f"{found['trusted']} of {total} photos ({100 * found['trusted_share']:.0f} %) are "
+            f"trusted, and --strict asks for {100 * share:g} %. Everything is written to {out}.",
+            " ".join(found["advice"][:2]) or "report.json says why for each photo.",
+        )
+
+
+def _with_share(words: list[str]) -> list[str]:
+    """The command line with the usual share after a `--strict` that is given without one."""
+    result: list[str] = []
+    for place, word in enumerate(words):
+        result.append(word)
+        if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
+            result.append(str(USUAL_SHARE))
+    return result
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _named_preset(words: list[str]) -> PresetName:

@@ -23,6 +23,7 @@ PACKAGES = (
     "pillow",
     "pillow-heif",
     "plyfile",
+    "pyceres",
     "pycolmap",
     "rich",
     "scipy",

@@ -33,7 +33,7 @@ class Fetch:
     """Downloads weights into the cache, checked by SHA-256, so that fit needs no network."""
 
     name: _Name = "xfeat"
-    """A matcher (xfeat, aliked), a single file as `list` names it, or all."""
+    """A matcher (xfeat, aliked), lpips, a single file as `list` names it, or all."""
     weights_dir: _Folder = None
     """Folder to look in before anything is downloaded. Default: $SPLATPOSE_WEIGHTS."""
 
@@ -43,7 +43,7 @@ class Verify:
     """Checks the SHA-256 of the weights that fit would use."""
 
     name: _Name = "all"
-    """A matcher (xfeat, aliked), a single file as `list` names it, or all that are here."""
+    """A matcher (xfeat, aliked), lpips, a single file as `list` names it, or all that are here."""
     weights_dir: _Folder = None
     """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
 
@@ -114,14 +114,14 @@ def _verify(name: str, weights_dir: Path | None) -> None:
 
 
 def _files(name: str) -> tuple[str, ...]:
-    """The files that a matcher's name, a file's name or "all" stands for."""
-    from ..weights import MATCHER_WEIGHTS, WEIGHTS
+    """The files that a matcher's name, "lpips", a file's name or "all" stands for."""
+    from ..weights import LPIPS_WEIGHTS, MATCHER_WEIGHTS, WEIGHTS
 
     if name == "all":
         return tuple(WEIGHTS)
     if name == "sift":
         raise SplatposeError("The matcher sift needs no weights.", "There is nothing to do.")
-    return MATCHER_WEIGHTS.get(name, (name,))
+    return ({"lpips": LPIPS_WEIGHTS} | MATCHER_WEIGHTS).get(name, (name,))
 
 
 def _show_download(received: int, total: int | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..geometry.centers import centers_of
 from ..types import Poses
 from .fitting import fit_scale_shift, spearman
 from .priors import DepthAlignment, DepthFit, DepthKind, DepthPriors
@@ -230,9 +231,7 @@ def _nothing(priors: DepthPriors, poses: Poses, photo: int) -> DepthFit:
 def _wide_enough(poses: Poses) -> Bool[np.ndarray, " T"]:
     """Whether a point's rays spread: the largest angle to their mean is half of what they span."""
     track, photo = poses.observations[:, 0], poses.observations[:, 1]
-    R, t = poses.cam_from_world[:, :3, :3], poses.cam_from_world[:, :3, 3]
-    centers = -np.einsum("nji,nj->ni", R, t)
-    ray = poses.points[track] - centers[photo]
+    ray = poses.points[track] - centers_of(poses.cam_from_world)[photo]
     ray /= np.linalg.norm(ray, axis=1, keepdims=True)
     mean = np.zeros_like(poses.points)
     np.add.at(mean, track, ray)

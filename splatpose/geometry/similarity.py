@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .centers import centers_of
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -56,3 +58,18 @@ def umeyama(
     rotation = (U * sign) @ Vt
     scale = float(singular @ sign) / variance
     return Similarity(scale, rotation, mean_t - scale * rotation @ mean_s)
+
+
+def alignment(source: Float[np.ndarray, "V 4 4"], target: Float[np.ndarray, "V 4 4"]) -> Similarity:
+    """The similarity that takes the cameras `source` to `target`: world_target from world_source.
+
+    The rotation is the mean of the cameras' own, so that centres on one line are no exception.
+    """
+    products = np.einsum("vji,vjk->ik", target[:, :3, :3], source[:, :3, :3])
+    U, _, Vt = np.linalg.svd(products)
+    rotation = (U * [1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
+    a, b = centers_of(source) @ rotation.T, centers_of(target)
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    spread = float(((a - mean_a) ** 2).sum())
+    scale = float(((a - mean_a) * (b - mean_b)).sum()) / spread if spread > 0 else 1.0
+    return Similarity(scale, rotation, mean_b - scale * mean_a)

@@ -15,6 +15,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float, Int, UInt8
 
+from ..geometry.centers import centers_of
 from ..types import Camera, CameraModel
 
 _ONLY_FATAL = 3
@@ -43,8 +44,7 @@ class SparseModel:
     @property
     def centers(self) -> Float[np.ndarray, "V 3"]:
         """Camera centres in the world; NaN where a photo is not registered."""
-        R, t = self.cam_from_world[:, :3, :3], self.cam_from_world[:, :3, 3]
-        return -np.einsum("vji,vj->vi", R, t)
+        return centers_of(self.cam_from_world)
 
 
 def camera_from_colmap(camera: pycolmap.Camera) -> Camera:

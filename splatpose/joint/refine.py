@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 from ..events import Event, EventSink, Message, Progress, TrainingStep
 from ..geometry.rotations import rotation_angle
+from ..geometry.similarity import alignment
 from ..io.colmap import quiet_colmap
 from ..motion.cameras import Motion, MovingCameras
-from ..motion.gauge import alignment
 from ..motion.solve import held_out_error, resected, resolved
 from ..motion.tracks import Tracks, clipped_error, held_out_tracks, tracks_of
 from ..render import choose_backend

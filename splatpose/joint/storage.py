@@ -15,7 +15,7 @@ from ..io.colmap import SparseModel, read_model, write_model
 from ..poses.evidence import explain, per_photo
 from ..poses.report import median_errors, updated_evidence
 from ..twoview.matches import match_table
-from ..types import Joint, JointEvidence, MatchGraph, Poses, Views
+from ..types import Joint, JointEvidence, MatchGraph, Poses, PoseSnapshot, Views
 
 _EVIDENCE, _ARRAYS, _MODEL = "joint.json", "joint.npz", "model"
 _NUMBERS = (
@@ -79,6 +79,10 @@ def load(folder: Path, poses: Poses, views: Views) -> Joint:
             points=arrays["points"],
             point_errors=arrays["point_errors"],
             model_dir=folder / _MODEL,
+            snapshots=(
+                *poses.snapshots,
+                PoseSnapshot("joint", arrays["cam_from_world"], arrays["points"]),
+            ),
             evidence=tuple(
                 updated_evidence(photo, float(share), float(error))
                 for photo, share, error in zip(

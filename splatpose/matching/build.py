@@ -34,6 +34,7 @@ from .database import (
     write_photos,
 )
 from .features import Features, Matcher, PhotoMatches
+from .join import Second, join_second
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
 from .verify import Verifier
@@ -61,7 +62,9 @@ def build_database(
     seed: int,
 ) -> str:
     """Writes `database.db` and `matching.json` into `folder`; see `match_photos`."""
-    matcher, hashes = create_matcher(config, weights_dir)
+    joint = config.matcher == "xfeat+sift"
+    first = replace(config, matcher="xfeat") if joint else config
+    matcher, hashes = create_matcher(first, weights_dir)
     features = _extract(capture, matcher, folder / _FEATURES, hashes, emit)
     pairs = select_pairs(
         [matcher.similarity(f.descriptors) for f in features],
@@ -88,10 +91,33 @@ def build_database(
         verify = partial(verifier.verify, max_error=config.max_error)
         _match_pairs(base, matcher, verify, features, pairs, emit)
     _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
-    write_json(folder / RESULT, {"matcher": matcher.name, "weights": hashes})
+    name = matcher.name
+    if joint and _join_sift(
+        capture, config, folder, emit, working_size=matcher.working_size, seed=seed
+    ):
+        name = config.matcher
+    write_json(folder / RESULT, {"matcher": name, "weights": hashes})
     raw.unlink()
     shutil.rmtree(folder / _FEATURES)
-    return _summary(read_graph(folder / DATABASE, matcher.name), len(pairs))
+    return _summary(read_graph(folder / DATABASE, name), len(pairs))
+
+
+def _join_sift(
+    capture: Capture,
+    config: MatchingConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    working_size: int,
+    seed: int,
+) -> bool:
+    """Whether SIFT keypoints were worth adding to the database of `folder`."""
+    own = replace(config, matcher="sift", max_keypoints=None, working_size=None)
+    sift, _ = create_matcher(own, None)
+    second = Second(sift, _extract(capture, sift, folder / _FEATURES, {}, emit))
+    return join_second(
+        capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
+    )
 
 
 def create_matcher(
@@ -102,7 +128,7 @@ def create_matcher(
     Raises:
         SplatposeError: weights are missing or damaged.
     """
-    assert config.matcher != "auto"
+    assert config.matcher not in ("auto", "xfeat+sift")
     count, size = _DEFAULTS[config.matcher]
     count, size = config.max_keypoints or count, config.working_size or size
     files = [resolve(WEIGHTS[name], weights_dir) for name in MATCHER_WEIGHTS[config.matcher]]

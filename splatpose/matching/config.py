@@ -10,11 +10,13 @@ from typing import Literal
 class MatchingConfig:
     """How photos are matched."""
 
-    matcher: Literal["auto", "xfeat", "aliked", "sift"] = "auto"
+    matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
     """xfeat: XFeat + LighterGlue, robust and fast. aliked: ALIKED + LightGlue, slower. sift: needs
-    no network weights. auto: xfeat where its weights are here or can be downloaded, else sift."""
+    no network weights. xfeat+sift: xfeat, and SIFT keypoints beside it where they are many: more
+    precise and slower. auto: xfeat where its weights are here or can be downloaded, else sift."""
     max_keypoints: int | None = None
-    """Keypoints kept a photo, the strongest first. Unset: 2048 (xfeat, aliked) or 4096 (sift)."""
+    """Keypoints kept a photo, the strongest first. Unset: 2048 (xfeat, aliked) or 4096 (sift).
+    The SIFT part of xfeat+sift always keeps 4096."""
     working_size: int | None = None
     """Longer side at which photos are matched, in pixels. Unset: 1024 (xfeat, aliked) or 1600
     (sift)."""
@@ -28,6 +30,9 @@ class MatchingConfig:
     photo is matched with."""
     max_error: float = 4.0
     """Largest distance of a verified match to its epipolar line, in pixels at `working_size`."""
+    sift_neighbours: int = 4
+    """xfeat+sift: pairs of each photo, those with the most verified matches, in which SIFT
+    keypoints are matched too."""
     min_inliers: int = 15
     """Fewest verified matches of two photos that count as overlapping."""
     refine: bool = True

@@ -87,6 +87,27 @@ def write_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> No
             database.write_two_view_geometry(*ids, pair.geometry)
 
 
+def append_keypoints(
+    database: pycolmap.Database, keypoints: Sequence[Float[np.ndarray, "_ 2"]]
+) -> None:
+    """Adds keypoints after those that each photo has already."""
+    with pycolmap.DatabaseTransaction(database):
+        for index, xy in enumerate(keypoints):
+            both = np.concatenate([database.read_keypoints(index + 1)[:, :2], xy])
+            database.update_keypoints(index + 1, np.ascontiguousarray(both, np.float32))
+
+
+def replace_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
+    """Writes pairs in place of what the database holds about them, all or none."""
+    with pycolmap.DatabaseTransaction(database):
+        for pair in pairs:
+            ids = (pair.first + 1, pair.second + 1)
+            database.delete_matches(*ids)
+            database.delete_two_view_geometry(*ids)
+            database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
+            database.write_two_view_geometry(*ids, pair.geometry)
+
+
 def done_pairs(database: pycolmap.Database) -> set[tuple[int, int]]:
     """Photo indices of the pairs that the database already holds."""
     ids, _ = database.read_two_view_geometry_num_inliers()

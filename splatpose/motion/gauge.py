@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 
 from ..geometry.rotations import cross_matrix
-from ..geometry.similarity import Similarity
 
 
 def se3_exp(twists: Float[torch.Tensor, "*B 6"]) -> Float[torch.Tensor, "*B 4 4"]:
@@ -63,22 +62,3 @@ class Gauge:
         U = self._directions.to(twists)
         flat = twists.reshape(-1)
         return (flat - U @ (U.T @ flat)).reshape(twists.shape)
-
-
-def alignment(source: Float[np.ndarray, "V 4 4"], target: Float[np.ndarray, "V 4 4"]) -> Similarity:
-    """The similarity that takes the cameras `source` to `target`: world_target from world_source.
-
-    The rotation is the mean of the cameras' own, so that centres on one line are no exception.
-    """
-    products = np.einsum("vji,vjk->ik", target[:, :3, :3], source[:, :3, :3])
-    U, _, Vt = np.linalg.svd(products)
-    rotation = (U * [1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
-    a, b = _centers(source) @ rotation.T, _centers(target)
-    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    spread = float(((a - mean_a) ** 2).sum())
-    scale = float(((a - mean_a) * (b - mean_b)).sum()) / spread if spread > 0 else 1.0
-    return Similarity(scale, rotation, mean_b - scale * mean_a)
-
-
-def _centers(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
-    return -np.einsum("vji,vj->vi", cam_from_world[:, :3, :3], cam_from_world[:, :3, 3])

@@ -6,8 +6,8 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float
 
+from ..geometry.similarity import alignment
 from ..poses.adjust import bundle_options
-from .gauge import alignment
 from .tracks import Tracks, clipped_error
 
 _SMALLEST_LOSS, _LARGEST_LOSS = 0.25, 200.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..geometry.centers import centers_of
 from ..geometry.projection import normalized_from_pixels
 from ..twoview.matches import PIXEL_AT
 from ..types import Poses, Views
@@ -120,8 +121,8 @@ def held_out_tracks(tracks: Tracks, share: float, seed: int) -> Bool[np.ndarray,
 
 def triangulated(tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]) -> Tracks:
     """The points nearest to all their observations' rays, in the least-squares sense."""
-    R, t = cam_from_world[:, :3, :3], cam_from_world[:, :3, 3]
-    centers = -np.einsum("vji,vj->vi", R, t)[tracks.view]
+    R = cam_from_world[:, :3, :3]
+    centers = centers_of(cam_from_world)[tracks.view]
     rays = np.concatenate([tracks.rays, np.ones((len(tracks.rays), 1))], axis=1)
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     directions = np.einsum("oji,oj->oi", R[tracks.view], rays)

@@ -4,3 +4,4 @@ from .config import OutputsConfig as OutputsConfig
 from .export import ExportFormat as ExportFormat
 from .export import export as export
 from .stage import write_outputs as write_outputs
+from .summary import closing_lines as closing_lines

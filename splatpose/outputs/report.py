@@ -17,6 +17,7 @@ import torch
 from .._version import __version__
 from ..depth.priors import DepthAlignment
 from ..host import processor_name
+from ..trust.verdicts import Verdicts
 from ..types import Camera, Capture, MatchGraph, Poses, TrainedSplats, Views
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
@@ -29,6 +30,7 @@ def build_report(
     views: Views,
     trained: TrainedSplats,
     *,
+    verdicts: Verdicts | None = None,
     depth: DepthAlignment | None = None,
     dropped: int = 0,
 ) -> dict[str, Any]:
@@ -37,12 +39,14 @@ def build_report(
     Pixel errors are in pixels of the photos as given, PSNR in dB, numbers that do not exist null.
 
     Args:
+        verdicts: on every photo's pose.
         depth: what became of the depth priors, where there were any.
         dropped: Gaussians that were left out of splat.ply as not finite.
     """
     return {
         "summary": _summary(capture, poses, trained, dropped),
-        "photos": _photos(capture, poses, views, trained, depth),
+        "photos": _photos(capture, poses, views, trained, verdicts, depth),
+        "verdicts": _verdicts(verdicts),
         "skipped": [{"name": file.name, "reason": file.reason} for file in capture.skipped],
         "cameras": _cameras(capture, poses),
         "depth": _depth(depth),
@@ -98,6 +102,7 @@ def _photos(
     poses: Poses,
     views: Views,
     trained: TrainedSplats,
+    verdicts: Verdicts | None,
     depth: DepthAlignment | None,
 ) -> list[dict[str, Any]]:
     scores = {score.name: score for score in trained.held_out}
@@ -124,9 +129,37 @@ def _photos(
                 "held_out_psnr": score.psnr if score else None,
                 "held_out_ssim": score.ssim if score else None,
                 "depth_prior": asdict(depth.fits[number]) if depth else None,
+                **_verdict(verdicts, number),
             }
         )
     return rows
+
+
+def _verdict(verdicts: Verdicts | None, photo: int) -> dict[str, Any]:
+    """What is said of one photo's pose."""
+    if verdicts is None:
+        return {"verdict": None, "verdict_reason": None, "advice": None, "evidence": None}
+    verdict = verdicts.photos[photo]
+    return {
+        "verdict": verdict.level,
+        "verdict_reason": verdict.reason,
+        "advice": verdict.advice,
+        "evidence": asdict(verdict.evidence),
+    }
+
+
+def _verdicts(verdicts: Verdicts | None) -> dict[str, Any] | None:
+    """The verdicts as a whole."""
+    if verdicts is None:
+        return None
+    return {
+        "trusted": verdicts.count("trusted"),
+        "weak": verdicts.count("weak"),
+        "refused": verdicts.count("refused"),
+        "trusted_share": verdicts.trusted_share,
+        "advice": list(verdicts.advice),
+        "notes": list(verdicts.notes),
+    }
 
 
 def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:

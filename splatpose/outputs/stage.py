@@ -10,6 +10,7 @@ from .config import OutputsConfig
 
 if TYPE_CHECKING:
     from ..depth.priors import DepthAlignment
+    from ..trust.verdicts import Verdicts
     from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
 
 
@@ -21,6 +22,7 @@ def write_outputs(
     views: Views,
     trained: TrainedSplats,
     *,
+    verdicts: Verdicts | None = None,
     depth: DepthAlignment | None = None,
     report_extras: dict[str, Any],
     emit: EventSink,
@@ -29,8 +31,8 @@ def write_outputs(
     """Writes what the user gets into `out` and returns a one-line summary.
 
     splat.ply, sparse/0 (COLMAP), sparse_pc.ply, transforms.json (nerfstudio), trajectory.tum,
-    previews/ and, last, report.json. Everything is written aside first, so that an earlier run's
-    results stay whole until new ones replace them, and nothing of them is left then.
+    previews/, report.html and, last, report.json. Everything is written aside first, so that an
+    earlier run's results stay whole until new ones replace them, and nothing of them is left then.
 
     Args:
         out: the run folder; must exist.
@@ -39,6 +41,7 @@ def write_outputs(
         poses: cameras and sparse points.
         views: what the Gaussians were trained on.
         trained: the Gaussians, and what was measured.
+        verdicts: on every photo's pose.
         depth: what became of the depth priors, where there were any.
         report_extras: goes into report.json as it is: what only the pipeline knows (command,
             seed, config, and per stage its seconds, peak memory and summary).
@@ -58,6 +61,7 @@ def write_outputs(
         poses,
         views,
         trained,
+        verdicts=verdicts,
         depth=depth,
         report_extras=report_extras,
         config=config or OutputsConfig(),

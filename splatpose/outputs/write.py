@@ -10,14 +10,16 @@ import numpy as np
 
 from ..depth.priors import DepthAlignment
 from ..events import EventSink, Message
-from ..io.atomic import write_json
+from ..io.atomic import write_bytes, write_json
 from ..io.nerfstudio import Transforms, write_transforms
 from ..io.ply import write_splat_ply
 from ..io.pointcloud import write_point_cloud
 from ..io.tum import write_tum
+from ..trust.verdicts import Verdicts
 from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
 from .config import OutputsConfig
-from .layout import MODEL, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .page import build_page
 from .report import build_report
 
 _PART = ".outputs.part"
@@ -32,6 +34,7 @@ def write_all(
     views: Views,
     trained: TrainedSplats,
     *,
+    verdicts: Verdicts | None,
     depth: DepthAlignment | None,
     report_extras: dict[str, Any],
     config: OutputsConfig,
@@ -59,9 +62,21 @@ def write_all(
         numbers = np.flatnonzero(poses.registered)
         write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
         _copy_previews(trained.previews_dir, part / PREVIEWS)
-        report = build_report(capture, graph, poses, views, trained, depth=depth, dropped=dropped)
+        report = build_report(
+            capture,
+            graph,
+            poses,
+            views,
+            trained,
+            verdicts=verdicts,
+            depth=depth,
+            dropped=dropped,
+        )
         assert not report.keys() & report_extras.keys()
-        write_json(part / REPORT, {**report_extras, **report})
+        report = {**report_extras, **report}
+        write_json(part / REPORT, report)
+        page = build_page(out.resolve().name, report, capture, graph, poses, views, trained)
+        write_bytes(part / PAGE, page.encode())
         size = (part / SPLAT).stat().st_size
         _put_in_place(part, out, old)
     finally:
@@ -93,7 +108,7 @@ def _put_in_place(part: Path, out: Path, old: Path) -> None:
     """
     old.mkdir()
     (out / MODEL).parent.mkdir(exist_ok=True)
-    names = [MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, REPORT]
+    names = [MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, PAGE, REPORT]
     (out / REPORT).unlink(missing_ok=True)
     for name in names:
         if (out / name).is_dir():

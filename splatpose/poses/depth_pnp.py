@@ -8,12 +8,12 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float, Int
 
-from ..depth.alignment import DropRule, fit_map, kind_of
 from ..depth.keypoints import KeypointPriors
 from ..depth.sampling import aligned_depth
-from ..geometry.projection import normalized_from_pixels, project
+from ..geometry.projection import normalized_from_pixels
 from ..io.colmap import SparseModel, camera_to_colmap
 from ..twoview.matches import PIXEL_AT, MatchTable
+from .map_fits import fit_maps
 
 _MAX_ERROR = 12.0
 """In pixels at `PIXEL_AT`: prior depth is right to some percent only."""
@@ -31,25 +31,12 @@ def aligned_keypoints(
         For each photo, along its z axis in world units; NaN where the map says nothing, does not
         follow the points, or the photo is not registered.
     """
-    samples = []
-    for photo in np.flatnonzero(model.registered):
-        own = np.flatnonzero(model.observations[:, 1] == photo)
-        value = priors.values[photo][model.observations[own, 2]]
-        _, z = project(
-            model.cameras[model.camera_index[photo]],
-            model.cam_from_world[photo],
-            model.points[model.observations[own, 0]],
-        )
-        valid = np.isfinite(value) & (z > 0)
-        samples.append((int(photo), value[valid], z[valid]))
-    kind = priors.kind
-    if kind == "auto":
-        kind = kind_of([(value, z) for _, value, z in samples])
+    kind, fitted = fit_maps(model, priors)
     depths = [np.full(len(values), np.nan) for values in priors.values]
-    for photo, value, z in samples:
-        fit = fit_map(value, z, kind, DropRule(), seed=photo)
-        if fit.kept:
-            depths[photo] = aligned_depth(priors.values[photo], fit.alpha, fit.beta, kind)
+    for one in fitted:
+        if one.fit.kept:
+            whole = priors.values[one.photo]
+            depths[one.photo] = aligned_depth(whole, one.fit.alpha, one.fit.beta, kind)
     return tuple(depths)
 
 

@@ -30,6 +30,7 @@ _OUTWEIGHS = 4.0
 agree with a wrong model only by chance."""
 _CONTRADICTION = 5.0
 """Times the threshold: what is farther off is no matter of noise."""
+_CONTRADICTION_WEIGHT = 0.5
 _PAIR_CAP = 200
 _MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
 
@@ -63,10 +64,11 @@ class Explanation:
 
     @property
     def score(self) -> float:
-        """Evidence in one number, the larger the better: the mean of both shares, less what speaks
-        against the model. A photo is worth a place if more of its matches agree with it than
-        contradict it. A model with an implausible camera loses to every other."""
-        support = 0.5 * (self.share + self.balanced_share) - self.against
+        """Evidence in one number, the larger the better: the mean of both shares, less half of what
+        speaks against the model. Matches agree with a wrong model only by chance, but contradict
+        the right one wherever a place repeats: at full weight, leaving photos out would pay. A
+        model with an implausible camera loses to every other."""
+        support = 0.5 * (self.share + self.balanced_share) - _CONTRADICTION_WEIGHT * self.against
         return support - (0.0 if self.plausible else 2.0)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
+from ..depth.keypoints import KeypointPriors
 from ..io.colmap import SparseModel, reconstruction_from_model
 from ..twoview.matches import MatchTable, focal_ratios
 from ..twoview.pair_focal import with_focal
@@ -17,6 +18,7 @@ from ..twoview.refined import RefinedPairs
 from ..twoview.relative import relative_poses
 from ..types import Camera, MatchGraph
 from .adjust import FEW_PHOTOS, Mapper, Scales, least_freedom, mapping, measure_scales
+from .depth_edges import depth_edges
 from .viewgraph import ViewGraph, solve_view_graph
 
 _CALIBRATIONS = 2
@@ -41,6 +43,7 @@ def reconstructions(
     min_matches: int,
     seed: int,
     refined: RefinedPairs | None = None,
+    priors: KeypointPriors | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
 
@@ -51,10 +54,14 @@ def reconstructions(
         cameras: calibrated as well as they can be from pairs.
         scratch: a folder for copies of the database without the false pairs.
         refined: relative poses that are known better than their matches alone tell.
+        priors: depth maps, which are asked about pairs whose matches say little.
     """
     found: list[pycolmap.Reconstruction] = []
     for _ in range(_CALIBRATIONS):
         relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
+        by_depth = None
+        if priors is not None:
+            by_depth = depth_edges(relative, table, cameras, camera_index, priors, seed=seed)
         again: list[pycolmap.Reconstruction] = []
         seen: set[bytes] = set()
         for backbone in BACKBONES:
@@ -66,6 +73,7 @@ def reconstructions(
                 seed=seed,
                 relative=relative,
                 refined=refined,
+                by_depth=by_depth,
                 backbone=backbone,
             )
             # From the same pairs follows the same reconstruction.

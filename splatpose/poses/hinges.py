@@ -35,7 +35,7 @@ def settle_scales(
     Returns:
         The model, and a sentence for each part that was scaled.
     """
-    shared = _shared_tracks(model)
+    shared = shared_tracks(model)
     blocks = biconnected_blocks(shared >= _MIN_SHARED)
     if len(blocks) < 2:
         return model, ()
@@ -111,7 +111,8 @@ def biconnected_blocks(linked: Bool[np.ndarray, "V V"]) -> list[Int[np.ndarray, 
     return blocks
 
 
-def _shared_tracks(model: SparseModel) -> Int[np.ndarray, "V V"]:
+def shared_tracks(model: SparseModel) -> Int[np.ndarray, "V V"]:
+    """How many tracks any two photos share."""
     o = model.observations
     seen = coo_array(
         (np.ones(len(o), np.int64), (o[:, 1], o[:, 0])),

@@ -24,6 +24,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Int
 
+from ..depth.keypoints import KeypointPriors
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, model_from_reconstruction
 from ..twoview.matches import MatchTable
@@ -54,6 +55,8 @@ class Recipe:
     """Accept weaker photos and initial pairs (incremental only)."""
     refined: bool = False
     """Set out from relative poses that the local stage refined (view graph only)."""
+    by_depth: bool = False
+    """Ask depth maps about pairs whose matches say little (view graph only)."""
     restart: int = 0
     """Added to the seed."""
 
@@ -77,6 +80,9 @@ ROUNDS: tuple[tuple[Recipe, ...], ...] = (
 
 FROM_REFINED_PAIRS = Recipe("view graph, refined pairs", "view graph", focals="pairs", refined=True)
 """Beside the plain view graph, where the local stage refined any pairs."""
+
+FROM_DEPTH = Recipe("view graph, depth maps", "view graph", focals="pairs", by_depth=True)
+"""Beside the plain view graph, where depth maps are to be asked."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +125,10 @@ class Workshop:
         min_matches: int,
         seed: int,
         refined: RefinedPairs | None = None,
+        priors: KeypointPriors | None = None,
     ) -> None:
         self._refined = refined
+        self._priors = priors
         self._folder = folder
         self._graph = graph
         self._camera_index = camera_index
@@ -135,9 +143,12 @@ class Workshop:
     @property
     def rounds(self) -> tuple[tuple[Recipe, ...], ...]:
         """What can be tried, in the order to try it."""
-        if self._refined is None or not self._refined.refined.any():
-            return ROUNDS
-        return (ROUNDS[0], (*ROUNDS[1], FROM_REFINED_PAIRS), *ROUNDS[2:])
+        second = ROUNDS[1]
+        if self._refined is not None and self._refined.refined.any():
+            second = (*second, FROM_REFINED_PAIRS)
+        if self._priors is not None:
+            second = (*second, FROM_DEPTH)
+        return (ROUNDS[0], second, *ROUNDS[2:])
 
     def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
@@ -202,7 +213,8 @@ class Workshop:
             pycolmap.global_mapping(database, folder, models, options)
         elif recipe.mapper == "view graph":
             refined = self._refined if recipe.refined else None
-            self._from_view_graph(database, folder, models, seed, refined)
+            priors = self._priors if recipe.by_depth else None
+            self._from_view_graph(database, folder, models, seed, refined, priors)
         else:
             options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
             pycolmap.incremental_mapping(
@@ -233,7 +245,13 @@ class Workshop:
         return target
 
     def _from_view_graph(
-        self, database: Path, folder: Path, models: Path, seed: int, refined: RefinedPairs | None
+        self,
+        database: Path,
+        folder: Path,
+        models: Path,
+        seed: int,
+        refined: RefinedPairs | None,
+        priors: KeypointPriors | None,
     ) -> None:
         cameras, _ = read_cameras(database)
         found = reconstructions(
@@ -246,6 +264,7 @@ class Workshop:
             min_matches=self._min_matches,
             seed=seed,
             refined=refined,
+            priors=priors,
         )
         for number, reconstruction in enumerate(found):
             (models / str(number)).mkdir()

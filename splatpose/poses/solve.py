@@ -20,6 +20,7 @@ from ..types import Camera, Capture, HypothesisEvidence, MatchGraph, PhotoEviden
 from .agreement import compare
 from .colors import point_colors
 from .config import PosesConfig
+from .depth_adjust import hold_by_depth
 from .evidence import Explanation, explain
 from .frame import world_frame
 from .hinges import settle_scales
@@ -37,6 +38,7 @@ from .refusal import (
 )
 from .report import Record, photo_evidence
 from .search import Found, search
+from .snapshots import save_snapshots, snapshot
 from .storage import save
 
 _HYPOTHESES = "hypotheses"
@@ -74,6 +76,7 @@ def solve(
             min_matches=config.min_matches,
             seed=seed,
             refined=pairs,
+            priors=priors if config.depth_pairs else None,
         )
         found = search(
             workshop,
@@ -86,7 +89,10 @@ def solve(
         if not found.hypotheses:
             raise nothing_reconstructed(capture, graph, groups, found.tried)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
-        model, scaled = _final_model(refined.reconstruction, capture, cameras, names, priors)
+        model, scaled = _settled(
+            refined.reconstruction, graph, table, config, cameras, names, priors
+        )
+        model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
     explanation = explain(model, table, pixels=config.threshold)
@@ -95,6 +101,8 @@ def solve(
     photos = photo_evidence(record)
     rows = _hypothesis_evidence(found, chosen)
     save(folder, model, graph, photos, rows, refined.choice.notes, scaled, found.skipped)
+    stages = (snapshot("initial", chosen.model, model), snapshot("global", model, model))
+    save_snapshots(folder, stages)
     shutil.rmtree(folder / _HYPOTHESES)
     _tell_left_out(names, groups, photos, emit)
     return _summary(model, explanation, chosen)
@@ -136,19 +144,28 @@ def _refine_best(
     return chosen, refined
 
 
-def _final_model(
+def _settled(
     reconstruction: pycolmap.Reconstruction,
-    capture: Capture,
+    graph: MatchGraph,
+    table: MatchTable,
+    config: PosesConfig,
     cameras: Sequence[Camera],
     names: Sequence[str],
     priors: KeypointPriors | None,
 ) -> tuple[SparseModel, tuple[str, ...]]:
-    """Arrays in the world frame, with a camera for every group and colours for every point; and
-    what was scaled."""
+    """Arrays with a camera for every group, what tracks leave open settled; and what that was."""
     for index, camera in enumerate(cameras):
         if not reconstruction.exists_camera(index + 1):
             reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
     model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
+    if priors is None:
+        return model, scaled
+    held = hold_by_depth(model, graph.keypoints, table, priors, pixels=config.threshold)
+    return held or model, scaled
+
+
+def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
+    """The model in the world frame, with each photo's camera and a colour for every point."""
     frame = world_frame(model)
     model = replace(
         model,
@@ -156,7 +173,7 @@ def _final_model(
         cam_from_world=frame.cam_from_world(model.cam_from_world),
         points=frame.points(model.points),
     )
-    return replace(model, point_colors=point_colors(model, capture)), scaled
+    return replace(model, point_colors=point_colors(model, capture))
 
 
 def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvidence]:

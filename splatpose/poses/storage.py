@@ -11,6 +11,7 @@ from typing import Any
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, read_model, write_model
 from ..types import HypothesisEvidence, MatchGraph, PhotoEvidence, Poses
+from .snapshots import load_snapshots
 
 _MODEL = "model"
 _EVIDENCE = "poses.json"
@@ -68,6 +69,7 @@ def load(folder: Path) -> Poses:
         model_dir=folder / _MODEL,
         evidence=photos,
         hypotheses=hypotheses,
+        snapshots=load_snapshots(folder),
     )
 
 

@@ -22,6 +22,7 @@ from ..twoview.refined import RefinedPairs
 from ..twoview.relative import RelativePoses, refit, relative_poses
 from ..types import Camera
 from .averaging import average_rotations, rotation_residuals
+from .depth_edges import DepthEdges
 from .pair_depths import baseline_ratios, known_ratios, pair_depths
 from .positions import camera_centers, log_baselines, place_cameras
 from .scale_links import join_parts
@@ -58,6 +59,7 @@ def solve_view_graph(
     seed: int,
     relative: RelativePoses | None = None,
     refined: RefinedPairs | None = None,
+    by_depth: DepthEdges | None = None,
     backbone: float = 0.0,
 ) -> ViewGraph | None:
     """Poses of the largest component of consistent pairs; None if no two photos are in it.
@@ -67,11 +69,14 @@ def solve_view_graph(
             here where there are none.
         refined: those of some of them that more than two views stand behind, and lengths of their
             baselines.
+        by_depth: relative poses some of which depth maps give, in the place of `relative`.
         backbone: leave out pairs with fewer inliers than this share of what the best supported
             way between their photos has where it is weakest. A long loop then closes only by
             pairs as strong as the others; 0 keeps all.
     """
     count = len(camera_index)
+    if by_depth is not None:
+        relative = by_depth.relative
     if relative is None:
         relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
     if refined is not None:
@@ -80,11 +85,11 @@ def solve_view_graph(
     strong = strong.subset(
         strong.inliers >= backbone * weakest_on_the_way(strong.pairs, strong.inliers, count)
     )
-    placed = _place(strong, table, cameras, camera_index, refined)
+    placed = _place(strong, table, cameras, camera_index, refined, by_depth)
     if placed is None:
         return None
     strong = _reconsidered(relative, *placed, table, cameras, camera_index)
-    placed = _place(strong, table, cameras, camera_index, refined)
+    placed = _place(strong, table, cameras, camera_index, refined, by_depth)
     if placed is None:
         return None
     relative, poses = placed
@@ -99,6 +104,7 @@ def _place(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
     refined: RefinedPairs | None,
+    by_depth: DepthEdges | None,
 ) -> tuple[RelativePoses, Float[np.ndarray, "V 4 4"]] | None:
     """Rotations and centres, and the pairs that agree with them; None if there is nothing."""
     count = len(camera_index)
@@ -109,7 +115,7 @@ def _place(
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
-    centers, false = _positions(relative, R, table, cameras, camera_index, refined)
+    centers, false = _positions(relative, R, table, cameras, camera_index, refined, by_depth)
     poses = np.full((count, 4, 4), np.nan)
     placed = np.isfinite(R[:, 0, 0]) & np.isfinite(centers[:, 0])
     poses[placed] = np.eye(4)
@@ -206,9 +212,11 @@ def _positions(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
     refined: RefinedPairs | None,
+    by_depth: DepthEdges | None,
 ) -> tuple[Float[np.ndarray, "V 3"], Bool[np.ndarray, " E"]]:
     """Centres of the cameras, and which pairs contradict them."""
-    moving = np.flatnonzero(relative.moving & (relative.parallax >= _MIN_PARALLAX))
+    wide = (relative.parallax >= _MIN_PARALLAX) | (relative.kind == PairKind.BY_DEPTH)
+    moving = np.flatnonzero(relative.moving & wide)
     if not len(moving):
         moving = np.flatnonzero(relative.moving)
     edges = relative.subset(np.isin(np.arange(len(relative)), moving))
@@ -219,6 +227,8 @@ def _positions(
     if refined is not None:
         known = refined.baselines[edges.row], refined.baseline_sigma[edges.row]
         ratios = ratios + known_ratios(*known)
+    if by_depth is not None:
+        ratios = ratios + by_depth.ratios_of(edges.row)
     log_length = log_baselines(ratios, len(edges))
     ratios = ratios + join_parts(depths, ratios, log_length)
     log_length = log_baselines(ratios, len(edges))

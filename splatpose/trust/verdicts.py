@@ -31,8 +31,19 @@ class PhotoTrust:
     """Rotation in degrees by which models from disjoint halves of the matches differ here."""
     fold_position: float = NAN
     """Distance of the centres of those models, in percent of the RMS radius of the centres."""
+    folds_agreeing: int = 0
+    """Models from disjoint halves of the matches, 0 to 2, that place it as the final model does."""
+    folds_denying: int = 0
+    """Models from disjoint halves of the matches that place it elsewhere."""
+    ways: int = 0
+    """Different ways of mapping, of either half, that place it as the final model does."""
+    rivals: int = 0
+    """Mappings of a half that explain the matches about as well as its best one, and place it, or
+    several other photos, elsewhere than the final model."""
     cycle_error: float = NAN
     """Median rotation error of the triangles of relative poses that it is in, in degrees."""
+    turn_error: float = NAN
+    """Median difference of its pairs' own relative rotations from the final model's, in degrees."""
     rotation_sigma: float = NAN
     """Standard deviation of its rotation from bundle adjustment, in degrees."""
     position_sigma: float = NAN
@@ -41,6 +52,16 @@ class PhotoTrust:
     """Share of its matches that the poses contradict, 0 to 1."""
     missing_overlap: float = NAN
     """Share of the photos that it must overlap, by the poses, with which it shares no matches."""
+    lookalikes: float = NAN
+    """Share of its pairs with very many matches that the poses deny: such pairs show the same
+    thing, or things that look the same."""
+    lookalikes_overall: float = NAN
+    """The same of all photos' pairs together."""
+    lookalikes_shifted: float = NAN
+    """The same of all pairs, but only those that turn their photos as the poses do: a copy stands
+    beside the original."""
+    ties: int = 0
+    """Pairs of photos that hold it and what hangs on it at the weakest place; counted up to 3."""
     depth_residual: float = NAN
     """Relative disagreement of its prior depth with the triangulated points."""
     held_out_psnr: float = NAN

@@ -50,6 +50,8 @@ class PairKind(IntEnum):
     """The rotation; without parallax nothing can be triangulated."""
     WEAK = 3
     """Nothing to build on."""
+    BY_DEPTH = 4
+    """Rotation and direction of translation from depths in one of the photos."""
 
 
 @dataclass(frozen=True)

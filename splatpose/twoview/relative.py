@@ -57,7 +57,7 @@ class RelativePoses:
     @property
     def moving(self) -> Bool[np.ndarray, " E"]:
         """Pairs whose translation means something."""
-        return (self.kind == PairKind.GENERAL) | (self.kind == PairKind.PLANAR)
+        return (self.kind != PairKind.ROTATION_ONLY) & (self.kind != PairKind.WEAK)
 
     def subset(self, keep: Bool[np.ndarray, " E"]) -> RelativePoses:
         """Only the pairs that `keep` marks."""
@@ -96,7 +96,7 @@ def relative_poses(
     samples, focal = _samples(table, pairs, cameras, camera_index)
     with ThreadPoolExecutor(workers or os.cpu_count()) as executor:
         found = list(executor.map(partial(fit_pair, seed=seed), samples, focal))
-    return _stacked(table, pairs, found)
+    return stacked(table, pairs, found)
 
 
 def refit(
@@ -115,7 +115,7 @@ def refit(
     """
     samples, focal = _samples(table, rows, cameras, camera_index)
     found = [fit_near(*pair) for pair in zip(samples, focal, rotation, direction, strict=True)]
-    return _stacked(table, rows, found)
+    return stacked(table, rows, found)
 
 
 def _samples(
@@ -129,9 +129,14 @@ def _samples(
     return samples, PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
 
 
-def _stacked(
+def stacked(
     table: MatchTable, pairs: Int[np.ndarray, " E"], found: Sequence[PairFit]
 ) -> RelativePoses:
+    """Fits of pairs as arrays.
+
+    Args:
+        pairs: rows of `table.pairs`, one for each fit.
+    """
     return RelativePoses(
         pairs=table.pairs[pairs].astype(np.int64).reshape(-1, 2),
         row=pairs,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..errors import SplatposeError
 from ..events import EventSink, Progress
 from ..types import Capture, Poses
 from .config import ViewsConfig
@@ -25,6 +26,7 @@ def write_views(
 ) -> str:
     """Does the work of `undistort_views`, whose docstring says what."""
     assert poses.names == tuple(photo.name for photo in capture.photos)
+    _check_names(capture, config.hold_out)
     photos = np.flatnonzero(poses.registered)
     paths = [capture.photos[photo].path for photo in photos]
     cameras = poses.camera_index[photos]
@@ -44,9 +46,12 @@ def write_views(
             has_mask[view] = masked
             done += 1
             emit(Progress("views", done, len(photos), "photos undistorted"))
+    names = tuple(poses.names[photo] for photo in photos)
     held_out = split(len(photos), config.eval_every)
+    if config.hold_out:
+        held_out = np.isin(names, config.hold_out)
     arrays = ViewArrays(
-        names=tuple(poses.names[photo] for photo in photos),
+        names=names,
         has_mask=has_mask,
         Ks=Ks,
         cam_from_world=poses.cam_from_world[photos],
@@ -74,6 +79,18 @@ def _write_pictures(
     # Decoding, resampling and encoding release the interpreter's lock.
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         yield from zip(views, pool.map(write, views), strict=True)
+
+
+def _check_names(capture: Capture, hold_out: tuple[str, ...]) -> None:
+    """A name that is mistyped would be trained on."""
+    known = {photo.name for photo in capture.photos} | {file.name for file in capture.skipped}
+    unknown = sorted(set(hold_out) - known)
+    if unknown:
+        raise SplatposeError(
+            f"views: {len(unknown)} of the names to hold out are not among the photos, "
+            f"{unknown[0]!r} for one.",
+            "Give names as report.json has them: relative to the folder of photos.",
+        )
 
 
 def split(count: int, eval_every: int) -> Bool[np.ndarray, " V"]:

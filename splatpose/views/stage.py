@@ -19,7 +19,7 @@ def undistort_views(
     """Writes registered photos, undistorted and resized, with their cameras into `folder`.
 
     Held out are `ids[eval_every // 2 :: eval_every]` of the registered photos in capture order
-    (the split of NoPe-NeRF, Bian et al., CVPR 2023).
+    (the split of NoPe-NeRF, Bian et al., CVPR 2023), or the registered ones of `hold_out`.
 
     Args:
         capture: the photos.
@@ -29,7 +29,8 @@ def undistort_views(
         emit: receives progress.
 
     Raises:
-        SplatposeError: a photo is gone or changed since the capture; a setting is out of range.
+        SplatposeError: a photo is gone or changed since the capture; a setting is out of range; a
+            name to hold out is not among the photos.
     """
     from .build import write_views
 

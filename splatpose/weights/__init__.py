@@ -1,5 +1,6 @@
 """Network weights: which files there are, and where this machine gets them from."""
 
+from .registry import LPIPS_WEIGHTS as LPIPS_WEIGHTS
 from .registry import MATCHER_WEIGHTS as MATCHER_WEIGHTS
 from .registry import WEIGHTS as WEIGHTS
 from .registry import WeightFile as WeightFile

@@ -20,7 +20,7 @@ DownloadProgress = Callable[[int, int | None], None]
 
 CONNECT_SECONDS = 5.0
 """All addresses of a file together must answer within this."""
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 640 * 2**20
 """No weight file is larger; a server that sends more is cut off."""
 _CHUNK = 1 << 16
 

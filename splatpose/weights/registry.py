@@ -33,6 +33,11 @@ _DEPTH_ANYTHING = (
     "https://huggingface.co/depth-anything/Depth-Anything-V2-Small-hf/resolve/"
     "5426e4f0f36572d16453bbda7a8389317b1bef99"
 )
+_LPIPS = (
+    f"{_GITHUB}/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963/"
+    "lpips/weights/v0.1"
+)
+_NO_LPIPS = "PSNR and SSIM are measured without it."
 
 # The hashes of published files are those that several independent public projects record for
 # these addresses. A mirror that serves other bytes is refused like any wrong file.
@@ -102,12 +107,36 @@ WEIGHTS: dict[str, WeightFile] = {
             licence="Apache-2.0",
             otherwise="Or give --depth a folder of depth maps, or none.",
         ),
+        WeightFile(
+            name="vgg16",
+            purpose="VGG16 of torchvision, its features for LPIPS (eval)",
+            paths=("lpips/vgg16-397923af.pth",),
+            urls=("https://download.pytorch.org/models/vgg16-397923af.pth",),
+            sha256=("397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",),
+            size=553_433_881,
+            licence="BSD-3-Clause (torchvision; trained on ImageNet)",
+            otherwise=_NO_LPIPS,
+        ),
+        WeightFile(
+            name="lpips-vgg",
+            purpose="LPIPS 0.1: weights of VGG16's features (eval)",
+            paths=("lpips/vgg.pth",),
+            urls=(f"{_LPIPS}/vgg.pth",),
+            sha256=("a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",),
+            size=7_289,
+            licence="BSD-2-Clause",
+            otherwise=_NO_LPIPS,
+        ),
     )
 }
 
 MATCHER_WEIGHTS: dict[str, tuple[str, ...]] = {
     "xfeat": ("xfeat", "lighterglue"),
+    "xfeat+sift": ("xfeat", "lighterglue"),
     "aliked": ("aliked", "aliked-lightglue"),
     "sift": (),
 }
 """Names of the weight files that each matcher needs."""
+
+LPIPS_WEIGHTS = ("vgg16", "lpips-vgg")
+"""Names of the weight files that LPIPS needs: features, then heads."""

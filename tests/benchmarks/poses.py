@@ -39,6 +39,7 @@ from splatpose.capture import CaptureConfig, build_capture, load_capture  # noqa
 from splatpose.depth import DepthConfig, build_depth, load_depth  # noqa: E402
 from splatpose.depth.priors import DepthPriors  # noqa: E402
 from splatpose.errors import SplatposeError  # noqa: E402
+from splatpose.evaluation.colmap_baseline import MAPPERS, run_colmap  # noqa: E402
 from splatpose.events import Event, EventSink, Message  # noqa: E402
 from splatpose.matching import (  # noqa: E402
     MatchingConfig,
@@ -75,13 +76,14 @@ PLACES = (
     "rgbd_room",
     "tt_family24",
 )
+MATCHERS = ("auto", "xfeat", "xfeat+sift", "aliked", "sift")
 COLUMNS = ("registered", "ate", "rot", "auc5", "auc30")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--matcher", choices=("auto", "xfeat", "aliked", "sift"), default="auto")
+    parser.add_argument("--matcher", choices=MATCHERS, default="auto")
     parser.add_argument("--depth", help="name of a set's folder of depth maps, such as depth_mono")
     parser.add_argument("--no-colmap", action="store_true", help="splatpose alone")
     weights = Path(os.environ.get("SPLATPOSE_WEIGHTS", SHARED / "weights"))
@@ -245,36 +247,14 @@ def colmap_rows(
     rows_file = folder / "rows.json"
     if args.reuse and rows_file.exists():
         return json.loads(rows_file.read_text())
-    fresh(folder)
-    database = folder / "database.db"
     print(f"{name}: COLMAP", flush=True)
-    capture_folder = fresh(folder / "capture")
-    build_capture(images, CaptureConfig(), capture_folder, lambda event: None)
-    one_camera = len(load_capture(capture_folder).groups) == 1
-    mode = pycolmap.CameraMode.SINGLE if one_camera else pycolmap.CameraMode.AUTO
-    start = time.perf_counter()
-    pycolmap.extract_features(database, images, camera_mode=mode)
-    pycolmap.match_exhaustive(database)
-    matching = time.perf_counter() - start
+    fresh(folder)
     rows = []
-    for method in ("incremental", "global"):
-        models = fresh(folder / method)
-        copy = folder / f"{method}.db"
-        shutil.copyfile(database, copy)
-        start = time.perf_counter()
-        if method == "incremental":
-            options = pycolmap.IncrementalPipelineOptions(random_seed=args.seed)
-            found = pycolmap.incremental_mapping(copy, images, models, options)
-        else:
-            options = pycolmap.GlobalPipelineOptions(random_seed=args.seed)
-            found = pycolmap.global_mapping(copy, images, models, options)
-        seconds = {"matching": matching, "poses": time.perf_counter() - start}
-        row = {"set": name, "method": f"COLMAP {method}, sift", "seconds": seconds}
-        if found:
-            best = max(found.items(), key=lambda item: item[1].num_reg_images())
-            best_folder = fresh(folder / f"{method}_best")
-            best[1].write_binary(best_folder)
-            row.update(score(best_folder, truth))
+    for mapper in MAPPERS:
+        found = run_colmap(images, folder, mapper, seed=args.seed)
+        row = {"set": name, "method": f"COLMAP {mapper}, sift", "seconds": found.seconds}
+        if found.models:
+            row.update(score(found.models[0], truth))
         rows.append(row)
     rows_file.write_text(json.dumps(rows))
     return rows

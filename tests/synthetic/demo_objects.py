@@ -8,8 +8,8 @@ import numpy as np
 
 from . import prints, surfaces
 from .noise import fbm_at
-from .renderer import Thing
 from .shapes import Mesh, box, grid, joined, leaf, quad, revolved, smooth_profile, torus
+from .things import Thing
 
 Place = tuple[float, float, float]
 

@@ -9,8 +9,8 @@ import numpy as np
 from . import demo_objects, prints, surfaces
 from .demo_objects import Place
 from .noise import fbm
-from .renderer import Lamp, Thing
 from .shapes import Mesh, box, grid, quad, revolved, smooth_profile
+from .things import Lamp, Thing
 
 LAMPS = (
     Lamp((-1.9, -2.6, 2.5), (0, 0.1, 0), (2.0, 1.6), 190.0, (1.0, 0.91, 0.78)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,10 @@ import numpy as np
 from mathutils import Matrix
 from PIL import Image
 
-from .shapes import Mesh
+from .things import Lamp, Thing
 
-
-@dataclass(frozen=True)
-class Thing:
-    """A mesh, its texture (sRGB 0..1 [H, W, 3]) and its gloss (0 matte, 1 like porcelain)."""
-
-    mesh: Mesh
-    texture: np.ndarray
-    gloss: float = 0.0
-
-
-@dataclass(frozen=True)
-class Lamp:
-    """A rectangle of light: its centre, where it faces, size in metres and power in watts."""
-
-    position: tuple[float, float, float]
-    target: tuple[float, float, float]
-    size: tuple[float, float]
-    power: float
-    color: tuple[float, float, float]
+FILL = 0.16
+"""What quick renderings have instead of light that bounced, as a share of the surface's colour."""
 
 
 def render(
@@ -49,6 +31,8 @@ def render(
     exposure: float,
     seeds: Sequence[int],
     threads: int = 0,
+    quick: bool = False,
+    shutter: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Renders one photo, uint8 sRGB [H, W, 3], for each pose [V, 4, 4] (OpenCV axes).
 
@@ -57,20 +41,25 @@ def render(
         exposure: in stops.
         seeds: of each photo's light paths; all different.
         threads: 0 for as many as there are cores. The result does not depend on it.
+        quick: an even fill instead of bounced light, quicker denoising, the plain sRGB curve.
+        shutter: [V, 2, 4, 4] poses when the shutter opens and closes; None for no motion blur.
     """
     with tempfile.TemporaryDirectory() as folder:
-        bpy.ops.wm.read_factory_settings(use_empty=True)
-        scene = bpy.context.scene
-        for number, thing in enumerate(things):
-            _add_thing(scene, thing, f"thing{number}")
+        things = list(things)
+        scene, holders = _new_scene(things, fill=FILL if quick else 0.0)
         for number, lamp in enumerate(lamps):
             _add_lamp(scene, lamp, f"lamp{number}")
         _add_sky(scene, ambient)
         _set_film(scene, width, height, samples, exposure, threads)
+        if quick:
+            _hurry(scene)
         camera = _add_camera(scene, focal, width)
-        for pose, seed in zip(world_from_camera, seeds, strict=True):
-            # Blender's camera has OpenGL axes: it looks along -z with +y up.
-            camera.matrix_world = Matrix((pose * np.array([1, -1, -1, 1])).tolist())
+        for view, (pose, seed) in enumerate(zip(world_from_camera, seeds, strict=True)):
+            _place(things, holders, view)
+            if shutter is None:
+                camera.matrix_world = _opengl(pose)
+            else:
+                _open_shutter(scene, camera, shutter[view])
             scene.cycles.seed = seed
             path = Path(folder) / f"{seed}.png"
             scene.render.filepath = str(path)
@@ -78,7 +67,89 @@ def render(
             yield np.asarray(Image.open(path).convert("RGB"))
 
 
-def _add_thing(scene: Any, thing: Thing, name: str) -> None:
+def depths(
+    things: Iterable[Thing],
+    world_from_camera: np.ndarray,
+    *,
+    focal: float,
+    width: int,
+    height: int,
+    threads: int = 0,
+) -> Iterator[np.ndarray]:
+    """Depth along +z through the pixels' centres, metres [H, W], 0 for the sky, for each pose.
+
+    A mirror is as deep as its glass.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        things = list(things)
+        scene, holders = _new_scene(things)
+        _set_film(scene, width, height, 1, 0.0, threads)
+        scene.cycles.use_denoising = False
+        scene.cycles.max_bounces = 0
+        scene.cycles.filter_width = 0.01  # pixels: all rays of a pixel go through its centre
+        scene.view_layers[0].material_override = _depth_material()
+        scene.render.image_settings.file_format = "OPEN_EXR"
+        scene.render.image_settings.color_depth = "32"
+        camera = _add_camera(scene, focal, width)
+        for view, pose in enumerate(world_from_camera):
+            _place(things, holders, view)
+            camera.matrix_world = _opengl(pose)
+            path = Path(folder) / f"{view}.exr"
+            scene.render.filepath = str(path)
+            bpy.ops.render.render(write_still=True)
+            image = bpy.data.images.load(str(path))
+            pixels = np.empty(width * height * 4, np.float32)
+            image.pixels.foreach_get(pixels)
+            bpy.data.images.remove(image)
+            yield pixels.reshape(height, width, 4)[::-1, :, 0]
+
+
+def _new_scene(things: Sequence[Thing], *, fill: float = 0.0) -> tuple[Any, list[Any]]:
+    """An empty scene with the things in it, and the objects that hold them."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    return scene, [_add_thing(scene, thing, f"thing{n}", fill) for n, thing in enumerate(things)]
+
+
+def _place(things: Sequence[Thing], holders: Sequence[Any], view: int) -> None:
+    for thing, holder in zip(things, holders, strict=True):
+        if thing.offsets is not None:
+            holder.location = thing.offsets[view].tolist()
+
+
+def _opengl(pose: np.ndarray) -> Matrix:
+    """Blender's camera has OpenGL axes: it looks along -z with +y up."""
+    return Matrix((pose * np.array([1, -1, -1, 1])).tolist())
+
+
+def _open_shutter(scene: Any, camera: Any, poses: np.ndarray) -> None:
+    """Moves the camera from the first to the second pose while the frame is exposed."""
+    scene.render.use_motion_blur = True
+    scene.render.motion_blur_shutter = 1.0
+    scene.render.motion_blur_position = "START"
+    camera.animation_data_clear()
+    camera.rotation_mode = "QUATERNION"
+    for frame, pose in enumerate(poses):
+        camera.matrix_world = _opengl(pose)
+        camera.keyframe_insert("location", frame=frame)
+        camera.keyframe_insert("rotation_quaternion", frame=frame)
+    scene.frame_set(0)
+
+
+def _depth_material() -> Any:
+    material = bpy.data.materials.new("depth")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    camera, light = nodes.new("ShaderNodeCameraData"), nodes.new("ShaderNodeEmission")
+    links.new(camera.outputs["View Z Depth"], light.inputs["Strength"])
+    light.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
+    output = nodes.new("ShaderNodeOutputMaterial")
+    links.new(light.outputs["Emission"], output.inputs["Surface"])
+    return material
+
+
+def _add_thing(scene: Any, thing: Thing, name: str, fill: float) -> Any:
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(thing.mesh.vertices.tolist(), [], thing.mesh.faces.tolist())
     # Blender counts v from the bottom of the image.
@@ -87,11 +158,15 @@ def _add_thing(scene: Any, thing: Thing, name: str) -> None:
     layer.data.foreach_set("uv", corner_uv.astype(np.float32).ravel())
     smooth = len(thing.mesh.faces) > 2
     mesh.polygons.foreach_set("use_smooth", np.full(len(thing.mesh.faces), smooth))
-    mesh.materials.append(_material(thing, name))
-    scene.collection.objects.link(bpy.data.objects.new(name, mesh))
+    mesh.materials.append(_material(thing, name, fill))
+    holder = bpy.data.objects.new(name, mesh)
+    if thing.lets_light_in:
+        holder.visible_shadow = holder.visible_diffuse = False
+    scene.collection.objects.link(holder)
+    return holder
 
 
-def _material(thing: Thing, name: str) -> Any:
+def _material(thing: Thing, name: str, fill: float) -> Any:
     height, width = thing.texture.shape[:2]
     image = bpy.data.images.new(name, width, height)
     pixels = np.ones((height, width, 4), np.float32)
@@ -102,11 +177,20 @@ def _material(thing: Thing, name: str) -> Any:
     material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     surface = nodes["Principled BSDF"]
+    if thing.mirror:
+        surface.inputs["Base Color"].default_value = (0.9, 0.92, 0.92, 1.0)
+        surface.inputs["Metallic"].default_value = 1.0
+        surface.inputs["Roughness"].default_value = 0.0
+        return material
     surface.inputs["Roughness"].default_value = 0.45
     surface.inputs["Specular IOR Level"].default_value = 0.5 * thing.gloss
     texture = nodes.new("ShaderNodeTexImage")
     texture.image = image
     links.new(texture.outputs["Color"], surface.inputs["Base Color"])
+    if fill:
+        links.new(texture.outputs["Color"], surface.inputs["Emission Color"])
+        surface.inputs["Emission Strength"].default_value = fill
+        material.cycles.emission_sampling = "NONE"
     return material
 
 
@@ -173,3 +257,13 @@ def _set_film(
     scene.view_settings.view_transform = "Filmic"
     scene.view_settings.look = "Medium High Contrast"
     scene.view_settings.exposure = exposure
+
+
+def _hurry(scene: Any) -> None:
+    cycles = scene.cycles
+    cycles.max_bounces = 1
+    cycles.diffuse_bounces = 0
+    cycles.denoising_prefilter = "FAST"
+    cycles.denoising_quality = "BALANCED"
+    scene.view_settings.view_transform = "Standard"
+    scene.view_settings.look = "None"

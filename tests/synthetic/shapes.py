@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ def grid(points: np.ndarray) -> Mesh:
     return Mesh(points.reshape(-1, 3).astype(float), np.concatenate([lower, upper]), uv)
 
 
-def quad(top_left: np.ndarray, across: np.ndarray, down: np.ndarray) -> Mesh:
+def quad(top_left: ArrayLike, across: ArrayLike, down: ArrayLike) -> Mesh:
     """A parallelogram: where its texture's top left lies, and its two edges."""
     s, t = np.meshgrid((0.0, 1.0), (0.0, 1.0))
-    return grid(np.asarray(top_left) + s[..., None] * across + t[..., None] * np.asarray(down))
+    right, low = s[..., None] * np.asarray(across), t[..., None] * np.asarray(down)
+    return grid(np.asarray(top_left) + right + low)
 
 
 def box(size: tuple[float, float, float]) -> dict[str, Mesh]:

@@ -1,0 +1,58 @@
+"""Which photos are test photos: named, so that nothing that is trained ever sees them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import SplatposeError
+
+FAMILY_RATE = 2
+"""NoPe-NeRF holds out every second photo of Tanks & Temples Family, and every 8th elsewhere."""
+DEFAULT_SPLIT = "every:8"
+_EVERY = re.compile(r"(every|family)(?::(\d+))?")
+
+
+def held_out_names(names: Sequence[str], split: str) -> tuple[str, ...]:
+    """The test photos of a split.
+
+    Args:
+        names: all photos of a scene in the order of the capture.
+        split: `every:N` for `ids[N//2::N]` (NoPe-NeRF, Bian et al., CVPR 2023: N = 8); `family` or
+            `family:2` for what it does with Tanks & Temples Family; a file with a name a line or
+            a JSON list of names; `none`.
+
+    Raises:
+        SplatposeError: the split is not understood, or names photos that are not there.
+    """
+    if split == "none":
+        return ()
+    match = _EVERY.fullmatch(split)
+    if match:
+        rate = int(match[2] or (FAMILY_RATE if match[1] == "family" else 8))
+        if rate < 2:
+            raise SplatposeError(
+                f"The split {split} would leave no photo to train on.", "Use every:2 or more."
+            )
+        return tuple(names[rate // 2 :: rate])
+    return _names_in_file(names, Path(split))
+
+
+def _names_in_file(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        raise SplatposeError(
+            f"{path} is neither a split nor a file.",
+            "Use every:8, family, none, or a file with the name of a test photo a line.",
+        )
+    text = path.read_text(encoding="utf-8")
+    chosen = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
+    wanted = {name.strip() for name in chosen} - {""}
+    unknown = sorted(wanted - set(names))
+    if unknown:
+        raise SplatposeError(
+            f"{path} names {len(unknown)} test photos that are not there, {unknown[0]!r} for one.",
+            "Give names relative to the folder of photos, as report.json has them.",
+        )
+    return tuple(name for name in names if name in wanted)

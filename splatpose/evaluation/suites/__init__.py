@@ -1,0 +1,1 @@
+"""Suites: many scenes through many methods, and one table of what came of it."""

@@ -1,0 +1,48 @@
+"""Numbers as a person says them, for the page and the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def known(value: Any) -> bool:
+    """Whether a number of the report was measured."""
+    return value is not None and math.isfinite(value)
+
+
+def percent(share: float) -> str:
+    """0.976 -> 98 %; small shares with a digit after the point."""
+    value = 100 * share
+    return f"{value:.1f} %" if 0.05 <= value < 1.95 else f"{value:.0f} %"
+
+
+def quantity(value: float) -> str:
+    """Two significant digits, never in powers of ten: 0.012, 0.35, 4.2, 120."""
+    if value == 0:
+        return "0"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 6)}f}"
+
+
+def duration(seconds: float) -> str:
+    """0.4 s, 12 s, 3 min 7 s, 1 h 2 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s"
+
+
+def memory(mebibytes: float) -> str:
+    """683 MiB, 1.2 GiB."""
+    return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1000 else f"{mebibytes:.0f} MiB"
+
+
+def plural(number: int, word: str) -> str:
+    """1 photo, 2 photos, 1,000 photos."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,106 @@
+"""Pairs that match as well as the best and that the model denies: something exists twice.
+
+False matches are few or scattered; pairs that two-view geometry passes with hundreds of matches
+see the same surface, or equal ones. Where a model denies many of these, equal surfaces are about
+(rows of windows, copies of a facade), and by matches alone it cannot be told which of the pairs
+are the false ones (Roberts et al., CVPR 2011; Wilson & Snavely, ICCV 2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..geometry.epipolar import relative_pose
+from ..geometry.rotations import rotation_angle
+from ..io.colmap import SparseModel
+from ..local.holdout import taken
+from ..poses.evidence import Explanation
+from ..twoview.matches import MatchTable
+from ..twoview.relative import relative_poses
+
+_STRONG = 80
+"""Verified matches that chance and clutter do not give a pair."""
+_RELATIVE = 0.2
+"""Of the capture's strong pairs (their 90th percentile), the same where photos have many."""
+_DENIED = 0.4
+"""Share of its matches that at most agree with the model."""
+MANY = 0.1
+"""Share of all strong pairs from which on the model is one of several that matches allow: right
+models of things that exist once deny up to a thirtieth of them."""
+_MISPLACED = 0.6
+_SAME_TURN = 5.0
+"""Degrees."""
+_FEWEST = 3
+"""Denied pairs that make up a structure; one or two are mishaps."""
+
+
+@dataclass(frozen=True)
+class Lookalikes:
+    """Strong pairs that a model denies."""
+
+    share: Float[np.ndarray, " V"]
+    """Of each photo's strong pairs; NaN without any."""
+    overall: float
+    """Of all strong pairs, without photos most of whose pairs are denied: those are misplaced, and
+    say nothing of the others. 0 where they are too few to be more than a mishap."""
+    shifted: float
+    """Share of all strong pairs that the model denies although it turns their photos as they do: a
+    copy beside the original, which no cycle of rotations tells from it."""
+    pairs: tuple[tuple[int, int], ...]
+    """Those that are denied, with most matches first."""
+
+
+def find_lookalikes(
+    model: SparseModel, table: MatchTable, explanation: Explanation, seed: int
+) -> Lookalikes:
+    """Strong pairs of registered photos most of whose matches do not agree with the model.
+
+    Pairs within a group that hangs on nothing else are not asked.
+    """
+    registered = model.registered
+    count = len(registered)
+    matches = np.bincount(table.pair, minlength=len(table.pairs))
+    agree = np.bincount(table.pair[explanation.explained], minlength=len(table.pairs))
+    placed = registered[table.pairs].all(1) & (matches > 0)
+    placed &= explanation.connected[table.pairs].any(1)
+    usual = float(np.percentile(matches[placed], 90)) if placed.any() else 0.0
+    strong = placed & (matches >= max(_STRONG, _RELATIVE * usual))
+    denied = strong & (agree < _DENIED * matches)
+    total = np.bincount(table.pairs[strong].ravel(), minlength=count)
+    bad = np.bincount(table.pairs[denied].ravel(), minlength=count)
+    with np.errstate(invalid="ignore"):
+        share = np.asarray(bad / total, np.float64)
+    misplaced = (bad >= 2) & (share > _MISPLACED)
+    ask = strong & ~misplaced[table.pairs].any(1)
+    if 3 * int(misplaced.sum()) > int(registered.sum()):
+        ask = strong
+    many = int(denied[ask].sum()) >= _FEWEST
+    rows = np.flatnonzero(denied)
+    rows = rows[np.argsort(-matches[rows], kind="stable")]
+    return Lookalikes(
+        share=np.where(bad >= 2, share, np.minimum(share, 0.0)),
+        overall=float(denied[ask].mean()) if many else 0.0,
+        shifted=_same_turn(model, table, denied & ask, seed) / int(ask.sum()) if many else 0.0,
+        pairs=tuple((int(i), int(j)) for i, j in table.pairs[rows]),
+    )
+
+
+def _same_turn(
+    model: SparseModel, table: MatchTable, chosen: Bool[np.ndarray, " P"], seed: int
+) -> int:
+    """How many of some pairs have the relative rotation that the model has, by their matches."""
+    own = relative_poses(
+        taken(table, chosen[table.pair]),
+        model.cameras,
+        model.camera_index,
+        min_matches=_STRONG,
+        seed=seed,
+        workers=1,
+    )
+    poses = model.cam_from_world[own.pairs]
+    R, _ = relative_pose(poses[:, 0], poses[:, 1])
+    angle = rotation_angle(own.rotation @ np.swapaxes(R, 1, 2))
+    return int((angle <= _SAME_TURN).sum())

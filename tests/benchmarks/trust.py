@@ -1,0 +1,237 @@
+"""Verdicts against the truth: photos that are wrong and trusted, and right ones that are not.
+
+    python tests/benchmarks/trust.py RUNS [--sets fox hololens_office ...] [--wrong] [--json FILE]
+
+RUNS holds a folder a set with finished capture, matching and poses: as `poses.py --out` leaves
+them, or as `splatpose eval --suite stress -o RUNS` does. The truth is that of the stress suite
+($SPLATPOSE_STRESS) or of the real sets ($SPLATPOSE_SHARED), and is read afterwards.
+
+`--wrong` also judges models that are wrong on purpose (one photo turned by 8 degrees, one moved by
+an eighth of the radius, half of the photos turned, half of them scaled), and COLMAP's own models
+of the same photos where RUNS has them. A photo is right within 5 degrees and 5 % of the radius
+after the consensus alignment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
+STRESS = Path(os.environ.get("SPLATPOSE_STRESS", "~/.cache/splatpose/stress")).expanduser()
+sys.path.insert(0, str(ROOT))
+
+from splatpose.capture import load_capture  # noqa: E402
+from splatpose.errors import SplatposeError  # noqa: E402
+from splatpose.evaluation.pose_metrics import PoseScore, score_poses  # noqa: E402
+from splatpose.evaluation.readers import read_dataset  # noqa: E402
+from splatpose.geometry.rotations import so3_exp  # noqa: E402
+from splatpose.io.colmap import SparseModel, quiet_colmap  # noqa: E402
+from splatpose.matching import load_matches  # noqa: E402
+from splatpose.poses import load_poses  # noqa: E402
+from splatpose.trust import TrustConfig  # noqa: E402
+from splatpose.trust.evidence import Subject  # noqa: E402
+from splatpose.trust.run import model_of  # noqa: E402
+from splatpose.trust.tracks import with_points  # noqa: E402
+from splatpose.trust.verdict import pronounce  # noqa: E402
+from splatpose.trust.verdicts import Verdicts  # noqa: E402
+from splatpose.trust.verify import read_foreign_model  # noqa: E402
+from splatpose.twoview.matches import match_table  # noqa: E402
+
+PIXELS, MIN_MATCHES = 1.0, 15
+COLUMNS = ("right", "right_trusted", "wrong", "wrong_trusted", "seconds")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--wrong", action="store_true", help="wrong models and COLMAP's too")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--evidence", type=Path, help="write every photo's evidence here")
+    args = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    details: list[dict[str, Any]] = []
+    for name in args.sets or sorted(p.name for p in args.runs.iterdir() if p.is_dir()):
+        stages = stages_of(args.runs / name)
+        if stages is None:
+            continue
+        for row, photos in judged(name, stages, args):
+            rows.append(row)
+            details += photos
+            print(row["set"], row["model"], *(f"{c} {row[c]}" for c in COLUMNS), flush=True)
+    table(rows)
+    result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.evidence:
+        args.evidence.write_text(json.dumps(details) + "\n")
+
+
+def stages_of(home: Path) -> Path | None:
+    """The folder with the stages of a set; None where the poses are not finished."""
+    places = (home, home / "splatpose", home / "splatpose" / "run" / ".splatpose")
+    return next((place for place in places if (place / "poses" / "poses.json").exists()), None)
+
+
+def judged(
+    name: str, stages: Path, args: argparse.Namespace
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """A row for each model of a set, and its photos' evidence."""
+    capture = load_capture(stages / "capture")
+    graph = load_matches(stages / "matching")
+    poses = load_poses(stages / "poses")
+    subject = Subject(
+        model=model_of(poses),
+        graph=graph,
+        table=match_table(graph),
+        groups=np.array([photo.group for photo in capture.photos]),
+        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
+        pixels=PIXELS,
+        min_matches=MIN_MATCHES,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        models = [("ours", subject.model)]
+        if args.wrong:
+            models += wrong_models(subject)
+            models += foreign_models(args.runs / name, capture, subject)
+        for kind, model in models:
+            # The halves are mapped once for all models with the same lenses.
+            folder = Path(scratch) / (kind if kind.startswith("COLMAP") else "ours")
+            start = time.perf_counter()
+            verdicts = pronounce(
+                dataclasses.replace(subject, model=model),
+                TrustConfig(),
+                folder,
+                [""] * len(model.names),
+                seed=args.seed,
+                progress=lambda text: None,
+            )
+            seconds = time.perf_counter() - start
+            score = scored(name, model)
+            yield (
+                row_of(name, kind, score, verdicts, seconds),
+                details_of(name, kind, score, verdicts),
+            )
+
+
+def wrong_models(subject: Subject) -> list[tuple[str, SparseModel]]:
+    """The model with one photo or half of them put elsewhere, its points triangulated anew."""
+    model = subject.model
+    placed = np.flatnonzero(model.registered)
+    one, half = placed[[len(placed) // 3]], placed[len(placed) // 2 :]
+    centers = model.centers[placed]
+    radius = float(np.sqrt(((centers - centers.mean(0)) ** 2).sum(1).mean()))
+    turn = so3_exp(np.radians([0.0, 8.0, 0.0]))
+    hinge = model.centers[half[0]]
+    found = [
+        ("one photo turned", put(model, one, turn, model.centers)),
+        ("one photo moved", put(model, one, np.eye(3), model.centers + radius / 8)),
+    ]
+    if len(placed) > 3:
+        found += [
+            ("half turned", put(model, half, turn, hinge + (model.centers - hinge) @ turn)),
+            ("half scaled", put(model, half, np.eye(3), hinge + 1.5 * (model.centers - hinge))),
+        ]
+    return [(kind, with_points(wrong, subject.table, PIXELS)) for kind, wrong in found]
+
+
+def put(
+    model: SparseModel, photos: np.ndarray, turn: np.ndarray, centers: np.ndarray
+) -> SparseModel:
+    """The model with some cameras turned in the world (R turn) and put to other centres."""
+    poses = model.cam_from_world.copy()
+    poses[photos, :3, :3] = poses[photos, :3, :3] @ turn
+    poses[photos, :3, 3] = -np.einsum("nij,nj->ni", poses[photos, :3, :3], centers[photos])
+    return dataclasses.replace(model, cam_from_world=poses)
+
+
+def foreign_models(home: Path, capture, subject: Subject) -> list[tuple[str, SparseModel]]:
+    """COLMAP's models of the same photos, where an earlier benchmark left them."""
+    found = []
+    for folder in sorted(home.glob("colmap*/*_best")):
+        kind = f"COLMAP {folder.name.removesuffix('_best')}"
+        place = folder / "0" if (folder / "0").is_dir() else folder
+        try:
+            with quiet_colmap():
+                bare = read_foreign_model(place, capture)
+        except SplatposeError as error:
+            print(f"  {home.name}: {kind}: {error.message}")
+            continue
+        found.append((kind, with_points(bare, subject.table, PIXELS)))
+    return found
+
+
+def scored(name: str, model: SparseModel) -> PoseScore:
+    """Which photos are right."""
+    stress = STRESS / name.removeprefix("stress_")
+    real = SHARED / "data" / name.partition(":")[0].partition("~")[0].partition("_every")[0]
+    data = read_dataset(stress if stress.is_dir() else next(iter(sorted(real.glob("poses*.json")))))
+    row = {Path(photo).name: i for i, photo in enumerate(data.names)}
+    rows = [row[Path(photo).name] for photo in model.names]
+    return score_poses(data.cam_from_world[rows], model.cam_from_world, data.place[rows])
+
+
+def row_of(
+    name: str, kind: str, score: PoseScore, verdicts: Verdicts, seconds: float
+) -> dict[str, Any]:
+    trusted = np.array([photo.level == "trusted" for photo in verdicts.photos])
+    wrong = score.registered & ~score.right
+    return {
+        "set": name,
+        "model": kind,
+        "photos": len(trusted),
+        "right": int(score.right.sum()),
+        "right_trusted": int((score.right & trusted).sum()),
+        "wrong": int(wrong.sum()),
+        "wrong_trusted": int((wrong & trusted).sum()),
+        "seconds": round(seconds, 1),
+    }
+
+
+def details_of(name: str, kind: str, score: PoseScore, verdicts: Verdicts) -> list[dict[str, Any]]:
+    return [
+        {
+            "set": name,
+            "model": kind,
+            "photo": photo.name,
+            "right": bool(score.right[i]),
+            "registered": bool(score.registered[i]),
+            "level": photo.level,
+            "reason": photo.reason,
+            "rotation_error": float(score.rotation_error[i]),
+            "position_error": 100 * float(score.position_error[i]) / score.metrics.radius,
+            **dataclasses.asdict(photo.evidence),
+        }
+        for i, photo in enumerate(verdicts.photos)
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Prints the rows as Markdown, with the totals."""
+    print("\n| set | model | " + " | ".join(COLUMNS) + " |")
+    print("|---" * (2 + len(COLUMNS)) + "|")
+    for row in rows:
+        print(
+            f"| {row['set']} | {row['model']} | " + " | ".join(str(row[c]) for c in COLUMNS) + " |"
+        )
+    right, trusted = (sum(row[c] for row in rows) for c in ("right", "right_trusted"))
+    silent = sum(row["wrong_trusted"] for row in rows)
+    print(f"\nsilent failures: {silent}; of {right} right poses {trusted} are trusted")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The judge's laws: figures in, level and sentence out."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splatpose.trust.judge import judge, worse_rendering
+from splatpose.trust.verdicts import PhotoTrust, PhotoVerdict, Verdicts
+
+GOOD = PhotoTrust(
+    verified_matches=2000,
+    neighbours=9,
+    spread=0.8,
+    held_out_share=0.95,
+    fold_rotation=0.1,
+    fold_position=0.2,
+    folds_agreeing=2,
+    folds_denying=0,
+    cycle_error=0.2,
+    turn_error=0.1,
+    rotation_sigma=0.05,
+    position_sigma=0.1,
+    contradicted_share=0.02,
+    missing_overlap=0.0,
+    lookalikes=0.6,
+    lookalikes_overall=0.3,
+    lookalikes_shifted=0.0,
+    ways=2,
+    rivals=0,
+    ties=3,
+)
+HIGHER_IS_WORSE = {
+    "fold_rotation": 180.0,
+    "fold_position": 500.0,
+    "folds_denying": 2,
+    "cycle_error": 180.0,
+    "turn_error": 180.0,
+    "rotation_sigma": 90.0,
+    "position_sigma": 500.0,
+    "contradicted_share": 1.0,
+    "missing_overlap": 1.0,
+    "lookalikes": 1.0,
+    "lookalikes_overall": 1.0,
+    "lookalikes_shifted": 1.0,
+    "rivals": 2,
+}
+LOWER_IS_WORSE = {
+    "neighbours": 20,
+    "spread": 1.0,
+    "held_out_share": 1.0,
+    "folds_agreeing": 2,
+    "ties": 3,
+    "ways": 3,
+}
+EXCUSED = {"lookalikes", "lookalikes_overall"}
+"""Nothing to object to where several ways of mapping agree and none has another opinion."""
+RANK = {"refused": 0, "weak": 1, "trusted": 2}
+
+
+def value(name: str) -> st.SearchStrategy[float]:
+    most = (HIGHER_IS_WORSE | LOWER_IS_WORSE)[name]
+    if isinstance(most, int):
+        return st.integers(0, most)
+    # Most draws near the good end, where levels change.
+    return st.floats(0, 1).map(lambda x: float(most) * x**4 if name in HIGHER_IS_WORSE else x)
+
+
+@st.composite
+def evidence_and_worse(draw: st.DrawFn) -> tuple[PhotoTrust, PhotoTrust]:
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for name in (*HIGHER_IS_WORSE, *LOWER_IS_WORSE):
+        if draw(st.booleans()):
+            first, second = sorted((draw(value(name)), draw(value(name))))
+            better, worse = (first, second) if name in HIGHER_IS_WORSE else (second, first)
+            before[name], after[name] = better, worse
+    return replace(GOOD, **before), replace(GOOD, **after)
+
+
+@given(evidence_and_worse(), st.booleans(), st.booleans())
+def test_worse_evidence_never_raises_the_level(
+    pair: tuple[PhotoTrust, PhotoTrust], registered: bool, few: bool
+) -> None:
+    before, after = (judge(e, registered=registered, few=few).level for e in pair)
+    assert RANK[after] <= RANK[before]
+
+
+def test_good_evidence_is_trusted() -> None:
+    finding = judge(GOOD, registered=True)
+    assert (finding.level, finding.cause) == ("trusted", None)
+    assert "two disjoint halves" in finding.reason
+
+
+def test_no_pose_is_refused_whatever_speaks_for_it() -> None:
+    assert judge(GOOD, registered=False).level == "refused"
+
+
+@pytest.mark.parametrize("name", sorted({*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - EXCUSED))
+def test_each_figure_alone_can_make_a_photo_weak(name: str) -> None:
+    worst = HIGHER_IS_WORSE.get(name, 0 * LOWER_IS_WORSE.get(name, 0))
+    finding = judge(replace(GOOD, **{name: worst}), registered=True)
+    assert finding.level == "weak", name
+    assert finding.cause is not None
+    assert finding.reason
+
+
+def test_every_figure_of_the_evidence_is_known_here() -> None:
+    """A new one must be put to the laws as well."""
+    told = {"verified_matches", "depth_residual", "held_out_psnr"}
+    assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
+
+
+def test_nothing_measured_is_not_trusted() -> None:
+    assert judge(PhotoTrust(), registered=True).level == "weak"
+
+
+@pytest.mark.parametrize("name", sorted(EXCUSED))
+def test_lookalikes_need_ways_that_agree(name: str) -> None:
+    alone = replace(GOOD, lookalikes=0.0, lookalikes_overall=0.0, ways=1)
+    assert judge(alone, registered=True).level == "trusted"
+    assert judge(replace(alone, **{name: 0.6}), registered=True).cause == "alike"
+    assert judge(replace(alone, **{name: 0.6}, ways=2), registered=True).level == "trusted"
+
+
+def test_three_photos_need_no_third_neighbour() -> None:
+    sparse = replace(GOOD, neighbours=1, ties=1)
+    assert judge(sparse, registered=True).level == "weak"
+    assert judge(sparse, registered=True, few=True).level == "trusted"
+    assert judge(replace(sparse, neighbours=0), registered=True, few=True).level == "weak"
+
+
+def test_renderings_are_compared_with_the_usual() -> None:
+    assert worse_rendering(12.0, 27.0)
+    assert not worse_rendering(24.0, 27.0)
+    assert not worse_rendering(12.0, float("nan"))
+
+
+def test_counts_and_share() -> None:
+    def photo(level: Any) -> PhotoVerdict:
+        return PhotoVerdict(level, level, "reason", None, GOOD)
+
+    verdicts = Verdicts(tuple(map(photo, ["trusted", "weak", "trusted", "refused"])), (), ())
+    assert [verdicts.count(level) for level in ("trusted", "weak", "refused")] == [2, 1, 1]
+    assert verdicts.trusted_share == 0.5
+    assert Verdicts((), (), ()).trusted_share == 0
