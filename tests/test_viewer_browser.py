@@ -144,6 +144,15 @@ def test_a_finished_run(browser: Any, finished: Path) -> None:
         )
         page.get_by_role("tab", name="Photos").click()
         page.wait_for_selector("[data-photo^=photo_]")
+        page.get_by_role("tab", name="Scene").click()
+        page.get_by_text("Crop", exact=True).click()
+        page.get_by_label("Show only what is in a box").click()
+        page.wait_for_function(
+            """() => {
+                const count = document.querySelector('[data-total]').dataset;
+                return 0 < Number(count.splats) && Number(count.splats) < Number(count.total);
+            }"""
+        )
 
 
 FRUSTA = """Object.keys(window.__viserSceneTree.getState())
