@@ -118,12 +118,16 @@ def _documented_dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def _spelled_out(annotation: Any) -> Any:
-    """`X | None` as `Optional[X]`, which tyro checks without help."""
+    """`X | None` as `Union[None, X]`, which tyro checks without help.
+
+    None first: whether it is a `tuple[str, ...]` is not asked then, for which typeguard is loaded.
+    """
     if get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
         return Annotated[(_spelled_out(inner), *metadata)]
     if isinstance(annotation, types.UnionType):
-        return Union[get_args(annotation)]  # noqa: UP007 (it is what this function is for)
+        members = sorted(get_args(annotation), key=lambda member: member is not types.NoneType)
+        return Union[tuple(members)]  # noqa: UP007 (it is what this function is for)
     return annotation
 
 

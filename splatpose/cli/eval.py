@@ -67,9 +67,9 @@ class Eval:
     """Scenes of the suite. Default for stress: $SPLATPOSE_STRESS, then the cache."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = None
     """Where the suite keeps runs and tables; run it again to go on. Default: runs/SUITE."""
-    only: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
     """Scenes of the suite, by name; all by default."""
-    methods: tuple[Literal["splatpose", "incremental", "global"], ...] = ()
+    methods: tuple[Literal["splatpose", "incremental", "global"], ...] | None = None
     """Who takes part in the stress suite: splatpose and COLMAP's two mappers by default."""
     train: tyro.conf.FlagCreatePairsOff[bool] = False
     """Stress suite: let splatpose train Gaussians too; poses and verdicts do without."""

@@ -55,10 +55,10 @@ def _stress(arguments: Eval, out: Path) -> Iterator[tuple[dict[str, Any], str]]:
             f"The stress suite has no split {split}.", "Use --split tune, test or all."
         )
     chosen = {"splatpose": METHODS[0], "incremental": METHODS[1], "global": METHODS[2]}
-    methods = cast("list[Method]", [chosen[name] for name in arguments.methods])
+    methods = cast("list[Method]", [chosen[name] for name in arguments.methods or ()])
     rows: list[Row] = []
     for row in run_stress(
-        find_scenes(arguments.data or default_data(), cast("Split", split), arguments.only),
+        find_scenes(arguments.data or default_data(), cast("Split", split), arguments.only or ()),
         out,
         _config(arguments),
         methods=methods or METHODS,
@@ -81,7 +81,7 @@ def _nope_nerf(arguments: Eval, out: Path) -> Iterator[tuple[dict[str, Any], str
         )
     rows: list[SceneScores] = []
     for row in run_nope_nerf(
-        find_datasets(arguments.data, arguments.only),
+        find_datasets(arguments.data, arguments.only or ()),
         out,
         _config(arguments),
         split=arguments.split or None,

@@ -26,7 +26,7 @@ def write_views(
 ) -> str:
     """Does the work of `undistort_views`, whose docstring says what."""
     assert poses.names == tuple(photo.name for photo in capture.photos)
-    _check_names(capture, config.hold_out)
+    _check_names(capture, config.hold_out or ())
     photos = np.flatnonzero(poses.registered)
     paths = [capture.photos[photo].path for photo in photos]
     cameras = poses.camera_index[photos]

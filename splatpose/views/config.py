@@ -13,7 +13,7 @@ class ViewsConfig:
     """Photos are scaled down to at most this long side, in pixels."""
     eval_every: int = 8
     """One photo in this many is held out of training and measured; 0 holds out none."""
-    hold_out: tuple[str, ...] = ()
+    hold_out: tuple[str, ...] | None = None
     """Names of the photos to hold out, in place of every N-th; relative to the folder of photos."""
     keep_edges: float = 0.0
     """How much of the photo's edges stays where undistortion bends them: 0 crops to the rectangle
