@@ -57,8 +57,8 @@ LOWER_IS_WORSE = {
     "ties": 3,
     "ways": 3,
 }
-EXCUSED = {"lookalikes", "lookalikes_overall"}
-"""Nothing to object to where several ways of mapping agree and none has another opinion."""
+EXCUSED = {"lookalikes", "lookalikes_overall", "turn_error", "cycle_error"}
+"""Nothing to object to where both halves, and several ways of mapping, agree."""
 RANK = {"refused": 0, "weak": 1, "trusted": 2}
 
 
@@ -119,7 +119,14 @@ def test_nothing_measured_is_not_trusted() -> None:
     assert judge(PhotoTrust(), registered=True).level == "weak"
 
 
-@pytest.mark.parametrize("name", sorted(EXCUSED))
+@pytest.mark.parametrize("name", ["turn_error", "cycle_error"])
+def test_pairs_that_err_need_both_halves(name: str) -> None:
+    assert judge(replace(GOOD, **{name: 60.0}), registered=True).level == "trusted"
+    assert judge(replace(GOOD, folds_agreeing=1), registered=True).level == "trusted"
+    assert judge(replace(GOOD, **{name: 60.0}, folds_agreeing=1), registered=True).level == "weak"
+
+
+@pytest.mark.parametrize("name", ["lookalikes", "lookalikes_overall"])
 def test_lookalikes_need_ways_that_agree(name: str) -> None:
     alone = replace(GOOD, lookalikes=0.0, lookalikes_overall=0.0, ways=1)
     assert judge(alone, registered=True).level == "trusted"

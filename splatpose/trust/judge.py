@@ -144,8 +144,8 @@ def _alike(e: PhotoTrust, few: bool) -> Doubt | None:
     if e.lookalikes_shifted > MANY or (many and (e.ways < MIN_WAYS or e.rivals)):
         share = 100 * max(e.lookalikes_overall, e.lookalikes)
         return "alike", (
-            f"{share:.0f} % of the pairs that match best contradict the poses: things here look "
-            "alike, and matches do not tell which is which"
+            f"{share:.0f} % of the pairs that match best do not agree with the poses: things here "
+            "look alike, and matches do not tell which is which, or the lens is not understood"
         )
     return None
 
@@ -186,7 +186,10 @@ def _held_out(e: PhotoTrust, few: bool) -> Doubt | None:
 
 
 def _turns(e: PhotoTrust, few: bool) -> Doubt | None:
+    """Pairs alone err where there is little texture; two models of many pairs outvote them."""
     del few
+    if e.folds_agreeing >= 2:
+        return None
     if e.turn_error > MAX_TURN_ERROR:
         text = f"its pairs alone turn by {e.turn_error:.0f} degrees otherwise than the model has it"
         return "turns", text
