@@ -64,7 +64,7 @@ def test_help_names_every_promised_option(capsys: pytest.CaptureFixture[str]) ->
     ):
         assert f" {option} " in text or f" {option}\n" in text, option
     assert "{fast,default,quality}" in text
-    assert "{auto,xfeat,aliked,sift}" in text
+    assert "{auto,xfeat,xfeat+sift,aliked,sift}" in text
     assert "{auto,gsplat,cpu}" in text
 
 

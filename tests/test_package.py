@@ -106,7 +106,7 @@ def test_every_data_file_ships() -> None:
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "splatpose").rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     }
     assert listed == found
 
