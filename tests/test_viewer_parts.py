@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import socket
 import threading
@@ -21,6 +22,8 @@ from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.io.ply import write_splat_ply
 from splatpose.outputs.crop import CropBox
 from splatpose.runs.log import EventLog, LogReader
+from splatpose.trust import verdicts as trust
+from splatpose.trust.storage import save as save_verdicts
 from splatpose.types import Poses, Splats
 from splatpose.viewer.web.access import Door, door_for, host_name, is_this_machine
 from splatpose.viewer.web.drawing import Drawer, Shown, placed_poses
@@ -38,6 +41,7 @@ from splatpose.viewer.web.geometry import (
     ring,
 )
 from splatpose.viewer.web.progress import RunProgress
+from splatpose.viewer.web.reading import read_final_verdicts, read_verdicts
 from splatpose.viewer.web.server import address_of, open_server, tunnel_command
 from splatpose.viewer.web.server_render import (
     Overlay,
@@ -458,3 +462,24 @@ def test_the_newest_request_wins() -> None:
     assert last.wait(120)
     assert len(set(pictures)) < 20, "stale requests were rendered"
     assert pictures == sorted(pictures)
+
+
+def test_verdicts_of_the_trust_stage_and_of_the_report_are_shown(tmp_path: Path) -> None:
+    folder = tmp_path / ".splatpose" / "trust"
+    folder.mkdir(parents=True)
+    rows = [("a.jpg", "trusted", None), ("b.jpg", "weak", "Go closer."), ("c.jpg", "refused", None)]
+    photos = tuple(
+        trust.PhotoVerdict(name, level, f"about {name}", advice, trust.PhotoTrust())
+        for name, level, advice in rows
+    )
+    save_verdicts(folder, trust.Verdicts(photos, (), ()))
+    verdicts = read_verdicts(tmp_path / ".splatpose")
+    assert [verdict.level for verdict in verdicts] == ["trusted", "weak", "refused"]
+    assert verdicts[1].advice == "Go closer."
+    assert read_final_verdicts(tmp_path, verdicts) == verdicts, "there is no report"
+    lines = [{"name": name, "verdict": "weak", "verdict_reason": "seen"} for name, _, _ in rows]
+    (tmp_path / "report.json").write_text(json.dumps({"photos": lines}))
+    final = read_final_verdicts(tmp_path, verdicts)
+    assert [verdict.level for verdict in final] == ["weak", "weak", "refused"]
+    assert final[0].reason == "seen"
+    assert final[2] == verdicts[2], "a photo without a pose has none in another run's report either"

@@ -127,8 +127,14 @@ def compute_run(
             config,
         )
         write_splat_ply(out / SPLAT, trained.splats)
-        verdict = {"level": "weak", "reason": "few matches", "advice": "Photograph it again."}
-        rows = [{"name": capture.photos[0].name, "verdict": verdict}]
+        rows = [
+            {
+                "name": capture.photos[0].name,
+                "verdict": "weak",
+                "verdict_reason": "few matches",
+                "advice": "Photograph it again.",
+            }
+        ]
         write_json(out / REPORT, {"photos": rows})
         emit(RunFinished(out, {"photos": 10, "registered": REGISTERED}))
 

@@ -22,7 +22,15 @@ from . import reading
 from .progress import RunProgress, StageProgress
 from .world import World
 
-_READABLE: tuple[StageName, ...] = ("capture", "matching", "poses", "views", "joint", "splats")
+_READABLE: tuple[StageName, ...] = (
+    "capture",
+    "matching",
+    "poses",
+    "views",
+    "joint",
+    "trust",
+    "splats",
+)
 """Stages whose result can be shown, in order."""
 
 
@@ -123,6 +131,7 @@ class RunFollower:
             "matching": lambda: {"links": reading.read_links(self.work)},
             "poses": self._poses,
             "joint": self._refined_poses,
+            "trust": lambda: {"verdicts": reading.read_verdicts(self.work)},
             "views": lambda: {"views": reading.read_view_table(self.work)},
             "splats": lambda: {"splats": reading.read_result(self.work)},
         }
@@ -144,7 +153,7 @@ class RunFollower:
 
     def _poses(self) -> dict[str, Any]:
         poses = reading.read_poses(self.work)
-        return {"poses": poses, "verdicts": reading.read_verdicts(self.out, poses)}
+        return {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
 
     def _refined_poses(self) -> dict[str, Any]:
         poses = self.world.poses
@@ -174,7 +183,7 @@ class RunFollower:
         modified = _modified(reading.report_file(self.out))
         if modified is not None and modified != self._report:
             self._report = modified
-            verdicts = reading.read_verdicts(self.out, poses)
+            verdicts = reading.read_final_verdicts(self.out, self.world.verdicts)
             self.world = dataclasses.replace(self.world, verdicts=verdicts)
 
     def _add_curve(self) -> None:

@@ -24,6 +24,7 @@ from splatpose.poses.storage import load as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.splats.live import SNAPSHOT, read_snapshot
 from splatpose.splats.result import RESULT, load_result
+from splatpose.trust.storage import load as load_verdicts
 from splatpose.types import Capture, Poses, Views
 from splatpose.views.storage import read_view, read_view_arrays
 
@@ -140,24 +141,34 @@ def report_file(out: Path) -> Path:
     return out / REPORT
 
 
-def read_verdicts(out: Path, poses: Poses) -> tuple[PhotoVerdict, ...]:
-    """What the report says of each photo, or what the poses say where there is no report."""
-    rows = {row.get("name"): row for row in _report_photos(out)}
+def plain_verdicts(poses: Poses) -> tuple[PhotoVerdict, ...]:
+    """What the poses say of themselves, before anybody has judged them."""
     return tuple(
-        _verdict(rows.get(photo.name, {}), photo.name, photo.registered, photo.reason)
+        PhotoVerdict(photo.name, "registered" if photo.registered else "refused", photo.reason)
         for photo in poses.evidence
     )
 
 
-def _verdict(row: dict[str, Any], name: str, registered: bool, reason: str) -> PhotoVerdict:
-    verdict = row.get("verdict")
-    fields = verdict if isinstance(verdict, dict) else {"level": verdict}
-    level = fields.get("level")
-    if level not in _LEVELS or (level == "refused") == registered:  # of other poses than these
-        return PhotoVerdict(name, "registered" if registered else "refused", reason)
-    return PhotoVerdict(
-        name, level, str(fields.get("reason") or reason), str(fields.get("advice") or "")
+def read_verdicts(work: Path) -> tuple[PhotoVerdict, ...]:
+    """The verdicts as the trust stage left them."""
+    return tuple(
+        PhotoVerdict(photo.name, photo.level, photo.reason, photo.advice or "")
+        for photo in load_verdicts(work / "trust").photos
     )
+
+
+def read_final_verdicts(out: Path, verdicts: tuple[PhotoVerdict, ...]) -> tuple[PhotoVerdict, ...]:
+    """The verdicts of the report, in which held-out photos count too, where it has some."""
+    rows = {row.get("name"): row for row in _report_photos(out)}
+    return tuple(_verdict(rows.get(verdict.name, {}), verdict) for verdict in verdicts)
+
+
+def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:
+    level = row.get("verdict")
+    if level not in _LEVELS or (level == "refused") != (before.level == "refused"):
+        return before  # there is none, or it is of other poses than these
+    reason = str(row.get("verdict_reason") or before.reason)
+    return PhotoVerdict(before.name, level, reason, str(row.get("advice") or ""))
 
 
 def _report_photos(out: Path) -> Sequence[dict[str, Any]]:
