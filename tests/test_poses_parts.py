@@ -10,6 +10,7 @@ import pycolmap
 import pytest
 from poses_scene import CAMERA, Scene, arc, cloud, look_at, make_scene
 
+from splatpose.errors import SplatposeError
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.io.colmap import (
@@ -23,7 +24,7 @@ from splatpose.poses.evidence import explain
 from splatpose.poses.frame import gravity, world_frame
 from splatpose.poses.intrinsics import calibrate, read_cameras
 from splatpose.poses.refine import Refined, refine
-from splatpose.poses.refusal import describe, describe_groups, overlap_groups
+from splatpose.poses.refusal import check_support, describe, describe_groups, overlap_groups
 from splatpose.twoview.matches import MatchTable, match_table
 from splatpose.types import Camera
 
@@ -188,6 +189,22 @@ def test_false_matches_are_no_reason_to_leave_photos_out(
     assert whole.connected.all()
     assert whole.contradicted.sum() > 0.5 * len(false)
     assert whole.score > part.score
+
+
+def test_a_model_that_its_matches_deny_is_refused(truth: SparseModel, table: MatchTable) -> None:
+    """As false matches between different places leave it: a chance agreement here and there."""
+    rng = np.random.default_rng(0)
+    right = explain(truth, table)
+    check_support(8, 8, right, confirmed=False)
+    swapped = replace(right, explained=right.contradicted, contradicted=right.explained)
+    with pytest.raises(SplatposeError, match="no other way of mapping confirms it") as refused:
+        check_support(8, 8, swapped, confirmed=False)
+    assert refused.value.hint
+    check_support(8, 8, swapped, confirmed=True)
+    false = rng.permuted(table.xy, axis=0)
+    denied = explain(without_points(truth), replace(table, xy=false))
+    with pytest.raises(SplatposeError):
+        check_support(8, 8, denied, confirmed=False)
 
 
 def test_mirrored_model_explains_nothing(truth: SparseModel, table: MatchTable) -> None:

@@ -83,7 +83,7 @@ def compute_run(
     with RunFolder.open(out) as run:
         emit = run.log.sink(emit)
 
-        def stage(name, compute, load, config=None):  # noqa: ANN (a shorthand)
+        def stage(name, compute, load, config=None):
             config = config or Nothing()
             result, _ = run.stage(
                 name, config=config, inputs=(), compute=compute, load=load, emit=emit

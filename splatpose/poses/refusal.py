@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import SplatposeError
 from ..twoview.matches import MatchTable
 from ..types import Camera, Capture, MatchGraph
+from .evidence import Explanation
 from .rotation_only import rotation_only_share
 
 _TURN_PIXELS = 6.0
@@ -140,6 +141,30 @@ def check_result(
             "The camera hardly moved: the same point is seen under angles that differ by only "
             f"{median_angle:.2f} degrees on median, so its depth cannot be measured.",
             _STEP_HINT,
+        )
+
+
+def check_support(
+    num_photos: int, num_registered: int, explanation: Explanation, *, confirmed: bool
+) -> None:
+    """Refuses a reconstruction that its own photos' matches speak against.
+
+    Photos of different places share false matches, and some mapper makes something of them.
+
+    Args:
+        confirmed: whether an independent reconstruction says the same: where a place repeats, a
+            right one may have most matches against it.
+
+    Raises:
+        SplatposeError: no fewer matches contradict it than agree with it.
+    """
+    agree, deny = int(explanation.explained.sum()), int(explanation.contradicted.sum())
+    if not confirmed and deny >= agree:
+        raise SplatposeError(
+            f"No reconstruction of these photos can be believed. In the best one {num_registered} "
+            f"of {num_photos} have poses; {deny} matches between them contradict it, {agree} agree "
+            "with it, and no other way of mapping confirms it.",
+            _OVERLAP_HINT,
         )
 
 

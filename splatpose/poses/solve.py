@@ -31,6 +31,7 @@ from .refusal import (
     check_count,
     check_overlap,
     check_result,
+    check_support,
     check_turning,
     describe_groups,
     nothing_reconstructed,
@@ -96,7 +97,9 @@ def solve(
     for text in scaled:
         emit(Message("poses", text))
     explanation = explain(model, table, pixels=config.threshold)
-    check_result(capture, groups, int(model.registered.sum()), explanation.median_angle)
+    registered = int(model.registered.sum())
+    check_result(capture, groups, registered, explanation.median_angle)
+    check_support(len(names), registered, explanation, confirmed=found.agreeing)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
     rows = _hypothesis_evidence(found, chosen)
