@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 StageName = Literal[
     "capture",
@@ -25,18 +25,7 @@ StageName = Literal[
 ]
 """The stages of a run, in order."""
 
-STAGES: tuple[StageName, ...] = (
-    "capture",
-    "depth",
-    "matching",
-    "local",
-    "poses",
-    "views",
-    "joint",
-    "trust",
-    "splats",
-    "outputs",
-)
+STAGES: tuple[StageName, ...] = get_args(StageName)
 OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "local", "joint")
 """Stages that run only where they are asked for."""
 

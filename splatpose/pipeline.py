@@ -259,13 +259,7 @@ def _solve(
     verdicts, _ = stage(
         "trust",
         config=config.trust,
-        inputs=(
-            found.graph_key,
-            poses_key,
-            found.depth_key,
-            str(seed),
-            repr(config.poses.threshold),
-        ),
+        inputs=(found.graph_key, poses_key, found.depth_key, str(seed)),
         compute=lambda folder: judge_poses(
             capture,
             graph,

@@ -21,7 +21,7 @@ from .main import DONE
 if TYPE_CHECKING:
     from ..evaluation.suites.nope_nerf import SceneScores
     from ..evaluation.suites.stress import Method, Row, Split
-    from .eval import Eval
+    from .eval_options import Eval
 
 _PACKAGES = ("torch", "gsplat", "numpy", "pycolmap", "kornia", "opencv-python-headless")
 

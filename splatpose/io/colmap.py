@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast, get_args
 
@@ -16,7 +16,7 @@ import pycolmap
 from jaxtyping import Bool, Float, Int, UInt8
 
 from ..geometry.centers import centers_of
-from ..types import Camera, CameraModel
+from ..types import Camera, CameraModel, Poses
 
 _ONLY_FATAL = 3
 
@@ -45,6 +45,33 @@ class SparseModel:
     def centers(self) -> Float[np.ndarray, "V 3"]:
         """Camera centres in the world; NaN where a photo is not registered."""
         return centers_of(self.cam_from_world)
+
+    @classmethod
+    def of_poses(cls, poses: Poses) -> SparseModel:
+        """The sparse model that poses hold."""
+        return cls(**{field.name: getattr(poses, field.name) for field in fields(cls)})
+
+    @classmethod
+    def of_cameras(
+        cls,
+        names: Sequence[str],
+        cam_from_world: Float[np.ndarray, "V 4 4"],
+        camera_index: Int[np.ndarray, " V"],
+        cameras: Sequence[Camera],
+    ) -> SparseModel:
+        """Cameras without any point; those with a finite pose are registered."""
+        return cls(
+            names=tuple(names),
+            registered=np.isfinite(cam_from_world[:, 0, 0]),
+            cam_from_world=cam_from_world,
+            camera_index=camera_index,
+            cameras=tuple(cameras),
+            points=np.zeros((0, 3)),
+            point_colors=np.zeros((0, 3), np.uint8),
+            point_errors=np.zeros(0),
+            observations=np.zeros((0, 3), np.int64),
+            observation_xy=np.zeros((0, 2)),
+        )
 
 
 def camera_from_colmap(camera: pycolmap.Camera) -> Camera:

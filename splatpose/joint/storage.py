@@ -118,15 +118,4 @@ def _model(
     """The given model with registered photos and points elsewhere."""
     every = poses.cam_from_world.copy()
     every[poses.registered] = cam_from_world
-    return SparseModel(
-        names=poses.names,
-        registered=poses.registered,
-        cam_from_world=every,
-        camera_index=poses.camera_index,
-        cameras=poses.cameras,
-        points=points,
-        point_colors=poses.point_colors,
-        point_errors=poses.point_errors,
-        observations=poses.observations,
-        observation_xy=poses.observation_xy,
-    )
+    return dataclasses.replace(SparseModel.of_poses(poses), cam_from_world=every, points=points)

@@ -118,25 +118,6 @@ def _forget(database_path: Path, pairs: Int[np.ndarray, "D 2"]) -> None:
         database.close()
 
 
-def _empty(
-    view_graph: ViewGraph, names: Sequence[str], camera_index: Int[np.ndarray, " V"]
-) -> SparseModel:
-    """The cameras without points."""
-    poses = view_graph.cam_from_world
-    return SparseModel(
-        names=tuple(names),
-        registered=np.isfinite(poses[:, 0, 0]),
-        cam_from_world=poses,
-        camera_index=camera_index,
-        cameras=view_graph.cameras,
-        points=np.zeros((0, 3)),
-        point_colors=np.zeros((0, 3), np.uint8),
-        point_errors=np.zeros(0),
-        observations=np.zeros((0, 3), np.int64),
-        observation_xy=np.zeros((0, 2)),
-    )
-
-
 def _grow(
     view_graph: ViewGraph,
     graph: MatchGraph,
@@ -150,7 +131,10 @@ def _grow(
     database = scratch / "kept.db"
     shutil.copyfile(graph.database, database)
     _forget(database, view_graph.dropped)
-    start = reconstruction_from_model(_empty(view_graph, names, camera_index), graph.keypoints)
+    model = SparseModel.of_cameras(
+        names, view_graph.cam_from_world, camera_index, view_graph.cameras
+    )
+    start = reconstruction_from_model(model, graph.keypoints)
     try:
         return grow(start, database, min_matches, seed)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ def judge_run(
 ) -> str:
     """See `splatpose.trust.judge_poses`."""
     subject = Subject(
-        model=model_of(poses),
+        model=SparseModel.of_poses(poses),
         graph=graph,
         table=match_table(graph),
         groups=np.array([photo.group for photo in capture.photos]),
@@ -69,8 +68,3 @@ def judge_run(
         first = f" {verdicts.advice[0]}" if verdicts.advice else ""
         emit(Message("trust", f"{summary}.{first}", "warning"))
     return summary
-
-
-def model_of(poses: Poses) -> SparseModel:
-    """The poses as a sparse model."""
-    return SparseModel(**{field.name: getattr(poses, field.name) for field in fields(SparseModel)})

@@ -52,7 +52,9 @@ def with_points(model: SparseModel, table: MatchTable, pixels: float) -> SparseM
     Args:
         pixels: distance within which a match counts as explained, as in `explain`.
     """
-    bare = _without_points(model)
+    bare = SparseModel.of_cameras(
+        model.names, model.cam_from_world, model.camera_index, model.cameras
+    )
     rows = explain(bare, table, pixels=pixels).explained
     if not rows.any():
         return bare
@@ -76,17 +78,6 @@ def with_points(model: SparseModel, table: MatchTable, pixels: float) -> SparseM
         point_errors=errors / np.maximum(count, 1),
         observations=np.stack([found.track, photo, keypoint[kept]], 1)[order],
         observation_xy=xy,
-    )
-
-
-def _without_points(model: SparseModel) -> SparseModel:
-    return replace(
-        model,
-        points=np.zeros((0, 3)),
-        point_colors=np.zeros((0, 3), np.uint8),
-        point_errors=np.zeros(0),
-        observations=np.zeros((0, 3), np.int64),
-        observation_xy=np.zeros((0, 2)),
     )
 
 

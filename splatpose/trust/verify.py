@@ -130,18 +130,8 @@ def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
             "Both must be made from the same photos, under the same names.",
         )
     cameras, index = _fitted(cameras, index, registered, capture, folder)
-    return SparseModel(
-        names=tuple(photo.name for photo in capture.photos),
-        registered=registered,
-        cam_from_world=poses,
-        camera_index=index,
-        cameras=tuple(cameras),
-        points=np.zeros((0, 3)),
-        point_colors=np.zeros((0, 3), np.uint8),
-        point_errors=np.zeros(0),
-        observations=np.zeros((0, 3), np.int64),
-        observation_xy=np.zeros((0, 2)),
-    )
+    names = [photo.name for photo in capture.photos]
+    return SparseModel.of_cameras(names, poses, index, cameras)
 
 
 def _read(folder: Path) -> pycolmap.Reconstruction:

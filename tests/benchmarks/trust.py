@@ -43,7 +43,6 @@ from splatpose.matching import load_matches  # noqa: E402
 from splatpose.poses import load_poses  # noqa: E402
 from splatpose.trust import TrustConfig  # noqa: E402
 from splatpose.trust.evidence import Subject  # noqa: E402
-from splatpose.trust.run import model_of  # noqa: E402
 from splatpose.trust.tracks import with_points  # noqa: E402
 from splatpose.trust.verdict import pronounce  # noqa: E402
 from splatpose.trust.verdicts import Verdicts  # noqa: E402
@@ -95,7 +94,7 @@ def judged(
     graph = load_matches(stages / "matching")
     poses = load_poses(stages / "poses")
     subject = Subject(
-        model=model_of(poses),
+        model=SparseModel.of_poses(poses),
         graph=graph,
         table=match_table(graph),
         groups=np.array([photo.group for photo in capture.photos]),

@@ -115,24 +115,36 @@ def watched(out: Path, steps: int) -> dict[str, float]:
     return result
 
 
+def wait_until(condition: Callable[[], bool], late: str) -> None:
+    """Returns when the condition holds.
+
+    Raises:
+        TimeoutError: it does not within two minutes.
+    """
+    end = time.monotonic() + 120
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(late)
+        time.sleep(0.1)
+
+
 def wait_for_page(out: Path) -> None:
     """Returns when a browser looks on."""
-    for _ in range(1200):
+
+    def looks_on() -> bool:
         files = (out / ".splatpose" / "watchers").glob("[!.]*.json")
-        if any(json.loads(file.read_text()).get("pages") for file in files):
-            return
-        time.sleep(0.1)
-    raise TimeoutError("the browser does not come")
+        return any(json.loads(file.read_text()).get("pages") for file in files)
+
+    wait_until(looks_on, "the browser does not come")
 
 
 def wait_for_step(out: Path) -> None:
     """Returns when the training has begun: what went before is not the training's time."""
-    for _ in range(1200):
-        log = out / ".splatpose" / "events.jsonl"
-        if log.exists() and '"training_step"' in log.read_text():
-            return
-        time.sleep(0.1)
-    raise TimeoutError("the training does not begin")
+    log = out / ".splatpose" / "events.jsonl"
+    wait_until(
+        lambda: log.exists() and '"training_step"' in log.read_text(),
+        "the training does not begin",
+    )
 
 
 def alone(out: Path, steps: int) -> dict[str, float]:

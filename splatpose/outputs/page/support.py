@@ -38,7 +38,7 @@ def pair_support(graph: MatchGraph, poses: Poses, pixels: float) -> PairSupport:
         pixels: as `PosesConfig.threshold`.
     """
     table = match_table(graph)
-    explanation = explain(_as_model(poses), table, pixels=pixels)
+    explanation = explain(SparseModel.of_poses(poses), table, pixels=pixels)
     count = len(graph.pairs)
     agree = np.bincount(table.pair[explanation.explained], minlength=count)
     deny = np.bincount(table.pair[explanation.contradicted], minlength=count)
@@ -81,18 +81,3 @@ def pose_change(
             moved = np.linalg.norm(centers_of(b) - centers_of(a), axis=1)
             position[both] = 100 * moved / radius
     return rotation, position
-
-
-def _as_model(poses: Poses) -> SparseModel:
-    return SparseModel(
-        names=poses.names,
-        registered=poses.registered,
-        cam_from_world=poses.cam_from_world,
-        camera_index=poses.camera_index,
-        cameras=poses.cameras,
-        points=poses.points,
-        point_colors=poses.point_colors,
-        point_errors=poses.point_errors,
-        observations=poses.observations,
-        observation_xy=poses.observation_xy,
-    )
