@@ -317,7 +317,7 @@ def _cameras(
             ),
             load=load_depth,
         )
-    matching = resolve_matcher(config.matching, weights_dir, emit)
+    matching = resolve_matcher(config.matching, len(capture.photos), weights_dir, emit)
     graph, graph_key = stage(
         "matching",
         config=matching,

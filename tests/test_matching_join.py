@@ -91,10 +91,33 @@ def test_both_kinds_are_in_the_database(capture: Capture, tmp_path: Path) -> Non
         assert (off < 2).mean() > 0.95
 
 
-def test_where_the_second_kind_sees_less_nothing_changes(capture: Capture, tmp_path: Path) -> None:
+def test_pairs_in_which_the_second_kind_sees_little_stay_as_they_are(
+    capture: Capture, tmp_path: Path
+) -> None:
+    graph = matched(capture, tmp_path / "m", 400)
+    other = second(capture, 800)
+    blind = replace_features(other, 0, 30)
+    assert join(capture, graph, blind, [], neighbours=PHOTOS)
+    joint = load_matches(tmp_path / "m")
+    for row, pair in enumerate(graph.pairs.tolist()):
+        same = np.array_equal(joint.verified(row), graph.verified(row))
+        assert same == (0 in pair), pair
+
+
+def replace_features(kind: Second, photo: int, count: int) -> Second:
+    """Features of which one photo has the first few only."""
+    own = kind.features[photo]
+    few = replace(own, keypoints=own.keypoints[:count], descriptors=own.descriptors[:count])
+    features = [few if i == photo else f for i, f in enumerate(kind.features)]
+    return Second(kind.matcher, features)
+
+
+def test_where_the_second_kind_sees_little_everywhere_nothing_changes(
+    capture: Capture, tmp_path: Path
+) -> None:
     graph = matched(capture, tmp_path / "m", 800)
     events: list[Event] = []
-    assert not join(capture, graph, second(capture, 100), events)
+    assert not join(capture, graph, second(capture, 60), events)
     after = load_matches(tmp_path / "m")
     for own, kept in zip(graph.keypoints, after.keypoints, strict=True):
         np.testing.assert_array_equal(kept, own)

@@ -217,7 +217,7 @@ def test_shared_weights_are_known(shared: Path) -> None:
 
 def test_auto_falls_back_to_sift_and_says_why() -> None:
     events: list[object] = []
-    assert resolve_matcher(MatchingConfig(), None, events.append).matcher == "sift"
+    assert resolve_matcher(MatchingConfig(), 10, None, events.append).matcher == "sift"
     (message,) = events
     assert isinstance(message, Message)
     assert message.level == "warning"
@@ -225,21 +225,23 @@ def test_auto_falls_back_to_sift_and_says_why() -> None:
     assert "xfeat/xfeat.pt" in message.text
 
 
-def test_auto_takes_xfeat_where_its_weights_are(shared: Path) -> None:
+@pytest.mark.parametrize(("photos", "matcher"), [(30, "xfeat+sift"), (31, "xfeat")])
+def test_auto_takes_xfeat_where_its_weights_are(shared: Path, photos: int, matcher: str) -> None:
     events: list[object] = []
-    config = resolve_matcher(MatchingConfig(), shared / "weights", events.append)
-    assert config.matcher == "xfeat"
+    config = resolve_matcher(MatchingConfig(), photos, shared / "weights", events.append)
+    assert config.matcher == matcher
     (message,) = events
     assert isinstance(message, Message)
     assert "xfeat" in message.text
+    assert ("sift" in message.text) == ("sift" in matcher)
 
 
 @pytest.mark.parametrize("matcher", ["xfeat", "xfeat+sift", "aliked"])
 def test_a_matcher_asked_for_by_name_never_falls_back(matcher) -> None:
     with pytest.raises(SplatposeError, match="not on this machine"):
-        resolve_matcher(MatchingConfig(matcher=matcher), None, lambda event: None)
+        resolve_matcher(MatchingConfig(matcher=matcher), 10, None, lambda event: None)
 
 
 def test_sift_needs_nothing() -> None:
     config = MatchingConfig(matcher="sift")
-    assert resolve_matcher(config, None, lambda event: None) == config
+    assert resolve_matcher(config, 10, None, lambda event: None) == config

@@ -12,8 +12,9 @@ class MatchingConfig:
 
     matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
     """xfeat: XFeat + LighterGlue, robust and fast. aliked: ALIKED + LightGlue, slower. sift: needs
-    no network weights. xfeat+sift: xfeat, and SIFT keypoints beside it where they are many: more
-    precise and slower. auto: xfeat where its weights are here or can be downloaded, else sift."""
+    no network weights. xfeat+sift: xfeat, and SIFT keypoints beside it in pairs where they are
+    many: more precise and slower. auto: where xfeat's weights are here or can be downloaded,
+    xfeat+sift up to `sift_limit` photos and xfeat beyond; else sift."""
     max_keypoints: int | None = None
     """Keypoints kept a photo, the strongest first. Unset: 2048 (xfeat, aliked) or 4096 (sift).
     The SIFT part of xfeat+sift always keeps 4096."""
@@ -30,6 +31,9 @@ class MatchingConfig:
     photo is matched with."""
     max_error: float = 4.0
     """Largest distance of a verified match to its epipolar line, in pixels at `working_size`."""
+    sift_limit: int = 30
+    """auto: most photos with which SIFT keypoints stand beside xfeat's. Beyond that they cost more,
+    and gain little: many photos average the same errors out."""
     sift_neighbours: int = 4
     """xfeat+sift: pairs of each photo, those with the most verified matches, in which SIFT
     keypoints are matched too."""

@@ -3,7 +3,7 @@
 Where texture is rich SIFT gives several tracks for each that learned keypoints give, as precise
 ones, and poses gain from all of them. Pairs of photos come from the learned matches, which are more
 robust: SIFT is asked only about the few that see most of the same, so that its cost grows with the
-number of photos. Where it finds little there, as on blank walls, the database stays as it is.
+number of photos. A pair in which it finds little, as on blank walls, stays as it is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from .features import Features, Matcher, PhotoMatches
 from .verify import Verifier
 
 _BATCH = 16
+_MIN_SHARE = 0.5
+"""Verified matches of the second kind over those of the first below which a pair stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,24 @@ def join_second(
         seed: of RANSAC.
 
     Returns:
-        Whether the second kind found at least as many matches as the first; if not, the database
-        is as it was.
+        Whether the second kind found enough in any pair; if not, the database is as it was.
     """
     graph = read_graph(path, "")
-    rows = nearest_pairs(graph, config.sift_neighbours)
-    found = _matches(capture, config, graph.pairs[rows], second, emit, seed)
-    count = sum(len(pair.geometry.inlier_matches) for pair in found)
-    before = int(graph.num_verified[rows].sum())
-    if count < max(before, 1):
+    asked = nearest_pairs(graph, config.sift_neighbours)
+    answers = _matches(capture, config, graph.pairs[asked], second, emit, seed)
+    chosen = [
+        (row, pair)
+        for row, pair in zip(asked.tolist(), answers, strict=True)
+        if len(_inliers(pair)) >= _MIN_SHARE * graph.num_verified[row]
+    ]
+    if not chosen:
         name = second.matcher.name
-        text = f"{name} sees little here ({count} matches beside {before}) and is left out."
-        emit(Message("matching", text))
+        emit(Message("matching", f"{name} sees little in every pair here and is left out."))
         return False
     added = [f.keypoints.astype(np.float64) for f in second.features]
     keypoints = [np.concatenate(both) for both in zip(graph.keypoints, added, strict=True)]
     shifts = [len(xy) for xy in graph.keypoints]
-    verified = [
-        _joined(graph.verified(row), _inliers(pair), pair, shifts)
-        for row, pair in zip(rows.tolist(), found, strict=True)
-    ]
+    verified = [_joined(graph.verified(row), _inliers(pair), pair, shifts) for row, pair in chosen]
     verifier = Verifier(capture, working_size, config.min_inliers, seed)
     pairs = verifier.verify(keypoints, verified, config.precise_error)
     putative = read_putative(path)
@@ -92,7 +92,7 @@ def join_second(
             pair,
             putative=_joined(putative[pair.first, pair.second], own.putative, own, shifts)[2],
         )
-        for pair, own in zip(pairs, found, strict=True)
+        for pair, (_, own) in zip(pairs, chosen, strict=True)
     ]
     with replacing(path) as temporary:
         shutil.copyfile(path, temporary)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def resolve_matcher(
-    config: MatchingConfig, weights_dir: Path | None, emit: EventSink
+    config: MatchingConfig, num_photos: int, weights_dir: Path | None, emit: EventSink
 ) -> MatchingConfig:
     """Replaces "auto" by the matcher that will run, and makes sure that its weights are here.
 
     Args:
         config: the user's wishes.
+        num_photos: of the capture.
         weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
         emit: is told the choice of "auto" with its reason, and of downloads.
 
@@ -29,7 +30,9 @@ def resolve_matcher(
     """
     from ..weights import MATCHER_WEIGHTS, WEIGHTS, announce_download, resolve
 
-    wanted = "xfeat" if config.matcher == "auto" else config.matcher
+    few = num_photos <= config.sift_limit
+    learned = "xfeat+sift" if few else "xfeat"
+    wanted = learned if config.matcher == "auto" else config.matcher
     try:
         for name in MATCHER_WEIGHTS[wanted]:
             progress = announce_download(WEIGHTS[name].paths[0], "matching", emit)
@@ -43,7 +46,9 @@ def resolve_matcher(
         emit(Message("matching", text, "warning"))
         return replace(config, matcher="sift")
     if config.matcher == "auto":
-        emit(Message("matching", "Matching with xfeat: its network weights are on this machine."))
+        beside = ", and with sift beside it for the few photos" if few else ""
+        text = f"Matching with xfeat: its network weights are on this machine{beside}."
+        emit(Message("matching", text))
     return replace(config, matcher=wanted)
 
 
@@ -72,7 +77,8 @@ def match_photos(
     from ..io.colmap import quiet_colmap
     from .build import build_database
 
-    config = resolve_matcher(config, weights_dir, emit) if config.matcher == "auto" else config
+    if config.matcher == "auto":
+        config = resolve_matcher(config, len(capture.photos), weights_dir, emit)
     with quiet_colmap():
         return build_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
 

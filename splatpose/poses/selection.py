@@ -26,7 +26,7 @@ OPENCV comes last and only together with a principal point: its tangential terms
 _MAX_TRACKS = 4000
 _MIN_TRACKS = 60
 _MIN_PHOTOS = 3
-_MIN_PHOTOS_CENTER = 6
+_MIN_PHOTOS_CENTER = 8
 """With fewer, a turn of the cameras hides a shift of the principal point from all tracks alike, so
 that unseen tracks do not test it."""
 _MAX_CAMERAS = 4

@@ -150,18 +150,8 @@ class Ablation:
         found = solve_view_graph(table, cameras, index, **common, refined=pairs)
         if found is None:
             return None
-        empty = SparseModel(
-            names=tuple(photo.name for photo in self.capture.photos),
-            registered=np.isfinite(found.cam_from_world[:, 0, 0]),
-            cam_from_world=found.cam_from_world,
-            camera_index=index,
-            cameras=found.cameras,
-            points=np.zeros((0, 3)),
-            point_colors=np.zeros((0, 3), np.uint8),
-            point_errors=np.zeros(0),
-            observations=np.zeros((0, 3), np.int64),
-            observation_xy=np.zeros((0, 2)),
-        )
+        names = [photo.name for photo in self.capture.photos]
+        empty = SparseModel.of_cameras(names, found.cam_from_world, index, found.cameras)
         return self._triangulated(empty)
 
     def _triangulated(self, model: SparseModel) -> Poses:

@@ -199,7 +199,9 @@ def splatpose_rows(
         seconds["capture"] = time.perf_counter() - start
         start = time.perf_counter()
         if not reuse:
-            config = resolve_matcher(MatchingConfig(matcher=args.matcher), args.weights_dir, tell)
+            wanted = MatchingConfig(matcher=args.matcher)
+            photos = len(capture.photos)
+            config = resolve_matcher(wanted, photos, args.weights_dir, tell)
             match_photos(
                 capture,
                 config,

@@ -61,7 +61,8 @@ def product_views(images: Path, max_size: int) -> Views:
         capture = load_capture(folders[0])
         weights = os.environ.get("SPLATPOSE_WEIGHTS")
         weights_dir = Path(weights) if weights else None
-        matching = resolve_matcher(MatchingConfig(), weights_dir, ignore_events)
+        photos = len(capture.photos)
+        matching = resolve_matcher(MatchingConfig(), photos, weights_dir, ignore_events)
         match_photos(capture, matching, folders[1], ignore_events, weights_dir=weights_dir, seed=0)
         graph = load_matches(folders[1])
         solve_poses(capture, graph, PosesConfig(), folders[2], ignore_events, seed=0)
