@@ -149,6 +149,23 @@ def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
         assert found.shifted == (found.overall if shifted else 0)
 
 
+def test_imprecise_pairs_are_no_lookalikes(scene: Scene) -> None:
+    right = subject_of(scene)
+    explanation = explain(right.model, right.table, pixels=PIXELS)
+    rng = np.random.default_rng(0)
+    crossing = (right.table.photos < 3).any(1) & (right.table.photos >= 3).any(1)
+    # Of the matches between two groups few agree; the others miss by little, or by much.
+    off = crossing & (rng.random(len(right.table)) < 0.75)
+    for much, share in ((0.1, False), (0.9, True)):
+        contradicted = off & (rng.random(len(right.table)) < much)
+        told = replace(
+            explanation, explained=explanation.explained & ~off, contradicted=contradicted
+        )
+        found = find_lookalikes(right.model, right.table, told, 0)
+        assert (found.overall > 0.3) == share
+        assert bool(found.pairs) == share
+
+
 def test_spread_counts_cells(scene: Scene) -> None:
     table = match_table(scene.graph)
     sizes = np.tile([[800, 600]], (7, 1))

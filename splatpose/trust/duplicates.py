@@ -26,7 +26,8 @@ _STRONG = 80
 _RELATIVE = 0.2
 """Of the capture's strong pairs (their 90th percentile), the same where photos have many."""
 _DENIED = 0.4
-"""Share of its matches that at most agree with the model."""
+"""Share of its matches that at most agree with the model; nor may more agree than contradict it:
+blurred photos match imprecisely."""
 MANY = 0.1
 """Share of all strong pairs from which on the model is one of several that matches allow: right
 models of things that exist once deny up to a thirtieth of them."""
@@ -63,12 +64,15 @@ def find_lookalikes(
     registered = model.registered
     count = len(registered)
     matches = np.bincount(table.pair, minlength=len(table.pairs))
-    agree = np.bincount(table.pair[explanation.explained], minlength=len(table.pairs))
+    agree, deny = (
+        np.bincount(table.pair[rows], minlength=len(table.pairs))
+        for rows in (explanation.explained, explanation.contradicted)
+    )
     placed = registered[table.pairs].all(1) & (matches > 0)
     placed &= explanation.connected[table.pairs].any(1)
     usual = float(np.percentile(matches[placed], 90)) if placed.any() else 0.0
     strong = placed & (matches >= max(_STRONG, _RELATIVE * usual))
-    denied = strong & (agree < _DENIED * matches)
+    denied = strong & (agree < _DENIED * matches) & (agree <= deny)
     total = np.bincount(table.pairs[strong].ravel(), minlength=count)
     bad = np.bincount(table.pairs[denied].ravel(), minlength=count)
     with np.errstate(invalid="ignore"):
