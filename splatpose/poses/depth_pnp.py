@@ -15,7 +15,7 @@ from ..io.colmap import SparseModel, camera_to_colmap
 from ..twoview.matches import PIXEL_AT, MatchTable
 from .map_fits import fit_maps
 
-_MAX_ERROR = 12.0
+MAX_ERROR = 12.0
 """In pixels at `PIXEL_AT`: prior depth is right to some percent only."""
 _MIN_INLIERS = 15
 _MIN_RATIO = 0.4
@@ -58,12 +58,12 @@ def pose_from_depth(
         depths: from `aligned_keypoints`.
         seed: of the RANSAC.
     """
-    xy, places = _correspondences(photo, model, table, depths)
+    xy, places = correspondences(photo, model, table, depths)
     if len(xy) < _MIN_INLIERS:
         return None
     camera = model.cameras[model.camera_index[photo]]
     options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
+    options.ransac.max_error = MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
     options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
     options.ransac.random_seed = seed
     found = pycolmap.estimate_and_refine_absolute_pose(
@@ -74,13 +74,14 @@ def pose_from_depth(
     return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
 
 
-def _correspondences(
+def correspondences(
     photo: int,
     model: SparseModel,
     table: MatchTable,
     depths: Sequence[Float[np.ndarray, " _K"]],
 ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 3"]]:
-    """Pixels of a photo, and where in the world what they show is."""
+    """Pixels of a photo, and where in the world what they show is; arguments of
+    `pose_from_depth`."""
     pixels, places = [np.zeros((0, 2))], [np.zeros((0, 3))]
     for own, other in ((0, 1), (1, 0)):
         rows = np.flatnonzero(
