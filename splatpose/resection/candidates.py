@@ -14,7 +14,7 @@ from ..twoview.matches import MatchTable
 _MIN_NEIGHBOURS = 2
 _MAX_ON_TRACKS = 0.5
 """Share of a photo's matches that meet a point: with more, PnP on points had its chance."""
-_MIN_WITH_MODEL = 0.5
+_MIN_WITH_MODEL = 0.25
 """Share of a photo's matches that are with registered photos: with fewer, it belongs to others
 that were left out, and what matches here is a thing that is in two places."""
 

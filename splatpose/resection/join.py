@@ -13,7 +13,7 @@ from ..poses.adjust import mapping, measure_scales
 from ..poses.evidence import explain
 from ..twoview.matches import MatchTable
 from ..types import MatchGraph
-from .place import support, with_pose
+from .place import supported, with_pose
 
 _MIN_ANGLE = 1.5
 """Degrees between the rays to a new point."""
@@ -44,9 +44,10 @@ def joined(
         for photo, pose in kept.items():
             whole = with_pose(whole, photo, pose)
         told = explain(whole, table, pixels=config.threshold)
-        margin = {photo: support(told, (table.photos == photo).any(axis=1)) for photo in kept}
-        worst = min(margin, key=lambda photo: margin[photo])
-        if margin[worst] >= 0:
+        agree = {photo: told.explained[(table.photos == photo).any(axis=1)] for photo in kept}
+        deny = {photo: told.contradicted[(table.photos == photo).any(axis=1)] for photo in kept}
+        worst = min(kept, key=lambda photo: float(agree[photo].mean() - deny[photo].mean()))
+        if all(supported(agree[photo], deny[photo]) for photo in kept):
             return _with_points(model, kept, graph, config, seed), denied
         del kept[worst]
         denied[worst] = "others that are placed so contradict it"

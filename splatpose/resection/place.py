@@ -18,14 +18,14 @@ from ..local.holdout import taken
 from ..motion.solve import resected
 from ..motion.tracks import Tracks, triangulated
 from ..poses.depth_pnp import correspondences, pose_from_depth
-from ..poses.evidence import Explanation, explain
+from ..poses.evidence import explain
 from ..twoview.matches import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
 
 _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
 _OUTLIERS = 30.0, 6.0
 """In pixels at `PIXEL_AT`: matches further off take no part in the first and second refinement."""
-_MIN_AGREEING = 15
+MIN_AGREEING = 15
 _SUPPORT = 2.0
 """Matches that agree with a pose over those that contradict it."""
 _MIN_SHARE = 0.5
@@ -33,9 +33,9 @@ _MIN_SHARE = 0.5
 place, for more than one thing speaks for it."""
 _MIN_NEIGHBOURS = 2
 _NEIGHBOUR_MATCHES = 8
-"""For a neighbour to be asked."""
+"""That agree, for a neighbour to count."""
 _PREDICTION = 24.0
-"""In pixels at `PIXEL_AT`: matches of one neighbour, from the pose that the others give."""
+"""In pixels at `PIXEL_AT`: how far matches may be from where others' depth and pose have them."""
 _PREDICTED_SHARE = 0.5
 
 
@@ -86,10 +86,11 @@ def with_pose(model: SparseModel, photo: int, pose: Float[np.ndarray, "4 4"]) ->
     return replace(model, cam_from_world=poses, registered=registered)
 
 
-def support(found: Explanation, rows: Bool[np.ndarray, " M"], least: int = _MIN_AGREEING) -> float:
-    """By how many the matches that agree surpass what it takes; negative where they do not."""
-    agree, deny = int(found.explained[rows].sum()), int(found.contradicted[rows].sum())
-    return agree - max(least, _SUPPORT * deny)
+def supported(
+    agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = MIN_AGREEING
+) -> bool:
+    """Whether enough matches agree with a pose, and few enough contradict it."""
+    return bool(agree.sum() >= max(least, _SUPPORT * deny.sum()))
 
 
 def _with_registered(photo: int, model: SparseModel, table: MatchTable) -> Bool[np.ndarray, " M"]:
@@ -124,22 +125,22 @@ def _confirmed(
     depths: Sequence[Float[np.ndarray, " _K"]],
     seed: int,
 ) -> bool:
-    """Whether the matches of two neighbours at least are where the pose of the others has them."""
+    """Whether two disjoint groups of neighbours each have the other's matches where they are."""
     neighbour = _Sides(photo, learning).neighbour
+    ranked = np.argsort(-np.bincount(neighbour), kind="stable")
     camera = model.cameras[model.camera_index[photo]]
     limit = _PREDICTION * max(camera.width, camera.height) / PIXEL_AT
-    confirmed = 0
-    for other in np.unique(neighbour).tolist():
-        xy, places = correspondences(photo, model, taken(learning, neighbour == other), depths)
-        if len(xy) < _NEIGHBOUR_MATCHES:
-            continue
-        rest = taken(learning, neighbour != other)
-        pose = pose_from_depth(photo, model, rest, depths, seed=seed)
-        if pose is not None:
-            error = np.linalg.norm(project(camera, pose, places)[0] - xy, axis=1)
-            # NaN, behind the camera, is not near.
-            confirmed += bool((error < limit).mean() >= _PREDICTED_SHARE)
-    return confirmed >= _MIN_NEIGHBOURS
+    first = np.isin(neighbour, ranked[::2])
+    for group in (first, ~first):
+        pose = pose_from_depth(photo, model, taken(learning, group), depths, seed=seed)
+        xy, places = correspondences(photo, model, taken(learning, ~group), depths)
+        if pose is None or not len(xy):
+            return False
+        error = np.linalg.norm(project(camera, pose, places)[0] - xy, axis=1)
+        # NaN, behind the camera, is not near.
+        if (error < limit).mean() < _PREDICTED_SHARE:
+            return False
+    return True
 
 
 def _refined(
@@ -182,18 +183,19 @@ def _doubt(
     pose: Float[np.ndarray, "4 4"],
     model: SparseModel,
     table: MatchTable,
-    judging: Bool[np.ndarray, " _J"],
+    judging: Bool[np.ndarray, " R"],
     pixels: float,
 ) -> str:
     """What speaks against a pose; empty where nothing does."""
     found = explain(with_pose(model, photo, pose), table, pixels=pixels)
-    own = np.flatnonzero(_with_registered(photo, model, table))
-    agree = found.explained[own]
-    if agree.mean() < _MIN_SHARE or support(found, own) < 0:
-        return f"only {agree.sum()} of its {len(own)} matches with the others agree"
-    if agree[judging].mean() < _MIN_SHARE or support(found, own[judging], 1) < 0:
+    rows = _with_registered(photo, model, table)
+    agree, deny = found.explained[rows], found.contradicted[rows]
+    if agree.mean() < _MIN_SHARE or not supported(agree, deny):
+        return f"only {agree.sum()} of its {len(agree)} matches with the others agree"
+    kept_back = agree[judging]
+    if kept_back.mean() < _MIN_SHARE or not supported(kept_back, deny[judging], 1):
         return "matches that were kept back do not agree"
-    neighbours = np.bincount(_Sides(photo, taken(table, own)).neighbour[agree])
+    neighbours = np.bincount(_Sides(photo, taken(table, rows)).neighbour[agree])
     if (neighbours >= _NEIGHBOUR_MATCHES).sum() < _MIN_NEIGHBOURS:
         return "only one photo agrees"
     return ""

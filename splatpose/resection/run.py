@@ -48,11 +48,15 @@ def run(
 ) -> str:
     """See `splatpose.resection.place_left_out`."""
     poses = load_poses(folder)
+    if poses.registered.all():
+        return ""
     model, table = SparseModel.of_poses(poses), match_table(graph)
     photos = left_out(model, table, config.min_matches)
     if not photos:
         return ""
-    depths = _depths(capture, graph, poses, table, photos, config, backend, folder, emit, seed)
+    depths = depths_around(
+        photos, capture, graph, poses, table, config, backend, folder, emit, seed=seed
+    )
     if depths is None:
         return ""
     with quiet_colmap():
@@ -71,16 +75,17 @@ def run(
     return text
 
 
-def _depths(
+def depths_around(
+    photos: Sequence[int],
     capture: Capture,
     graph: MatchGraph,
     poses: Poses,
     table: MatchTable,
-    photos: Sequence[int],
     config: PosesConfig,
     backend: Literal["auto", "gsplat", "cpu"],
     folder: Path,
     emit: EventSink,
+    *,
     seed: int,
 ) -> tuple[Float[np.ndarray, " _K"], ...] | None:
     """Depth of the keypoints of photos around those left out; None if the training diverged."""
