@@ -79,7 +79,7 @@ def resection_scene(
     """
     rng = np.random.default_rng(seed)
     cameras = _cameras()
-    tracked, alone = (_points(cameras, count, rng) for count in (400, lonely))
+    tracked, alone = (_points(cameras, count, rng) for count in (900, lonely))
     partner = np.array(neighbours)[np.arange(len(alone.world)) % len(neighbours)]
     shown = [
         np.concatenate(

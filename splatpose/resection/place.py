@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..geometry.centers import centers_of
 from ..geometry.projection import project
+from ..geometry.rotations import rotation_angle
 from ..io.colmap import SparseModel
 from ..local.holdout import taken
 from ..motion.solve import resected
@@ -37,6 +39,9 @@ _NEIGHBOUR_MATCHES = 8
 _PREDICTION = 24.0
 """In pixels at `PIXEL_AT`: how far matches may be from where others' depth and pose have them."""
 _PREDICTED_SHARE = 0.5
+_MAX_ROTATION, _MAX_POSITION = 2.5, 0.025
+"""Degrees, and share of the cameras' RMS radius, that poses from two halves of the matches may
+differ by; that of all matches is twice as certain as their difference."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,17 @@ def place(
         seed: of RANSAC and of what is held out.
     """
     own = taken(table, _with_registered(photo, model, table))
-    judging = _held_out(photo, own, seed)
+    judging = _drawn(photo, own, _HELD_OUT_SHARE, seed)
     learning = taken(own, ~judging)
     pose = pose_from_depth(photo, model, learning, depths, seed=seed)
     if pose is None:
         return Attempt(photo, np.full((4, 4), np.nan), "its matches give no pose")
     if not _confirmed(photo, model, learning, depths, seed):
         return Attempt(photo, pose, "each photo that it matches gives another pose")
+    half = _drawn(photo, learning, 0.5, seed)
+    halves = [_refined(photo, pose, model, taken(learning, rows)) for rows in (half, ~half)]
+    if not _alike(model, *halves):
+        return Attempt(photo, pose, "its matches leave its pose open")
     pose = _refined(photo, pose, model, learning)
     return Attempt(photo, pose, _doubt(photo, pose, model, table, judging, pixels))
 
@@ -98,13 +107,24 @@ def _with_registered(photo: int, model: SparseModel, table: MatchTable) -> Bool[
     return np.asarray(((table.photos == photo) & known).any(axis=1))
 
 
-def _held_out(photo: int, own: MatchTable, seed: int) -> Bool[np.ndarray, " M"]:
-    """Matches that judge: all those of some keypoints of the photo."""
+def _drawn(photo: int, own: MatchTable, share: float, seed: int) -> Bool[np.ndarray, " M"]:
+    """All matches of a random share of the photo's keypoints."""
     keypoint, index = np.unique(_Sides(photo, own).keypoint, return_inverse=True)
     rng = np.random.default_rng([seed, photo, 0x5E5E])
     chosen = np.zeros(len(keypoint), bool)
-    chosen[rng.permutation(len(keypoint))[: round(_HELD_OUT_SHARE * len(keypoint))]] = True
+    chosen[rng.permutation(len(keypoint))[: round(share * len(keypoint))]] = True
     return chosen[index.reshape(-1)]
+
+
+def _alike(model: SparseModel, a: Float[np.ndarray, "4 4"], b: Float[np.ndarray, "4 4"]) -> bool:
+    """Whether two poses differ by no more than noise."""
+    centers = model.centers[model.registered]
+    radius = np.sqrt(((centers - centers.mean(axis=0)) ** 2).sum(axis=1).mean())
+    first, second = centers_of(np.stack([a, b]))
+    return bool(
+        np.linalg.norm(first - second) <= _MAX_POSITION * radius
+        and rotation_angle(a[:3, :3] @ b[:3, :3].T) <= _MAX_ROTATION
+    )
 
 
 class _Sides:

@@ -33,6 +33,8 @@ _SIZE = 320
 """Long side of the photos that the Gaussians are trained on, in pixels."""
 _GAUSSIANS = 8000
 _REFINE_START = 50
+_OPACITY = 0.8
+"""To begin with: depth is a mean, which what shines through from behind would spoil."""
 _TELL_EVERY = 20
 
 
@@ -58,6 +60,8 @@ def run(
         photos, capture, graph, poses, table, config, backend, folder, emit, seed=seed
     )
     if depths is None:
+        text = "Gaussians for the depth of photos left out diverged: they stay out"
+        emit(Message("poses", text, "warning"))
         return ""
     with quiet_colmap():
         attempts = [
@@ -124,6 +128,7 @@ def _trained(
         max_gaussians=max(_GAUSSIANS, len(views.points)),
         sh_degree=0,
         refine_start=_REFINE_START,
+        initial_opacity=_OPACITY,
     )
     trainer = Trainer(views, training, choose_backend(backend), seed, ignore_events)
     while trainer.step < steps:
@@ -148,15 +153,16 @@ def _save(
 ) -> None:
     """Writes the larger model, with evidence for all photos that it changes."""
     reasons = {a.photo: a.reason for a in attempts}
+    photos = [_after(photo, reasons.get(i)) for i, photo in enumerate(poses.evidence)]
     if model.registered.sum() > poses.registered.sum():
         model = replace(model, point_colors=point_colors(model, capture))
-    explained = explain(model, table, pixels=config.threshold).explained
-    _, share = per_photo(table, explained, len(model.names))
-    error = median_errors(model)
-    photos = [
-        updated_evidence(_after(photo, reasons.get(i)), float(share[i]), float(error[i]))
-        for i, photo in enumerate(poses.evidence)
-    ]
+        explained = explain(model, table, pixels=config.threshold).explained
+        _, share = per_photo(table, explained, len(model.names))
+        error = median_errors(model)
+        photos = [
+            updated_evidence(photo, float(share[i]), float(error[i]))
+            for i, photo in enumerate(photos)
+        ]
     save_again(folder, model, graph, photos)
 
 
