@@ -353,10 +353,9 @@ def _cameras(
         summary = solve_poses(
             capture, graph, config.poses, folder, emit, seed=seed, pairs=pairs, depth=priors
         )
-        more = ""
-        if config.poses.splat_steps:
-            backend = training.backend
-            more = place_left_out(capture, graph, config.poses, backend, folder, emit, seed=seed)
+        more = place_left_out(
+            capture, graph, config.poses, training.backend, folder, emit, seed=seed
+        )
         return f"{summary}; {more}" if more else summary
 
     poses, poses_key = stage(

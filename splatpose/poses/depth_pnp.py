@@ -15,7 +15,7 @@ from ..io.colmap import SparseModel, camera_to_colmap
 from ..twoview.matches import PIXEL_AT, MatchTable
 from .map_fits import fit_maps
 
-MAX_ERROR = 12.0
+_MAX_ERROR = 12.0
 """In pixels at `PIXEL_AT`: prior depth is right to some percent only."""
 _MIN_INLIERS = 15
 _MIN_RATIO = 0.4
@@ -63,7 +63,7 @@ def pose_from_depth(
         return None
     camera = model.cameras[model.camera_index[photo]]
     options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error = MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
+    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
     options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
     options.ransac.random_seed = seed
     found = pycolmap.estimate_and_refine_absolute_pose(

@@ -15,9 +15,6 @@ from ..twoview.matches import MatchTable
 from ..types import MatchGraph
 from .place import supported, with_pose
 
-_MIN_ANGLE = 1.5
-"""Degrees between the rays to a new point."""
-
 
 def joined(
     model: SparseModel,
@@ -75,6 +72,6 @@ def _with_points(
         for photo, pose in found.items():
             mapper.register_at(photo + 1, pose)
         mapper.mapper.observation_manager.filter_points3D_in_images(
-            scales.outlier, _MIN_ANGLE, {photo + 1 for photo in found}
+            scales.outlier, 0.0, {photo + 1 for photo in found}
         )
     return model_from_reconstruction(reconstruction, model.names)

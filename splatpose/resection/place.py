@@ -27,7 +27,7 @@ _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
 _OUTLIERS = 30.0, 6.0
 """In pixels at `PIXEL_AT`: matches further off take no part in the first and second refinement."""
-MIN_AGREEING = 15
+_MIN_AGREEING = 15
 _SUPPORT = 2.0
 """Matches that agree with a pose over those that contradict it."""
 _MIN_SHARE = 0.5
@@ -96,7 +96,7 @@ def with_pose(model: SparseModel, photo: int, pose: Float[np.ndarray, "4 4"]) ->
 
 
 def supported(
-    agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = MIN_AGREEING
+    agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = _MIN_AGREEING
 ) -> bool:
     """Whether enough matches agree with a pose, and few enough contradict it."""
     return bool(agree.sum() >= max(least, _SUPPORT * deny.sum()))

@@ -49,6 +49,8 @@ def run(
     seed: int,
 ) -> str:
     """See `splatpose.resection.place_left_out`."""
+    if not config.splat_steps:
+        return ""
     poses = load_poses(folder)
     if poses.registered.all():
         return ""

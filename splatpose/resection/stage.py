@@ -30,7 +30,7 @@ def place_left_out(
 
     Args:
         graph: keypoints and matches of the poses.
-        config: of the poses; `splat_steps` must not be 0.
+        config: of the poses; without `splat_steps` nothing is done.
         backend: rasterizer.
         folder: of the poses stage.
         emit: receives progress, and a message where photos were tried.

@@ -216,8 +216,7 @@ def splatpose_rows(
         depth = priors_of(name, capture, folder / "depth", args.depth, tell)
         config = PosesConfig()
         solve_poses(capture, graph, config, parts["poses"], tell, seed=args.seed, depth=depth)
-        if config.splat_steps:
-            place_left_out(capture, graph, config, "auto", parts["poses"], tell, seed=args.seed)
+        place_left_out(capture, graph, config, "auto", parts["poses"], tell, seed=args.seed)
         poses = load_poses(parts["poses"])
         seconds["poses"] = time.perf_counter() - start
     except SplatposeError as error:
