@@ -28,6 +28,7 @@ from .local import LocalConfig, load_local, refine_pairs
 from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
 from .outputs import OutputsConfig, closing_lines, write_outputs
 from .poses import PosesConfig, load_poses, solve_poses
+from .resection import place_left_out
 from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
 from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
 from .views import ViewsConfig, load_views, undistort_views
@@ -347,20 +348,21 @@ def _cameras(
             ),
             load=load_local,
         )
+
+    def compute_poses(folder: Path) -> str:
+        summary = solve_poses(
+            capture, graph, config.poses, folder, emit, seed=seed, pairs=pairs, depth=priors
+        )
+        more = place_left_out(
+            capture, graph, config.poses, training.backend, folder, emit, seed=seed
+        )
+        return f"{summary}; {more}" if more else summary
+
     poses, poses_key = stage(
         "poses",
         config=config.poses,
-        inputs=(pairs_key, str(seed), depth_key),
-        compute=lambda folder: solve_poses(
-            capture,
-            graph,
-            config.poses,
-            folder,
-            emit,
-            seed=seed,
-            pairs=pairs,
-            depth=priors,
-        ),
+        inputs=(pairs_key, str(seed), depth_key, training.backend),
+        compute=compute_poses,
         load=load_poses,
     )
     return _Cameras(

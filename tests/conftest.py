@@ -22,6 +22,7 @@ PACKAGES = (
     "matching",
     "motion",
     "poses",
+    "resection",
     "views",
     "splats",
     "trust",

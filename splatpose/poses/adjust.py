@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 import pycolmap
+from jaxtyping import Float
 
 from ..twoview.matches import PIXEL_AT
 from ..types import CameraModel
@@ -132,6 +133,13 @@ class Mapper:
         few = self.reconstruction.num_reg_images() <= FEW_PHOTOS
         options.ignore_two_view_tracks = not (few or self._two_view_tracks)
         return options
+
+    def register_at(self, image_id: int, pose: Float[np.ndarray, "4 4"]) -> None:
+        """Gives an image a pose (cam_from_world) and triangulates what it sees."""
+        frame = self.reconstruction.image(image_id).frame_id
+        self.reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
+        self.mapper.observation_manager.register_frame(frame)
+        self.mapper.triangulate_image(self.triangulation(), image_id)
 
     def refine(self, freedom: Mapping[int, Freedom], *, rounds: int, hold: bool = False) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.

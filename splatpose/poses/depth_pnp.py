@@ -58,7 +58,7 @@ def pose_from_depth(
         depths: from `aligned_keypoints`.
         seed: of the RANSAC.
     """
-    xy, places = _correspondences(photo, model, table, depths)
+    xy, places = correspondences(photo, model, table, depths)
     if len(xy) < _MIN_INLIERS:
         return None
     camera = model.cameras[model.camera_index[photo]]
@@ -74,13 +74,14 @@ def pose_from_depth(
     return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
 
 
-def _correspondences(
+def correspondences(
     photo: int,
     model: SparseModel,
     table: MatchTable,
     depths: Sequence[Float[np.ndarray, " _K"]],
 ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 3"]]:
-    """Pixels of a photo, and where in the world what they show is."""
+    """Pixels of a photo, and where in the world what they show is; arguments of
+    `pose_from_depth`."""
     pixels, places = [np.zeros((0, 2))], [np.zeros((0, 3))]
     for own, other in ((0, 1), (1, 0)):
         rows = np.flatnonzero(

@@ -125,10 +125,7 @@ def _register_by_depth(
         pose = pose_from_depth(photo, model, table, depths, seed=seed)
         if pose is None or not reconstruction.exists_image(photo + 1):
             continue
-        frame = reconstruction.image(photo + 1).frame_id
-        reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
-        mapper.mapper.observation_manager.register_frame(frame)
-        mapper.mapper.triangulate_image(mapper.triangulation(), photo + 1)
+        mapper.register_at(photo + 1, pose)
         added.add(photo)
         tried = set(added)
 

@@ -17,6 +17,7 @@ from .evidence import Explanation, per_photo
 _WEAK_SHARE = 0.5
 _WEAK_MATCHES = 50
 _PLACED, _LATE = "placed", "placed late, from the finished model"
+_ON_SPLAT = "placed on the splat's depth"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,14 @@ def updated_evidence(photo: PhotoEvidence, share: float, error: float) -> PhotoE
     """
     if not photo.registered:
         return photo
-    how = _LATE if photo.reason.startswith(_LATE) else _PLACED
+    how = next((way for way in (_LATE, _ON_SPLAT) if photo.reason.startswith(way)), _PLACED)
     reason = _why_registered(how, photo.verified_matches, share)
     return replace(photo, reason=reason, inlier_share=share, reprojection_error=error)
+
+
+def placed_on_splat(photo: PhotoEvidence) -> PhotoEvidence:
+    """Evidence of a photo that was left out and is not any more; for `updated_evidence`."""
+    return replace(photo, registered=True, reason=_ON_SPLAT)
 
 
 def _why_registered(how: str, verified: int, share: float) -> str:

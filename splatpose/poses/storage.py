@@ -11,7 +11,7 @@ from typing import Any
 from ..io.atomic import write_json
 from ..io.colmap import SparseModel, read_model, write_model
 from ..types import HypothesisEvidence, MatchGraph, PhotoEvidence, Poses
-from .snapshots import load_snapshots
+from .snapshots import load_snapshots, save_snapshots
 
 _MODEL = "model"
 _EVIDENCE = "poses.json"
@@ -44,6 +44,24 @@ def save(
         "camera_index": model.camera_index.tolist(),
     }
     write_json(folder / _EVIDENCE, value)
+
+
+def save_again(
+    folder: Path,
+    model: SparseModel,
+    graph: MatchGraph,
+    photos: Sequence[PhotoEvidence],
+) -> None:
+    """Replaces model and photos of what `save` wrote; snapshots end with the new model."""
+    write_model(model, folder / _MODEL, graph.keypoints)
+    value = json.loads((folder / _EVIDENCE).read_text())
+    value.pop("version")
+    write_json(
+        folder / _EVIDENCE, value | {"photos": [dataclasses.asdict(photo) for photo in photos]}
+    )
+    *earlier, last = load_snapshots(folder)
+    last = dataclasses.replace(last, cam_from_world=model.cam_from_world, points=model.points)
+    save_snapshots(folder, (*earlier, last))
 
 
 def load(folder: Path) -> Poses:

@@ -48,6 +48,7 @@ from splatpose.matching import (  # noqa: E402
     resolve_matcher,
 )
 from splatpose.poses import PosesConfig, load_poses, solve_poses  # noqa: E402
+from splatpose.resection import place_left_out  # noqa: E402
 from splatpose.types import Capture  # noqa: E402
 
 SETS = (
@@ -215,9 +216,9 @@ def splatpose_rows(
         row["method"] = f"splatpose, {graph.matcher}" + (f", {args.depth}" if args.depth else "")
         start = time.perf_counter()
         depth = priors_of(name, capture, folder / "depth", args.depth, tell)
-        solve_poses(
-            capture, graph, PosesConfig(), parts["poses"], tell, seed=args.seed, depth=depth
-        )
+        config = PosesConfig()
+        solve_poses(capture, graph, config, parts["poses"], tell, seed=args.seed, depth=depth)
+        place_left_out(capture, graph, config, "auto", parts["poses"], tell, seed=args.seed)
         poses = load_poses(parts["poses"])
         seconds["poses"] = time.perf_counter() - start
     except SplatposeError as error:

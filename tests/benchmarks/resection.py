@@ -1,0 +1,191 @@
+"""Photos left out on purpose, and placed on the depth of Gaussians: how many, and how well.
+
+    python tests/benchmarks/poses.py --sets llff_fern fountain_p11 --out runs --no-colmap
+    python tests/benchmarks/resection.py --runs runs --sets llff_fern fountain_p11
+
+One photo after the other loses its pose. It keeps one match for each of its keypoints, at random,
+and what it matches loses its point and all other matches, so that no point is left to place it by.
+It is then placed with all of these matches, with those of the three and of the two photos that it
+matches best, 40 of each, and again with those of one of three or of one of two shuffled. Errors are
+those against the pose that it lost, in degrees and in percent of the RMS radius of the cameras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from splatpose.capture import load_capture  # noqa: E402
+from splatpose.events import ignore_events  # noqa: E402
+from splatpose.geometry.rotations import rotation_angle  # noqa: E402
+from splatpose.io.colmap import SparseModel, quiet_colmap  # noqa: E402
+from splatpose.local.holdout import keypoint_ids, taken  # noqa: E402
+from splatpose.matching import load_matches  # noqa: E402
+from splatpose.poses import PosesConfig, load_poses  # noqa: E402
+from splatpose.resection.place import place  # noqa: E402
+from splatpose.resection.run import depths_around  # noqa: E402
+from splatpose.twoview.matches import MatchTable, match_table  # noqa: E402
+from splatpose.types import Poses  # noqa: E402
+
+VARIANTS = {
+    "all": (10**9, 10**9, False),
+    "3 photos": (3, 40, False),
+    "2 photos": (2, 40, False),
+    "3, 1 false": (3, 40, True),
+    "2, 1 false": (2, 40, True),
+}
+"""Photos that it matches, matches with each, and whether those with one are false."""
+WRONG = 5.0
+"""Degrees or percent."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=Path, required=True, help="--out of poses.py")
+    parser.add_argument("--sets", nargs="+", required=True)
+    parser.add_argument("--every", type=int, default=3, help="one photo in so many")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for name in args.sets:
+        rows += rows_of(name, args.runs / name.replace("/", "_every") / "splatpose", args)
+    table(rows)
+    result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
+    machine.RESULTS.mkdir(exist_ok=True)
+    path = machine.RESULTS / f"resection_{result['date']}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nwritten to {path}")
+
+
+def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every N-th photo of a set in every variant."""
+    capture, graph = load_capture(folder / "capture"), load_matches(folder / "matching")
+    poses, matches = load_poses(folder / "poses"), match_table(graph)
+    rows = []
+    for photo in np.flatnonzero(poses.registered)[:: args.every].tolist():
+        rng = np.random.default_rng([args.seed, photo])
+        without, own = stranded(photo, poses, matches, rng)
+        with tempfile.TemporaryDirectory() as scratch, quiet_colmap():
+            depths = depths_around(
+                [photo], capture, graph, without, own, PosesConfig(), "auto", Path(scratch),
+                ignore_events, seed=args.seed,
+            )  # fmt: skip
+            assert depths is not None
+            for variant, (photos, most, false) in VARIANTS.items():
+                some = thinned(photo, own, photos, most, false, rng)
+                model = SparseModel.of_poses(without)
+                found = place(photo, model, some, depths, pixels=1.0, seed=args.seed)
+                row = {
+                    "set": name,
+                    "photo": poses.names[photo],
+                    "variant": variant,
+                    "matches": int((some.photos == photo).any(1).sum()),
+                    "placed": not found.reason,
+                    "reason": found.reason,
+                    **errors(poses, photo, found.cam_from_world),
+                }
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+    return rows
+
+
+def stranded(
+    photo: int, poses: Poses, table: MatchTable, rng: np.random.Generator
+) -> tuple[Poses, MatchTable]:
+    """Poses without a photo, and matches of which none of its own meets a point."""
+    ids = keypoint_ids(table)
+    mine = (table.photos == photo).any(1)
+    known = mine & poses.registered[table.photos].all(1)
+    rows = rng.permutation(np.flatnonzero(known))
+    side = (table.photos[rows, 1] == photo).astype(int)
+    _, first = np.unique(ids[rows, side], return_index=True)
+    kept, other = rows[first], ids[rows[first], 1 - side[first]]
+    lonely = np.isin(ids, other).any(1)
+    lonely[kept] = False
+    stride = int(table.keypoints.max()) + 1
+    observed = poses.observations[:, 1] * stride + poses.observations[:, 2]
+    gone = np.zeros(len(poses.points), bool)
+    gone[poses.observations[np.isin(observed, other), 0]] = True
+    keep = ~gone[poses.observations[:, 0]] & (poses.observations[:, 1] != photo)
+    gone |= np.bincount(poses.observations[keep, 0], minlength=len(gone)) < 2
+    keep &= ~gone[poses.observations[:, 0]]
+    observations = poses.observations[keep]
+    observations[:, 0] = (np.cumsum(~gone) - 1)[observations[:, 0]]
+    registered, cameras = poses.registered.copy(), poses.cam_from_world.copy()
+    registered[photo], cameras[photo] = False, np.nan
+    use = ~mine & ~lonely
+    use[kept] = True
+    without = replace(
+        poses,
+        registered=registered,
+        cam_from_world=cameras,
+        points=poses.points[~gone],
+        point_colors=poses.point_colors[~gone],
+        point_errors=poses.point_errors[~gone],
+        observations=observations,
+        observation_xy=poses.observation_xy[keep],
+    )
+    return without, taken(table, use)
+
+
+def thinned(
+    photo: int, table: MatchTable, photos: int, most: int, false: bool, rng: np.random.Generator
+) -> MatchTable:
+    """With at most so many matches of a photo; those with the best matched one shuffled."""
+    mine = (table.photos == photo).any(1)
+    ranked = np.argsort(-np.bincount(table.pair[mine]), kind="stable")[:photos]
+    use = ~mine
+    for pair in ranked:
+        use[rng.permutation(np.flatnonzero(table.pair == pair))[:most]] = True
+    table = taken(table, use)
+    if false:
+        rows = np.flatnonzero(table.pair == ranked[0])
+        order = rng.permutation(len(rows))
+        xy, keypoints = table.xy.copy(), table.keypoints.copy()
+        xy[rows, 1], keypoints[rows, 1] = xy[rows[order], 1], keypoints[rows[order], 1]
+        table = replace(table, xy=xy, keypoints=keypoints)
+    return table
+
+
+def errors(poses: Poses, photo: int, found: np.ndarray) -> dict[str, float | None]:
+    if not np.isfinite(found).all():
+        return {"rotation": None, "position": None}
+    centers = SparseModel.of_poses(poses).centers
+    known = centers[poses.registered]
+    radius = np.sqrt(((known - known.mean(0)) ** 2).sum(1).mean())
+    shift = np.linalg.norm(-found[:3, :3].T @ found[:3, 3] - centers[photo])
+    true = poses.cam_from_world[photo]
+    return {
+        "rotation": float(rotation_angle(found[:3, :3] @ true[:3, :3].T)),
+        "position": float(100 * shift / radius),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Prints the summary as Markdown."""
+    print("\n| set | matches | photos | placed | wrong | median degrees | median % |")
+    print("|---" * 7 + "|")
+    for name in dict.fromkeys(row["set"] for row in rows):
+        for variant in VARIANTS:
+            own = [row for row in rows if row["set"] == name and row["variant"] == variant]
+            placed = [row for row in own if row["placed"]]
+            wrong = sum(max(row["rotation"], row["position"]) > WRONG for row in placed)
+            cells = [name, variant, len(own), len(placed), wrong]
+            for key in ("rotation", "position"):
+                cells.append(f"{np.median([r[key] for r in placed]):.3f}" if placed else "")
+            print("| " + " | ".join(map(str, cells)) + " |")
+
+
+if __name__ == "__main__":
+    main()
