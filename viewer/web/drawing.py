@@ -101,6 +101,12 @@ class Drawer:
             lambda: self._splats(splats, shown),
         )
 
+    def enlarge(self, factor: float) -> None:
+        """Makes everything that is drawn `factor` times as large: for a scene in metres."""
+        for handle in (handle for part in self._handles.values() for handle in part):
+            handle.position = tuple(factor * value for value in handle.position)
+            handle.scale = handle.scale * factor
+
     def _if_changed(self, part: str, depends: tuple[Any, ...], draw: Callable[[], None]) -> None:
         # Large values are compared by identity: they are replaced, never changed.
         before = self._drawn.get(part)

@@ -15,8 +15,10 @@ from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
+from splatpose.outputs.layout import SCALE
 from splatpose.runs.folder import MANIFEST, WORK
 from splatpose.runs.log import LogReader
+from splatpose.types import Poses
 
 from . import reading
 from .progress import RunProgress, StageProgress
@@ -89,6 +91,7 @@ class RunFollower:
         self._shown: set[StageName] = set()
         self._live: tuple[float, int] | None = None
         self._report: float | None = None
+        self._scaled: tuple[float | None, Poses] | None = None
 
     def look(self) -> bool:
         """Reads what the log and the stages' folders have that is new."""
@@ -98,7 +101,7 @@ class RunFollower:
             if progress is not self.progress:  # another run began
                 self.progress, self.world = progress, World()
                 self._shown.clear()
-                self._live = self._report = None
+                self._live = self._report = self._scaled = None
         self.progress.check_alive()
         if self.progress.header is None:
             self._trust_manifests()
@@ -109,6 +112,7 @@ class RunFollower:
         if self.progress.stages["splats"].state in ("running", "stopped"):
             self._read_live()
         self._read_report()
+        self._read_scale()
         return before != (self.progress.revision, id(self.world))
 
     def _trust_manifests(self) -> None:
@@ -185,6 +189,19 @@ class RunFollower:
             self._report = modified
             verdicts = reading.read_final_verdicts(self.out, self.world.verdicts)
             self.world = dataclasses.replace(self.world, verdicts=verdicts)
+
+    def _read_scale(self) -> None:
+        """The scale is set by whoever looks on, at any time."""
+        poses = self.world.poses
+        if poses is None:
+            return
+        modified = _modified(self.out / SCALE)
+        if self._scaled is not None and self._scaled[0] == modified and self._scaled[1] is poses:
+            return
+        self._scaled = (modified, poses)
+        metres = reading.read_metres(self.out, poses)
+        if metres != self.world.metres_per_unit:
+            self.world = dataclasses.replace(self.world, metres_per_unit=metres)
 
     def _add_curve(self) -> None:
         """A training that was not followed still has a curve."""

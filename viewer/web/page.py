@@ -16,6 +16,7 @@ from .cropping import CropPanel
 from .drawing import Drawer, Shown
 from .filming import FilmPanel
 from .geometry import UP, first_view
+from .measuring import MeasurePanel
 from .panels import Controls, RunPanel, ScenePanel
 from .photos import PhotoPanel, PhotoView
 from .progress import RunProgress
@@ -65,12 +66,13 @@ class Page:
             self._run = RunPanel(gui, controls)
         with tabs.add_tab("Scene"):
             self._scene = ScenePanel(gui, self._shown, wake)
+            self._measure = MeasurePanel(client, controls)
             self._crop = CropPanel(client, controls.folder, wake)
         with tabs.add_tab("Photos"):
             self._photos = PhotoPanel(gui, self._fly_to_photo, wake)
         with tabs.add_tab("Film"):
             self._film = FilmPanel(client, controls.folder)
-        self._drawer = Drawer(client.scene, self._photos.choose)
+        self._drawer = Drawer(client.scene, self._clicked_photo)
         client.camera.on_update(lambda _: wake())
 
     def show(self, world: World, progress: RunProgress, paused: bool, can_steer: bool) -> None:
@@ -81,6 +83,7 @@ class Page:
         world = self._cropped(world)
         self._photos.update(world)
         self._scene.update(world)
+        self._measure.update(world)
         self._film.update(world)
         self._run.update(progress, world, paused, can_steer)
         rendered_here = self._render(world)
@@ -94,6 +97,10 @@ class Page:
     def close(self) -> None:
         """The browser is gone."""
         self._renderer.forget(self.client.client_id)
+
+    def _clicked_photo(self, index: int) -> None:
+        if not self._measure.active:
+            self._photos.choose(index)
 
     def _cropped(self, world: World) -> World:
         """The world with only those Gaussians that are in the crop box, if there is one."""

@@ -29,6 +29,8 @@ class Controls:
     pause: Callable[[bool], None]
     stop: Callable[[], None]
     save: Callable[[], None]
+    set_scale: Callable[[float | None], None]
+    """Metres in one of the units that are shown, or None to forget them."""
     folder: Path
     """Where files go that a page asks for."""
 

@@ -20,6 +20,7 @@ from splatpose.matching.build import DATABASE
 from splatpose.matching.database import read_verified_pairs
 from splatpose.outputs.crop import CropBox, cropped
 from splatpose.outputs.layout import REPORT
+from splatpose.outputs.scale import read_scale
 from splatpose.poses.storage import load as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.splats.live import SNAPSHOT, read_snapshot
@@ -161,6 +162,16 @@ def read_final_verdicts(out: Path, verdicts: tuple[PhotoVerdict, ...]) -> tuple[
     """The verdicts of the report, in which held-out photos count too, where it has some."""
     rows = {row.get("name"): row for row in _report_photos(out)}
     return tuple(_verdict(rows.get(verdict.name, {}), verdict) for verdict in verdicts)
+
+
+def read_metres(out: Path, poses: Poses) -> float | None:
+    """Metres in a unit of these poses, where a scale is set that holds for them."""
+    try:
+        scale = read_scale(out)
+    except SplatposeError:
+        return None
+    here = scale.in_frame_of(poses.names, poses.cam_from_world) if scale else None
+    return here.metres_per_unit if here else None
 
 
 def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:

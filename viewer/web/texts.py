@@ -141,3 +141,31 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
         lines.append(f"<i>{escape(verdict.advice)}</i>")
     name = escape(verdict.name, quote=True)
     return f'<div data-photo="{name}" style="{_PADDED}">{"<br>".join(lines)}</div>'
+
+
+def length(distance: float, metres_per_unit: float | None) -> str:
+    """A distance in the run's own units, in metres where it is known how long they are."""
+    if metres_per_unit is None:
+        return f"{distance:.4g} units"
+    metres = distance * metres_per_unit
+    return f"{metres:.4g} m" if metres >= 0.1 else f"{1000 * metres:.4g} mm"
+
+
+def measured(ends: int, active: bool, distance: float, metres_per_unit: float | None) -> str:
+    """How far the measuring is."""
+    if ends == 2:
+        text = f'<b data-distance="{distance!r}">{length(distance, metres_per_unit)}</b>'
+    elif active:
+        text = ("Click the first point in the scene.", "Click the second point.")[ends]
+    else:
+        return ""
+    return f'<div style="{_PADDED}">{text}</div>'
+
+
+def scale_line(metres_per_unit: float | None) -> str:
+    """What the scale is."""
+    if metres_per_unit is None:
+        text = "No true scale: measure something of known length to set it."
+    else:
+        text = f"Scale is set: the results are in metres, {metres_per_unit:.4g} m to a unit here."
+    return f'<div data-metres="{metres_per_unit or 0!r}" style="{_PADDED}">{text}</div>'

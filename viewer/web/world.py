@@ -75,5 +75,7 @@ class World:
     """One for each photo of the poses."""
     views: ViewTable | None = None
     splats: ShownSplats | None = None
+    metres_per_unit: float | None = None
+    """Of the units in which all of this is, where somebody has set the scale."""
     problems: tuple[str, ...] = field(default=())
     """What could not be read, and why."""

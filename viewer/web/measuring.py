@@ -1,0 +1,139 @@
+"""The distance between two clicked points, and the scene's true scale from it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import viser
+from jaxtyping import Float
+
+from .panels import Controls
+from .picking import seen_along
+from .texts import length, measured, scale_line
+from .world import World
+
+_COLOR = (255, 235, 60)
+_DOT = 0.006
+"""Radius of an end's ball over its distance from the camera."""
+
+
+class MeasurePanel:
+    """Two clicks make a line with its length; what it really is makes the scale.
+
+    Args:
+        client: the browser.
+        controls: what sets the scale.
+    """
+
+    def __init__(self, client: viser.ClientHandle, controls: Controls) -> None:
+        self._client, self._controls = client, controls
+        self._world = World()
+        self._ends: list[Float[np.ndarray, " 3"]] = []
+        self._drawn: list[Any] = []
+        self._clicks = threading.Lock()
+        self.active = False
+        """Whether clicks are for measuring."""
+        gui = client.gui
+        with gui.add_folder("Measure", expand_by_default=False):
+            self._start = gui.add_button("Click two points", icon=viser.Icon.RULER_MEASURE)
+            self._text = gui.add_html("")
+            self._metres = gui.add_number(
+                "Really (m)", 1.0, min=0.0, step=0.001, visible=False, hint="Its true length."
+            )
+            self._set = gui.add_button("Set the scale", icon=viser.Icon.CHECK, visible=False)
+            self._scale = gui.add_html("")
+            self._forget = gui.add_button("Forget the scale", icon=viser.Icon.TRASH, visible=False)
+        self._start.on_click(lambda _: self._begin())
+        self._set.on_click(lambda _: self._set_scale())
+        self._forget.on_click(lambda _: controls.set_scale(None))
+
+    def update(self, world: World) -> None:
+        """What is measured: the scene as it is shown, and its scale."""
+        before, self._world = self._world, world
+        self._scale.content = scale_line(world.metres_per_unit)
+        self._forget.visible = world.metres_per_unit is not None
+        if before.metres_per_unit != world.metres_per_unit:
+            with self._clicks:
+                self._draw()
+
+    @property
+    def _distance(self) -> float:
+        """In the run's own units; 0 where there are not two ends."""
+        return float(np.linalg.norm(self._ends[1] - self._ends[0])) if len(self._ends) == 2 else 0.0
+
+    def _begin(self) -> None:
+        with self._clicks:
+            self._ends.clear()
+            self._draw()
+            if self.active:
+                return
+            self.active = True
+        self._client.scene.on_click()(self._clicked)
+
+    def _clicked(self, event: viser.SceneClickEvent) -> None:
+        origin, direction = np.array(event.ray_origin), np.array(event.ray_direction)
+        world = self._world
+        points = np.zeros((0, 3)) if world.poses is None else world.poses.points
+        splats = None if world.splats is None else world.splats.full
+        found = seen_along(splats, points, origin, direction)
+        with self._clicks:
+            if not self.active:
+                return
+            if found is None:
+                self._client.add_notification(
+                    "Nothing there", "Click on something.", auto_close_seconds=4, color="yellow"
+                )
+                return
+            self._ends.append(found)
+            self.active = len(self._ends) < 2
+            self._draw()
+            done = not self.active
+        if done:
+            self._client.scene.remove_click_callback(self._clicked)
+
+    def _draw(self) -> None:
+        """The ends, the line, and the words that go with them."""
+        for handle in self._drawn:
+            handle.remove()
+        self._drawn.clear()
+        scene, metres = self._client.scene, self._world.metres_per_unit
+        eye = self._client.camera.position
+        for number, end in enumerate(self._ends):
+            radius = _DOT * float(np.linalg.norm(end - eye))
+            self._drawn.append(
+                scene.add_icosphere(f"/measure/{number}", radius, _COLOR, position=end)
+            )
+        whole = len(self._ends) == 2
+        if whole:
+            line = np.array([self._ends], np.float32)
+            self._drawn.append(
+                scene.add_line_segments(
+                    "/measure/line",
+                    line,
+                    np.full((1, 2, 3), _COLOR, np.uint8),
+                    thickness=3.0,
+                    thickness_units="screen",
+                )
+            )
+            self._drawn.append(
+                scene.add_label(
+                    "/measure/length",
+                    length(self._distance, metres),
+                    position=line[0].mean(0),
+                    anchor="bottom-center",
+                )
+            )
+        self._text.content = measured(len(self._ends), self.active, self._distance, metres)
+        can_set = whole and self._distance > 0 and self._world.poses is not None
+        self._metres.visible = self._set.visible = can_set
+
+    def _set_scale(self) -> None:
+        metres, distance = float(self._metres.value), self._distance
+        if not (metres > 0 and distance > 0):
+            self._client.add_notification(
+                "No scale", "The true length is a positive number.", color="red"
+            )
+            return
+        self._controls.set_scale(metres / distance)
