@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from splatpose.geometry.centers import centers_of, rms_radius
+from splatpose.geometry.rotations import rotation_angle
 from splatpose.outputs.crop import CropBox
 from splatpose.types import Poses
 
@@ -23,12 +25,6 @@ class Viewpoint:
 
     position: Float[np.ndarray, " 3"]
     look_at: Float[np.ndarray, " 3"]
-
-
-def camera_centers(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
-    """NaN where a pose is NaN."""
-    rotation, translation = cam_from_world[:, :3, :3], cam_from_world[:, :3, 3]
-    return -np.einsum("vji,vj->vi", rotation, translation)
 
 
 def ring(count: int) -> Float[np.ndarray, "V 4 4"]:
@@ -78,6 +74,22 @@ def path_lines(centers: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "L 2 3"]:
     return np.stack([placed[:-1], placed[1:]], axis=1)
 
 
+def changes(
+    before: Float[np.ndarray, "V 4 4"], after: Float[np.ndarray, "V 4 4"]
+) -> tuple[float, float]:
+    """By how much poses differ, those that both have: the median distance of the centres in percent
+    of their RMS radius, and the median angle in degrees."""
+    both = np.isfinite(before[:, 0, 0]) & np.isfinite(after[:, 0, 0])
+    if not both.any():
+        return math.nan, math.nan
+    before, after = before[both], after[both]
+    centers = centers_of(after)
+    moved = np.linalg.norm(centers_of(before) - centers, axis=1)
+    angles = rotation_angle(before[:, :3, :3] @ after[:, :3, :3].transpose(0, 2, 1))
+    percent = 100 * float(np.median(moved)) / max(rms_radius(centers), 1e-12)
+    return percent, math.degrees(float(np.median(angles)))
+
+
 def box_edges(box: CropBox) -> Float[np.ndarray, "12 2 3"]:
     """The edges of a box as segments."""
     corners = np.array(list(itertools.product(*zip(box.low, box.high, strict=True))))
@@ -103,7 +115,7 @@ def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
 
 def first_view(poses: Poses) -> Viewpoint:
     """From behind and above the camera that sees the scene's middle best."""
-    centers = camera_centers(poses.cam_from_world)[poses.registered]
+    centers = centers_of(poses.cam_from_world)[poses.registered]
     forward = poses.cam_from_world[poses.registered, 2, :3]
     middle = _middle(poses, centers, forward)
     towards = middle - centers

@@ -15,7 +15,7 @@ from .texts import length, measured, scale_line
 from .world import World
 
 _COLOR = (255, 235, 60)
-_DOT = 0.006
+_DOT = 0.008
 """Radius of an end's ball over its distance from the camera."""
 
 
@@ -40,7 +40,7 @@ class MeasurePanel:
             self._start = gui.add_button("Click two points", icon=viser.Icon.RULER_MEASURE)
             self._text = gui.add_html("")
             self._metres = gui.add_number(
-                "Really (m)", 1.0, min=0.0, step=0.001, visible=False, hint="Its true length."
+                "True length (m)", 1.0, min=0.0, step=0.001, visible=False
             )
             self._set = gui.add_button("Set the scale", icon=viser.Icon.CHECK, visible=False)
             self._scale = gui.add_html("")
@@ -65,12 +65,11 @@ class MeasurePanel:
 
     def _begin(self) -> None:
         with self._clicks:
+            if not self.active:
+                self._client.scene.on_click()(self._clicked)
+            self.active = True
             self._ends.clear()
             self._draw()
-            if self.active:
-                return
-            self.active = True
-        self._client.scene.on_click()(self._clicked)
 
     def _clicked(self, event: viser.SceneClickEvent) -> None:
         origin, direction = np.array(event.ray_origin), np.array(event.ray_direction)

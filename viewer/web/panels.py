@@ -12,9 +12,11 @@ import numpy as np
 import viser
 import viser.uplot
 
-from .drawing import Shown, pose_snapshots
+from splatpose.types import Poses
+
+from .drawing import Shown
 from .progress import RunProgress
-from .texts import message_list, share_done, stage_table
+from .texts import message_list, share_done, snapshot_line, stage_table, steering_line
 from .world import World
 
 Rendering = Literal["in the browser", "colour", "depth", "opacity"]
@@ -54,6 +56,7 @@ class RunPanel:
                 visible=False,
                 hint="Ends the training now and writes all results. The same command goes on.",
             )
+            self._steering = gui.add_html("")
             self.save = gui.add_button("Save .ply now", icon=viser.Icon.DOWNLOAD, visible=False)
         with gui.add_folder("Curves"):
             self._plots = {
@@ -72,10 +75,12 @@ class RunPanel:
         """Shows what has happened since."""
         _set(self._bar, "value", float(np.clip(share_done(progress), 0, 100)))
         _set(self._stages, "content", stage_table(progress))
-        training = progress.current == "splats" and can_steer
-        _set(self.pause, "visible", training and not paused)
-        _set(self.resume, "visible", training and paused)
-        _set(self.stop, "visible", training)
+        running = progress.current is not None and can_steer
+        _set(self.pause, "visible", running and not paused)
+        _set(self.resume, "visible", running and paused)
+        _set(self.stop, "visible", running)
+        _set(self.stop, "disabled", progress.current != "splats")
+        _set(self._steering, "content", steering_line(progress, paused, can_steer))
         _set(self.save, "visible", world.splats is not None)
         _set(self._messages, "content", message_list(progress.messages, world.problems))
         now = time.monotonic()
@@ -160,18 +165,19 @@ class ScenePanel:
         )
         self._snapshots.on_update(lambda _: self._set_snapshot())
         self._stage = gui.add_html("")
-        self._names: tuple[str, ...] = ()
+        self._poses: Poses | None = None
 
     def update(self, world: World) -> None:
-        """Offers the poses' snapshots where there are some."""
-        names = () if world.poses is None else tuple(s.stage for s in pose_snapshots(world.poses))
-        if names == self._names:
+        """Offers the poses' snapshots where there are some, the last of them first."""
+        if world.poses is self._poses:
             return
-        self._names = names
-        self._snapshots.visible = len(names) > 1
-        if len(names) > 1:
-            self._snapshots.max = len(names) - 1
-            self._snapshots.value = len(names) - 1
+        self._poses = world.poses
+        last = 0 if world.poses is None else len(world.poses.snapshots) - 1
+        self._snapshots.visible = last > 0
+        if last > 0:
+            self._snapshots.max = last
+            self._snapshots.value = last
+        self._set_snapshot()
 
     def _setter(self, name: str, box: viser.GuiCheckboxHandle) -> Callable[[object], None]:
         return lambda _: self._set(name, box.value)
@@ -185,10 +191,13 @@ class ScenePanel:
         self._changed()
 
     def _set_snapshot(self) -> None:
+        count = 0 if self._poses is None else len(self._poses.snapshots)
         index = int(self._snapshots.value)
-        last = index >= len(self._names) - 1
-        self._stage.content = "" if last else f"<small>poses: {self._names[index]}</small>"
-        self._set("snapshot", -1 if last else index)
+        if self._poses is not None and count > 1:
+            self._stage.content = snapshot_line(self._poses, index)
+        else:
+            self._stage.content = ""
+        self._set("snapshot", -1 if index >= count - 1 else index)
 
 
 def _set(handle: object, name: str, value: object) -> None:

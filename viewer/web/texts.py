@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from html import escape
 
 from splatpose.events import OPTIONAL_STAGES, Message
+from splatpose.types import Poses
 
 from ..plain import duration, finish_line
 from .drawing import COLORS, count_levels
+from .geometry import changes
 from .progress import RunProgress
 from .world import PhotoVerdict, World
 
@@ -167,5 +169,33 @@ def scale_line(metres_per_unit: float | None) -> str:
     if metres_per_unit is None:
         text = "No true scale: measure something of known length to set it."
     else:
-        text = f"Scale is set: the results are in metres, {metres_per_unit:.4g} m to a unit here."
+        text = f"The scale is set: a unit here is {length(1.0, metres_per_unit)}."
     return f'<div data-metres="{metres_per_unit or 0!r}" style="{_PADDED}">{text}</div>'
+
+
+def steering_line(progress: RunProgress, paused: bool, can_steer: bool) -> str:
+    """What pausing and stopping come to at this moment."""
+    if progress.current is None:
+        return ""
+    if not can_steer:
+        text = "The run's folder cannot be written to, so it cannot be steered from here."
+    elif progress.current == "splats":
+        text = "" if paused else "Stopping saves all results; the same command goes on later."
+    elif paused:
+        text = "It holds as soon as the piece of work under way is done."
+    else:
+        text = "There are results to stop with once Gaussians are trained."
+    return f'<div style="{_PADDED};opacity:.7">{text}</div>' if text else ""
+
+
+def snapshot_line(poses: Poses, index: int) -> str:
+    """Which of the saved poses are shown, and how far they are from the final ones."""
+    shown = poses.snapshots[index]
+    text = f"{shown.stage} poses, {len(shown.points):,} points"
+    if index < len(poses.snapshots) - 1:
+        moved, turned = changes(shown.cam_from_world, poses.cam_from_world)
+        text += f": median {moved:.2g} % of the cameras' RMS distance and {turned:.2g}° from the "
+        text += "final ones"
+    else:
+        text += " (final)"
+    return f'<div data-snapshot="{shown.stage}" style="{_PADDED}">{text}</div>'
