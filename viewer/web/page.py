@@ -12,17 +12,18 @@ import viser.transforms
 
 from splatpose.outputs.crop import CropBox
 
+from .comparing import References
 from .cropping import CropPanel
 from .drawing import Drawer, Shown
 from .filming import FilmPanel
 from .geometry import UP, first_view
 from .measuring import MeasurePanel
-from .panels import Controls, RunPanel, ScenePanel
+from .panels import Controls, Rendering, RunPanel, ScenePanel
 from .photos import PhotoPanel, PhotoView
 from .progress import RunProgress
 from .reading import cropped_splats
-from .server_render import Overlay, Picture, RenderService, Request
-from .texts import counts, headline
+from .server_render import Overlay, Picture, RenderMode, RenderService, Request
+from .texts import counts, headline, rendering_line
 from .world import ShownSplats, World
 
 _FLIGHT_FRAMES = 24
@@ -58,6 +59,7 @@ class Page:
         self._started = False
         self._cropping: tuple[int, CropBox, ShownSplats] | None = None
         self._flying = threading.Lock()
+        self._references = References()
         gui = client.gui
         self._headline = gui.add_html("")
         self._counts = gui.add_html("")
@@ -167,7 +169,9 @@ class Page:
         camera = self.client.camera
         size = (max(camera.image_width, 16), max(camera.image_height, 16))
         pose = cam_from_world(camera.wxyz, camera.position)
-        key = (id(world.splats), mode, size, camera.fov, pose.tobytes(), _overlay_key(overlay))
+        look = _look(mode, overlay)
+        reference = self._references.nearest(world, pose) if look == "error" else None
+        key = (id(world.splats), look, size, camera.fov, pose.tobytes(), _overlay_key(overlay))
         if key != self._asked:
             self._asked = key
             request = Request(
@@ -175,8 +179,9 @@ class Page:
                 pose,
                 camera.fov,
                 size,
-                "colour" if mode == "in the browser" or _is_error(overlay) else mode,
+                look,
                 overlay,
+                reference,
             )
             if not self._has_picture:
                 _set_content(self._scene.speed, "<small>rendering …</small>")
@@ -192,8 +197,8 @@ class Page:
             picture.image, format="jpeg", jpeg_quality=88, depth=picture.depth
         )
         height, width = picture.image.shape[:2]
-        text = f"{width} x {height} pixels in {picture.seconds * 1000:.0f} ms"
-        _set_content(self._scene.speed, f'<small style="opacity:.7">{text}</small>')
+        pace = f"{width} x {height} pixels in {picture.seconds * 1000:.0f} ms"
+        _set_content(self._scene.speed, rendering_line(picture.note, pace))
 
     def _is_at(self, view: PhotoView | None) -> bool:
         if view is None:
@@ -231,9 +236,11 @@ def cam_from_world(wxyz: np.ndarray, position: np.ndarray) -> np.ndarray:
     return pose
 
 
-def _is_error(overlay: Overlay | None) -> bool:
-    """Whether colours are compared, which only colours can be."""
-    return overlay is not None and overlay.kind == "error"
+def _look(mode: Rendering, overlay: Overlay | None) -> RenderMode:
+    """What to render: only colours can be compared with a photo that lies over them."""
+    if mode == "in the browser" or (overlay is not None and "error" in (mode, overlay.kind)):
+        return "colour"
+    return mode
 
 
 def _overlay_key(overlay: Overlay | None) -> tuple[object, ...]:

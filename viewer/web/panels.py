@@ -19,7 +19,7 @@ from .progress import RunProgress
 from .texts import message_list, share_done, snapshot_line, stage_table, steering_line
 from .world import World
 
-Rendering = Literal["in the browser", "colour", "depth", "opacity"]
+Rendering = Literal["in the browser", "colour", "depth", "opacity", "error"]
 _PLOT_POINTS = 400
 _PLOT_SECONDS = 1.0
 
@@ -145,12 +145,12 @@ class ScenePanel:
             box = gui.add_checkbox(text, getattr(shown, name))
             box.on_update(self._setter(name, box))
         with gui.add_folder("Gaussians"):
-            modes = ("in the browser", "colour", "depth", "opacity")
+            modes = ("in the browser", "colour", "depth", "opacity", "error")
             self._mode = gui.add_dropdown(
                 "Rendered",
                 modes,
                 hint="In the browser: fast, without view dependence. The others are rendered by "
-                "splatpose, with all of it.",
+                "splatpose, with all of it. Error: against the photo taken nearest to this view.",
             )
             self._mode.on_update(lambda _: self._set_mode())
             self.speed = gui.add_html("")

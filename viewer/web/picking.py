@@ -8,6 +8,8 @@ from jaxtyping import Float
 from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.types import Splats
 
+from .gaussians import unit_quats
+
 _NEAR = 0.01
 _FAINTEST = 1 / 255
 """Opacities below count as nothing, as in the rasterizer."""
@@ -44,16 +46,15 @@ def depth_along(
     Each counts at the place where it is densest on the ray, with its opacity there. Unlike the
     mean of the depths, the median lies on a surface where the ray passes an edge.
     """
-    means = splats.means.numpy().astype(np.float64)
-    quats = splats.quats.numpy().astype(np.float64)
-    quats /= np.maximum(np.linalg.norm(quats, axis=1, keepdims=True), 1e-12)
-    axes = matrix_from_quat(quats) / np.exp(splats.log_scales.numpy().astype(np.float64))[:, None]
+    means = splats.means.double().numpy()
+    rotations = matrix_from_quat(unit_quats(splats.quats.double().numpy()))
+    axes = rotations.transpose(0, 2, 1) / splats.log_scales.double().exp().numpy()[:, :, None]
     # In a frame in which the Gaussian is a unit ball.
-    start = np.einsum("nji,nj->ni", axes, origin - means)
-    step = np.einsum("nji,j->ni", axes, direction)
+    start = np.einsum("nij,nj->ni", axes, origin - means)
+    step = axes @ direction
     depth = -(start * step).sum(1) / (step**2).sum(1)
     distance = ((start + depth[:, None] * step) ** 2).sum(1)
-    opacity = np.exp(-distance / 2) / (1 + np.exp(-splats.logit_opacities.numpy()))
+    opacity = np.exp(-distance / 2) * splats.logit_opacities.double().sigmoid().numpy()
     met = np.flatnonzero((depth > _NEAR) & (opacity > _FAINTEST))
     met = met[np.argsort(depth[met])]
     covered = 1 - np.cumprod(1 - np.minimum(opacity[met], 0.999))

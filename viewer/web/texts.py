@@ -145,6 +145,12 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
     return f'<div data-photo="{name}" style="{_PADDED}">{"<br>".join(lines)}</div>'
 
 
+def rendering_line(note: str, pace: str) -> str:
+    """What a picture that was rendered here shows, and what it took."""
+    text = f"<span data-note>{escape(note)}</span><br>" if note else ""
+    return f'<div style="{_PADDED}">{text}<span style="opacity:.7">{pace}</span></div>'
+
+
 def length(distance: float, metres_per_unit: float | None) -> str:
     """A distance in the run's own units, in metres where it is known how long they are."""
     if metres_per_unit is None:
