@@ -13,7 +13,6 @@ from splatpose.errors import SplatposeError
 from splatpose.geometry.centers import centers_of
 from splatpose.types import Poses
 
-from .reading import read_view_image
 from .world import ViewTable, World
 
 _WIDEST = math.radians(60)
@@ -69,7 +68,7 @@ class References:
         if last is not None and last[0] is views and last[1] is poses and last[2].name == name:
             return last[2]
         try:
-            image = read_view_image(views, name)
+            image = views.picture(number)
         except (OSError, SplatposeError):
             return None
         reference = Reference(name, views.held_out[number], image, views.Ks[number], pose)

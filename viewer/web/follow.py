@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
-from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
@@ -65,7 +60,7 @@ class FileFollower:
         Raises:
             SplatposeError: it is no splat, at the first look.
         """
-        modified = _modified(self._path)
+        modified = reading.modified(self._path)
         if modified == self._seen and self._seen is not None:
             return False
         try:
@@ -152,7 +147,7 @@ class RunFollower:
         capture = reading.read_capture_of(self.work)
         return {
             "capture": capture,
-            "thumbnails": tuple(_thumbnails([photo.path for photo in capture.photos])),
+            "thumbnails": tuple(reading.read_thumbnails([photo.path for photo in capture.photos])),
         }
 
     def _poses(self) -> dict[str, Any]:
@@ -184,7 +179,7 @@ class RunFollower:
         finished = self.progress.header is None or self.progress.finished is not None
         if poses is None or not finished:
             return
-        modified = _modified(reading.report_file(self.out))
+        modified = reading.modified(reading.report_file(self.out))
         if modified is not None and modified != self._report:
             self._report = modified
             verdicts = reading.read_final_verdicts(self.out, self.world.verdicts)
@@ -195,7 +190,7 @@ class RunFollower:
         poses = self.world.poses
         if poses is None:
             return
-        modified = _modified(self.out / SCALE)
+        modified = reading.modified(self.out / SCALE)
         if self._scaled is not None and self._scaled[0] == modified and self._scaled[1] is poses:
             return
         self._scaled = (modified, poses)
@@ -210,15 +205,3 @@ class RunFollower:
         curve, psnr = reading.read_curve(self.work)
         self.progress.curve[:], self.progress.psnr[:] = curve, psnr
         self.progress.revision += 1
-
-
-def _thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        yield from pool.map(reading.read_thumbnail, paths)
-
-
-def _modified(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None

@@ -118,7 +118,7 @@ class Page:
         shown = replace(self._shown)
         if rendered_here:
             shown.splats = False
-            if self._photos.overlay is not None:
+            if self._photos.overlay is not None or self._scene.rendering == "error":
                 shown.points = shown.links = shown.path = shown.ground = False
         if self._is_at(self._photos.view):
             shown.cameras = False  # they would stand in front of what they look at

@@ -14,6 +14,7 @@ import viser
 
 from splatpose.errors import SplatposeError
 from splatpose.io.ply import write_splat_ply
+from splatpose.outputs.layout import MODEL, SPLAT
 from splatpose.outputs.rescale import apply_scale, set_scale
 from splatpose.outputs.scale import Scale, scaled_splats
 from splatpose.runs.folder import WORK
@@ -23,6 +24,7 @@ from .access import door_for, is_this_machine
 from .follow import FileFollower, Follower, RunFollower
 from .page import Page
 from .panels import Controls
+from .results import ResultsFollower
 from .server import PrivateServer, address_of, open_server, tunnel_command
 from .server_render import RenderService
 
@@ -214,9 +216,8 @@ def follower_of(target: Path, *, wait: bool = False) -> Follower:
             f"There is nothing at {target}.",
             "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
         )
-    splat = target / "splat.ply"
-    if splat.is_file():  # results that were copied without the stages they came from
-        return FileFollower(splat)
+    if (target / SPLAT).is_file() or (target / MODEL).is_dir():
+        return ResultsFollower(target)
     raise SplatposeError(
         f"{target} is no output folder of splatpose.",
         "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",

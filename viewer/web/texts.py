@@ -29,6 +29,8 @@ _PADDED = _SMALL + ";padding:0 .9em;overflow-wrap:anywhere"
 
 def stage_table(progress: RunProgress) -> str:
     """Every stage with its state, what came out, and how long it took or will take."""
+    if progress.header is None and all(s.state == "waiting" for s in progress.stages.values()):
+        return ""  # a splat of which nothing else is known
     rows = []
     for name, stage in progress.stages.items():
         if stage.state == "waiting" and name in OPTIONAL_STAGES:
@@ -130,7 +132,7 @@ def counts(world: World, cameras: int, splats: int, total: int) -> str:
     return f'<div style="{_PADDED};padding-bottom:.4em">{" · ".join(parts)}<br>{levels}</div>'
 
 
-def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
+def verdict_text(verdict: PhotoVerdict, held_out: bool, *, gone: bool = False) -> str:
     """What is said of one photo."""
     color = "rgb" + str(COLORS[verdict.level])
     lines = [
@@ -139,6 +141,8 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
     ]
     if held_out:
         lines.append("Held out of the training.")
+    if gone:
+        lines.append("The photo itself is gone: there is nothing to compare.")
     if verdict.advice:
         lines.append(f"<i>{escape(verdict.advice)}</i>")
     name = escape(verdict.name, quote=True)
