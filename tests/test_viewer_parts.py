@@ -478,6 +478,7 @@ def test_the_newest_request_wins() -> None:
         request = Request(shown, pose, 0.8, (300, 200))
         service.ask(1, request, deliver(number))
     assert last.wait(120)
+    service.close()
     assert len(set(pictures)) < 20, "stale requests were rendered"
     assert pictures == sorted(pictures)
 

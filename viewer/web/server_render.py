@@ -236,6 +236,7 @@ class RenderService:
         self._renderer = Renderer()
         self._waiting: dict[int, tuple[Request, Callable[[Picture], None]]] = {}
         self._change = threading.Condition()
+        self._closed = False
         self._seconds_per_pixel = 1e-6
         self._thread = threading.Thread(target=self._work, daemon=True, name="renderer")
         self._thread.start()
@@ -251,16 +252,25 @@ class RenderService:
         with self._change:
             self._waiting.pop(page, None)
 
+    def close(self) -> None:
+        """Waits for what is being rendered: a thread must not end in the middle of that."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._waiting)
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
                 page = next(iter(self._waiting))
                 request, deliver = self._waiting.pop(page)
             quick = self._render(request, _QUICK_SECONDS)
             deliver(quick)
             with self._change:
-                newer = page in self._waiting
+                newer = page in self._waiting or self._closed
             fine = fitting_size(request.size, self._seconds_per_pixel, _PATIENT_SECONDS)
             if not newer and fine[1] > quick.image.shape[0]:
                 deliver(self._render(request, _PATIENT_SECONDS))

@@ -60,14 +60,15 @@ class Show:
         """Shows what there is until `stop` is set."""
         self._watcher = watcher
         looked = float("-inf")
-        while not stop.is_set():
-            self._wake.wait(_LOOK_SECONDS)
-            self._wake.clear()
-            if time.monotonic() - looked >= _LOOK_SECONDS:
-                looked = time.monotonic()
-                self._follower.look()
-                self._catch_up_with_scale()
-            self._update()
+        with contextlib.closing(self._renderer):
+            while not stop.is_set():
+                self._wake.wait(_LOOK_SECONDS)
+                self._wake.clear()
+                if time.monotonic() - looked >= _LOOK_SECONDS:
+                    looked = time.monotonic()
+                    self._follower.look()
+                    self._catch_up_with_scale()
+                self._update()
 
     def wake(self) -> None:
         """Has the pages brought up to date at once."""
