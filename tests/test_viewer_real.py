@@ -30,6 +30,7 @@ OPTIONS = [
     "--training.final-steps",
     "0",
 ]
+POINTS = "() => '/points' in window.__viserSceneTree.getState()"
 PLACES = """() => Object.fromEntries(Object.entries(window.__viserMutable.nodeRefFromName)
     .filter(([name, node]) => node && /^\\/cameras\\/./.test(name))
     .map(([name, node]) => {
@@ -161,7 +162,10 @@ def test_results_alone_show_cameras_points_and_gaussians(
         assert shown(page, "splats") == shown(page, "total") > 100
         page.get_by_role("tab", name="Run").click()
         assert page.locator("[data-stage=poses]").get_attribute("data-state") == "done"
-        assert page.evaluate("'/points' in window.__viserMutable.nodeRefFromName")
+        page.get_by_role("tab", name="Scene").click()
+        assert not page.evaluate(POINTS), "the Gaussians have taken their place"
+        page.get_by_label("Sparse points").click()
+        page.wait_for_function(POINTS)
 
 
 def test_a_stage_before_the_training_is_paused(browser: Any, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def frustum_size(centers: Float[np.ndarray, "V 3"]) -> float:
         return 0.2
     distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
     np.fill_diagonal(distances, np.inf)
-    return float(np.clip(0.6 * np.median(distances.min(1)), 0.04, 0.35))
+    return float(np.clip(0.6 * np.median(distances.min(1)), 0.03, 0.16))
 
 
 def link_lines(
@@ -114,7 +114,8 @@ def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
 
 
 def first_view(poses: Poses) -> Viewpoint:
-    """From behind and above the camera that sees the scene's middle best."""
+    """From behind and well above the camera that sees the scene's middle best, so that the cameras
+    do not stand in the way."""
     centers = centers_of(poses.cam_from_world)[poses.registered]
     forward = poses.cam_from_world[poses.registered, 2, :3]
     middle = _middle(poses, centers, forward)
@@ -126,7 +127,7 @@ def first_view(poses: Poses) -> Viewpoint:
     length = max(float(np.linalg.norm(back)), 0.3)
     spread = float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
     away = back / max(float(np.linalg.norm(back)), 1e-9)
-    position = middle + away * (length + 0.25 * spread) + 0.25 * max(spread, 0.3) * np.array(UP)
+    position = middle + away * (length + 0.3 * spread) + 0.6 * max(spread, 0.3) * np.array(UP)
     return Viewpoint(position, middle)
 
 

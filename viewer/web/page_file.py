@@ -50,7 +50,7 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
     try:
         server.scene.set_up_direction("-y")
         drawer = Drawer(server.scene)
-        drawer.draw(world, Shown())
+        drawer.draw(world, Shown(points=world.splats is None))
         drawer.enlarge(unit)
         server.scene.configure_fog(1.0, 2.0, enabled=False)  # its distances are not the scene's
         if world.poses is not None:

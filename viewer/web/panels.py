@@ -47,7 +47,8 @@ class RunPanel:
         self._paused = False
         self._bar = gui.add_progress_bar(0.0)
         self._stages = gui.add_html("")
-        with gui.add_folder("Steer", expand_by_default=True):
+        self._steer = gui.add_folder("Steer")
+        with self._steer:
             self.pause = gui.add_button("Pause", icon=viser.Icon.PLAYER_PAUSE, visible=False)
             self.resume = gui.add_button("Resume", icon=viser.Icon.PLAYER_PLAY, visible=False)
             self.stop = gui.add_button(
@@ -58,7 +59,8 @@ class RunPanel:
             )
             self._steering = gui.add_html("")
             self.save = gui.add_button("Save .ply now", icon=viser.Icon.DOWNLOAD, visible=False)
-        with gui.add_folder("Curves"):
+        self._curves = gui.add_folder("Curves", visible=False)
+        with self._curves:
             self._plots = {
                 "loss": Plot(gui, "Loss", "#4dabf7"),
                 "psnr": Plot(gui, "Held-out PSNR (dB)", "#51cf66"),
@@ -75,13 +77,14 @@ class RunPanel:
         """Shows what has happened since."""
         _set(self._bar, "value", float(np.clip(share_done(progress), 0, 100)))
         _set(self._stages, "content", stage_table(progress))
-        running = progress.current is not None and can_steer
+        running = progress.current not in (None, "outputs") and can_steer
         _set(self.pause, "visible", running and not paused)
         _set(self.resume, "visible", running and paused)
         _set(self.stop, "visible", running)
         _set(self.stop, "disabled", progress.current != "splats")
         _set(self._steering, "content", steering_line(progress, paused, can_steer))
         _set(self.save, "visible", world.splats is not None)
+        _set(self._steer, "visible", progress.current is not None or world.splats is not None)
         _set(self._messages, "content", message_list(progress.messages, world.problems))
         now = time.monotonic()
         if progress.revision != self._revision and now - self._drawn >= _PLOT_SECONDS:
@@ -89,6 +92,7 @@ class RunPanel:
             self._plots["loss"].show([(step, loss) for step, loss, _ in progress.curve])
             self._plots["count"].show([(step, count / 1000) for step, _, count in progress.curve])
             self._plots["psnr"].show(progress.psnr)
+            _set(self._curves, "visible", len(progress.curve) > 1)
 
 
 class Plot:
@@ -133,6 +137,8 @@ class ScenePanel:
         self._shown = shown
         self._changed = changed
         self.rendering: Rendering = "in the browser"
+        self._points_hidden = False
+        boxes = {}
         for text, name in (
             ("Gaussians", "splats"),
             ("Cameras", "cameras"),
@@ -144,6 +150,8 @@ class ScenePanel:
         ):
             box = gui.add_checkbox(text, getattr(shown, name))
             box.on_update(self._setter(name, box))
+            boxes[name] = box
+        self._points = boxes["points"]
         with gui.add_folder("Gaussians"):
             modes = ("in the browser", "colour", "depth", "opacity", "error")
             self._mode = gui.add_dropdown(
@@ -168,7 +176,10 @@ class ScenePanel:
         self._poses: Poses | None = None
 
     def update(self, world: World) -> None:
-        """Offers the poses' snapshots where there are some, the last of them first."""
+        """Offers the poses' snapshots, the last of them first; Gaussians take the points' place."""
+        if world.splats is not None and not self._points_hidden:
+            self._points_hidden = True  # once: they would lie upon the Gaussians like dust
+            self._points.value = False
         if world.poses is self._poses:
             return
         self._poses = world.poses

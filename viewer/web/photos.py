@@ -15,7 +15,7 @@ from splatpose.errors import SplatposeError
 
 from .geometry import fitting_fov
 from .server_render import Overlay
-from .texts import verdict_text
+from .texts import CHOOSE_A_PHOTO, verdict_text
 from .world import World
 
 Comparison = Literal["nothing", "split", "blend", "error"]
@@ -55,7 +55,7 @@ class PhotoPanel:
         self.view: PhotoView | None = None
         self._choice = gui.add_dropdown("Photo", cast(tuple[str, ...], (_NONE,)))
         self._step = gui.add_button_group("Go to", ("previous", "next"))
-        self._text = gui.add_html("")
+        self._text = gui.add_html(CHOOSE_A_PHOTO)
         self._compare = gui.add_dropdown("Compare", ("nothing", "split", "blend", "error"))
         self._share = gui.add_slider("Photo", 0.0, 1.0, 0.01, 0.5, visible=False)
         self._choice.on_update(lambda _: self._chosen())
@@ -107,7 +107,7 @@ class PhotoPanel:
         world, name = self._world, self._choice.value
         if name == _NONE or world.poses is None or world.views is None:
             self.view = None
-            self._text.content = ""
+            self._text.content = CHOOSE_A_PHOTO
             self._changed()
             return
         index = world.poses.names.index(name)

@@ -48,7 +48,8 @@ def stage_table(progress: RunProgress) -> str:
             f'<td style="{_NAME_CELL}">{name}</td>'
             f'<td>{text} <span style="opacity:.6;white-space:nowrap">{time}</span></td></tr>'
         )
-    return f'<table style="{_SMALL};vertical-align:top">{"".join(rows)}</table>'
+    style = f"{_SMALL};vertical-align:top;margin-right:.9em"
+    return f'<table style="{style}">{"".join(rows)}</table>'
 
 
 def running_line(progress: RunProgress) -> str:
@@ -132,6 +133,9 @@ def counts(world: World, cameras: int, splats: int, total: int) -> str:
     return f'<div style="{_PADDED};padding-bottom:.4em">{" · ".join(parts)}<br>{levels}</div>'
 
 
+CHOOSE_A_PHOTO = f'<div style="{_PADDED};opacity:.7">Choose one, or click a camera.</div>'
+
+
 def verdict_text(verdict: PhotoVerdict, held_out: bool, *, gone: bool = False) -> str:
     """What is said of one photo."""
     color = "rgb" + str(COLORS[verdict.level])
@@ -185,7 +189,7 @@ def scale_line(metres_per_unit: float | None) -> str:
 
 def steering_line(progress: RunProgress, paused: bool, can_steer: bool) -> str:
     """What pausing and stopping come to at this moment."""
-    if progress.current is None:
+    if progress.current in (None, "outputs"):
         return ""
     if not can_steer:
         text = "The run's folder cannot be written to, so it cannot be steered from here."
