@@ -23,7 +23,7 @@ from splatpose.geometry.similarity import Similarity
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
-from splatpose.outputs import export
+from splatpose.outputs import closing_lines, export
 from splatpose.outputs.crop import CropBox, write_crop
 from splatpose.outputs.rescale import apply_scale, scale_of_outputs, set_scale
 from splatpose.outputs.scale import Scale, metres_per_unit, read_scale, write_scale
@@ -154,6 +154,7 @@ def test_a_later_fit_keeps_the_scale_though_its_units_are_others(scene: Scene) -
     assert_grown(before, sizes(scene.out), 1.0)
     assert read_scale(scene.out) == scale_of(scene, 0.25)
     assert any(isinstance(event, Message) and "metres" in event.text for event in events)
+    assert "in metres" in closing_lines(scene.out)[1]
 
     turn = Rotation.from_rotvec([0.3, -1.0, 0.2]).as_matrix()
     later = moved(scene, Similarity(2.0, turn, np.array([1.0, 2.0, 3.0])))
