@@ -393,6 +393,16 @@ def test_a_run_that_goes_back_to_a_checkpoint_has_one_curve() -> None:
     assert [step for step, _ in progress.psnr] == [1, 5, 7]
 
 
+def test_the_time_that_is_left_recovers_from_a_pause() -> None:
+    progress = RunProgress().after({"event": "stage_started", "elapsed": 0, "stage": "splats"})
+    elapsed = 0.0
+    for step in range(1, 201):
+        elapsed += 1000 if step == 100 else 2
+        line = {"event": "training_step", "elapsed": elapsed, "step": step, "total_steps": 300}
+        progress = progress.after(line | {"loss": 0.1, "num_gaussians": 5, "image_size": [4, 4]})
+    assert progress.remaining() == pytest.approx(200)
+
+
 def test_a_box_has_twelve_edges_and_holds_nearly_all_points() -> None:
     points = np.random.default_rng(0).normal(size=(1000, 3)) * (1, 2, 3)
     inner, outer = around(points)

@@ -144,6 +144,7 @@ def test_a_pause_holds_a_stage_between_two_pieces_of_work(tmp_path: Path) -> Non
         wait_until(lambda: steering().pause)
         sink(Message("matching", "not a piece of work"))
         sink(Progress("splats", 1, 9, "steps"))
+        sink(StageStarted("outputs"))
         workers = [
             threading.Thread(target=sink, args=(Progress("matching", number, 9, "pairs"),))
             for number in (2, 3)

@@ -30,6 +30,8 @@ BEAT_SECONDS = 3.0
 _DEAD_SECONDS = 12.0
 """A viewer that gave no sign of life for so long is gone."""
 _POLL_SECONDS = 0.2
+_NOT_HELD = ("splats", "outputs")
+"""The training asks by itself, and saves before it waits; outputs are written in a moment."""
 
 
 class FolderSteering:
@@ -55,12 +57,12 @@ class FolderSteering:
         """A sink that passes events on to `emit`, and holds a stage while somebody wants a pause.
 
         A stage that reports progress has just finished a piece of work, and waits there before it
-        takes up the next. The training of Gaussians asks by itself, and saves before it waits.
+        takes up the next.
         """
 
         def pass_on_and_hold(event: Event) -> None:
             emit(event)
-            if isinstance(event, Progress | StageStarted) and event.stage != "splats":
+            if isinstance(event, Progress | StageStarted) and event.stage not in _NOT_HELD:
                 self._hold(event.stage, emit)
 
         return pass_on_and_hold

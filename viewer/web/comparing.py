@@ -132,13 +132,18 @@ def _project(
 ) -> tuple[Float[np.ndarray, "H W 2"], Float[np.ndarray, "H W"]]:
     """Where the surface's pixels lie in the photo, in pixels, and how far before its camera."""
     height, width = here.depth.shape
-    u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    rays = np.stack([u, v, np.ones_like(u)], 2) @ np.linalg.inv(here.K).T
+    u, v = np.meshgrid(
+        np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5
+    )
     there_from_here = reference.cam_from_world @ np.linalg.inv(here.cam_from_world)
-    seen = (rays * here.depth[..., None]) @ there_from_here[:3, :3].T + there_from_here[:3, 3]
-    z = seen[..., 2]
-    image = seen @ reference.K.T
-    return image[..., :2] / np.where(np.abs(z) < 1e-9, 1e-9, z)[..., None], z
+    turn = reference.K @ there_from_here[:3, :3] @ np.linalg.inv(here.K)
+    shift = reference.K @ there_from_here[:3, 3]
+    x, y, z = (
+        here.depth * (row[0] * u + row[1] * v + row[2]) + offset
+        for row, offset in zip(turn.astype(np.float32), shift.astype(np.float32), strict=True)
+    )
+    ahead = np.where(np.abs(z) < 1e-9, 1e-9, z)
+    return np.stack([x / ahead, y / ahead], axis=2), z
 
 
 def _look_up(image: np.ndarray, xy: Float[np.ndarray, "H W 2"], kind: int) -> np.ndarray:

@@ -28,7 +28,7 @@ _FEWEST_PIXELS = 160 * 120
 _FAR = 160.0
 """Where nothing is: beyond everything in viser's depth pictures, which end at 167."""
 _SOLID = 0.3
-_ENOUGH_SEEN = 0.25
+_ENOUGH_SEEN = 0.1
 """Share of a view that a photo must see to be compared with."""
 _REFERENCE_SIZE = 320
 """Longer side in pixels of the depth that a photo's camera sees."""
