@@ -18,7 +18,7 @@ from ..io.nerfstudio import read_transforms
 from ..io.ply import read_splat_ply, write_splat_ply
 from ..io.tum import read_tum, write_tum
 from ..runs.folder import FolderBusy, holding
-from .layout import FILES, MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import FILES, MODEL, POINTS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
 from .place import new_part, put_in_place
 from .scale import (
     Scale,
@@ -40,10 +40,19 @@ def set_scale(out: Path, scale: Scale | None) -> bool:
 
     Raises:
         SplatposeError: the scale is of other photos than the outputs.
-        OSError: the folder cannot be written to. Outputs that were there are whole.
+        OSError: the folder cannot be written to. Then the scale and the outputs are as before.
     """
+    path = out / SCALE
+    before = path.read_bytes() if path.exists() else None
     write_scale(out, scale)
-    return apply_scale(out)
+    try:
+        return apply_scale(out)
+    except (OSError, SplatposeError):
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_bytes(path, before)
+        raise
 
 
 def apply_scale(out: Path) -> bool:
