@@ -154,8 +154,11 @@ class Show:
     def _catch_up_with_scale(self) -> None:
         """A scale that was set just when a fit wrote its results is not in them yet."""
         if self._unscaled and self._follower.progress.is_over:
-            with self._scaling, contextlib.suppress(OSError, SplatposeError):
-                self._unscaled = not apply_scale(self._folder)
+            with self._scaling:
+                try:
+                    self._unscaled = not apply_scale(self._folder)
+                except (OSError, SplatposeError):
+                    self._unscaled = False
 
 
 def show(
