@@ -15,8 +15,10 @@ from .texts import length, measured, scale_line
 from .world import World
 
 _COLOR = (255, 235, 60)
-_DOT = 0.008
+_DOT = 0.006
 """Radius of an end's ball over its distance from the camera."""
+_REACH = 0.15
+"""Distance from the camera at which the line is drawn, so that nothing hides it."""
 
 
 class MeasurePanel:
@@ -32,6 +34,7 @@ class MeasurePanel:
         self._world = World()
         self._ends: list[Float[np.ndarray, " 3"]] = []
         self._drawn: list[Any] = []
+        self._eye: Float[np.ndarray, " 3"] = np.zeros(3)
         self._clicks = threading.Lock()
         self.active = False
         """Whether clicks are for measuring."""
@@ -54,9 +57,11 @@ class MeasurePanel:
         before, self._world = self._world, world
         self._scale.content = scale_line(world.metres_per_unit)
         self._forget.visible = world.metres_per_unit is not None
-        if before.metres_per_unit != world.metres_per_unit:
-            with self._clicks:
+        with self._clicks:
+            if before.metres_per_unit != world.metres_per_unit:
                 self._draw()
+            elif self._drawn and not np.array_equal(self._eye, self._client.camera.position):
+                self._place()
 
     @property
     def _distance(self) -> float:
@@ -98,35 +103,40 @@ class MeasurePanel:
             handle.remove()
         self._drawn.clear()
         scene, metres = self._client.scene, self._world.metres_per_unit
-        eye = self._client.camera.position
-        for number, end in enumerate(self._ends):
-            radius = _DOT * float(np.linalg.norm(end - eye))
-            self._drawn.append(
-                scene.add_icosphere(f"/measure/{number}", radius, _COLOR, position=end)
-            )
+        for number in range(len(self._ends)):
+            self._drawn.append(scene.add_icosphere(f"/measure/{number}", _DOT * _REACH, _COLOR))
         whole = len(self._ends) == 2
         if whole:
-            line = np.array([self._ends], np.float32)
             self._drawn.append(
                 scene.add_line_segments(
                     "/measure/line",
-                    line,
+                    np.zeros((1, 2, 3), np.float32),
                     np.full((1, 2, 3), _COLOR, np.uint8),
                     thickness=3.0,
                     thickness_units="screen",
                 )
             )
+            label = length(self._distance, metres)
+            middle = np.mean(self._ends, axis=0)
             self._drawn.append(
-                scene.add_label(
-                    "/measure/length",
-                    length(self._distance, metres),
-                    position=line[0].mean(0),
-                    anchor="bottom-center",
-                )
+                scene.add_label("/measure/length", label, position=middle, anchor="bottom-center")
             )
+        self._place()
         self._text.content = measured(len(self._ends), self.active, self._distance, metres)
         can_set = whole and self._distance > 0 and self._world.poses is not None
         self._metres.visible = self._set.visible = can_set
+
+    def _place(self) -> None:
+        """Puts ends and line where they are seen at the right place from where the camera is."""
+        if not self._ends:
+            return
+        self._eye = eye = np.array(self._client.camera.position)
+        offsets = np.array(self._ends) - eye
+        near = eye + _REACH / max(float(np.linalg.norm(offsets, axis=1).max()), 1e-9) * offsets
+        for handle, end in zip(self._drawn, near, strict=False):
+            handle.position = end
+        if len(near) == 2:
+            self._drawn[2].points = near[None].astype(np.float32)
 
     def _set_scale(self) -> None:
         metres, distance = float(self._metres.value), self._distance
