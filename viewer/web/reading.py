@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -156,6 +156,15 @@ def report_file(out: Path) -> Path:
     return out / REPORT
 
 
+def read_report(out: Path) -> dict[str, Any]:
+    """What report.json says; empty where there is none that can be read."""
+    try:
+        value = json.loads((out / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def plain_verdicts(poses: Poses) -> tuple[PhotoVerdict, ...]:
     """What the poses say of themselves, before anybody has judged them."""
     return tuple(
@@ -174,7 +183,7 @@ def read_verdicts(work: Path) -> tuple[PhotoVerdict, ...]:
 
 def read_final_verdicts(out: Path, verdicts: tuple[PhotoVerdict, ...]) -> tuple[PhotoVerdict, ...]:
     """The verdicts of the report, in which held-out photos count too, where it has some."""
-    rows = {row.get("name"): row for row in _report_photos(out)}
+    rows = {row.get("name"): row for row in read_report(out).get("photos") or ()}
     return tuple(_verdict(rows.get(verdict.name, {}), verdict) for verdict in verdicts)
 
 
@@ -194,13 +203,6 @@ def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:
         return before  # there is none, or it is of other poses than these
     reason = str(row.get("verdict_reason") or before.reason)
     return PhotoVerdict(before.name, level, reason, str(row.get("advice") or ""))
-
-
-def _report_photos(out: Path) -> Sequence[dict[str, Any]]:
-    try:
-        return json.loads((out / REPORT).read_text(encoding="utf-8"))["photos"]
-    except (OSError, ValueError, KeyError):
-        return []
 
 
 def _is_antialiased(work: Path) -> bool:

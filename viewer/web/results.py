@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -65,12 +64,12 @@ def read_results(out: Path) -> World:
     """
     world = World()
     if (out / SPLAT).is_file():
-        antialiased = _at(_report(out), "config", "training", "antialiased") is True
+        antialiased = _at(reading.read_report(out), "config", "training", "antialiased") is True
         shown = dataclasses.replace(reading.read_ply(out / SPLAT), antialiased=antialiased)
         world = dataclasses.replace(world, splats=shown)
     if not (out / MODEL).is_dir():
         return world
-    rows = {row["name"]: row for row in _at(_report(out), "photos") or ()}
+    rows = {row["name"]: row for row in _at(reading.read_report(out), "photos") or ()}
     model = read_model(out / MODEL, tuple(rows) or None)
     own = 1 / (metres_per_unit(out) or 1.0)
     cam_from_world = scaled_cameras(model.cam_from_world, own)
@@ -90,7 +89,7 @@ def read_results(out: Path) -> World:
 
 def read_history(out: Path, revision: int) -> RunProgress:
     """What the report says of the stages and of the training."""
-    report = _report(out)
+    report = reading.read_report(out)
     progress = RunProgress(revision=revision)
     for record in report.get("stages") or ():
         if record.get("stage") in STAGES:
@@ -171,14 +170,6 @@ def _views(model: SparseModel, capture: Capture, rows: dict[str, dict[str, Any]]
 def _undistorted(jobs: Sequence[tuple[Resampler, Path]], view: int) -> UInt8[np.ndarray, "H W 3"]:
     resampler, path = jobs[view]
     return resampler(path)[0]
-
-
-def _report(out: Path) -> dict[str, Any]:
-    try:
-        value = json.loads((out / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _at(value: Any, *keys: str) -> Any:
