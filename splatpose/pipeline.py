@@ -134,7 +134,7 @@ def fit(
     seed = config.seed
     source = fingerprint(images)
     with RunFolder.open(out, overwrite=overwrite) as run:
-        emit = run.log.sink(emit)
+        emit = run.steering.sink(run.log.sink(emit))
         solved = _solve(run, images, source, config, weights_dir, emit)
         poses, views, training = solved.poses, solved.views, solved.training
         trained, _ = run.stage(

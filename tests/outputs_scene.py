@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycolmap
 import torch
 
 from splatpose.depth.priors import DepthAlignment
+from splatpose.io.colmap import SparseModel, write_model
 from splatpose.outputs import write_outputs
 from splatpose.types import (
     Camera,
@@ -94,12 +95,6 @@ def _graph(root: Path) -> MatchGraph:
 
 def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
     model_dir = root / "model"
-    model_dir.mkdir()
-    options = pycolmap.SyntheticDatasetOptions()
-    options.num_rigs = 1
-    options.num_frames_per_rig = COUNT - 1
-    options.num_points3D = 12
-    pycolmap.synthesize_dataset(options).write(str(model_dir))
     registered = np.arange(COUNT) != MISSING
     rng = np.random.default_rng(0)
     poses = np.full((COUNT, 4, 4), NAN)
@@ -134,6 +129,7 @@ def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
             HypothesisEvidence("global", 0, 0, 0.0, NAN, NAN, 0.5, False, "found no model"),
         ),
     )
+    _write_model(solved)
     kept = np.flatnonzero(registered)
     views = Views(
         names=tuple(names[i] for i in kept),
@@ -146,6 +142,24 @@ def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
         point_colors=colors,
     )
     return solved, views, _trained(root, names)
+
+
+def _write_model(poses: Poses) -> None:
+    """The cameras, and points of which each is seen by the first two."""
+    model = SparseModel.of_cameras(
+        poses.names, poses.cam_from_world, poses.camera_index, poses.cameras
+    )
+    count = len(poses.points)
+    tracks = np.repeat(np.arange(count), 2)
+    model = dataclasses.replace(
+        model,
+        points=poses.points,
+        point_colors=poses.point_colors,
+        point_errors=poses.point_errors,
+        observations=np.stack([tracks, np.tile([0, 1], count), tracks], 1),
+        observation_xy=np.zeros((2 * count, 2)),
+    )
+    write_model(model, poses.model_dir)
 
 
 def _trained(root: Path, names: list[str]) -> TrainedSplats:

@@ -18,13 +18,14 @@ from viewer_scene import REGISTERED, compute_run
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
+from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.io.ply import write_splat_ply
 from splatpose.outputs.crop import CropBox
 from splatpose.runs.log import EventLog, LogReader
 from splatpose.trust import verdicts as trust
 from splatpose.trust.storage import save as save_verdicts
-from splatpose.types import Poses, Splats
+from splatpose.types import PoseSnapshot, Splats
 from splatpose.viewer.web.access import Door, door_for, host_name, is_this_machine
 from splatpose.viewer.web.drawing import Drawer, Shown, placed_poses
 from splatpose.viewer.web.follow import FileFollower, RunFollower
@@ -32,7 +33,7 @@ from splatpose.viewer.web.gaussians import for_browser
 from splatpose.viewer.web.geometry import (
     around,
     box_edges,
-    camera_centers,
+    changes,
     first_view,
     fitting_fov,
     ground_level,
@@ -53,7 +54,13 @@ from splatpose.viewer.web.server_render import (
     shade_depth,
 )
 from splatpose.viewer.web.show import follower_of
-from splatpose.viewer.web.texts import counts, message_list, stage_table
+from splatpose.viewer.web.texts import (
+    counts,
+    message_list,
+    snapshot_line,
+    stage_table,
+    steering_line,
+)
 from splatpose.viewer.web.world import ShownSplats, World
 
 LOCAL = {"Host": "localhost:8080"}
@@ -263,7 +270,7 @@ def test_huge_gaussians_fit_in_half_floats() -> None:
 
 def test_photos_without_a_place_stand_in_a_ring() -> None:
     poses = ring(7)
-    centers = camera_centers(poses)
+    centers = centers_of(poses)
     np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1, atol=1e-9)
     np.testing.assert_allclose(centers[:, 1], 0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(poses[:, :3, :3]), 1, atol=1e-9)
@@ -287,7 +294,7 @@ def test_the_first_view_looks_at_the_scene_from_above(finished: Path) -> None:
     assert poses is not None
     view = first_view(poses)
     np.testing.assert_allclose(view.look_at, np.median(poses.points, axis=0))
-    nearest = np.linalg.norm(camera_centers(poses.cam_from_world)[:-1] - view.look_at, axis=1).min()
+    nearest = np.linalg.norm(centers_of(poses.cam_from_world)[:-1] - view.look_at, axis=1).min()
     assert np.linalg.norm(view.position - view.look_at) > nearest
     assert ground_level(poses.points) > np.median(poses.points[:, 1]), "down is +y"
 
@@ -354,6 +361,19 @@ def test_the_page_says_what_happens_and_nothing_is_taken_for_markup(finished: Pa
     assert "1 weak" in text
 
 
+def test_what_pausing_and_stopping_come_to_is_said() -> None:
+    progress = RunProgress()
+    assert steering_line(progress, False, True) == ""
+    progress = progress.after({"event": "stage_started", "elapsed": 1, "stage": "poses"})
+    assert "once Gaussians are trained" in steering_line(progress, False, True)
+    assert "under way" in steering_line(progress, True, True)
+    assert "cannot be steered" in steering_line(progress, False, False)
+    progress = progress.after({"event": "stage_finished", "elapsed": 1, "stage": "poses",
+        "summary": "", "seconds": 1.0, "peak_memory_mb": 1.0})  # fmt: skip
+    progress = progress.after({"event": "stage_started", "elapsed": 1, "stage": "splats"})
+    assert "saves all results" in steering_line(progress, False, True)
+
+
 def test_a_run_that_goes_back_to_a_checkpoint_has_one_curve() -> None:
     progress = RunProgress()
     for step in (1, 5, 9, 5, 7):
@@ -371,6 +391,16 @@ def test_a_run_that_goes_back_to_a_checkpoint_has_one_curve() -> None:
         )
     assert [step for step, _, _ in progress.curve] == [1, 5, 7]
     assert [step for step, _ in progress.psnr] == [1, 5, 7]
+
+
+def test_the_time_that_is_left_recovers_from_a_pause() -> None:
+    progress = RunProgress().after({"event": "stage_started", "elapsed": 0, "stage": "splats"})
+    elapsed = 0.0
+    for step in range(1, 201):
+        elapsed += 1000 if step == 100 else 2
+        line = {"event": "training_step", "elapsed": elapsed, "step": step, "total_steps": 300}
+        progress = progress.after(line | {"loss": 0.1, "num_gaussians": 5, "image_size": [4, 4]})
+    assert progress.remaining() == pytest.approx(200)
 
 
 def test_a_box_has_twelve_edges_and_holds_nearly_all_points() -> None:
@@ -412,25 +442,23 @@ def test_only_what_is_asked_for_is_drawn_again(finished: Path) -> None:
 
 
 def test_snapshots_of_the_poses_are_shown_where_there_are_some(finished: Path) -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Snapshot:
-        stage: str
-        cam_from_world: np.ndarray
-        points: np.ndarray
-
-    @dataclasses.dataclass(frozen=True)
-    class PosesWithPast(Poses):
-        snapshots: tuple[Snapshot, ...] = ()
-
     follower = RunFollower(finished)
     follower.look()
     poses = follower.world.poses
     assert poses is not None
     assert placed_poses(follower.world, 0)[0] is poses.cam_from_world, "there is no past"
-    early = Snapshot("initial", poses.cam_from_world + 1, poses.points[:5])
-    late = Snapshot("global", poses.cam_from_world, poses.points)
-    past = PosesWithPast(**vars(poses) | {"snapshots": (early, late)})
+    moved = poses.cam_from_world.copy()
+    moved[:, :3, 3] += 0.02
+    early = PoseSnapshot("initial", moved, poses.points[:5])
+    late = PoseSnapshot("global", poses.cam_from_world, poses.points)
+    past = dataclasses.replace(poses, snapshots=(early, late))
     world = dataclasses.replace(follower.world, poses=past)
+    assert "initial poses, 5 points" in snapshot_line(past, 0)
+    percent, degrees = changes(moved, poses.cam_from_world)
+    expected = 100 * 0.02 * 3**0.5 / rms_radius(centers_of(poses.cam_from_world[:REGISTERED]))
+    assert percent == pytest.approx(expected)
+    assert degrees == pytest.approx(0, abs=1e-5)
+    assert "(final)" in snapshot_line(past, 1)
     assert placed_poses(world, 0)[0] is early.cam_from_world
     assert len(placed_poses(world, 0)[1]) == 5
     assert placed_poses(world, -1)[0] is poses.cam_from_world
@@ -460,6 +488,7 @@ def test_the_newest_request_wins() -> None:
         request = Request(shown, pose, 0.8, (300, 200))
         service.ask(1, request, deliver(number))
     assert last.wait(120)
+    service.close()
     assert len(set(pictures)) < 20, "stale requests were rendered"
     assert pictures == sorted(pictures)
 

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import platform
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,44 @@ def test_a_run_asks_the_disk_seldom_and_forgets_old_wishes(tmp_path: Path) -> No
         steering = FolderSteering(tmp_path)
         steering.forget()
         assert not steering().stop
+
+
+def test_a_pause_holds_a_stage_between_two_pieces_of_work(tmp_path: Path) -> None:
+    """From several threads; the training of Gaussians is not held, it asks by itself."""
+    seen: list[Event] = []
+    steering = FolderSteering(tmp_path)
+    sink = steering.sink(seen.append)
+    with Watcher(tmp_path) as watcher:
+        sink(Progress("matching", 1, 9, "pairs"))
+        watcher.ask(pause=True)
+        wait_until(lambda: steering().pause)
+        sink(Message("matching", "not a piece of work"))
+        sink(Progress("splats", 1, 9, "steps"))
+        sink(StageStarted("outputs"))
+        workers = [
+            threading.Thread(target=sink, args=(Progress("matching", number, 9, "pairs"),))
+            for number in (2, 3)
+        ]
+        for worker in workers:
+            worker.start()
+        wait_until(lambda: Message("matching", "pauses as asked") in seen)
+        workers[0].join(0.5)
+        assert all(worker.is_alive() for worker in workers)
+        watcher.ask(pause=False)
+        for worker in workers:
+            worker.join(10)
+        assert not any(worker.is_alive() for worker in workers)
+    texts = [event.text for event in seen if isinstance(event, Message)]
+    assert texts == ["not a piece of work", "pauses as asked", "goes on"]
+    assert sum(isinstance(event, Progress) for event in seen) == 4
+    sink(StageStarted("poses"))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.02)
 
 
 def test_the_log_tells_a_run_to_another_process(tmp_path: Path) -> None:

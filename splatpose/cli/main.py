@@ -27,6 +27,7 @@ COMMANDS = {
     "view": "Shows a run, finished or running, or a splat in the browser.",
     "render": "Films a finished run along a camera path, as mp4.",
     "export": "Copies a finished run's splat, cameras or points to a file of another format.",
+    "scale": "Sets the true scale of a finished run: its outputs in metres.",
     "eval": "Measures cameras, splatpose's or anybody's, against the true ones.",
     "info": "What a bug report needs: versions, devices, chosen backends and why, caches.",
     "weights": "Lists, fetches ahead or verifies network weights.",

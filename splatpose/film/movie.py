@@ -21,6 +21,7 @@ from ..io.atomic import replacing
 from ..io.nerfstudio import read_transforms
 from ..io.ply import read_splat_ply
 from ..outputs.layout import REPORT, SPLAT, TRANSFORMS
+from ..outputs.scale import metres_per_unit, scaled_cameras, scaled_splats
 from ..render import Backend
 from ..types import Splats
 from .paths import CameraPath, along, orbit, read_keyframes, through
@@ -40,7 +41,7 @@ class Shot:
 
 
 def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
-    """Reads a finished run and lays the camera's path.
+    """Reads a finished run and lays the camera's path, in the run's own units, as keyframes are.
 
     Args:
         out: the run's folder.
@@ -57,9 +58,10 @@ def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
             f"{out} holds no finished run: {missing[0]} is missing.",
             "Give the output folder of a `splatpose fit` that is done.",
         )
-    splats = read_splat_ply(out / SPLAT)
+    own = 1 / (metres_per_unit(out) or 1.0)
+    splats = scaled_splats(read_splat_ply(out / SPLAT), own)
     cameras = read_transforms(out / TRANSFORMS)
-    poses = cameras.cam_from_world
+    poses = scaled_cameras(cameras.cam_from_world, own)
     Ks = [cameras.cameras[i].K for i in cameras.camera_index]
     if path == "orbit" or path == "trajectory":
         camera_path = lay_path(path, splats, poses, Ks, frames, aspect)

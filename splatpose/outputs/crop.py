@@ -18,13 +18,20 @@ from .layout import CROP
 
 @dataclass(frozen=True)
 class CropBox:
-    """Axis-parallel in the frame of all outputs."""
+    """Axis-parallel, in the run's own units whatever its scale."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
 
     def __contains__(self, point: Float[np.ndarray, " 3"]) -> bool:
         return bool((point >= np.array(self.low)).all() and (point <= np.array(self.high)).all())
+
+    def scaled(self, factor: float) -> CropBox:
+        """The same box in a world in which everything is `factor` times as large."""
+        (ax, ay, az), (bx, by, bz) = self.low, self.high
+        return CropBox(
+            (ax * factor, ay * factor, az * factor), (bx * factor, by * factor, bz * factor)
+        )
 
 
 def cropped(splats: Splats, box: CropBox) -> Splats:

@@ -42,6 +42,8 @@ def export(
 ) -> str:
     """Writes one result of a finished run to `target` and returns a one-line summary.
 
+    It is in metres where the run's scale was set, else in its own units, and the summary says so.
+
     Args:
         run_folder: OUT of an earlier `splatpose fit`.
         target: file to write, or folder for a COLMAP model. Missing parent folders are made.
@@ -65,7 +67,14 @@ def export(
             f"{error.filename or target} cannot be written: {error.strerror or error}.",
             "Choose another target, or free some space.",
         ) from error
-    return f"{target}: {text}"
+    return f"{target}: {text}, {units_of(run_folder)}"
+
+
+def units_of(run_folder: Path) -> str:
+    """In what the outputs of a run are, for a person."""
+    from .scale import metres_per_unit
+
+    return "no true scale" if metres_per_unit(run_folder) is None else "in metres"
 
 
 def _format_of(target: Path) -> ExportFormat:
@@ -147,11 +156,12 @@ def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Pa
     from ..io.ply import read_splat_ply, write_splat_ply
     from ..io.splat32 import write_splat32
     from .crop import cropped, read_crop
+    from .scale import metres_per_unit
 
     box = read_crop(crop_in)
     assert box is not None
     whole = read_splat_ply(source)
-    splats = cropped(whole, box)
+    splats = cropped(whole, box.scaled(metres_per_unit(crop_in) or 1.0))
     if not len(splats):
         raise SplatposeError(
             f"The crop box in {crop_in / CROP} holds no Gaussian.",

@@ -12,3 +12,8 @@ PAGE = "report.html"
 REPORT = "report.json"
 CROP = "crop.json"
 """Not written by a run: set in the viewer."""
+SCALE = "scale.json"
+"""Set in the viewer, or by `splatpose scale`; a run only carries it over to its own cameras."""
+
+FILES = (MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, PAGE, REPORT)
+"""What a run writes, the report last: files beside a report belong together."""

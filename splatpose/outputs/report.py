@@ -19,6 +19,7 @@ from ..depth.priors import DepthAlignment
 from ..host import processor_name
 from ..trust.verdicts import Verdicts
 from ..types import Camera, Capture, MatchGraph, Poses, TrainedSplats, Views
+from .scale import units_in_report
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
 
@@ -44,6 +45,7 @@ def build_report(
         dropped: Gaussians that were left out of splat.ply as not finite.
     """
     return {
+        **units_in_report(None),
         "summary": _summary(capture, poses, trained, dropped),
         "photos": _photos(capture, poses, views, trained, verdicts, depth),
         "verdicts": _verdicts(verdicts),

@@ -55,6 +55,8 @@ def _poses(report: Mapping[str, Any]) -> str:
     errors = [p["reprojection_error"] for p in report["photos"] if known(p["reprojection_error"])]
     if errors:
         parts.append(f"{sorted(errors)[len(errors) // 2]:.2f} px median error")
+    if report.get("units") == "metres":
+        parts.append("in metres")
     if chosen:
         parts.append(f"{chosen['name']} mapping: {chosen['note']}")
     return ", ".join(parts)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..depth.priors import DepthAlignment
+from ..errors import SplatposeError
 from ..events import EventSink, Message
 from ..io.atomic import write_bytes, write_json
 from ..io.nerfstudio import Transforms, write_transforms
@@ -18,12 +19,12 @@ from ..io.tum import write_tum
 from ..trust.verdicts import Verdicts
 from ..types import Capture, MatchGraph, Poses, TrainedSplats, Views
 from .config import OutputsConfig
-from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
 from .page import build_page
+from .place import new_part, put_in_place
 from .report import build_report
-
-_PART = ".outputs.part"
-_OLD = ".outputs.old"
+from .rescale import rescale_files
+from .scale import read_scale, write_scale
 
 
 def write_all(
@@ -41,12 +42,8 @@ def write_all(
     emit: EventSink,
 ) -> str:
     """See `write_outputs`."""
-    part, old = out / _PART, out / _OLD
-    for leftover in (part, old):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    (part / MODEL).mkdir(parents=True)
-    try:
+    with new_part(out) as part:
+        (part / MODEL).mkdir(parents=True)
         dropped = write_splat_ply(part / SPLAT, trained.splats)
         if dropped:
             emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
@@ -78,9 +75,8 @@ def write_all(
         page = build_page(out.resolve().name, report, capture, graph, poses, views, trained)
         write_bytes(part / PAGE, page.encode())
         size = (part / SPLAT).stat().st_size
-        _put_in_place(part, out, old)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _apply_scale(part, out, poses, emit)
+        put_in_place(part, out)
     return _summary(poses, trained, dropped, size)
 
 
@@ -101,20 +97,29 @@ def _copy_previews(source: Path, target: Path) -> None:
         shutil.copyfile(file, target / file.name)
 
 
-def _put_in_place(part: Path, out: Path, old: Path) -> None:
-    """Renames everything into `out`; the report is gone first and comes last.
+def _apply_scale(part: Path, out: Path, poses: Poses, emit: EventSink) -> None:
+    """Puts the outputs in metres if somebody has set the run's scale.
 
-    A folder with a report is therefore one whose files belong together.
+    The scale is carried over to the poses of this run. What cannot be used is said aloud: the
+    results of hours are not lost for it.
     """
-    old.mkdir()
-    (out / MODEL).parent.mkdir(exist_ok=True)
-    names = [MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, PAGE, REPORT]
-    (out / REPORT).unlink(missing_ok=True)
-    for name in names:
-        if (out / name).is_dir():
-            (out / name).rename(old / name.replace("/", "_"))
-        (part / name).replace(out / name)
-    shutil.rmtree(old)
+    try:
+        scale = read_scale(out)
+    except SplatposeError as error:
+        emit(Message("outputs", f"{error.message} The outputs have no scale.", "warning"))
+        return
+    if scale is None:
+        return
+    here = scale.in_frame_of(poses.names, poses.cam_from_world)
+    if here is None:
+        text = f"{SCALE} was set with other photos; the outputs have no scale. Set it again."
+        emit(Message("outputs", text, "warning"))
+        return
+    if here != scale:
+        write_scale(out, here)
+    rescale_files(part, None, here.metres_per_unit)
+    unit = f"{here.metres_per_unit:.4g} m to a unit of the cameras' RMS distance"
+    emit(Message("outputs", f"written in metres, as set: {unit}"))
 
 
 def _summary(poses: Poses, trained: TrainedSplats, dropped: int, size: int) -> str:

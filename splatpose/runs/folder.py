@@ -80,7 +80,7 @@ class RunFolder:
         """
         run = cls(path, overwrite=overwrite)
         run._create()
-        with run._lock(), EventLog(run.work) as run.log, _disk_errors(path):
+        with holding(path), EventLog(run.work) as run.log, _disk_errors(path):
             run.steering.forget()
             yield run
 
@@ -174,20 +174,35 @@ class RunFolder:
         except OSError as error:
             raise _disk_error(self.path, error) from error
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        lock = filelock.FileLock(self.work / "lock")
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout as error:
-            raise SplatposeError(
-                f"Another splatpose is working in {self.path}.",
-                "Wait for it to finish, or choose another output folder with -o.",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+
+class FolderBusy(SplatposeError):
+    """Another process works in the folder."""
+
+
+@contextmanager
+def holding(out: Path) -> Iterator[None]:
+    """Keeps others from working in a run's folder while the context is open.
+
+    Results without their stages have no lock: then nobody is kept.
+
+    Raises:
+        FolderBusy: somebody works in it.
+    """
+    if not (out / WORK).is_dir():
+        yield
+        return
+    lock = filelock.FileLock(out / WORK / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise FolderBusy(
+            f"Another splatpose is working in {out}.",
+            "Wait for it to finish, or choose another output folder with -o.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _record(folder: Path) -> StageRecord | None:

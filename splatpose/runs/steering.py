@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..events import Event, EventSink, Message, Progress, StageName, StageStarted
 from ..io.atomic import write_json
 from ..steering import Steering
 
@@ -29,6 +30,8 @@ BEAT_SECONDS = 3.0
 _DEAD_SECONDS = 12.0
 """A viewer that gave no sign of life for so long is gone."""
 _POLL_SECONDS = 0.2
+_NOT_HELD = ("splats", "outputs")
+"""The training asks by itself, and saves before it waits; outputs are written in a moment."""
 
 
 class FolderSteering:
@@ -41,6 +44,7 @@ class FolderSteering:
         self._work = work
         self._looked = float("-inf")
         self._wishes = Steering()
+        self._holding = threading.Lock()
 
     def __call__(self) -> Steering:
         now = time.monotonic()
@@ -48,6 +52,32 @@ class FolderSteering:
             self._looked = now
             self._wishes = read_wishes(self._work)
         return self._wishes
+
+    def sink(self, emit: EventSink) -> EventSink:
+        """A sink that passes events on to `emit`, and holds a stage while somebody wants a pause.
+
+        A stage that reports progress has just finished a piece of work, and waits there before it
+        takes up the next.
+        """
+
+        def pass_on_and_hold(event: Event) -> None:
+            emit(event)
+            if isinstance(event, Progress | StageStarted) and event.stage not in _NOT_HELD:
+                self._hold(event.stage, emit)
+
+        return pass_on_and_hold
+
+    def _hold(self, stage: StageName, emit: EventSink) -> None:
+        if not self().pause:
+            return
+        with self._holding:  # threads that report meanwhile wait too, without a word
+            if not self().pause:
+                return
+            emit(Message(stage, "pauses as asked"))
+            waiting = threading.Event()
+            while self().pause:
+                waiting.wait(_POLL_SECONDS)
+            emit(Message(stage, "goes on"))
 
     def forget(self) -> None:
         """Drops wishes that were meant for an earlier run in the same folder, and dead viewers."""

@@ -10,6 +10,7 @@ import numpy as np
 import viser
 from jaxtyping import Float, UInt8
 
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.rotations import quat_from_matrix
 from splatpose.outputs.crop import CropBox
 from splatpose.types import Poses
@@ -17,7 +18,6 @@ from splatpose.types import Poses
 from .gaussians import BrowserSplats
 from .geometry import (
     box_edges,
-    camera_centers,
     frustum_size,
     ground_level,
     link_lines,
@@ -52,7 +52,7 @@ class Shown:
     crop: CropBox | None = None
     """Nothing outside it is shown of the Gaussians."""
     snapshot: int = -1
-    """Which of the saved poses; the last are the final ones."""
+    """Which of the saved poses; -1: the final ones."""
 
 
 class Drawer:
@@ -101,6 +101,12 @@ class Drawer:
             lambda: self._splats(splats, shown),
         )
 
+    def enlarge(self, factor: float) -> None:
+        """Makes everything that is drawn `factor` times as large: for a scene in metres."""
+        for handle in (handle for part in self._handles.values() for handle in part):
+            handle.position = tuple(factor * value for value in handle.position)
+            handle.scale = handle.scale * factor
+
     def _if_changed(self, part: str, depends: tuple[Any, ...], draw: Callable[[], None]) -> None:
         # Large values are compared by identity: they are replaced, never changed.
         before = self._drawn.get(part)
@@ -122,7 +128,7 @@ class Drawer:
         self.cameras_shown = 0
         if world.capture is None or cam_from_world is None or not shown.cameras:
             return
-        size = frustum_size(camera_centers(cam_from_world))
+        size = frustum_size(centers_of(cam_from_world))
         for index, photo in enumerate(world.capture.photos):
             if not np.isfinite(cam_from_world[index]).all():
                 continue
@@ -157,7 +163,7 @@ class Drawer:
         handles = self._clear("links")
         if links is None or cam_from_world is None or not wanted:
             return
-        segments, colors = link_lines(camera_centers(cam_from_world), links.pairs, links.matches)
+        segments, colors = link_lines(centers_of(cam_from_world), links.pairs, links.matches)
         if len(segments):
             handles.append(
                 _lines(self._scene, "/matches", segments, (colors * 255).astype(np.uint8))
@@ -167,7 +173,7 @@ class Drawer:
         handles = self._clear("path")
         if cam_from_world is None:
             return
-        segments = path_lines(camera_centers(cam_from_world))
+        segments = path_lines(centers_of(cam_from_world))
         if len(segments):
             shade = np.linspace(0, 1, len(segments))[:, None, None]
             colors = (1 - shade) * np.array([255, 210, 60]) + shade * np.array([255, 80, 160])
@@ -246,16 +252,10 @@ def placed_poses(
     none = np.zeros((0, 3))
     if world.poses is None:
         return (None if world.capture is None else ring(len(world.capture.photos))), none
-    snapshots = pose_snapshots(world.poses)
-    if snapshots and -len(snapshots) <= snapshot < len(snapshots) - 1 and snapshot != -1:
-        chosen = snapshots[snapshot]
+    if 0 <= snapshot < len(world.poses.snapshots) - 1:
+        chosen = world.poses.snapshots[snapshot]
         return chosen.cam_from_world, chosen.points
     return world.poses.cam_from_world, world.poses.points
-
-
-def pose_snapshots(poses: Poses) -> Sequence[Any]:
-    """How the poses came to be, where the stages recorded it."""
-    return getattr(poses, "snapshots", ())
 
 
 def count_levels(verdicts: Sequence[PhotoVerdict]) -> dict[VerdictLevel, int]:

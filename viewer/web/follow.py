@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from jaxtyping import UInt8
-
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
+from splatpose.outputs.layout import SCALE
 from splatpose.runs.folder import MANIFEST, WORK
 from splatpose.runs.log import LogReader
+from splatpose.types import Poses
 
 from . import reading
 from .progress import RunProgress, StageProgress
@@ -63,7 +60,7 @@ class FileFollower:
         Raises:
             SplatposeError: it is no splat, at the first look.
         """
-        modified = _modified(self._path)
+        modified = reading.modified(self._path)
         if modified == self._seen and self._seen is not None:
             return False
         try:
@@ -89,6 +86,7 @@ class RunFollower:
         self._shown: set[StageName] = set()
         self._live: tuple[float, int] | None = None
         self._report: float | None = None
+        self._scaled: tuple[float | None, Poses] | None = None
 
     def look(self) -> bool:
         """Reads what the log and the stages' folders have that is new."""
@@ -98,7 +96,7 @@ class RunFollower:
             if progress is not self.progress:  # another run began
                 self.progress, self.world = progress, World()
                 self._shown.clear()
-                self._live = self._report = None
+                self._live = self._report = self._scaled = None
         self.progress.check_alive()
         if self.progress.header is None:
             self._trust_manifests()
@@ -109,6 +107,7 @@ class RunFollower:
         if self.progress.stages["splats"].state in ("running", "stopped"):
             self._read_live()
         self._read_report()
+        self._read_scale()
         return before != (self.progress.revision, id(self.world))
 
     def _trust_manifests(self) -> None:
@@ -148,7 +147,7 @@ class RunFollower:
         capture = reading.read_capture_of(self.work)
         return {
             "capture": capture,
-            "thumbnails": tuple(_thumbnails([photo.path for photo in capture.photos])),
+            "thumbnails": tuple(reading.read_thumbnails([photo.path for photo in capture.photos])),
         }
 
     def _poses(self) -> dict[str, Any]:
@@ -180,11 +179,24 @@ class RunFollower:
         finished = self.progress.header is None or self.progress.finished is not None
         if poses is None or not finished:
             return
-        modified = _modified(reading.report_file(self.out))
+        modified = reading.modified(reading.report_file(self.out))
         if modified is not None and modified != self._report:
             self._report = modified
             verdicts = reading.read_final_verdicts(self.out, self.world.verdicts)
             self.world = dataclasses.replace(self.world, verdicts=verdicts)
+
+    def _read_scale(self) -> None:
+        """The scale is set by whoever looks on, at any time."""
+        poses = self.world.poses
+        if poses is None:
+            return
+        modified = reading.modified(self.out / SCALE)
+        if self._scaled is not None and self._scaled[0] == modified and self._scaled[1] is poses:
+            return
+        self._scaled = (modified, poses)
+        metres = reading.read_metres(self.out, poses)
+        if metres != self.world.metres_per_unit:
+            self.world = dataclasses.replace(self.world, metres_per_unit=metres)
 
     def _add_curve(self) -> None:
         """A training that was not followed still has a curve."""
@@ -193,15 +205,3 @@ class RunFollower:
         curve, psnr = reading.read_curve(self.work)
         self.progress.curve[:], self.progress.psnr[:] = curve, psnr
         self.progress.revision += 1
-
-
-def _thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        yield from pool.map(reading.read_thumbnail, paths)
-
-
-def _modified(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None

@@ -65,7 +65,7 @@ def for_browser(splats: Splats) -> BrowserSplats:
     contribution = opacities * area / (1 + (means**2).sum(1))
     order = np.argsort(-contribution, kind="stable")
     quats = splats.quats.detach().cpu().numpy()[keep][order]
-    axes = matrix_from_quat(_unit(quats)) * scales[order][:, None, :]
+    axes = matrix_from_quat(unit_quats(quats)) * scales[order][:, None, :]
     colors = 0.5 + SH_C0 * splats.sh[:, 0].detach().cpu().numpy()[keep][order]
     return BrowserSplats(
         centers=means[order],
@@ -75,7 +75,8 @@ def for_browser(splats: Splats) -> BrowserSplats:
     )
 
 
-def _unit(quats: Float[np.ndarray, "N 4"]) -> Float[np.ndarray, "N 4"]:
+def unit_quats(quats: Float[np.ndarray, "N 4"]) -> Float[np.ndarray, "N 4"]:
+    """Normalised; those that are zero stand for no turn."""
     norm = np.linalg.norm(quats, axis=1, keepdims=True)
     identity = np.array([1, 0, 0, 0], np.float32)
     return np.where(norm > 0, quats / np.where(norm > 0, norm, 1), identity)

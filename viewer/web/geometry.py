@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from splatpose.geometry.centers import centers_of, rms_radius
+from splatpose.geometry.rotations import rotation_angle
 from splatpose.outputs.crop import CropBox
 from splatpose.types import Poses
 
@@ -23,12 +25,6 @@ class Viewpoint:
 
     position: Float[np.ndarray, " 3"]
     look_at: Float[np.ndarray, " 3"]
-
-
-def camera_centers(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 3"]:
-    """NaN where a pose is NaN."""
-    rotation, translation = cam_from_world[:, :3, :3], cam_from_world[:, :3, 3]
-    return -np.einsum("vji,vj->vi", rotation, translation)
 
 
 def ring(count: int) -> Float[np.ndarray, "V 4 4"]:
@@ -50,7 +46,7 @@ def frustum_size(centers: Float[np.ndarray, "V 3"]) -> float:
         return 0.2
     distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
     np.fill_diagonal(distances, np.inf)
-    return float(np.clip(0.6 * np.median(distances.min(1)), 0.04, 0.35))
+    return float(np.clip(0.6 * np.median(distances.min(1)), 0.03, 0.16))
 
 
 def link_lines(
@@ -78,6 +74,22 @@ def path_lines(centers: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "L 2 3"]:
     return np.stack([placed[:-1], placed[1:]], axis=1)
 
 
+def changes(
+    before: Float[np.ndarray, "V 4 4"], after: Float[np.ndarray, "V 4 4"]
+) -> tuple[float, float]:
+    """By how much poses differ, those that both have: the median distance of the centres in percent
+    of their RMS radius, and the median angle in degrees."""
+    both = np.isfinite(before[:, 0, 0]) & np.isfinite(after[:, 0, 0])
+    if not both.any():
+        return math.nan, math.nan
+    before, after = before[both], after[both]
+    centers = centers_of(after)
+    moved = np.linalg.norm(centers_of(before) - centers, axis=1)
+    angles = rotation_angle(before[:, :3, :3] @ after[:, :3, :3].transpose(0, 2, 1))
+    percent = 100 * float(np.median(moved)) / max(rms_radius(centers), 1e-12)
+    return percent, math.degrees(float(np.median(angles)))
+
+
 def box_edges(box: CropBox) -> Float[np.ndarray, "12 2 3"]:
     """The edges of a box as segments."""
     corners = np.array(list(itertools.product(*zip(box.low, box.high, strict=True))))
@@ -102,8 +114,9 @@ def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
 
 
 def first_view(poses: Poses) -> Viewpoint:
-    """From behind and above the camera that sees the scene's middle best."""
-    centers = camera_centers(poses.cam_from_world)[poses.registered]
+    """From behind and well above the camera that sees the scene's middle best, so that the cameras
+    do not stand in the way."""
+    centers = centers_of(poses.cam_from_world)[poses.registered]
     forward = poses.cam_from_world[poses.registered, 2, :3]
     middle = _middle(poses, centers, forward)
     towards = middle - centers
@@ -114,7 +127,7 @@ def first_view(poses: Poses) -> Viewpoint:
     length = max(float(np.linalg.norm(back)), 0.3)
     spread = float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
     away = back / max(float(np.linalg.norm(back)), 1e-9)
-    position = middle + away * (length + 0.25 * spread) + 0.25 * max(spread, 0.3) * np.array(UP)
+    position = middle + away * (length + 0.3 * spread) + 0.6 * max(spread, 0.3) * np.array(UP)
     return Viewpoint(position, middle)
 
 

@@ -12,16 +12,18 @@ import viser.transforms
 
 from splatpose.outputs.crop import CropBox
 
+from .comparing import References
 from .cropping import CropPanel
 from .drawing import Drawer, Shown
 from .filming import FilmPanel
 from .geometry import UP, first_view
-from .panels import Controls, RunPanel, ScenePanel
+from .measuring import MeasurePanel
+from .panels import Controls, Rendering, RunPanel, ScenePanel
 from .photos import PhotoPanel, PhotoView
 from .progress import RunProgress
 from .reading import cropped_splats
-from .server_render import Overlay, Picture, RenderService, Request
-from .texts import counts, headline
+from .server_render import Overlay, Picture, RenderMode, RenderService, Request
+from .texts import counts, headline, rendering_line
 from .world import ShownSplats, World
 
 _FLIGHT_FRAMES = 24
@@ -57,6 +59,7 @@ class Page:
         self._started = False
         self._cropping: tuple[int, CropBox, ShownSplats] | None = None
         self._flying = threading.Lock()
+        self._references = References()
         gui = client.gui
         self._headline = gui.add_html("")
         self._counts = gui.add_html("")
@@ -65,12 +68,13 @@ class Page:
             self._run = RunPanel(gui, controls)
         with tabs.add_tab("Scene"):
             self._scene = ScenePanel(gui, self._shown, wake)
+            self._measure = MeasurePanel(client, controls)
             self._crop = CropPanel(client, controls.folder, wake)
         with tabs.add_tab("Photos"):
             self._photos = PhotoPanel(gui, self._fly_to_photo, wake)
         with tabs.add_tab("Film"):
             self._film = FilmPanel(client, controls.folder)
-        self._drawer = Drawer(client.scene, self._photos.choose)
+        self._drawer = Drawer(client.scene, self._clicked_photo)
         client.camera.on_update(lambda _: wake())
 
     def show(self, world: World, progress: RunProgress, paused: bool, can_steer: bool) -> None:
@@ -81,6 +85,7 @@ class Page:
         world = self._cropped(world)
         self._photos.update(world)
         self._scene.update(world)
+        self._measure.update(world)
         self._film.update(world)
         self._run.update(progress, world, paused, can_steer)
         rendered_here = self._render(world)
@@ -94,6 +99,10 @@ class Page:
     def close(self) -> None:
         """The browser is gone."""
         self._renderer.forget(self.client.client_id)
+
+    def _clicked_photo(self, index: int) -> None:
+        if not self._measure.active:
+            self._photos.choose(index)
 
     def _cropped(self, world: World) -> World:
         """The world with only those Gaussians that are in the crop box, if there is one."""
@@ -109,7 +118,7 @@ class Page:
         shown = replace(self._shown)
         if rendered_here:
             shown.splats = False
-            if self._photos.overlay is not None:
+            if self._photos.overlay is not None or self._scene.rendering == "error":
                 shown.points = shown.links = shown.path = shown.ground = False
         if self._is_at(self._photos.view):
             shown.cameras = False  # they would stand in front of what they look at
@@ -160,7 +169,9 @@ class Page:
         camera = self.client.camera
         size = (max(camera.image_width, 16), max(camera.image_height, 16))
         pose = cam_from_world(camera.wxyz, camera.position)
-        key = (id(world.splats), mode, size, camera.fov, pose.tobytes(), _overlay_key(overlay))
+        look = _look(mode, overlay)
+        reference = self._references.nearest(world, pose) if look == "error" else None
+        key = (id(world.splats), look, size, camera.fov, pose.tobytes(), _overlay_key(overlay))
         if key != self._asked:
             self._asked = key
             request = Request(
@@ -168,8 +179,9 @@ class Page:
                 pose,
                 camera.fov,
                 size,
-                "colour" if mode == "in the browser" or _is_error(overlay) else mode,
+                look,
                 overlay,
+                reference,
             )
             if not self._has_picture:
                 _set_content(self._scene.speed, "<small>rendering …</small>")
@@ -185,8 +197,8 @@ class Page:
             picture.image, format="jpeg", jpeg_quality=88, depth=picture.depth
         )
         height, width = picture.image.shape[:2]
-        text = f"{width} x {height} pixels in {picture.seconds * 1000:.0f} ms"
-        _set_content(self._scene.speed, f'<small style="opacity:.7">{text}</small>')
+        pace = f"{width} x {height} pixels in {picture.seconds * 1000:.0f} ms"
+        _set_content(self._scene.speed, rendering_line(picture.note, pace))
 
     def _is_at(self, view: PhotoView | None) -> bool:
         if view is None:
@@ -224,9 +236,11 @@ def cam_from_world(wxyz: np.ndarray, position: np.ndarray) -> np.ndarray:
     return pose
 
 
-def _is_error(overlay: Overlay | None) -> bool:
-    """Whether colours are compared, which only colours can be."""
-    return overlay is not None and overlay.kind == "error"
+def _look(mode: Rendering, overlay: Overlay | None) -> RenderMode:
+    """What to render: only colours can be compared with a photo that lies over them."""
+    if mode == "in the browser" or (overlay is not None and "error" in (mode, overlay.kind)):
+        return "colour"
+    return mode
 
 
 def _overlay_key(overlay: Overlay | None) -> tuple[object, ...]:

@@ -40,6 +40,7 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
     box = read_crop(follower.folder) if crop else None
     if box is not None and world.splats is not None:
         world = replace(world, splats=cropped_splats(world.splats, box))
+    unit = world.metres_per_unit or 1.0
     if world.splats is None and world.poses is None:
         raise SplatposeError(
             f"{source} has neither cameras nor Gaussians yet.", "Wait for the fit to get there."
@@ -49,12 +50,16 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
     try:
         server.scene.set_up_direction("-y")
         drawer = Drawer(server.scene)
-        drawer.draw(world, Shown())
+        drawer.draw(world, Shown(points=world.splats is None))
+        drawer.enlarge(unit)
+        server.scene.configure_fog(1.0, 2.0, enabled=False)  # its distances are not the scene's
         if world.poses is not None:
             view = first_view(world.poses)
-            server.initial_camera.position = tuple(view.position)
-            server.initial_camera.look_at = tuple(view.look_at)
+            server.initial_camera.position = tuple(unit * view.position)
+            server.initial_camera.look_at = tuple(unit * view.look_at)
             server.initial_camera.up = UP
+            server.initial_camera.near = 0.01 * unit
+            server.initial_camera.far = 1000.0 * unit
         page = server.get_scene_serializer().as_html(dark_mode=True)
     finally:
         server.stop()
@@ -66,4 +71,5 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
             f"{target} cannot be written: {error.strerror or error}.", "Choose another target."
         ) from error
     what = f"{drawer.cameras_shown} cameras, {drawer.splats_shown:,} Gaussians"
+    what += ", no true scale" if world.metres_per_unit is None else ", in metres"
     return f"{target}: a page with {what} ({target.stat().st_size / 1e6:.1f} MB)"

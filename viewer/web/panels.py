@@ -12,12 +12,14 @@ import numpy as np
 import viser
 import viser.uplot
 
-from .drawing import Shown, pose_snapshots
+from splatpose.types import Poses
+
+from .drawing import Shown
 from .progress import RunProgress
-from .texts import message_list, share_done, stage_table
+from .texts import message_list, share_done, snapshot_line, stage_table, steering_line
 from .world import World
 
-Rendering = Literal["in the browser", "colour", "depth", "opacity"]
+Rendering = Literal["in the browser", "colour", "depth", "opacity", "error"]
 _PLOT_POINTS = 400
 _PLOT_SECONDS = 1.0
 
@@ -29,6 +31,8 @@ class Controls:
     pause: Callable[[bool], None]
     stop: Callable[[], None]
     save: Callable[[], None]
+    set_scale: Callable[[float | None], None]
+    """Metres in one of the units that are shown, or None to forget them."""
     folder: Path
     """Where files go that a page asks for."""
 
@@ -43,7 +47,8 @@ class RunPanel:
         self._paused = False
         self._bar = gui.add_progress_bar(0.0)
         self._stages = gui.add_html("")
-        with gui.add_folder("Steer", expand_by_default=True):
+        self._steer = gui.add_folder("Steer")
+        with self._steer:
             self.pause = gui.add_button("Pause", icon=viser.Icon.PLAYER_PAUSE, visible=False)
             self.resume = gui.add_button("Resume", icon=viser.Icon.PLAYER_PLAY, visible=False)
             self.stop = gui.add_button(
@@ -52,8 +57,10 @@ class RunPanel:
                 visible=False,
                 hint="Ends the training now and writes all results. The same command goes on.",
             )
+            self._steering = gui.add_html("")
             self.save = gui.add_button("Save .ply now", icon=viser.Icon.DOWNLOAD, visible=False)
-        with gui.add_folder("Curves"):
+        self._curves = gui.add_folder("Curves", visible=False)
+        with self._curves:
             self._plots = {
                 "loss": Plot(gui, "Loss", "#4dabf7"),
                 "psnr": Plot(gui, "Held-out PSNR (dB)", "#51cf66"),
@@ -70,11 +77,14 @@ class RunPanel:
         """Shows what has happened since."""
         _set(self._bar, "value", float(np.clip(share_done(progress), 0, 100)))
         _set(self._stages, "content", stage_table(progress))
-        training = progress.current == "splats" and can_steer
-        _set(self.pause, "visible", training and not paused)
-        _set(self.resume, "visible", training and paused)
-        _set(self.stop, "visible", training)
+        running = progress.current not in (None, "outputs") and can_steer
+        _set(self.pause, "visible", running and not paused)
+        _set(self.resume, "visible", running and paused)
+        _set(self.stop, "visible", running)
+        _set(self.stop, "disabled", progress.current != "splats")
+        _set(self._steering, "content", steering_line(progress, paused, can_steer))
         _set(self.save, "visible", world.splats is not None)
+        _set(self._steer, "visible", progress.current is not None or world.splats is not None)
         _set(self._messages, "content", message_list(progress.messages, world.problems))
         now = time.monotonic()
         if progress.revision != self._revision and now - self._drawn >= _PLOT_SECONDS:
@@ -82,6 +92,7 @@ class RunPanel:
             self._plots["loss"].show([(step, loss) for step, loss, _ in progress.curve])
             self._plots["count"].show([(step, count / 1000) for step, _, count in progress.curve])
             self._plots["psnr"].show(progress.psnr)
+            _set(self._curves, "visible", len(progress.curve) > 1)
 
 
 class Plot:
@@ -126,6 +137,8 @@ class ScenePanel:
         self._shown = shown
         self._changed = changed
         self.rendering: Rendering = "in the browser"
+        self._points_hidden = False
+        boxes = {}
         for text, name in (
             ("Gaussians", "splats"),
             ("Cameras", "cameras"),
@@ -137,13 +150,15 @@ class ScenePanel:
         ):
             box = gui.add_checkbox(text, getattr(shown, name))
             box.on_update(self._setter(name, box))
+            boxes[name] = box
+        self._points = boxes["points"]
         with gui.add_folder("Gaussians"):
-            modes = ("in the browser", "colour", "depth", "opacity")
+            modes = ("in the browser", "colour", "depth", "opacity", "error")
             self._mode = gui.add_dropdown(
                 "Rendered",
                 modes,
                 hint="In the browser: fast, without view dependence. The others are rendered by "
-                "splatpose, with all of it.",
+                "splatpose, with all of it. Error: against the photo taken nearest to this view.",
             )
             self._mode.on_update(lambda _: self._set_mode())
             self.speed = gui.add_html("")
@@ -158,18 +173,22 @@ class ScenePanel:
         )
         self._snapshots.on_update(lambda _: self._set_snapshot())
         self._stage = gui.add_html("")
-        self._names: tuple[str, ...] = ()
+        self._poses: Poses | None = None
 
     def update(self, world: World) -> None:
-        """Offers the poses' snapshots where there are some."""
-        names = () if world.poses is None else tuple(s.stage for s in pose_snapshots(world.poses))
-        if names == self._names:
+        """Offers the poses' snapshots, the last of them first; Gaussians take the points' place."""
+        if world.splats is not None and not self._points_hidden:
+            self._points_hidden = True  # once: they would lie upon the Gaussians like dust
+            self._points.value = False
+        if world.poses is self._poses:
             return
-        self._names = names
-        self._snapshots.visible = len(names) > 1
-        if len(names) > 1:
-            self._snapshots.max = len(names) - 1
-            self._snapshots.value = len(names) - 1
+        self._poses = world.poses
+        last = 0 if world.poses is None else len(world.poses.snapshots) - 1
+        self._snapshots.visible = last > 0
+        if last > 0:
+            self._snapshots.max = last
+            self._snapshots.value = last
+        self._set_snapshot()
 
     def _setter(self, name: str, box: viser.GuiCheckboxHandle) -> Callable[[object], None]:
         return lambda _: self._set(name, box.value)
@@ -183,10 +202,13 @@ class ScenePanel:
         self._changed()
 
     def _set_snapshot(self) -> None:
+        count = 0 if self._poses is None else len(self._poses.snapshots)
         index = int(self._snapshots.value)
-        last = index >= len(self._names) - 1
-        self._stage.content = "" if last else f"<small>poses: {self._names[index]}</small>"
-        self._set("snapshot", -1 if last else index)
+        if self._poses is not None and count > 1:
+            self._stage.content = snapshot_line(self._poses, index)
+        else:
+            self._stage.content = ""
+        self._set("snapshot", -1 if index >= count - 1 else index)
 
 
 def _set(handle: object, name: str, value: object) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
 import viser
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from splatpose.errors import SplatposeError
 
 from .geometry import fitting_fov
-from .reading import read_view_image
 from .server_render import Overlay
-from .texts import verdict_text
+from .texts import CHOOSE_A_PHOTO, verdict_text
 from .world import World
 
 Comparison = Literal["nothing", "split", "blend", "error"]
@@ -29,11 +29,14 @@ class PhotoView:
     index: int
     cam_from_world: Float[np.ndarray, "4 4"]
     K: Float[np.ndarray, "3 3"]
-    image: np.ndarray
+    image: UInt8[np.ndarray, "H W 3"] | None
+    """None where the photo is gone: one can still look from where it was taken."""
 
     def fov(self, aspect: float) -> float:
         """Vertical field of view in radians that shows all of it in a window."""
-        height, width = self.image.shape[:2]
+        width, height = round(2 * self.K[0, 2]), round(2 * self.K[1, 2])
+        if self.image is not None:
+            height, width = self.image.shape[:2]
         return fitting_fov(self.K, (width, height), aspect)
 
 
@@ -52,7 +55,7 @@ class PhotoPanel:
         self.view: PhotoView | None = None
         self._choice = gui.add_dropdown("Photo", cast(tuple[str, ...], (_NONE,)))
         self._step = gui.add_button_group("Go to", ("previous", "next"))
-        self._text = gui.add_html("")
+        self._text = gui.add_html(CHOOSE_A_PHOTO)
         self._compare = gui.add_dropdown("Compare", ("nothing", "split", "blend", "error"))
         self._share = gui.add_slider("Photo", 0.0, 1.0, 0.01, 0.5, visible=False)
         self._choice.on_update(lambda _: self._chosen())
@@ -64,7 +67,7 @@ class PhotoPanel:
     def overlay(self) -> Overlay | None:
         """What to lay over the rendering."""
         kind = cast(Comparison, self._compare.value)
-        if self.view is None or kind == "nothing":
+        if self.view is None or self.view.image is None or kind == "nothing":
             return None
         return Overlay(self.view.image, self.view.K, kind, float(self._share.value))
 
@@ -104,19 +107,19 @@ class PhotoPanel:
         world, name = self._world, self._choice.value
         if name == _NONE or world.poses is None or world.views is None:
             self.view = None
-            self._text.content = ""
+            self._text.content = CHOOSE_A_PHOTO
             self._changed()
             return
         index = world.poses.names.index(name)
         if self.view is not None and self.view.index == index:
             return
         number = world.views.names.index(name)
-        try:
-            image = read_view_image(world.views, name)
-        except (OSError, SplatposeError) as error:
-            self._text.content = f"<small>{error}</small>"
-            return
-        self._text.content = verdict_text(world.verdicts[index], world.views.held_out[number])
+        image = None
+        with contextlib.suppress(OSError, SplatposeError):
+            image = world.views.picture(number)
+        self._text.content = verdict_text(
+            world.verdicts[index], world.views.held_out[number], gone=image is None
+        )
         self.view = PhotoView(
             index, world.poses.cam_from_world[index], world.views.Ks[number], image
         )

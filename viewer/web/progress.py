@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from splatpose.events import (
     TrainingStep,
 )
 from splatpose.runs.log import LogHeader, read_header
+
+_PACE_SAMPLES = 40
 
 StageState = Literal["waiting", "running", "done", "kept", "stopped"]
 
@@ -55,6 +58,8 @@ class RunProgress:
     """Why the run failed; empty where it did not."""
     revision: int = 0
     """Counts the lines that were taken in."""
+    _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_PACE_SAMPLES))
+    """The last steps, and when they were done."""
 
     def after(self, value: dict[str, Any]) -> RunProgress:
         """What has happened once a line of the log is taken in: this, changed, or another run."""
@@ -83,7 +88,7 @@ class RunProgress:
             case Message() as message:
                 self.messages.append(message)
             case TrainingStep() as step:
-                self._add_step(step)
+                self._add_step(step, when)
             case RunFinished() as finished:
                 self.finished = finished
 
@@ -115,21 +120,27 @@ class RunProgress:
         return time.time() - progress.began if progress.state == "running" else progress.seconds
 
     def remaining(self) -> float | None:
-        """Seconds to the end of the running stage at its mean pace; None where nobody knows."""
+        """Seconds to the end of the running stage; None where nobody knows.
+
+        At its mean pace, or for the training at that of the last moments: it may have been paused.
+        """
         stage = self.current
         if stage is None:
             return None
-        if stage == "splats" and self.step is not None and len(self.curve) > 1:
-            first = self.curve[0][0]
-            done, total = self.step.step - first, self.step.total_steps - first
-        else:
-            progress = self.stages[stage].progress
-            done, total = (progress.done, progress.total) if progress else (0, 0)
+        if stage == "splats" and self.step is not None:
+            (first, began), (last, ended) = self._pace[0], self._pace[-1]
+            left = self.step.total_steps - last
+            return (ended - began) / (last - first) * left if last > first else None
+        progress = self.stages[stage].progress
+        done, total = (progress.done, progress.total) if progress else (0, 0)
         if done <= 0 or total < done:
             return None
         return self.elapsed(stage) / done * (total - done)
 
-    def _add_step(self, step: TrainingStep) -> None:
+    def _add_step(self, step: TrainingStep, when: float) -> None:
+        if self._pace and self._pace[-1][0] >= step.step:
+            self._pace.clear()
+        self._pace.append((step.step, when))
         while self.curve and self.curve[-1][0] >= step.step:  # it went back to a checkpoint
             self.curve.pop()
         self.curve.append((step.step, step.loss, step.num_gaussians))

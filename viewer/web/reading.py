@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,8 @@ from splatpose.joint.storage import load as load_joint
 from splatpose.matching.build import DATABASE
 from splatpose.matching.database import read_verified_pairs
 from splatpose.outputs.crop import CropBox, cropped
-from splatpose.outputs.layout import REPORT
+from splatpose.outputs.layout import REPORT, SPLAT
+from splatpose.outputs.scale import metres_per_unit, read_scale, scaled_splats
 from splatpose.poses.storage import load as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.splats.live import SNAPSHOT, read_snapshot
@@ -48,6 +52,20 @@ def read_thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"]:
         return read_photo(path, THUMBNAIL_SIZE)
     except (OSError, ValueError, SplatposeError):
         return np.full((THUMBNAIL_SIZE * 3 // 4, THUMBNAIL_SIZE, 3), 128, np.uint8)
+
+
+def read_thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
+    """Small pictures of photos."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        yield from pool.map(read_thumbnail, paths)
+
+
+def modified(path: Path) -> float | None:
+    """When a file was written last, in seconds since the epoch; None where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def read_links(work: Path) -> MatchLinks:
@@ -80,14 +98,8 @@ def read_refined_poses(work: Path, poses: Poses) -> Poses:
 def read_view_table(work: Path) -> ViewTable:
     """Names and intrinsics of the undistorted photos."""
     arrays = read_view_arrays(work / "views")
-    return ViewTable(
-        work / "views", arrays.names, arrays.Ks, tuple(bool(hidden) for hidden in arrays.held_out)
-    )
-
-
-def read_view_image(views: ViewTable, name: str) -> UInt8[np.ndarray, "H W 3"]:
-    """One undistorted photo."""
-    return read_view(views.folder, views.names.index(name))
+    held_out = tuple(bool(hidden) for hidden in arrays.held_out)
+    return ViewTable(arrays.names, arrays.Ks, held_out, partial(read_view, work / "views"))
 
 
 def read_result(work: Path) -> ShownSplats:
@@ -121,12 +133,15 @@ def read_live(work: Path) -> ShownSplats:
 
 
 def read_ply(path: Path) -> ShownSplats:
-    """The Gaussians of a .ply file.
+    """The Gaussians of a .ply file; those of a run in its own units, as its cameras are.
 
     Raises:
         SplatposeError: the file is no Gaussian splat.
     """
     splats = read_splat_ply(path)
+    metres = metres_per_unit(path.parent) if path.name == SPLAT else None
+    if metres is not None:
+        splats = scaled_splats(splats, 1 / metres)
     return ShownSplats(for_browser(splats), splats, None)
 
 
@@ -139,6 +154,15 @@ def cropped_splats(splats: ShownSplats, box: CropBox) -> ShownSplats:
 def report_file(out: Path) -> Path:
     """The report of a finished run."""
     return out / REPORT
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    """What report.json says; empty where there is none that can be read."""
+    try:
+        value = json.loads((out / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def plain_verdicts(poses: Poses) -> tuple[PhotoVerdict, ...]:
@@ -159,8 +183,18 @@ def read_verdicts(work: Path) -> tuple[PhotoVerdict, ...]:
 
 def read_final_verdicts(out: Path, verdicts: tuple[PhotoVerdict, ...]) -> tuple[PhotoVerdict, ...]:
     """The verdicts of the report, in which held-out photos count too, where it has some."""
-    rows = {row.get("name"): row for row in _report_photos(out)}
+    rows = {row.get("name"): row for row in read_report(out).get("photos") or ()}
     return tuple(_verdict(rows.get(verdict.name, {}), verdict) for verdict in verdicts)
+
+
+def read_metres(out: Path, poses: Poses) -> float | None:
+    """Metres in a unit of these poses, where a scale is set that holds for them."""
+    try:
+        scale = read_scale(out)
+    except SplatposeError:
+        return None
+    here = scale.in_frame_of(poses.names, poses.cam_from_world) if scale else None
+    return here.metres_per_unit if here else None
 
 
 def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:
@@ -169,13 +203,6 @@ def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:
         return before  # there is none, or it is of other poses than these
     reason = str(row.get("verdict_reason") or before.reason)
     return PhotoVerdict(before.name, level, reason, str(row.get("advice") or ""))
-
-
-def _report_photos(out: Path) -> Sequence[dict[str, Any]]:
-    try:
-        return json.loads((out / REPORT).read_text(encoding="utf-8"))["photos"]
-    except (OSError, ValueError, KeyError):
-        return []
 
 
 def _is_antialiased(work: Path) -> bool:

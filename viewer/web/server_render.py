@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from .comparing import Reference, Surface, compare, heat_map
 from .world import ShownSplats
 
 if TYPE_CHECKING:
     from splatpose.render import Backend
 
-RenderMode = Literal["colour", "depth", "opacity"]
+RenderMode = Literal["colour", "depth", "opacity", "error"]
 _QUICK_SECONDS = 0.12
 """A picture while the camera moves should take no longer."""
 _PATIENT_SECONDS = 1.5
@@ -27,6 +28,10 @@ _FEWEST_PIXELS = 160 * 120
 _FAR = 160.0
 """Where nothing is: beyond everything in viser's depth pictures, which end at 167."""
 _SOLID = 0.3
+_ENOUGH_SEEN = 0.1
+"""Share of a view that a photo must see to be compared with."""
+_REFERENCE_SIZE = 320
+"""Longer side in pixels of the depth that a photo's camera sees."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Request:
     """Width and height of the window in pixels."""
     mode: RenderMode = "colour"
     overlay: Overlay | None = None
+    reference: Reference | None = None
+    """What to compare with in the mode "error"."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ class Picture:
     depth: Float[np.ndarray, "H W"] | None
     """Along the optical axis; for mixing with lines and points. None: they stay hidden."""
     seconds: float
+    note: str = ""
+    """What to know of it, for a person."""
 
 
 class Renderer:
@@ -69,17 +78,63 @@ class Renderer:
 
     def __init__(self) -> None:
         self._backend: Backend | None = None
+        self._there: tuple[ShownSplats, Reference, Surface] | None = None
 
     def render(self, request: Request, width: int, height: int) -> Picture:
         """The picture that `request` asks for, at a size of our choice."""
+        start = time.perf_counter()
+        focal = height / 2 / np.tan(request.fov / 2)
+        K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        seen = self._see(request.splats, request.cam_from_world, K, width, height)
+        if request.mode != "error":
+            return compose(request, *seen, time.perf_counter() - start)
+        colors, depth, opacity = seen
+        here = Surface(K, request.cam_from_world, depth, opacity > _SOLID)
+        picture = self._error(request, _to_bytes(colors), here)
+        return replace(picture, seconds=time.perf_counter() - start)
+
+    def _error(
+        self, request: Request, pixels: UInt8[np.ndarray, "H W 3"], here: Surface
+    ) -> Picture:
+        """The error against the reference, or the colours where there is nothing to compare."""
+        reference = request.reference
+        shown_depth = np.where(here.solid, here.depth, _FAR).astype(np.float32)
+        if reference is None:
+            return Picture(pixels, shown_depth, 0.0, "Too far from every photo to compare.")
+        error, share = compare(pixels, here, reference, self._seen_by(request.splats, reference))
+        held_out = " (held out)" if reference.held_out else ""
+        seen = f"which sees {100 * share:.0f} % of this view"
+        if share < _ENOUGH_SEEN:
+            note = f"Too far to compare from the nearest photo, {reference.name}, {seen}."
+            return Picture(pixels, shown_depth, 0.0, note)
+        note = f"Error against {reference.name}{held_out}, {seen}; the rest is grey."
+        return Picture(error, shown_depth, 0.0, note)
+
+    def _seen_by(self, splats: ShownSplats, reference: Reference) -> Surface:
+        """The surface that a photo's camera sees; that of the last one is kept."""
+        there = self._there
+        if there is None or there[0] is not splats or there[1] is not reference:
+            height, width = reference.image.shape[:2]
+            scale = min(1.0, _REFERENCE_SIZE / max(width, height))
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            K = reference.K * [[size[0] / width], [size[1] / height], [1]]
+            _, depth, opacity = self._see(splats, reference.cam_from_world, K, *size)
+            surface = Surface(K, reference.cam_from_world, depth, opacity > _SOLID)
+            self._there = there = (splats, reference, surface)
+        return there[2]
+
+    def _see(
+        self,
+        shown: ShownSplats,
+        cam_from_world: Float[np.ndarray, "4 4"],
+        K: Float[np.ndarray, "3 3"],
+        width: int,
+        height: int,
+    ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
+        """Colours, depths and opacities."""
         import torch
 
-        start = time.perf_counter()
-        backend = self._choose()
-        splats = request.splats.full
-        focal = height / 2 / np.tan(request.fov / 2)
-        K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-        pose = torch.from_numpy(request.cam_from_world)
+        backend, splats = self._choose(), shown.full
         with torch.no_grad():
             values, alpha, _ = backend.rasterization(
                 splats.means.to(backend.device),
@@ -87,17 +142,16 @@ class Renderer:
                 splats.log_scales.exp().to(backend.device),
                 splats.logit_opacities.sigmoid().to(backend.device),
                 splats.sh.to(backend.device),
-                pose[None].to(backend.device, torch.float32),
-                K[None].to(backend.device, torch.float32),
+                torch.from_numpy(cam_from_world)[None].to(backend.device, torch.float32),
+                torch.from_numpy(K)[None].to(backend.device, torch.float32),
                 width,
                 height,
                 sh_degree=splats.sh_degree,
                 render_mode="RGB+ED",
-                rasterize_mode="antialiased" if request.splats.antialiased else "classic",
+                rasterize_mode="antialiased" if shown.antialiased else "classic",
             )
         colors = values[0, ..., :3].clamp(0, 1).cpu().numpy()
-        depth, opacity = values[0, ..., 3].cpu().numpy(), alpha[0, ..., 0].cpu().numpy()
-        return compose(request, colors, depth, opacity, time.perf_counter() - start)
+        return colors, values[0, ..., 3].cpu().numpy(), alpha[0, ..., 0].cpu().numpy()
 
     def _choose(self) -> Backend:
         if self._backend is None:
@@ -121,7 +175,7 @@ def compose(
         "depth": lambda: shade_depth(depth, solid),
         "opacity": lambda: np.repeat(opacity[..., None], 3, axis=2),
     }[request.mode]()
-    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    pixels = _to_bytes(image)
     if request.overlay is not None:
         return Picture(lay_over(pixels, request.overlay, request.fov), None, seconds)
     return Picture(pixels, np.where(solid, depth, _FAR).astype(np.float32), seconds)
@@ -161,8 +215,7 @@ def lay_over(
     inside = cv2.warpAffine(inside, to_window, (width, height))[..., None] / 255.0
     if overlay.kind == "error":
         error = np.abs(photo.astype(np.float32) - pixels).mean(2)
-        heat = cv2.applyColorMap(np.clip(error * 4, 0, 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-        return np.round(cv2.cvtColor(heat, cv2.COLOR_BGR2RGB) * inside).astype(np.uint8)
+        return np.round(heat_map(error) * inside).astype(np.uint8)
     if overlay.kind == "split":
         left, right = np.flatnonzero(inside[height // 2, :, 0] > 0.5)[[0, -1]]
         edge = left + overlay.share * (right - left + 1)
@@ -172,6 +225,10 @@ def lay_over(
     return np.round(pixels * (1 - share) + photo * share).astype(np.uint8)
 
 
+def _to_bytes(image: Float[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
 class RenderService:
     """One thread that renders for all pages; each page's newest request counts."""
 
@@ -179,6 +236,7 @@ class RenderService:
         self._renderer = Renderer()
         self._waiting: dict[int, tuple[Request, Callable[[Picture], None]]] = {}
         self._change = threading.Condition()
+        self._closed = False
         self._seconds_per_pixel = 1e-6
         self._thread = threading.Thread(target=self._work, daemon=True, name="renderer")
         self._thread.start()
@@ -194,16 +252,25 @@ class RenderService:
         with self._change:
             self._waiting.pop(page, None)
 
+    def close(self) -> None:
+        """Waits for what is being rendered: a thread must not end in the middle of that."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._waiting)
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
                 page = next(iter(self._waiting))
                 request, deliver = self._waiting.pop(page)
             quick = self._render(request, _QUICK_SECONDS)
             deliver(quick)
             with self._change:
-                newer = page in self._waiting
+                newer = page in self._waiting or self._closed
             fine = fitting_size(request.size, self._seconds_per_pixel, _PATIENT_SECONDS)
             if not newer and fine[1] > quick.image.shape[0]:
                 deliver(self._render(request, _PATIENT_SECONDS))

@@ -14,6 +14,9 @@ import viser
 
 from splatpose.errors import SplatposeError
 from splatpose.io.ply import write_splat_ply
+from splatpose.outputs.layout import MODEL, SPLAT
+from splatpose.outputs.rescale import apply_scale, set_scale
+from splatpose.outputs.scale import Scale, scaled_splats
 from splatpose.runs.folder import WORK
 from splatpose.runs.steering import Watcher
 
@@ -21,6 +24,7 @@ from .access import door_for, is_this_machine
 from .follow import FileFollower, Follower, RunFollower
 from .page import Page
 from .panels import Controls
+from .results import ResultsFollower
 from .server import PrivateServer, address_of, open_server, tunnel_command
 from .server_render import RenderService
 
@@ -38,6 +42,9 @@ class Show:
         self._renderer = RenderService()
         self._watcher: Watcher | None = None
         self._folder = follower.folder
+        self._scaling = threading.Lock()
+        self._unscaled = False
+        """Whether a scale was asked for that the results do not have yet."""
         server.scene.set_up_direction("-y")
         server.gui.configure_theme(
             dark_mode=True,
@@ -53,13 +60,15 @@ class Show:
         """Shows what there is until `stop` is set."""
         self._watcher = watcher
         looked = float("-inf")
-        while not stop.is_set():
-            self._wake.wait(_LOOK_SECONDS)
-            self._wake.clear()
-            if time.monotonic() - looked >= _LOOK_SECONDS:
-                looked = time.monotonic()
-                self._follower.look()
-            self._update()
+        with contextlib.closing(self._renderer):
+            while not stop.is_set():
+                self._wake.wait(_LOOK_SECONDS)
+                self._wake.clear()
+                if time.monotonic() - looked >= _LOOK_SECONDS:
+                    looked = time.monotonic()
+                    self._follower.look()
+                    self._catch_up_with_scale()
+                self._update()
 
     def wake(self) -> None:
         """Has the pages brought up to date at once."""
@@ -78,7 +87,11 @@ class Show:
 
     def _connected(self, client: viser.ClientHandle) -> None:
         controls = Controls(
-            self._pause, self._stop_training, lambda: self._save(client), self._folder
+            self._pause,
+            self._stop_training,
+            lambda: self._save(client),
+            lambda metres: self._set_scale(client, metres),
+            self._folder,
         )
         page = Page(client, self._where, controls, self._renderer, self.wake)
         with self._lock:
@@ -107,12 +120,45 @@ class Show:
             return
         step = "final" if splats.step is None else f"{splats.step:06d}"
         path = self._folder / f"splat_{step}.ply"
+        metres = self._follower.world.metres_per_unit
         try:
-            write_splat_ply(path, splats.full)
+            write_splat_ply(path, scaled_splats(splats.full, metres or 1.0))
         except (OSError, SplatposeError) as error:
             client.add_notification("Not saved", str(error), color="red")
             return
         client.add_notification("Saved", str(path), auto_close_seconds=8)
+
+    def _set_scale(self, client: viser.ClientHandle, metres: float | None) -> None:
+        """Has all results written in metres, or in the run's own units again."""
+        poses = self._follower.world.poses
+        if poses is None:
+            return
+        try:
+            scale = None if metres is None else Scale.of(metres, poses.names, poses.cam_from_world)
+            with self._scaling:
+                done = set_scale(self._folder, scale)
+                self._unscaled = not done
+        except (OSError, SplatposeError) as error:
+            client.add_notification("Scale not set", str(error), color="red")
+            return
+        self._tell_scale(client, metres, done)
+        self.wake()
+
+    def _tell_scale(self, client: viser.ClientHandle, metres: float | None, done: bool) -> None:
+        units = "the run's own units" if metres is None else "metres"
+        when = f"are in {units} now" if done else f"will be in {units} when the fit writes them"
+        client.add_notification(
+            "Scale", f"All results {when}.", auto_close_seconds=8, color="green"
+        )
+
+    def _catch_up_with_scale(self) -> None:
+        """A scale that was set just when a fit wrote its results is not in them yet."""
+        if self._unscaled and self._follower.progress.is_over:
+            with self._scaling:
+                try:
+                    self._unscaled = not apply_scale(self._folder)
+                except (OSError, SplatposeError):
+                    self._unscaled = False
 
 
 def show(
@@ -174,9 +220,8 @@ def follower_of(target: Path, *, wait: bool = False) -> Follower:
             f"There is nothing at {target}.",
             "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
         )
-    splat = target / "splat.ply"
-    if splat.is_file():  # results that were copied without the stages they came from
-        return FileFollower(splat)
+    if (target / SPLAT).is_file() or (target / MODEL).is_dir():
+        return ResultsFollower(target)
     raise SplatposeError(
         f"{target} is no output folder of splatpose.",
         "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from html import escape
 
 from splatpose.events import OPTIONAL_STAGES, Message
+from splatpose.types import Poses
 
 from ..plain import duration, finish_line
 from .drawing import COLORS, count_levels
+from .geometry import changes
 from .progress import RunProgress
 from .world import PhotoVerdict, World
 
@@ -27,6 +29,8 @@ _PADDED = _SMALL + ";padding:0 .9em;overflow-wrap:anywhere"
 
 def stage_table(progress: RunProgress) -> str:
     """Every stage with its state, what came out, and how long it took or will take."""
+    if progress.header is None and all(s.state == "waiting" for s in progress.stages.values()):
+        return ""  # a splat of which nothing else is known
     rows = []
     for name, stage in progress.stages.items():
         if stage.state == "waiting" and name in OPTIONAL_STAGES:
@@ -44,7 +48,8 @@ def stage_table(progress: RunProgress) -> str:
             f'<td style="{_NAME_CELL}">{name}</td>'
             f'<td>{text} <span style="opacity:.6;white-space:nowrap">{time}</span></td></tr>'
         )
-    return f'<table style="{_SMALL};vertical-align:top">{"".join(rows)}</table>'
+    style = f"{_SMALL};vertical-align:top;margin-right:.9em"
+    return f'<table style="{style}">{"".join(rows)}</table>'
 
 
 def running_line(progress: RunProgress) -> str:
@@ -128,7 +133,10 @@ def counts(world: World, cameras: int, splats: int, total: int) -> str:
     return f'<div style="{_PADDED};padding-bottom:.4em">{" · ".join(parts)}<br>{levels}</div>'
 
 
-def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
+CHOOSE_A_PHOTO = f'<div style="{_PADDED};opacity:.7">Choose one, or click a camera.</div>'
+
+
+def verdict_text(verdict: PhotoVerdict, held_out: bool, *, gone: bool = False) -> str:
     """What is said of one photo."""
     color = "rgb" + str(COLORS[verdict.level])
     lines = [
@@ -137,7 +145,71 @@ def verdict_text(verdict: PhotoVerdict, held_out: bool) -> str:
     ]
     if held_out:
         lines.append("Held out of the training.")
+    if gone:
+        lines.append("The photo itself is gone: there is nothing to compare.")
     if verdict.advice:
         lines.append(f"<i>{escape(verdict.advice)}</i>")
     name = escape(verdict.name, quote=True)
     return f'<div data-photo="{name}" style="{_PADDED}">{"<br>".join(lines)}</div>'
+
+
+def rendering_line(note: str, pace: str) -> str:
+    """What a picture that was rendered here shows, and what it took."""
+    text = f"<span data-note>{escape(note)}</span><br>" if note else ""
+    return f'<div style="{_PADDED}">{text}<span style="opacity:.7">{pace}</span></div>'
+
+
+def length(distance: float, metres_per_unit: float | None) -> str:
+    """A distance in the run's own units, in metres where it is known how long they are."""
+    if metres_per_unit is None:
+        return f"{distance:.4g} units"
+    metres = distance * metres_per_unit
+    return f"{metres:.4g} m" if metres >= 0.1 else f"{1000 * metres:.4g} mm"
+
+
+def measured(ends: int, active: bool, distance: float, metres_per_unit: float | None) -> str:
+    """How far the measuring is."""
+    if ends == 2:
+        text = f'<b data-distance="{distance!r}">{length(distance, metres_per_unit)}</b>'
+    elif active:
+        text = ("Click the first point in the scene.", "Click the second point.")[ends]
+    else:
+        return ""
+    return f'<div style="{_PADDED}">{text}</div>'
+
+
+def scale_line(metres_per_unit: float | None) -> str:
+    """What the scale is."""
+    if metres_per_unit is None:
+        text = "No true scale: measure something of known length to set it."
+    else:
+        text = f"The scale is set: a unit here is {length(1.0, metres_per_unit)}."
+    return f'<div data-metres="{metres_per_unit or 0!r}" style="{_PADDED}">{text}</div>'
+
+
+def steering_line(progress: RunProgress, paused: bool, can_steer: bool) -> str:
+    """What pausing and stopping come to at this moment."""
+    if progress.current in (None, "outputs"):
+        return ""
+    if not can_steer:
+        text = "The run's folder cannot be written to, so it cannot be steered from here."
+    elif progress.current == "splats":
+        text = "" if paused else "Stopping saves all results; the same command goes on later."
+    elif paused:
+        text = "It holds as soon as the piece of work under way is done."
+    else:
+        text = "There are results to stop with once Gaussians are trained."
+    return f'<div style="{_PADDED};opacity:.7">{text}</div>' if text else ""
+
+
+def snapshot_line(poses: Poses, index: int) -> str:
+    """Which of the saved poses are shown, and how far they are from the final ones."""
+    shown = poses.snapshots[index]
+    text = f"{shown.stage} poses, {len(shown.points):,} points"
+    if index < len(poses.snapshots) - 1:
+        moved, turned = changes(shown.cam_from_world, poses.cam_from_world)
+        text += f": median {moved:.2g} % of the cameras' RMS distance and {turned:.2g}° from the "
+        text += "final ones"
+    else:
+        text += " (final)"
+    return f'<div data-snapshot="{shown.stage}" style="{_PADDED}">{text}</div>'

@@ -5,8 +5,8 @@ A page draws a part anew when it is another object than the one it drew last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -44,10 +44,11 @@ class MatchLinks:
 class ViewTable:
     """The undistorted photos that the Gaussians are trained on; pictures are read when needed."""
 
-    folder: Path
     names: tuple[str, ...]
     Ks: Float[np.ndarray, "V 3 3"]
     held_out: tuple[bool, ...]
+    picture: Callable[[int], UInt8[np.ndarray, "H W 3"]]
+    """Reads one of them; raises OSError or SplatposeError where it is gone."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +76,7 @@ class World:
     """One for each photo of the poses."""
     views: ViewTable | None = None
     splats: ShownSplats | None = None
+    metres_per_unit: float | None = None
+    """Of the units in which all of this is, where somebody has set the scale."""
     problems: tuple[str, ...] = field(default=())
     """What could not be read, and why."""
