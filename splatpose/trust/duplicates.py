@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..geometry.epipolar import relative_pose
 from ..geometry.rotations import rotation_angle
@@ -26,8 +26,10 @@ _STRONG = 80
 _RELATIVE = 0.2
 """Of the capture's strong pairs (their 90th percentile), the same where photos have many."""
 _DENIED = 0.4
-"""Share of its matches that at most agree with the model; nor may more agree than contradict it:
-blurred photos match imprecisely."""
+"""Share of its matches that at most agree with the model."""
+_IMPRECISE = 0.5
+"""What a denied pair counts of whose matches more agree than contradict: most are off by little, as
+those of blurred photos are, or all those of a camera whose lens is not understood."""
 MANY = 0.1
 """Share of all strong pairs from which on the model is one of several that matches allow: right
 models of things that exist once deny up to a thirtieth of them."""
@@ -72,32 +74,33 @@ def find_lookalikes(
     placed &= explanation.connected[table.pairs].any(1)
     usual = float(np.percentile(matches[placed], 90)) if placed.any() else 0.0
     strong = placed & (matches >= max(_STRONG, _RELATIVE * usual))
-    denied = strong & (agree < _DENIED * matches) & (agree <= deny)
+    denied = strong & (agree < _DENIED * matches)
+    weight = denied * np.where(agree <= deny, 1.0, _IMPRECISE)
     total = np.bincount(table.pairs[strong].ravel(), minlength=count)
-    bad = np.bincount(table.pairs[denied].ravel(), minlength=count)
+    bad = np.bincount(table.pairs.ravel(), np.repeat(weight, 2), minlength=count)
     with np.errstate(invalid="ignore"):
         share = np.asarray(bad / total, np.float64)
     misplaced = (bad >= 2) & (share > _MISPLACED)
     ask = strong & ~misplaced[table.pairs].any(1)
     if 3 * int(misplaced.sum()) > int(registered.sum()):
         ask = strong
-    many = int(denied[ask].sum()) >= _FEWEST
+    many = float(weight[ask].sum()) >= _FEWEST
     rows = np.flatnonzero(denied)
     rows = rows[np.argsort(-matches[rows], kind="stable")]
     return Lookalikes(
         share=np.where(bad >= 2, share, np.minimum(share, 0.0)),
-        overall=float(denied[ask].mean()) if many else 0.0,
-        shifted=_same_turn(model, table, denied & ask, seed) / int(ask.sum()) if many else 0.0,
+        overall=float(weight[ask].mean()) if many else 0.0,
+        shifted=_same_turn(model, table, weight * ask, seed) / int(ask.sum()) if many else 0.0,
         pairs=tuple((int(i), int(j)) for i, j in table.pairs[rows]),
     )
 
 
 def _same_turn(
-    model: SparseModel, table: MatchTable, chosen: Bool[np.ndarray, " P"], seed: int
-) -> int:
-    """How many of some pairs have the relative rotation that the model has, by their matches."""
+    model: SparseModel, table: MatchTable, weight: Float[np.ndarray, " P"], seed: int
+) -> float:
+    """Weight of the pairs that have, by their matches, the relative rotation of the model."""
     own = relative_poses(
-        taken(table, chosen[table.pair]),
+        taken(table, weight[table.pair] > 0),
         model.cameras,
         model.camera_index,
         min_matches=_STRONG,
@@ -107,4 +110,5 @@ def _same_turn(
     poses = model.cam_from_world[own.pairs]
     R, _ = relative_pose(poses[:, 0], poses[:, 1])
     angle = rotation_angle(own.rotation @ np.swapaxes(R, 1, 2))
-    return int((angle <= _SAME_TURN).sum())
+    of = {(int(i), int(j)): float(w) for (i, j), w in zip(table.pairs, weight, strict=True)}
+    return float(sum(of[int(i), int(j)] for i, j in own.pairs[angle <= _SAME_TURN]))
