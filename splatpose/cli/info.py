@@ -64,6 +64,7 @@ def describe_weights() -> Facts:
 
 def _matcher() -> str:
     """What the matcher `auto` would come to, without trying a download."""
+    from ..matching import MatchingConfig
     from ..weights import MATCHER_WEIGHTS, is_offline, verify
 
     states = {name: verify(name).state for name in MATCHER_WEIGHTS["xfeat"]}
@@ -72,7 +73,8 @@ def _matcher() -> str:
     if damaged:
         return f"sift (xfeat's weights are damaged: {', '.join(damaged)})"
     if not absent:
-        return "xfeat (its weights are on this machine)"
+        few = MatchingConfig().sift_limit
+        return f"xfeat, with sift beside it up to {few} photos (its weights are on this machine)"
     if is_offline():
         return "sift (xfeat's weights are not here, and SPLATPOSE_OFFLINE forbids a download)"
     return "xfeat if its weights can be downloaded at the first fit, else sift"
