@@ -219,6 +219,18 @@ def test_centred_camera_stays_simple(solved) -> None:
     np.testing.assert_array_equal(poses.cameras[0].params[1:3], (400, 300))
 
 
+@pytest.mark.parametrize(("photos", "offset"), [(10, 1.5), (6, 12.0)])
+def test_principal_point_stays_where_little_speaks_for_another(
+    tmp_path: Path, photos: int, offset: float
+) -> None:
+    """Near the centre it gains no more than flaws of photos would; six photos do not tell."""
+    camera = Camera("SIMPLE_RADIAL", 800, 600, np.array([700.0, 400 + offset, 300 + offset, 0]))
+    scene = make_scene(tmp_path, arc(photos), 1.4 * cloud(400), camera=camera, noise=0.2)
+    poses, _ = solve(scene, tmp_path / "out")
+    assert poses.registered.all()
+    np.testing.assert_array_equal(poses.cameras[0].params[1:3], (400, 300))
+
+
 def test_two_places_in_one_folder(tmp_path: Path) -> None:
     """The larger group is reconstructed; the others are told why they are not."""
     groups = [0] * 6 + [1] * 3
