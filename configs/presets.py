@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from splatpose.pipeline import FitConfig
+from splatpose.config import FitConfig
 
 PresetName = Literal["fast", "default", "quality"]
 

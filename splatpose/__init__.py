@@ -17,7 +17,7 @@ from ._version import __version__ as __version__
 from .errors import SplatposeError as SplatposeError
 
 if TYPE_CHECKING:
-    from .pipeline import FitConfig as FitConfig
+    from .config import FitConfig as FitConfig
     from .pipeline import fit as fit
 
 # OpenMP's idle threads spin by default and take the cores from our own kernels' threads, and from

@@ -8,64 +8,42 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .capture import CaptureConfig, build_capture, fingerprint, load_capture
-from .depth import (
-    DepthConfig,
+from .config import FitConfig
+from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
+from .splatting.config import TrainingConfig
+from .stages.capture.stage import build_capture, fingerprint, load_capture
+from .stages.depth.stage import (
     align_depth,
     build_depth,
     depth_fingerprint,
     load_depth,
     resolve_depth,
 )
-from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
-from .joint import JointConfig, load_joint, refine_jointly
-from .local import LocalConfig, load_local, refine_pairs
-from .matching import MatchingConfig, load_matches, match_photos, resolve_matcher
-from .outputs import OutputsConfig, closing_lines, write_outputs
-from .poses import PosesConfig, load_poses, solve_poses
-from .resection import place_left_out
-from .splats import TrainingConfig, load_splats, resolve_backend, train_splats
-from .trust import TrustConfig, judge_poses, load_verdicts, with_held_out
-from .views import ViewsConfig, load_views, undistort_views
+from .stages.joint.stage import load_joint, refine_jointly
+from .stages.late_registration.stage import place_left_out
+from .stages.local.stage import load_local, refine_pairs
+from .stages.matching.stage import load_matches, match_photos, resolve_matcher
+from .stages.outputs.stage import write_outputs
+from .stages.outputs.summary import closing_lines
+from .stages.poses.stage import load_poses, solve_poses
+from .stages.splats.stage import load_splats, resolve_backend, train_splats
+from .stages.trust.stage import judge_poses, load_verdicts, with_held_out
+from .stages.views.stage import load_views, undistort_views
 
 if TYPE_CHECKING:
-    from .depth.priors import DepthAlignment, DepthPriors
     from .runs import RunFolder
-    from .trust.verdicts import Verdicts
-    from .types import Capture, JointEvidence, LocalEvidence, MatchGraph, Poses, Views
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """Everything `fit` can be told, one part a stage."""
-
-    capture: CaptureConfig = field(default_factory=CaptureConfig)
-    """Which files count as photos."""
-    depth: DepthConfig = field(default_factory=DepthConfig)
-    """Depth priors."""
-    matching: MatchingConfig = field(default_factory=MatchingConfig)
-    """Features, pairs and matches."""
-    local: LocalConfig = field(default_factory=LocalConfig)
-    """Relative poses refined in clusters of neighbouring photos."""
-    poses: PosesConfig = field(default_factory=PosesConfig)
-    """Cameras and sparse points."""
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    """Undistorted photos for training, and which are held out."""
-    joint: JointConfig = field(default_factory=JointConfig)
-    """Poses refined together with Gaussians."""
-    trust: TrustConfig = field(default_factory=TrustConfig)
-    """Verdicts on the poses."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Gaussians."""
-    outputs: OutputsConfig = field(default_factory=OutputsConfig)
-    """Files in the output folder."""
-    seed: int = 0
-    """Seed of everything random. Same seed, machine and thread count: same result on CPU."""
+    from .scene.capture import Capture
+    from .scene.depth_maps import DepthAlignment, DepthPriors
+    from .scene.evidence import JointEvidence, LocalEvidence
+    from .scene.matches import MatchGraph
+    from .scene.sparse_model import SparseModel
+    from .scene.verdicts import Verdicts
+    from .scene.views import Views
 
 
 @dataclass(frozen=True)
@@ -74,7 +52,7 @@ class Solved:
 
     capture: Capture
     graph: MatchGraph
-    poses: Poses
+    poses: SparseModel
     views: Views
     verdicts: Verdicts
     alignment: DepthAlignment | None
@@ -93,7 +71,7 @@ class _Cameras:
     capture: Capture
     graph: MatchGraph
     priors: DepthPriors | None
-    poses: Poses
+    poses: SparseModel
     clusters: LocalEvidence | None
     training: TrainingConfig
     graph_key: str

@@ -12,35 +12,36 @@ from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parent.parent
 
-# Stage modules keep their array types behind TYPE_CHECKING to stay light, and configs take an int
-# for a float, so only the modules that do the work are checked.
-PACKAGES = (
-    "capture",
-    "depth",
-    "evaluation",
-    "evaluation.readers",
-    "evaluation.suites",
-    "local",
-    "matching",
-    "motion",
-    "poses",
-    "resection",
-    "views",
-    "splats",
-    "trust",
-    "outputs",
-)
-CHECKED = [
-    *("splatpose.types", "splatpose.geometry", "splatpose.io", "splatpose.render"),
-    *(f"splatpose.outputs.page.{name}" for name in ("matrix", "support", "thumbnails", "topview")),
-    *(
-        f"splatpose.{package}.{path.stem}"
-        for package in PACKAGES
-        for path in sorted((ROOT / "splatpose" / package.replace(".", "/")).glob("*.py"))
-        if path.stem not in ("__init__", "config", "stage")
-    ),
-]
-_hook = install_import_hook(CHECKED, "beartype.beartype")
+UNCHECKED = {
+    "__init__": "what it re-exports is checked where it is defined",
+    "__main__": "starts the command line",
+    "config": "configs take an int for a float, and the command line checks them",
+    "stage": "array types stand behind TYPE_CHECKING, so that --help is fast",
+}
+"""Modules whose arrays nobody checks, by the last part of their name, and why."""
+UNCHECKED_PACKAGES = {
+    "splatpose.cli": "no arrays; types for the command line are read by tyro",
+    "splatpose.render.cpu": "kernels that numba compiles",
+}
+
+
+def checked_modules() -> list[str]:
+    """Every module of the package that is not named above, by its import name."""
+    roots = {"splatpose": ROOT / "splatpose", "splatpose.viewer": ROOT / "viewer"}
+    found = [
+        ".".join((name, *path.relative_to(root).with_suffix("").parts))
+        for name, root in roots.items()
+        for path in sorted(root.rglob("*.py"))
+        if path.stem not in UNCHECKED
+    ]
+    return [
+        module
+        for module in found
+        if not any(module.startswith(f"{package}.") for package in UNCHECKED_PACKAGES)
+    ]
+
+
+_hook = install_import_hook(checked_modules(), "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

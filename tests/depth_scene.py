@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from poses_scene import arc
 
-from splatpose.depth.priors import DepthPriors
 from splatpose.geometry.projection import normalized_from_pixels, project
-from splatpose.types import Camera, CameraGroup, Capture, Photo, PhotoEvidence, Poses
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.depth_maps import DepthPriors
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.sparse_model import SparseModel
 
 CAMERA = Camera("SIMPLE_RADIAL", 480, 360, np.array([420.0, 236.0, 183.0, 0.04]))
 BALL = np.array([0.1, 0.0, -0.4]), 0.8
@@ -21,7 +24,7 @@ WALL = np.array([0.15, 0.1, -1.0]) / np.linalg.norm([0.15, 0.1, -1.0]), -1.8
 @dataclass(frozen=True)
 class DepthScene:
     capture: Capture
-    poses: Poses
+    poses: SparseModel
     depth: tuple[np.ndarray, ...]
     """True depth maps, 180 x 240."""
 
@@ -114,9 +117,11 @@ def _on_surfaces(pose: np.ndarray, count: int, rng: np.random.Generator) -> np.n
     return (ray * ray_cast(pose, pixels)[0][:, None] - pose[:3, 3]) @ pose[:3, :3]
 
 
-def _poses(cameras: np.ndarray, points: np.ndarray, observed: np.ndarray, xy: np.ndarray) -> Poses:
+def _poses(
+    cameras: np.ndarray, points: np.ndarray, observed: np.ndarray, xy: np.ndarray
+) -> SparseModel:
     names = tuple(f"{i}.png" for i in range(len(cameras)))
-    return Poses(
+    return SparseModel(
         names=names,
         registered=np.ones(len(cameras), bool),
         cam_from_world=cameras,

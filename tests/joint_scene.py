@@ -12,7 +12,11 @@ from splat_scene import orbit, random_splats, render_reference
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import alignment
-from splatpose.types import Camera, MatchGraph, PhotoEvidence, Poses, Views
+from splatpose.scene.camera import Camera
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.views import Views
 
 LARGER = 10
 """The photos as given are this many times larger than the views."""
@@ -23,7 +27,7 @@ class JointScene:
     """The inputs of the joint stage and the truth behind them."""
 
     graph: MatchGraph
-    poses: Poses
+    poses: SparseModel
     views: Views
     truth: np.ndarray
 
@@ -99,7 +103,7 @@ def joint_scene(
     )
     return JointScene(
         graph=_graph(folder, keypoints, inside),
-        poses=Poses(
+        poses=SparseModel(
             names=names,
             registered=np.ones(count, bool),
             cam_from_world=poses,

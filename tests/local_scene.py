@@ -9,8 +9,8 @@ from depth_scene import CAMERA, ray_cast
 from poses_scene import arc
 
 from splatpose.geometry.projection import pixels_from_normalized
-from splatpose.motion.tracks import Tracks
-from splatpose.types import Views
+from splatpose.scene.views import Views
+from splatpose.sfm.tracks import Tracks
 
 WIDTH, HEIGHT = 96, 72
 K = np.array([[84.0, 0, 48], [0, 84, 36], [0, 0, 1]])

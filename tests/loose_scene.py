@@ -8,9 +8,10 @@ import numpy as np
 from poses_scene import CAMERA, look_at
 
 from splatpose.depth.keypoints import KeypointPriors
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import umeyama
-from splatpose.io.colmap import SparseModel
+from splatpose.scene.sparse_model import SparseModel
 
 
 def two_parts(slope: float) -> SparseModel:
@@ -50,8 +51,8 @@ def two_parts(slope: float) -> SparseModel:
 
 def grown(model: SparseModel, factor: float) -> SparseModel:
     """With the right part scaled about photo 3, which no reprojection tells."""
-    poses, center = model.cam_from_world.copy(), model.centers[3]
-    centers = center + factor * (model.centers - center)
+    poses, center = model.cam_from_world.copy(), centers_of(model.cam_from_world)[3]
+    centers = center + factor * (centers_of(model.cam_from_world) - center)
     poses[4:, :3, 3] = -np.einsum("vij,vj->vi", poses[4:, :3, :3], centers[4:])
     points = np.where(
         np.arange(240)[:, None] < 120, model.points, center + factor * (model.points - center)
@@ -60,8 +61,12 @@ def grown(model: SparseModel, factor: float) -> SparseModel:
 
 
 def largest_shift(model: SparseModel, truth: SparseModel) -> float:
-    fit = umeyama(model.centers, truth.centers)
-    return float(np.linalg.norm(fit.points(model.centers) - truth.centers, axis=1).max())
+    fit = umeyama(centers_of(model.cam_from_world), centers_of(truth.cam_from_world))
+    return float(
+        np.linalg.norm(
+            fit.points(centers_of(model.cam_from_world)) - centers_of(truth.cam_from_world), axis=1
+        ).max()
+    )
 
 
 def maps_of(model: SparseModel, kind: str) -> KeypointPriors:

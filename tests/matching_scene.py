@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from splatpose.types import CameraGroup, Capture, Photo
+from splatpose.scene.capture import CameraGroup, Capture, Photo
 
 
 def texture(width: int, height: int, seed: int = 0) -> np.ndarray:

@@ -10,24 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from splatpose.depth.priors import DepthAlignment
-from splatpose.io.colmap import SparseModel, write_model
-from splatpose.outputs import write_outputs
-from splatpose.types import (
-    Camera,
-    CameraGroup,
-    Capture,
-    HeldOutScore,
-    HypothesisEvidence,
-    MatchGraph,
-    Photo,
-    PhotoEvidence,
-    Poses,
-    SkippedFile,
-    Splats,
-    TrainedSplats,
-    Views,
-)
+from splatpose.io.colmap import write_model
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo, SkippedFile
+from splatpose.scene.depth_maps import DepthAlignment
+from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.views import Views
+from splatpose.stages.outputs.stage import write_outputs
 
 COUNT = 6
 MISSING = 2
@@ -41,7 +33,7 @@ class Scene:
     out: Path
     capture: Capture
     graph: MatchGraph
-    poses: Poses
+    poses: SparseModel
     views: Views
     trained: TrainedSplats
 
@@ -93,7 +85,7 @@ def _graph(root: Path) -> MatchGraph:
     )
 
 
-def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
+def _solved(root: Path, names: list[str]) -> tuple[SparseModel, Views, TrainedSplats]:
     model_dir = root / "model"
     registered = np.arange(COUNT) != MISSING
     rng = np.random.default_rng(0)
@@ -108,7 +100,7 @@ def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
     )
     points = rng.normal(size=(12, 3))
     colors = rng.integers(0, 256, (12, 3)).astype(np.uint8)
-    solved = Poses(
+    solved = SparseModel(
         names=tuple(names),
         registered=registered,
         cam_from_world=poses,
@@ -144,7 +136,7 @@ def _solved(root: Path, names: list[str]) -> tuple[Poses, Views, TrainedSplats]:
     return solved, views, _trained(root, names)
 
 
-def _write_model(poses: Poses) -> None:
+def _write_model(poses: SparseModel) -> None:
     """The cameras, and points of which each is seen by the first two."""
     model = SparseModel.of_cameras(
         poses.names, poses.cam_from_world, poses.camera_index, poses.cameras

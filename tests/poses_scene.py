@@ -11,7 +11,10 @@ import pycolmap
 from PIL import Image
 
 from splatpose.geometry.projection import project
-from splatpose.matching.database import (
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.matches import MatchGraph
+from splatpose.stages.matching.database import (
     PairMatches,
     opened,
     read_graph,
@@ -19,7 +22,6 @@ from splatpose.matching.database import (
     write_pairs,
     write_photos,
 )
-from splatpose.types import Camera, CameraGroup, Capture, MatchGraph, Photo
 
 CAMERA = Camera("SIMPLE_RADIAL", 800, 600, np.array([700.0, 400.0, 300.0, 0.0]))
 

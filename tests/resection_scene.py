@@ -13,8 +13,11 @@ from PIL import Image
 from poses_scene import arc
 
 from splatpose.geometry.projection import normalized_from_pixels, project
-from splatpose.io.colmap import SparseModel
-from splatpose.matching.database import (
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.matching.database import (
     PairMatches,
     opened,
     read_graph,
@@ -22,9 +25,8 @@ from splatpose.matching.database import (
     write_pairs,
     write_photos,
 )
-from splatpose.poses.snapshots import save_snapshots, snapshot
-from splatpose.poses.storage import save
-from splatpose.types import CameraGroup, Capture, MatchGraph, Photo, PhotoEvidence
+from splatpose.stages.poses.snapshots import save_snapshots, snapshot
+from splatpose.stages.poses.storage import save
 
 COUNT, LEFT_OUT = 7, 2
 LEFT_OUT_REASON = "its matches meet too few points of the model to place it"

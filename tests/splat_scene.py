@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from splatpose.render.reference import rasterization
-from splatpose.types import Splats, Views
+from splatpose.scene.splats import Splats
+from splatpose.scene.views import Views
 
 
 def random_splats(count: int, seed: int, degree: int = 0) -> Splats:

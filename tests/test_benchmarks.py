@@ -20,7 +20,7 @@ from splat_scene import synthetic_views
 
 from splatpose.render import reference
 from splatpose.render.cpu.rasterization import rasterization
-from splatpose.splats import TrainingConfig
+from splatpose.splatting.config import TrainingConfig
 
 RESULT: dict[str, Any] = {
     "version": 2,

@@ -13,12 +13,12 @@ from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
 from splatpose.geometry.similarity import umeyama
-from splatpose.poses.depth_edges import depth_edges
-from splatpose.poses.viewgraph import solve_view_graph
-from splatpose.twoview.by_depth import PosesByDepth, poses_by_depth, resection_covariance
-from splatpose.twoview.matches import MatchTable, match_table
-from splatpose.twoview.pair_fit import PairKind
-from splatpose.twoview.relative import relative_poses
+from splatpose.sfm.correspondences import MatchTable, match_table
+from splatpose.sfm.twoview.all_pairs import relative_poses
+from splatpose.sfm.twoview.pair_geometry import PairKind
+from splatpose.sfm.twoview.pose_from_depth import PosesByDepth, poses_by_depth, resection_covariance
+from splatpose.sfm.viewgraph.depth_edges import depth_edges
+from splatpose.sfm.viewgraph.view_graph import solve_view_graph
 
 
 def table_of(

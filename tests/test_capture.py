@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from splatpose.capture import CaptureConfig, build_capture, fingerprint, load_capture
-from splatpose.capture.scan import natural_key
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, EventSink, Message, Progress, ignore_events
 from splatpose.io.photos import heif_available
-from splatpose.types import Capture
+from splatpose.scene.capture import Capture
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.scan import natural_key
+from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
 
 
 def picture(seed: int, width: int = 120, height: int = 90) -> Image.Image:

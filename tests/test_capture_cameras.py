@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from splatpose.capture.cameras import focal_pixels, group_photos
-from splatpose.capture.check import GoodPhoto
-from splatpose.capture.scan import Candidate
 from splatpose.io.photos import PhotoHeader
+from splatpose.stages.capture.cameras import focal_pixels, group_photos
+from splatpose.stages.capture.check import GoodPhoto
+from splatpose.stages.capture.scan import Candidate
 
 PHONE = PhotoHeader(
     width=4000,

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from splatpose.errors import SplatposeError
-from splatpose.eventlines import event_name
+from splatpose.event_lines import event_name
 from splatpose.events import (
     OPTIONAL_STAGES,
     STAGES,

@@ -9,6 +9,7 @@ import numpy as np
 import pycolmap
 import pytest
 
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.io.colmap import (
     camera_from_colmap,
@@ -18,7 +19,7 @@ from splatpose.io.colmap import (
     reconstruction_from_model,
     write_model,
 )
-from splatpose.types import Camera
+from splatpose.scene.camera import Camera
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def test_arrays_say_what_pycolmap_says(reconstruction: pycolmap.Reconstruction) 
         image = reconstruction.find_image_with_name(name)
         assert image is not None
         np.testing.assert_array_equal(model.cam_from_world[i, :3], image.cam_from_world().matrix())
-        np.testing.assert_allclose(model.centers[i], image.projection_center(), atol=1e-9)
+        np.testing.assert_allclose(
+            centers_of(model.cam_from_world)[i], image.projection_center(), atol=1e-9
+        )
         own = model.observations[:, 1] == i
         assert own.sum() == image.num_points3D
         for (_, _, keypoint), xy in zip(

@@ -15,22 +15,33 @@ import pytest
 from loose_scene import grown, largest_shift, maps_of, two_parts
 from poses_scene import CAMERA
 
-from splatpose.capture import CaptureConfig, build_capture, load_capture
-from splatpose.depth import DepthConfig, build_depth, load_depth
 from splatpose.depth.keypoints import KeypointPriors, sample_priors
-from splatpose.depth.priors import DepthKind
 from splatpose.depth.sampling import aligned_depth
 from splatpose.events import ignore_events
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import umeyama
-from splatpose.io.colmap import SparseModel, read_model
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.poses import PosesConfig, load_poses, solve_poses
-from splatpose.poses.depth_adjust import adjust_with_depth, held_weakly, hold_by_depth, not_worse
-from splatpose.poses.depth_terms import DepthCost, depth_terms
-from splatpose.poses.evidence import explain
-from splatpose.twoview.matches import MatchTable
+from splatpose.io.colmap import read_model
+from splatpose.scene.depth_maps import DepthKind
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.correspondences import MatchTable
+from splatpose.sfm.mapping.depth_bundle_adjustment import (
+    adjust_with_depth,
+    held_weakly,
+    hold_by_depth,
+    not_worse,
+)
+from splatpose.sfm.mapping.depth_terms import DepthCost, depth_terms
+from splatpose.sfm.match_consistency import explain
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, load_capture
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.stage import build_depth, load_depth
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import load_matches, match_photos
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 KINDS: tuple[DepthKind, ...] = ("depth", "disparity")
 
@@ -245,6 +256,6 @@ def test_maps_of_a_network_spoil_nothing_on_real_photos(shared: Path, tmp_path: 
     centers = np.stack([truth[name] for name in names])
     radius = np.linalg.norm(centers - centers.mean(0), axis=1).max()
     for one in (model, adjusted):
-        fit = umeyama(one.centers, centers)
-        off = np.linalg.norm(fit.points(one.centers) - centers, axis=1).max()
+        fit = umeyama(centers_of(one.cam_from_world), centers)
+        off = np.linalg.norm(fit.points(centers_of(one.cam_from_world)) - centers, axis=1).max()
         assert off < 0.01 * radius

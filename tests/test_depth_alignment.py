@@ -18,7 +18,6 @@ from depth_scene import (
     surface_error,
 )
 
-from splatpose.depth import align_depth
 from splatpose.depth.alignment import (
     DropRule,
     align,
@@ -29,6 +28,7 @@ from splatpose.depth.alignment import (
 )
 from splatpose.depth.fitting import fit_scale_shift, spearman
 from splatpose.events import Message
+from splatpose.stages.depth.stage import align_depth
 
 ALPHA, BETA = 0.37, 1.9
 KINDS = ("depth", "disparity")

@@ -12,23 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
-from splatpose.depth import (
-    DepthConfig,
-    build_depth,
-    depth_fingerprint,
-    load_depth,
-    resolve_depth,
-)
-from splatpose.depth.depth_anything import (
+from splatpose.errors import SplatposeError
+from splatpose.events import Message, ignore_events
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.depth_anything import (
     input_side,
     load_network,
     network_config,
     predict,
     prepare,
 )
-from splatpose.errors import SplatposeError
-from splatpose.events import Message, ignore_events
-from splatpose.types import CameraGroup, Capture, Photo
+from splatpose.stages.depth.stage import build_depth, depth_fingerprint, load_depth, resolve_depth
 from splatpose.weights import WEIGHTS
 
 NAME = "depth-anything"

@@ -13,20 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from splatpose.depth import (
-    DepthConfig,
-    build_depth,
-    depth_fingerprint,
-    load_depth,
-    resolve_depth,
-)
-from splatpose.depth.folder import match_maps
-from splatpose.depth.storage import thinned
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, ignore_events
 from splatpose.io.depthmaps import UnreadableDepthMap, read_depth_map
 from splatpose.io.exr import read_exr_channel
-from splatpose.types import CameraGroup, Capture, Photo
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.folder import match_maps
+from splatpose.stages.depth.stage import build_depth, depth_fingerprint, load_depth, resolve_depth
+from splatpose.stages.depth.storage import thinned
 
 DTYPES = {"<f4": 2, "<f2": 1, "<u4": 0}
 

@@ -13,15 +13,17 @@ from poses_scene import Scene, arc, cloud, make_scene
 from splatpose.depth.keypoints import KeypointPriors, sample_priors
 from splatpose.depth.sampling import sample_map
 from splatpose.events import ignore_events
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import model_from_reconstruction
-from splatpose.matching.database import read_graph
-from splatpose.poses import PosesConfig, load_poses, solve_poses
-from splatpose.poses.growth import reconstructions
-from splatpose.poses.refine import Refined, refine
-from splatpose.twoview.matches import MatchTable, match_table
+from splatpose.sfm.correspondences import MatchTable, match_table
+from splatpose.sfm.mapping.global_mapper import reconstructions
+from splatpose.sfm.registration.final_refinement import Refined, refine
+from splatpose.stages.matching.database import read_graph
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 LAST = 5
 """A photo that shares with its neighbour alone what nobody else sees of it."""
@@ -98,8 +100,8 @@ def test_a_photo_that_meets_no_point_is_placed_by_depth(scene: Scene, tmp_path: 
     assert found.late == {LAST}
     names = [photo.name for photo in scene.capture.photos]
     model = model_from_reconstruction(found.reconstruction, names)
-    fit = umeyama(model.centers[:LAST], scene.centers[:LAST])
-    off = np.linalg.norm(fit.points(model.centers) - scene.centers, axis=1)
+    fit = umeyama(centers_of(model.cam_from_world)[:LAST], scene.centers[:LAST])
+    off = np.linalg.norm(fit.points(centers_of(model.cam_from_world)) - scene.centers, axis=1)
     step = np.linalg.norm(scene.centers[LAST] - scene.centers[4])
     assert off[LAST] < 0.1 * step
     Ra, Rb = model.cam_from_world[:, :3, :3], scene.cam_from_world[:, :3, :3]

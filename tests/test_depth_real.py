@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatpose.capture import CaptureConfig, build_capture, load_capture
-from splatpose.depth import DepthConfig, align_depth, build_depth, load_depth, resolve_depth
 from splatpose.depth.alignment import DropRule, fit_map
-from splatpose.depth.priors import DepthAlignment, DepthFit
 from splatpose.depth.sampling import aligned_depth, sample_map
 from splatpose.events import ignore_events
 from splatpose.io.depthmaps import read_depth_map
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.poses import PosesConfig, load_poses, solve_poses
+from splatpose.scene.depth_maps import DepthAlignment, DepthFit
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, load_capture
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.stage import align_depth, build_depth, load_depth, resolve_depth
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import load_matches, match_photos
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 
 def true_ratio(fit: DepthFit, values: np.ndarray, truth: np.ndarray, kind, free: bool) -> float:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from splatpose.cli.main import main
+from splatpose.config import FitConfig
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.evaluation.published import PUBLISHED, published
@@ -22,7 +23,6 @@ from splatpose.evaluation.suites import nope_nerf, nope_nerf_table, stress, stre
 from splatpose.evaluation.suites.jobs import Job, Outcome, run_jobs
 from splatpose.geometry.rotations import so3_exp
 from splatpose.io.nerfstudio import read_transforms
-from splatpose.pipeline import FitConfig
 
 DEMO = Path(__file__).parent.parent / "assets" / "demo"
 JOBS = """

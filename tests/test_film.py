@@ -12,10 +12,8 @@ from scipy.spatial.transform import Rotation
 from splat_scene import orbit as camera_ring
 from splat_scene import random_splats
 
-from splatpose.cli.main import main
-from splatpose.errors import SplatposeError
-from splatpose.film.movie import Shot, middle_of, render_frame, write_movie
-from splatpose.film.paths import (
+from splatpose.camera_path.movie import Shot, middle_of, render_frame, write_movie
+from splatpose.camera_path.paths import (
     CameraPath,
     Keyframe,
     along,
@@ -25,6 +23,8 @@ from splatpose.film.paths import (
     through,
     write_keyframes,
 )
+from splatpose.cli.main import main
+from splatpose.errors import SplatposeError
 from splatpose.render import choose_backend
 
 MIDDLE = np.array([0.2, 0.1, -0.3])

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from splatpose.capture import fingerprint
 from splatpose.cli.fit import check_trust
+from splatpose.config import FitConfig
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
-from splatpose.eventlines import parse_event
+from splatpose.event_lines import parse_event
 from splatpose.events import (
     Event,
     Message,
@@ -34,11 +34,12 @@ from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
-from splatpose.joint import JointConfig
-from splatpose.local import LocalConfig
-from splatpose.pipeline import FitConfig, fit
+from splatpose.pipeline import fit
 from splatpose.runs.log import LogReader
 from splatpose.runs.steering import Watcher
+from splatpose.stages.capture.stage import fingerprint
+from splatpose.stages.joint.config import JointConfig
+from splatpose.stages.local.config import LocalConfig
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "assets" / "demo"

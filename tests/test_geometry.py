@@ -25,7 +25,7 @@ from splatpose.geometry.rotations import (
 )
 from splatpose.geometry.similarity import Similarity, umeyama
 from splatpose.io.colmap import camera_to_colmap
-from splatpose.types import Camera
+from splatpose.scene.camera import Camera
 
 CAMERAS = (
     Camera("SIMPLE_PINHOLE", 640, 480, np.array([500.0, 320, 240])),

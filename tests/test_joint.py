@@ -12,12 +12,14 @@ from joint_scene import JointScene, joint_scene
 
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.io.colmap import read_model
-from splatpose.joint import JointConfig, load_joint, refine_jointly
-from splatpose.motion.cameras import Motion, MovingCameras
-from splatpose.motion.tracks import tracks_of
-from splatpose.splats import TrainingConfig, load_splats
-from splatpose.splats.train import train
-from splatpose.types import Joint
+from splatpose.refinement.camera_optimizer import Motion, MovingCameras
+from splatpose.scene.views import Joint
+from splatpose.sfm.tracks import tracks_of
+from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.train import train
+from splatpose.stages.joint.config import JointConfig
+from splatpose.stages.joint.stage import load_joint, refine_jointly
+from splatpose.stages.splats.stage import load_splats
 
 CONFIG = JointConfig(steps=120, gaussians=400)
 
@@ -107,7 +109,7 @@ def test_resumed_is_uninterrupted(
     perturbed: JointScene, recovered: Joint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # Every step reports, so that the interruption falls on the step that the test names.
-    monkeypatch.setattr("splatpose.splats.train._EVENT_SECONDS", 0.0)
+    monkeypatch.setattr("splatpose.splatting.train._EVENT_SECONDS", 0.0)
 
     def stop_at(step: int):
         def emit(event: Event) -> None:

@@ -10,14 +10,14 @@ import pytest
 import torch
 from joint_scene import JointScene, joint_scene
 
+from splatpose.geometry.gauge import Gauge, gauge_basis, se3_exp
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity, alignment
-from splatpose.joint import JointConfig
-from splatpose.joint.gate import Figures, decide, split_views
-from splatpose.motion.cameras import Motion, MovingCameras
-from splatpose.motion.gauge import Gauge, gauge_basis, se3_exp
-from splatpose.motion.solve import held_out_error, resected, resolved
-from splatpose.motion.tracks import Tracks, held_out_tracks, tracks_of, triangulated
+from splatpose.refinement.camera_optimizer import Motion, MovingCameras
+from splatpose.refinement.gate import Figures, decide, split_views
+from splatpose.sfm.mapping.track_adjustment import held_out_error, resected, resolved
+from splatpose.sfm.tracks import Tracks, held_out_tracks, tracks_of, triangulated
+from splatpose.stages.joint.config import JointConfig
 
 MOTION = Motion(steps=100, start=0.2, rate=0.5, track_weight=1.0)
 

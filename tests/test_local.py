@@ -12,21 +12,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatpose.capture import CaptureConfig, build_capture, load_capture
-from splatpose.depth import DepthConfig, build_depth, load_depth
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
-from splatpose.local import LocalConfig, load_local, refine_pairs
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.poses.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
-from splatpose.poses.intrinsics import read_cameras
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_focal import calibrate_pairs
-from splatpose.twoview.refined import RefinedPairs
-from splatpose.twoview.relative import relative_poses
-from splatpose.types import Capture, LocalEvidence, MatchGraph
+from splatpose.scene.capture import Capture
+from splatpose.scene.evidence import LocalEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
+from splatpose.sfm.twoview.all_pairs import relative_poses
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_priors import read_cameras
+from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, load_capture
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.stage import build_depth, load_depth
+from splatpose.stages.local.config import LocalConfig
+from splatpose.stages.local.stage import load_local, refine_pairs
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import load_matches, match_photos
 
 DEMO = Path(__file__).parent.parent / "assets" / "demo"
 CONFIG = LocalConfig(steps=40, max_size=96, gaussians=600, cluster_size=4, neighbours=2, workers=2)

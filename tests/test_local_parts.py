@@ -19,28 +19,29 @@ from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.projection import pixels_from_normalized
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
 from splatpose.geometry.similarity import Similarity
-from splatpose.local import LocalConfig, refine_pairs
-from splatpose.local.clusters import clusters, strengths, strong_edges
-from splatpose.local.covariance import pair_certainty
-from splatpose.local.holdout import (
+from splatpose.refinement.cluster_merging import merged
+from splatpose.refinement.cluster_optimization import Solved, choose, optimise
+from splatpose.refinement.cluster_photos import Pictures
+from splatpose.refinement.cluster_problem import judged, place
+from splatpose.refinement.cluster_selection import clusters, strengths, strong_edges
+from splatpose.refinement.pair_covariance import pair_certainty
+from splatpose.refinement.processes import side_by_side
+from splatpose.scene.evidence import ClusterEvidence
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.held_out import (
     fitting_matches,
     held_out_matches,
     keypoint_ids,
     taken,
     track_labels,
 )
-from splatpose.local.merge import merged
-from splatpose.local.optimise import Solved, choose, optimise
-from splatpose.local.parallel import side_by_side
-from splatpose.local.pictures import Pictures
-from splatpose.local.problem import judged, place
-from splatpose.local.refine import problems_of
-from splatpose.motion.solve import resolved
-from splatpose.poses.viewgraph import consistent_pairs
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_fit import PairKind
-from splatpose.twoview.relative import relative_poses
-from splatpose.types import ClusterEvidence
+from splatpose.sfm.mapping.track_adjustment import resolved
+from splatpose.sfm.twoview.all_pairs import relative_poses
+from splatpose.sfm.twoview.pair_geometry import PairKind
+from splatpose.sfm.viewgraph.view_graph import consistent_pairs
+from splatpose.stages.local.config import LocalConfig
+from splatpose.stages.local.refine import problems_of
+from splatpose.stages.local.stage import refine_pairs
 
 COUNT = 10
 INDEX = np.zeros(COUNT, np.int64)

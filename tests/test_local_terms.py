@@ -10,13 +10,13 @@ import torch
 from local_scene import LocalScene, local_scene
 from scipy.spatial import cKDTree
 
+from splatpose.geometry.gauge import se3_exp
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
-from splatpose.local.cameras import ClusterCameras
-from splatpose.local.config import LocalConfig
-from splatpose.local.maps import PriorMaps
-from splatpose.local.terms import cloud_term, depth_term, lifted, moved, surface_term
-from splatpose.motion.gauge import se3_exp
+from splatpose.refinement.cluster_cameras import ClusterCameras
+from splatpose.refinement.cluster_depth import PriorMaps
+from splatpose.refinement.cluster_losses import cloud_term, depth_term, lifted, moved, surface_term
+from splatpose.stages.local.config import LocalConfig
 
 CONFIG = LocalConfig(steps=100, start=0.0, anneal=1.0)
 

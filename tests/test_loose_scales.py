@@ -12,11 +12,15 @@ from scipy.sparse.csgraph import connected_components
 
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import umeyama
-from splatpose.poses.hinges import biconnected_blocks, settle_scales
-from splatpose.poses.pair_depths import PairDepths, Ratios
-from splatpose.poses.positions import camera_centers, log_baselines, place_cameras
-from splatpose.poses.scale_links import Part, compare_parts, join_parts
-from splatpose.poses.viewgraph import weakest_on_the_way
+from splatpose.sfm.mapping.scale_ambiguity import biconnected_blocks, settle_scales
+from splatpose.sfm.viewgraph.baseline_scales import PairDepths, Ratios
+from splatpose.sfm.viewgraph.scale_bridges import Part, compare_parts, join_parts
+from splatpose.sfm.viewgraph.translation_averaging import (
+    camera_centers,
+    log_baselines,
+    place_cameras,
+)
+from splatpose.sfm.viewgraph.view_graph import weakest_on_the_way
 
 
 @pytest.mark.parametrize("factor", [0.3, 3.0])

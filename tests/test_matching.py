@@ -12,8 +12,10 @@ import pytest
 from matching_scene import make_capture, wall_photos
 
 from splatpose.events import Event, Progress
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.matching.database import (
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.matches import MatchGraph
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.database import (
     PairMatches,
     opened,
     read_graph,
@@ -21,8 +23,8 @@ from splatpose.matching.database import (
     write_pairs,
     write_photos,
 )
-from splatpose.matching.verify import Verifier
-from splatpose.types import CameraGroup, Capture, MatchGraph, Photo
+from splatpose.stages.matching.stage import load_matches, match_photos
+from splatpose.stages.matching.verify import Verifier
 
 CONFIG = MatchingConfig(matcher="sift", max_keypoints=800)
 
@@ -77,7 +79,7 @@ def test_same_seed_same_result(graph: MatchGraph, capture: Capture, tmp_path: Pa
 def test_interrupted_matching_continues_where_it_was(
     graph: MatchGraph, capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    monkeypatch.setattr("splatpose.matching.build._BATCH", 3)
+    monkeypatch.setattr("splatpose.stages.matching.build._BATCH", 3)
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.text == stop and event.done >= 3:

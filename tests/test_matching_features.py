@@ -14,12 +14,12 @@ from kornia.feature import LightGlue
 from matching_scene import texture, transform, warp
 
 from splatpose.errors import SplatposeError
+from splatpose.features.aliked import AlikedMatcher
+from splatpose.features.lightglue import load_lightglue, match_lightglue, read_state_dict
+from splatpose.features.matcher import Features
+from splatpose.features.sift import SiftMatcher
+from splatpose.features.xfeat import XFeatMatcher
 from splatpose.io.photos import read_photo
-from splatpose.matching.aliked import AlikedMatcher
-from splatpose.matching.features import Features
-from splatpose.matching.lightglue import load_lightglue, match_lightglue, read_state_dict
-from splatpose.matching.sift import SiftMatcher
-from splatpose.matching.xfeat import XFeatMatcher
 
 CPU = torch.device("cpu")
 

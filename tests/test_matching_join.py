@@ -11,11 +11,13 @@ import pytest
 from matching_scene import make_capture, transform, wall_homography, wall_photos
 
 from splatpose.events import Event, Message
+from splatpose.features.sift import SiftMatcher
 from splatpose.io.photos import read_photo
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.matching.join import Second, join_second, nearest_pairs
-from splatpose.matching.sift import SiftMatcher
-from splatpose.types import Capture, MatchGraph
+from splatpose.scene.capture import Capture
+from splatpose.scene.matches import MatchGraph
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.join import Second, join_second, nearest_pairs
+from splatpose.stages.matching.stage import load_matches, match_photos
 
 PHOTOS = 5
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatpose.matching.pairs import (
+from splatpose.stages.matching.pairs import (
     exhaustive_pairs,
     pool_descriptors,
     retrieval_pairs,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matching_scene import make_capture, texture, transform, warp
 
-from splatpose.matching.align import RADIUS, align, fit_affinities
-from splatpose.matching.photos import GrayPhotos, refine_matches
-from splatpose.matching.refine import MIN_CORRELATION, refine_keypoints
+from splatpose.features.keypoint_adjustment import MIN_CORRELATION, refine_keypoints
+from splatpose.features.patch_alignment import RADIUS, align, fit_affinities
+from splatpose.stages.matching.photos import GrayPhotos, refine_matches
 
 RNG = np.random.default_rng(0)
 WIDTH, HEIGHT = 320, 240

@@ -18,7 +18,7 @@ from splatpose.io.nerfstudio import (
     relative_path,
     write_transforms,
 )
-from splatpose.types import Camera
+from splatpose.scene.camera import Camera
 
 DEMO = Path(__file__).parent.parent / "assets" / "demo" / "transforms.json"
 FRAME = {"file_path": "a.jpg", "transform_matrix": np.eye(4).tolist()}

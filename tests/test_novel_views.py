@@ -12,6 +12,7 @@ import pytest
 import torch
 from splat_scene import random_splats, render_reference, synthetic_views
 
+from splatpose.config import FitConfig
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.evaluation import held_out_run
@@ -22,11 +23,13 @@ from splatpose.evaluation.pose_search import FrozenSplats, PoseSearch, optimise_
 from splatpose.evaluation.splits import held_out_names
 from splatpose.events import Event, Message, StageFinished, ignore_events
 from splatpose.geometry.rotations import rotation_angle, so3_exp
-from splatpose.pipeline import FitConfig, fit
+from splatpose.pipeline import fit
 from splatpose.render import choose_backend
-from splatpose.splats import TrainingConfig, load_splats, train_splats
-from splatpose.splats.evaluate import psnr, ssim
-from splatpose.types import TrainedSplats, Views
+from splatpose.scene.splats import TrainedSplats
+from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.quality import psnr, ssim
+from splatpose.stages.splats.stage import load_splats, train_splats
 
 DEMO = Path(__file__).parent.parent / "assets" / "demo"
 NAMES = tuple(f"{i:03d}.jpg" for i in range(20))

@@ -15,12 +15,12 @@ import torch
 from outputs_scene import COUNT, HELD_OUT, MISSING, Scene, make_scene
 from plyfile import PlyData
 
-from splatpose.depth.priors import DepthAlignment, DepthFit
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
+from splatpose.scene.depth_maps import DepthAlignment, DepthFit
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_part_of_a_nerf_run_can_be_moved_with_its_photos(scene: Scene, tmp_pat
 
 def test_importing_the_stage_stays_light() -> None:
     code = (
-        "import sys, splatpose.outputs; "
+        "import sys, splatpose.stages.outputs; "
         "print([m for m in ('numpy', 'torch', 'pycolmap', 'cv2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

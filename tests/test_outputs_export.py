@@ -16,9 +16,9 @@ from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.splat32 import write_splat32
 from splatpose.io.tum import read_tum
-from splatpose.outputs import export
-from splatpose.outputs.crop import CropBox, read_crop, write_crop
-from splatpose.types import Splats
+from splatpose.scene.splats import Splats
+from splatpose.stages.outputs.crop import CropBox, read_crop, write_crop
+from splatpose.stages.outputs.export import export
 
 
 @pytest.fixture

@@ -14,20 +14,21 @@ from outputs_scene import MISSING, Scene, make_scene
 from plyfile import PlyData
 from scipy.spatial.transform import Rotation
 
+from splatpose.camera_path.movie import shot_of_run
 from splatpose.cli.main import main
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
-from splatpose.film.movie import shot_of_run
 from splatpose.geometry.centers import centers_of
 from splatpose.geometry.similarity import Similarity
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
-from splatpose.outputs import closing_lines, export
-from splatpose.outputs.crop import CropBox, write_crop
-from splatpose.outputs.rescale import apply_scale, scale_of_outputs, set_scale
-from splatpose.outputs.scale import Scale, metres_per_unit, read_scale, write_scale
 from splatpose.runs import RunFolder
+from splatpose.stages.outputs.crop import CropBox, write_crop
+from splatpose.stages.outputs.export import export
+from splatpose.stages.outputs.rescale import apply_scale, scale_of_outputs, set_scale
+from splatpose.stages.outputs.scale import Scale, metres_per_unit, read_scale, write_scale
+from splatpose.stages.outputs.summary import closing_lines
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from outputs_scene import HELD_OUT, Scene, make_scene
 
-from splatpose.outputs import closing_lines
-from splatpose.outputs.report import build_report
-from splatpose.outputs.summary import summary_lines
-from splatpose.outputs.words import duration, known, memory, percent, plural, quantity
+from splatpose.stages.outputs.formatting import duration, known, memory, percent, plural, quantity
+from splatpose.stages.outputs.report import build_report
+from splatpose.stages.outputs.summary import closing_lines, summary_lines
 
 NAN = float("nan")
 
@@ -107,7 +106,7 @@ def test_words() -> None:
 
 def test_the_lines_need_no_heavy_imports() -> None:
     code = (
-        "import sys, splatpose.outputs.summary; "
+        "import sys, splatpose.stages.outputs.summary; "
         "print([m for m in ('numpy', 'torch', 'jinja2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

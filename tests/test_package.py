@@ -20,8 +20,8 @@ import splatpose
 from splatpose.cli.arguments import field_docs
 from splatpose.cli.fit import Fit
 from splatpose.cli.main import COMMANDS, main
+from splatpose.config import FitConfig
 from splatpose.configs import PRESETS, PresetName
-from splatpose.pipeline import FitConfig
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

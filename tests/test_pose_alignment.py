@@ -10,8 +10,8 @@ from disturbed_cameras import disturbed, moved, on_a_line, ring, without, world
 from scipy.spatial.transform import Rotation
 
 from splatpose.evaluation.pose_metrics import score_poses
+from splatpose.geometry.camera_alignment import align_cameras, camera_errors, find_consensus
 from splatpose.geometry.centers import centers_of, rms_radius
-from splatpose.geometry.consensus import align_cameras, camera_errors, find_consensus
 from splatpose.geometry.similarity import Similarity
 
 

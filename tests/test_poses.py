@@ -18,8 +18,12 @@ from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import read_model
-from splatpose.poses import PosesConfig, load_poses, solve_poses
-from splatpose.types import Camera, Capture, MatchGraph, Poses
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import Capture
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 CONFIG = PosesConfig()
 
@@ -31,7 +35,7 @@ def solve(scene: Scene, folder: Path, config: PosesConfig = CONFIG, events: list
     return load_poses(folder), summary
 
 
-def position_error(poses: Poses, scene: Scene) -> float:
+def position_error(poses: SparseModel, scene: Scene) -> float:
     """RMS distance of camera centres over the trajectory's radius, in %."""
     own = poses.registered
     R, t = poses.cam_from_world[own, :3, :3], poses.cam_from_world[own, :3, 3]

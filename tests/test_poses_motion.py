@@ -9,7 +9,7 @@ import pytest
 from poses_scene import Scene, arc, cloud, look_at, make_scene
 from test_poses import position_error, solve
 
-from splatpose.types import Camera
+from splatpose.scene.camera import Camera
 
 
 def corridor(photos: int, wobble: float) -> np.ndarray:

@@ -11,22 +11,20 @@ import pytest
 from poses_scene import CAMERA, Scene, arc, cloud, look_at, make_scene
 
 from splatpose.errors import SplatposeError
+from splatpose.geometry.centers import centers_of
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
-from splatpose.io.colmap import (
-    SparseModel,
-    model_from_reconstruction,
-    reconstruction_from_model,
-)
-from splatpose.poses.adjust import Freedom, _phases, set_model
-from splatpose.poses.agreement import compare
-from splatpose.poses.evidence import explain
-from splatpose.poses.frame import gravity, world_frame
-from splatpose.poses.intrinsics import calibrate, read_cameras
-from splatpose.poses.refine import Refined, refine
-from splatpose.poses.refusal import check_support, describe, describe_groups, overlap_groups
-from splatpose.twoview.matches import MatchTable, match_table
-from splatpose.types import Camera
+from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
+from splatpose.scene.camera import Camera
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.correspondences import MatchTable, match_table
+from splatpose.sfm.mapping.bundle_adjustment import Freedom, _phases, set_model
+from splatpose.sfm.mapping.world_frame import gravity, world_frame
+from splatpose.sfm.match_consistency import explain
+from splatpose.sfm.model_comparison import compare
+from splatpose.sfm.registration.final_refinement import Refined, refine
+from splatpose.sfm.viewgraph.focal_priors import calibrate, read_cameras
+from splatpose.stages.poses.refusal import check_support, describe, describe_groups, overlap_groups
 
 
 @pytest.fixture(scope="module")
@@ -378,8 +376,8 @@ def test_world_frame_of_a_moved_model(truth: SparseModel) -> None:
     moved = replace(truth, cam_from_world=move.cam_from_world(truth.cam_from_world))
     frame = world_frame(moved)
     result = replace(truth, cam_from_world=frame.cam_from_world(moved.cam_from_world))
-    np.testing.assert_allclose(result.centers.mean(0), 0, atol=1e-9)
-    assert (result.centers**2).sum(1).mean() == pytest.approx(1)
+    np.testing.assert_allclose(centers_of(result.cam_from_world).mean(0), 0, atol=1e-9)
+    assert (centers_of(result.cam_from_world) ** 2).sum(1).mean() == pytest.approx(1)
     assert gravity(result.cam_from_world)[1] == pytest.approx(1)
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatpose.capture import CaptureConfig, build_capture, load_capture
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
-from splatpose.matching import MatchingConfig, load_matches, match_photos
-from splatpose.poses import PosesConfig, load_poses, solve_poses
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, load_capture
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import load_matches, match_photos
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 
 @pytest.mark.slow

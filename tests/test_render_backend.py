@@ -109,7 +109,7 @@ print(*Listener.names)
 Listener.names.clear()
 from pathlib import Path
 from splat_scene import synthetic_views
-from splatpose.splats import TrainingConfig, train_splats
+from splatpose.stages.splats import TrainingConfig, train_splats
 config = TrainingConfig(backend="cpu", steps=20, refine_start=5, refine_every=5, final_steps=5)
 train_splats(synthetic_views(), config, Path(sys.argv[1]), lambda event: None, seed=0)
 print(*Listener.names)

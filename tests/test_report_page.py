@@ -18,22 +18,18 @@ import pytest
 from browser import Page, browsing, find_browser
 from outputs_scene import COUNT, HELD_OUT, MISSING, Scene, make_scene
 
-from splatpose.outputs.layout import PAGE
-from splatpose.outputs.page import build_page
-from splatpose.outputs.page.charts import Dot, curve, histogram, strip
-from splatpose.outputs.page.matrix import match_matrix
-from splatpose.outputs.page.support import PairSupport, pose_change, reprojection_errors
-from splatpose.outputs.page.svg import Axis, decimal, element
-from splatpose.outputs.report import build_report
-from splatpose.trust.verdicts import PhotoTrust
-from splatpose.types import (
-    CameraGroup,
-    HeldOutScore,
-    Photo,
-    PhotoEvidence,
-    PoseSnapshot,
-    SkippedFile,
-)
+from splatpose.scene.capture import CameraGroup, Photo, SkippedFile
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.sparse_model import PoseSnapshot
+from splatpose.scene.splats import HeldOutScore
+from splatpose.scene.verdicts import PhotoTrust
+from splatpose.stages.outputs.layout import PAGE
+from splatpose.stages.outputs.page.build import build_page
+from splatpose.stages.outputs.page.charts import Dot, curve, histogram, strip
+from splatpose.stages.outputs.page.matrix import match_matrix
+from splatpose.stages.outputs.page.support import PairSupport, pose_change, reprojection_errors
+from splatpose.stages.outputs.page.svg import Axis, decimal, element
+from splatpose.stages.outputs.report import build_report
 
 HOSTILE = "</script><script>alert('x')</script>\"onload=alert(1) <img src=x>.jpg"
 LEVELS = ("trusted", "weak", "refused", "trusted", "trusted", "weak")

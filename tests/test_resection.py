@@ -14,20 +14,23 @@ from resection_scene import COUNT, LEFT_OUT, LEFT_OUT_REASON, ResectionScene, re
 from splatpose.events import Event
 from splatpose.geometry.projection import normalized_from_pixels
 from splatpose.geometry.rotations import rotation_angle
-from splatpose.io.colmap import SparseModel, read_model
-from splatpose.poses import PosesConfig, load_poses
+from splatpose.io.colmap import read_model
+from splatpose.refinement.rendered_depth import keypoint_depths
 from splatpose.render import choose_backend
-from splatpose.resection import place_left_out
-from splatpose.resection.candidates import left_out
-from splatpose.resection.depth import keypoint_depths
-from splatpose.resection.place import Attempt, place
-from splatpose.twoview.matches import match_table
-from splatpose.types import Poses, Splats, Views
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.splats import Splats
+from splatpose.scene.views import Views
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.registration.candidates import left_out
+from splatpose.sfm.registration.from_depth import Attempt, place
+from splatpose.stages.late_registration.stage import place_left_out
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses
 
 CONFIG = PosesConfig(splat_steps=100)
 
 
-def placed(scene: ResectionScene) -> tuple[str, Poses, list[Event]]:
+def placed(scene: ResectionScene) -> tuple[str, SparseModel, list[Event]]:
     events: list[Event] = []
     text = place_left_out(
         scene.capture, scene.graph, CONFIG, "cpu", scene.poses, events.append, seed=0
@@ -35,7 +38,7 @@ def placed(scene: ResectionScene) -> tuple[str, Poses, list[Event]]:
     return text, load_poses(scene.poses), events
 
 
-def errors(scene: ResectionScene, poses: Poses) -> tuple[float, float]:
+def errors(scene: ResectionScene, poses: SparseModel) -> tuple[float, float]:
     """Degrees, and percent of the cameras' distance from the ball."""
     found, true = poses.cam_from_world[LEFT_OUT], scene.cam_from_world[LEFT_OUT]
     centers = [np.linalg.inv(pose)[:3, 3] for pose in (found, true)]
@@ -77,7 +80,7 @@ def exact(scene: ResectionScene) -> Attempt:
         ray_cast(pose, xy)[0]
         for pose, xy in zip(scene.cam_from_world, scene.graph.keypoints, strict=True)
     ]
-    model, table = SparseModel.of_poses(load_poses(scene.poses)), match_table(scene.graph)
+    model, table = load_poses(scene.poses), match_table(scene.graph)
     return place(LEFT_OUT, model, table, depths, pixels=1.5, seed=0)
 
 
@@ -141,7 +144,7 @@ def test_nothing_is_done_without_a_photo_that_depth_could_place(tmp_path: Path) 
 def test_photos_that_points_could_have_placed_are_no_candidates(tmp_path: Path) -> None:
     scene = resection_scene(tmp_path)
     poses, table = load_poses(scene.poses), match_table(scene.graph)
-    model = SparseModel.of_poses(poses)
+    model = poses
     assert left_out(model, table, 15) == [LEFT_OUT]
     # As many matches again, now with keypoints of points.
     more = np.flatnonzero(poses.observations[:, 1] == 3)[:60]
@@ -175,7 +178,7 @@ def test_photos_that_points_could_have_placed_are_no_candidates(tmp_path: Path) 
 def test_depth_of_keypoints_is_that_of_the_surface(tmp_path: Path) -> None:
     """Opaque Gaussians on a wall before the first photo; the others do not see them."""
     scene = resection_scene(tmp_path)
-    model = SparseModel.of_poses(load_poses(scene.poses))
+    model = load_poses(scene.poses)
     pose, K = scene.cam_from_world[0], np.array([[210.0, 0, 120], [0, 210, 90], [0, 0, 1]])
     x, y = np.meshgrid(np.linspace(-2, 2, 60), np.linspace(-1.5, 1.5, 60))
     wall = np.stack([x, y, 3 + 0.4 * x], -1).reshape(-1, 3)

@@ -8,10 +8,10 @@ import torch
 from splat_scene import orbit, random_splats, render_reference
 
 from splatpose.render.relocation import split_opacity_and_scale
-from splatpose.splats.densify import McmcDensifier, Refinement, split
-from splatpose.splats.limits import limit_scales
-from splatpose.splats.model import GaussianModel
-from splatpose.types import Splats
+from splatpose.scene.splats import Splats
+from splatpose.splatting.densification import McmcDensifier, Refinement, split
+from splatpose.splatting.gaussian_model import GaussianModel
+from splatpose.splatting.scale_limits import limit_scales
 
 CPU = torch.device("cpu")
 

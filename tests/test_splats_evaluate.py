@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import correlate1d
 
-from splatpose.splats.evaluate import preview_names, psnr, ssim
+from splatpose.splatting.quality import preview_names, psnr, ssim
 
 
 def _ssim_by_scipy(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from splat_scene import orbit, random_splats, render_reference
 
-from splatpose.splats.exposure import Exposure
-from splatpose.splats.model import GaussianModel
+from splatpose.splatting.exposure import Exposure
+from splatpose.splatting.gaussian_model import GaussianModel
 
 CPU = torch.device("cpu")
 

@@ -11,9 +11,10 @@ from splat_scene import synthetic_views
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, ignore_events
-from splatpose.splats.init import initial_splats, scene_scale, seen_points
-from splatpose.splats.model import SH_C0
-from splatpose.types import Splats, Views
+from splatpose.scene.splats import Splats
+from splatpose.scene.views import Views
+from splatpose.splatting.gaussian_model import SH_C0
+from splatpose.splatting.initialization import initial_splats, scene_scale, seen_points
 
 
 def _initial(views: Views, **options: object) -> Splats:

@@ -12,10 +12,11 @@ from splat_scene import synthetic_views
 from viewer_scene import training
 
 from splatpose.events import Event, Message, TrainingStep, ignore_events
-from splatpose.splats import load_splats, train_splats
-from splatpose.splats.live import SNAPSHOT, read_snapshot
+from splatpose.scene.splats import Splats, TrainedSplats
+from splatpose.scene.views import Views
+from splatpose.splatting.live import SNAPSHOT, read_snapshot
+from splatpose.stages.splats.stage import load_splats, train_splats
 from splatpose.steering import Steering, StoppedEarly
-from splatpose.types import Splats, TrainedSplats, Views
 
 CONFIG = training(60)
 

@@ -12,8 +12,10 @@ from splat_scene import synthetic_views
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, TrainingStep, ignore_events
-from splatpose.splats import TrainingConfig, load_splats, train_splats
-from splatpose.types import Splats, TrainedSplats, Views
+from splatpose.scene.splats import Splats, TrainedSplats
+from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.splats.stage import load_splats, train_splats
 
 CONFIG = TrainingConfig(
     backend="cpu",
@@ -84,7 +86,7 @@ def test_resumed_is_uninterrupted(
     views: Views, tmp_path: Path, strategy: str, stop: int, monkeypatch: pytest.MonkeyPatch
 ):
     # Every step reports, so that the interruption falls on the step that the test names.
-    monkeypatch.setattr("splatpose.splats.train._EVENT_SECONDS", 0.0)
+    monkeypatch.setattr("splatpose.splatting.train._EVENT_SECONDS", 0.0)
     config = replace(CONFIG, strategy=strategy)
     whole = _train(tmp_path / "whole", views, config)
     cut = tmp_path / "cut"

@@ -9,7 +9,7 @@ import pytest
 from poses_scene import Scene, arc, cloud, make_scene
 from trust_scene import levels, moved, subject_of, turned, twins, verdicts_on
 
-from splatpose.trust.config import TrustConfig
+from splatpose.stages.trust.config import TrustConfig
 
 COUNT = 8
 SHIFT = np.array([0.0, 0.5, 0.1])

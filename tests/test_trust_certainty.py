@@ -8,18 +8,14 @@ import numpy as np
 import pycolmap
 from poses_scene import CAMERA, arc, cloud
 
-from splatpose.geometry.centers import rms_radius
-from splatpose.geometry.consensus import camera_errors
+from splatpose.geometry.camera_alignment import camera_errors
+from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import alignment
-from splatpose.io.colmap import (
-    SparseModel,
-    model_from_reconstruction,
-    quiet_colmap,
-    reconstruction_from_model,
-)
-from splatpose.poses.adjust import bundle_options
-from splatpose.trust.certainty import pose_certainty
+from splatpose.io.colmap import model_from_reconstruction, quiet_colmap, reconstruction_from_model
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.mapping.bundle_adjustment import bundle_options
+from splatpose.sfm.mapping.pose_covariance import pose_certainty
 
 NOISE = 0.8
 
@@ -68,7 +64,7 @@ def test_sigmas_are_what_noise_does() -> None:
             fit = alignment(found.cam_from_world, model.cam_from_world)
             off = camera_errors(model.cam_from_world, found.cam_from_world, fit)
             rotation.append(off[0])
-            position.append(100 * off[1] / rms_radius(model.centers))
+            position.append(100 * off[1] / rms_radius(centers_of(model.cam_from_world)))
     for errors, sigma in ((rotation, predicted.rotation), (position, predicted.position)):
         rms = np.sqrt((np.array(errors) ** 2).mean(0))
         # The least certain direction has one third to all of the variance.

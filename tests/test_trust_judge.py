@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splatpose.trust.judge import judge, worse_rendering
-from splatpose.trust.verdicts import PhotoTrust, PhotoVerdict, Verdicts
+from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
+from splatpose.stages.trust.judge import judge, worse_rendering
 
 GOOD = PhotoTrust(
     verified_matches=2000,

@@ -14,18 +14,18 @@ from trust_scene import PIXELS, subject_of, turned
 from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
-from splatpose.local.holdout import keypoint_ids
-from splatpose.poses.evidence import explain
-from splatpose.trust import load_verdicts, with_held_out
-from splatpose.trust.alignment import camera_radius, difference
-from splatpose.trust.duplicates import find_lookalikes
-from splatpose.trust.halves import split_matches
-from splatpose.trust.storage import save
-from splatpose.trust.ties import find_ties, spread
-from splatpose.trust.tracks import grown_tracks
-from splatpose.trust.verdicts import PhotoTrust, PhotoVerdict, Verdicts
-from splatpose.twoview.matches import match_table
-from splatpose.types import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.held_out import keypoint_ids
+from splatpose.sfm.match_consistency import explain
+from splatpose.sfm.pose_comparison import camera_radius, difference
+from splatpose.sfm.validation.connectivity import find_ties, spread
+from splatpose.sfm.validation.lookalike_pairs import find_lookalikes
+from splatpose.sfm.validation.retriangulation import grown_tracks
+from splatpose.sfm.validation.split_reconstructions import split_matches
+from splatpose.stages.trust.stage import load_verdicts, with_held_out
+from splatpose.stages.trust.storage import save
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ import pytest
 from poses_scene import Scene, arc, cloud, make_scene
 from trust_scene import moved, subject_of, turned
 
-from splatpose.capture.storage import save_capture
 from splatpose.cli.main import main
 from splatpose.errors import SplatposeError
+from splatpose.evaluation.verify_model import read_foreign_model, verify_model
 from splatpose.io.atomic import write_json
 from splatpose.io.colmap import reconstruction_from_model, write_model
-from splatpose.trust.verify import read_foreign_model, verify_model
-from splatpose.types import Camera
+from splatpose.scene.camera import Camera
+from splatpose.stages.capture.storage import save_capture
 
 
 @pytest.fixture(scope="module")

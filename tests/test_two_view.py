@@ -11,7 +11,10 @@ from poses_scene import CAMERA, arc, cloud, make_scene
 
 from splatpose.geometry.epipolar import essential_matrix, homogeneous, sampson_distance
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
-from splatpose.twoview.fit import (
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.twoview.all_pairs import refit, relative_poses
+from splatpose.sfm.twoview.pair_geometry import PairFit, PairKind, fit_near, fit_pair, torr_gric
+from splatpose.sfm.twoview.relative_pose import (
     fit_rotations,
     homography_distance,
     moved,
@@ -19,10 +22,7 @@ from splatpose.twoview.fit import (
     sampson_derivatives,
     signed_sampson,
 )
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_fit import PairFit, PairKind, fit_near, fit_pair, torr_gric
-from splatpose.twoview.pair_focal import calibrate_pairs
-from splatpose.twoview.relative import refit, relative_poses
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
 
 FOCAL = 875.0
 """Pixels at a longer side of 1000 of one unit of normalised coordinates."""

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from splatpose.capture import CaptureConfig, build_capture, fingerprint, load_capture
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, ignore_events
 from splatpose.io.video import encode_jpeg, sample_frames
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
 
 FPS = 25
 # One sharp frame in the middle of each half second; all others are blurred.

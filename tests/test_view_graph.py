@@ -13,16 +13,16 @@ from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle, so3_exp
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import model_from_reconstruction
-from splatpose.poses.averaging import average_rotations
-from splatpose.poses.evidence import explain
-from splatpose.poses.growth import reconstructions
-from splatpose.poses.pair_depths import PairDepths, baseline_ratios
-from splatpose.poses.positions import camera_centers, log_baselines
-from splatpose.poses.viewgraph import consistent_pairs, solve_view_graph
-from splatpose.twoview.cycles import closing_angles, probability_true, triangles
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_fit import PairKind
-from splatpose.twoview.relative import relative_poses
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.mapping.global_mapper import reconstructions
+from splatpose.sfm.match_consistency import explain
+from splatpose.sfm.twoview.all_pairs import relative_poses
+from splatpose.sfm.twoview.pair_geometry import PairKind
+from splatpose.sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
+from splatpose.sfm.viewgraph.cycle_consistency import closing_angles, probability_true, triangles
+from splatpose.sfm.viewgraph.rotation_averaging import average_rotations
+from splatpose.sfm.viewgraph.translation_averaging import camera_centers, log_baselines
+from splatpose.sfm.viewgraph.view_graph import consistent_pairs, solve_view_graph
 
 
 def all_pairs(count: int) -> np.ndarray:

@@ -21,11 +21,12 @@ from splatpose.events import Message
 from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.io.ply import write_splat_ply
-from splatpose.outputs.crop import CropBox
 from splatpose.runs.log import EventLog, LogReader
-from splatpose.trust import verdicts as trust
-from splatpose.trust.storage import save as save_verdicts
-from splatpose.types import PoseSnapshot, Splats
+from splatpose.scene import verdicts as trust
+from splatpose.scene.sparse_model import PoseSnapshot
+from splatpose.scene.splats import Splats
+from splatpose.stages.outputs.crop import CropBox
+from splatpose.stages.trust.storage import save as save_verdicts
 from splatpose.viewer.web.access import Door, door_for, host_name, is_this_machine
 from splatpose.viewer.web.drawing import Drawer, Shown, placed_poses
 from splatpose.viewer.web.follow import FileFollower, RunFollower

@@ -14,7 +14,7 @@ import pytest
 from viewer_browsing import FRUSTA, PATIENCE, Log, page_at, shown, viewing, wait_until
 
 from splatpose.io.nerfstudio import read_transforms
-from splatpose.poses.storage import load as load_poses
+from splatpose.stages.poses.storage import load as load_poses
 
 pytestmark = pytest.mark.slow
 

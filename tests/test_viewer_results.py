@@ -12,8 +12,8 @@ import pytest
 from outputs_scene import COUNT, HELD_OUT, MISSING, Scene, make_scene
 
 from splatpose.errors import SplatposeError
-from splatpose.outputs.rescale import set_scale
-from splatpose.outputs.scale import Scale
+from splatpose.stages.outputs.rescale import set_scale
+from splatpose.stages.outputs.scale import Scale
 from splatpose.viewer.web.follow import FileFollower
 from splatpose.viewer.web.results import ResultsFollower
 from splatpose.viewer.web.show import follower_of

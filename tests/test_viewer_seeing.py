@@ -10,8 +10,8 @@ import torch
 from splat_scene import orbit, random_splats
 from viewer_scene import compute_run
 
-from splatpose.film.paths import look_at
-from splatpose.types import Splats
+from splatpose.camera_path.paths import look_at
+from splatpose.scene.splats import Splats
 from splatpose.viewer.web.comparing import (
     Reference,
     References,

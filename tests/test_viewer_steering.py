@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from splatpose.eventlines import event_line, parse_event
+from splatpose.event_lines import event_line, parse_event
 from splatpose.events import (
     Event,
     Message,

@@ -12,10 +12,14 @@ from PIL import Image
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Progress, ignore_events
-from splatpose.types import Camera, CameraGroup, Capture, Photo, Poses, Views
-from splatpose.views import ViewsConfig, load_views, undistort_views
-from splatpose.views.lens import Pinhole, choose_pinhole, distort, undistort
-from splatpose.views.resample import Resampler
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.views import Views
+from splatpose.stages.views.config import ViewsConfig
+from splatpose.stages.views.stage import load_views, undistort_views
+from splatpose.undistortion.lens import Pinhole, choose_pinhole, distort, undistort
+from splatpose.undistortion.resample import Resampler
 
 WIDTH, HEIGHT = 600, 420
 CAMERAS = {
@@ -221,7 +225,7 @@ def test_a_photo_is_averaged_when_made_small(tmp_path: Path) -> None:
     assert 12 < image[..., 0].std() < 20
 
 
-def scene(tmp_path: Path, names: list[str], registered: list[bool]) -> tuple[Capture, Poses]:
+def scene(tmp_path: Path, names: list[str], registered: list[bool]) -> tuple[Capture, SparseModel]:
     """Photos of two cameras, alternating, each of a different brightness."""
     cameras = (
         camera_of("OPENCV"),
@@ -239,7 +243,7 @@ def scene(tmp_path: Path, names: list[str], registered: list[bool]) -> tuple[Cap
     cam_from_world = np.tile(np.eye(4), (count, 1, 1))
     cam_from_world[:, 0, 3] = np.arange(count)
     cam_from_world[~np.array(registered)] = np.nan
-    poses = Poses(
+    poses = SparseModel(
         names=tuple(names),
         registered=np.array(registered),
         cam_from_world=cam_from_world,
@@ -258,7 +262,7 @@ def scene(tmp_path: Path, names: list[str], registered: list[bool]) -> tuple[Cap
 
 
 def build(
-    tmp_path: Path, capture: Capture, poses: Poses, config: ViewsConfig, events: list[Event]
+    tmp_path: Path, capture: Capture, poses: SparseModel, config: ViewsConfig, events: list[Event]
 ) -> Views:
     part, final = tmp_path / "views.part", tmp_path / "views"
     part.mkdir()

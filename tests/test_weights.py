@@ -15,7 +15,8 @@ import pytest
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
-from splatpose.matching import MatchingConfig, resolve_matcher
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import resolve_matcher
 from splatpose.weights import (
     LPIPS_WEIGHTS,
     MATCHER_WEIGHTS,

@@ -9,13 +9,13 @@ import numpy as np
 from poses_scene import Scene, cloud, look_at, make_scene
 
 from splatpose.geometry.rotations import so3_exp
-from splatpose.io.colmap import SparseModel
-from splatpose.trust.config import TrustConfig
-from splatpose.trust.evidence import Subject
-from splatpose.trust.tracks import with_points
-from splatpose.trust.verdict import pronounce
-from splatpose.trust.verdicts import Verdicts
-from splatpose.twoview.matches import match_table
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.verdicts import Verdicts
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.validation.retriangulation import with_points
+from splatpose.stages.trust.config import TrustConfig
+from splatpose.stages.trust.evidence import Subject
+from splatpose.stages.trust.verdict import pronounce
 
 PIXELS, MIN_MATCHES = 1.5, 15
 

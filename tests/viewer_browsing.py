@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from splatpose.eventlines import parse_event
+from splatpose.event_lines import parse_event
 from splatpose.events import Message, TrainingStep
 from splatpose.runs.log import LogReader
 

@@ -15,29 +15,25 @@ import numpy as np
 import pycolmap
 from splat_scene import synthetic_views
 
-from splatpose.capture.storage import save_capture
 from splatpose.events import EventSink, Message, RunFinished, ignore_events
 from splatpose.io.atomic import write_json
-from splatpose.io.colmap import SparseModel
 from splatpose.io.ply import write_splat_ply
-from splatpose.matching.database import PairMatches, opened, write_keypoints, write_pairs
-from splatpose.matching.database import write_photos as write_database_photos
-from splatpose.outputs.layout import REPORT, SPLAT
-from splatpose.poses.storage import load as load_poses
-from splatpose.poses.storage import save as save_poses
 from splatpose.runs import RunFolder
-from splatpose.splats import TrainingConfig, load_splats, train_splats
-from splatpose.types import (
-    Camera,
-    CameraGroup,
-    Capture,
-    HypothesisEvidence,
-    MatchGraph,
-    Photo,
-    PhotoEvidence,
-    Views,
-)
-from splatpose.views.storage import (
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.capture.storage import save_capture
+from splatpose.stages.matching.database import PairMatches, opened, write_keypoints, write_pairs
+from splatpose.stages.matching.database import write_photos as write_database_photos
+from splatpose.stages.outputs.layout import REPORT, SPLAT
+from splatpose.stages.poses.storage import load as load_poses
+from splatpose.stages.poses.storage import save as save_poses
+from splatpose.stages.splats.stage import load_splats, train_splats
+from splatpose.stages.views.storage import (
     ViewArrays,
     prepare_folder,
     read_views,

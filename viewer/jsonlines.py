@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
-from splatpose.eventlines import error_line, event_line
+from splatpose.event_lines import error_line, event_line
 from splatpose.events import Event
 
 

@@ -82,7 +82,7 @@ def _verify(arguments: Eval, model: Path) -> int:
     """A COLMAP model against matches that it was not made from."""
     if arguments.result is None:
         return _wrong_usage("OUT, the run that gives photos and matches, is missing")
-    from ..trust.verify import describe_verification, verify_model
+    from ..evaluation.verify_model import describe_verification, verify_model
 
     with watch_in_terminal(sys.stderr) as emit:
         found = verify_model(arguments.result, model, emit)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..outputs import ExportFormat, export
+from ..stages.outputs.export import ExportFormat, export
 from .arguments import parse
 from .main import DONE
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
+from ..config import FitConfig
 from ..configs import PRESETS, PresetName
 from ..errors import SplatposeError
 from ..events import EventSink, Message
-from ..outputs.layout import REPORT
-from ..pipeline import FitConfig, fit
+from ..pipeline import fit
+from ..stages.outputs.layout import REPORT
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
 from .main import DONE, INTERRUPTED, USAGE

@@ -64,7 +64,7 @@ def describe_weights() -> Facts:
 
 def _matcher() -> str:
     """What the matcher `auto` would come to, without trying a download."""
-    from ..matching import MatchingConfig
+    from ..stages.matching.config import MatchingConfig
     from ..weights import MATCHER_WEIGHTS, is_offline, verify
 
     states = {name: verify(name).state for name in MATCHER_WEIGHTS["xfeat"]}

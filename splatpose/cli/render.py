@@ -44,7 +44,7 @@ def run(words: list[str]) -> int:
     """Runs `splatpose render` and returns the exit code."""
     arguments = parse(Render, words, prog="splatpose render")
     _check(arguments)
-    from ..film.movie import shot_of_run, write_movie
+    from ..camera_path.movie import shot_of_run, write_movie
     from ..render import choose_backend
 
     frames = max(1, round(arguments.seconds * arguments.rate))

@@ -41,8 +41,8 @@ def run(words: list[str]) -> int:
         raise SplatposeError(
             f"There is no folder {arguments.run}.", "Give the output folder of a `splatpose fit`."
         )
-    from ..outputs.rescale import scale_of_outputs, set_scale
-    from ..outputs.scale import metres_per_unit
+    from ..stages.outputs.rescale import scale_of_outputs, set_scale
+    from ..stages.outputs.scale import metres_per_unit
 
     out, metres = arguments.run, arguments.metres_per_unit
     if arguments.forget:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._version import __version__
+from ..config import FitConfig
 from ..configs import PRESETS
 from ..errors import SplatposeError
 from ..host import processor_name
 from ..io.atomic import write_bytes, write_json
-from ..pipeline import FitConfig
 from .main import DONE
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.centers import centers_of
-from ..types import Poses
+from ..scene.depth_maps import DepthAlignment, DepthFit, DepthKind, DepthPriors
+from ..scene.sparse_model import SparseModel
 from .fitting import fit_scale_shift, spearman
-from .priors import DepthAlignment, DepthFit, DepthKind, DepthPriors
 from .sampling import aligned_depth, sample_map
 
 MIN_ALPHA = 0.01
@@ -46,7 +46,7 @@ class PointDepths:
     """Along the camera's z axis in world units, > 0."""
 
 
-def point_depths(poses: Poses) -> PointDepths:
+def point_depths(poses: SparseModel) -> PointDepths:
     """Depth of every observation of a point that is in front of its camera and seen from two sides.
 
     Points seen under less than a degree are left out: their depth is mostly noise.
@@ -60,7 +60,7 @@ def point_depths(poses: Poses) -> PointDepths:
 
 def align(
     priors: DepthPriors,
-    poses: Poses,
+    poses: SparseModel,
     sizes: Sequence[tuple[int, int]],
     rule: DropRule = DropRule(),
 ) -> DepthAlignment:
@@ -220,7 +220,7 @@ def _bounded(fits: Sequence[DepthFit]) -> list[DepthFit]:
     ]
 
 
-def _nothing(priors: DepthPriors, poses: Poses, photo: int) -> DepthFit:
+def _nothing(priors: DepthPriors, poses: SparseModel, photo: int) -> DepthFit:
     if priors.reasons[photo]:
         return DepthFit(False, priors.reasons[photo])
     if not poses.registered[photo]:
@@ -228,7 +228,7 @@ def _nothing(priors: DepthPriors, poses: Poses, photo: int) -> DepthFit:
     return DepthFit(False, "no triangulated points lie on it")
 
 
-def _wide_enough(poses: Poses) -> Bool[np.ndarray, " T"]:
+def _wide_enough(poses: SparseModel) -> Bool[np.ndarray, " T"]:
     """Whether a point's rays spread: the largest angle to their mean is half of what they span."""
     track, photo = poses.observations[:, 0], poses.observations[:, 1]
     ray = poses.points[track] - centers_of(poses.cam_from_world)[photo]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from .priors import DepthKind
+from ..scene.depth_maps import DepthKind
 
 _HYPOTHESES = 300
 _SCORED = 500

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from .priors import DepthPriors
+from ..scene.depth_maps import DepthPriors
 from .sampling import sample_map
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.projection import normalized_from_pixels
-from ..types import Camera
-from .priors import DepthKind
+from ..scene.camera import Camera
+from ..scene.depth_maps import DepthKind
 
 MAX_SLOPE = 10.0
 """Steepest surface that counts as one: tangent of the angle between the viewing ray and the

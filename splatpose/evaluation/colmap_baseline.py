@@ -17,10 +17,11 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float
 
-from ..capture import CaptureConfig, build_capture, load_capture
 from ..events import ignore_events
 from ..io.atomic import write_json
 from ..io.colmap import quiet_colmap
+from ..stages.capture.config import CaptureConfig
+from ..stages.capture.stage import build_capture, load_capture
 
 Mapper = Literal["incremental", "global"]
 MAPPERS: tuple[Mapper, ...] = get_args(Mapper)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
-from ..outputs.layout import MODEL, REPORT
+from ..stages.outputs.layout import MODEL, REPORT
 from .dataset import Dataset
 from .readers import colmap, nerfstudio, poses_json, tum
 from .readers.assemble import make_dataset

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..config import FitConfig
 from ..errors import SplatposeError
 from ..events import StageName
-from ..pipeline import FitConfig
 from ..runs.folder import MANIFEST, WORK
 
 T = TypeVar("T")

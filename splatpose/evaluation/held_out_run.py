@@ -12,14 +12,15 @@ import torch
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress, ignore_events
-from ..joint import load_joint
 from ..pipeline import fit
-from ..poses import load_poses
 from ..render import choose_backend
 from ..runs.folder import WORK
-from ..splats import load_splats
-from ..types import TrainedSplats, Views
-from ..views import load_views
+from ..scene.splats import TrainedSplats
+from ..scene.views import Views
+from ..stages.joint.stage import load_joint
+from ..stages.poses.stage import load_poses
+from ..stages.splats.stage import load_splats
+from ..stages.views.stage import load_views
 from ..weights import announce_download
 from .finished_run import config_of, read_report, stage_folder
 from .lpips import Lpips, load_lpips

@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..capture.scan import natural_key
 from ..errors import SplatposeError
 from ..io.photos import PHOTO_SUFFIXES
+from ..stages.capture.scan import natural_key
 from .readers.assemble import common_folder
 from .readers.tum import nearest
 

@@ -18,9 +18,10 @@ from jaxtyping import Float
 
 from ..errors import SplatposeError
 from ..render import choose_backend
-from ..splats.evaluate import psnr, ssim
-from ..splats.photos import Photo, TrainingPhotos
-from ..types import TrainedSplats, Views
+from ..scene.splats import TrainedSplats
+from ..scene.views import Views
+from ..splatting.quality import psnr, ssim
+from ..splatting.training_photos import Photo, TrainingPhotos
 from .lpips import Lpips
 from .pose_search import FrozenSplats, PoseSearch, optimise_pose
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..geometry.centers import centers_of, rms_radius
-from ..geometry.consensus import (
+from ..geometry.camera_alignment import (
     MAX_POSITION,
     MAX_ROTATION,
     Consensus,
@@ -28,6 +27,7 @@ from ..geometry.consensus import (
     camera_errors,
     find_consensus,
 )
+from ..geometry.centers import centers_of, rms_radius
 from ..geometry.rotations import rotation_angle
 
 AUC_LIMITS = (5.0, 10.0, 30.0)

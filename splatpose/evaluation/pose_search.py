@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from ..motion.gauge import se3_exp
+from ..geometry.gauge import se3_exp
 from ..render import Backend
 from ..render.reference import RasterizeMode
-from ..types import Splats
+from ..scene.splats import Splats
 
 
 @dataclass(frozen=True)

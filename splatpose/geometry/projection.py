@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from ..types import Camera
+from ..scene.camera import Camera
 
 _UNDISTORT_ITERATIONS = 20
 

@@ -7,71 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
 import pycolmap
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from ..geometry.centers import centers_of
-from ..types import Camera, CameraModel, Poses
+from ..scene.camera import Camera, CameraModel
+from ..scene.sparse_model import SparseModel
 
 _ONLY_FATAL = 3
-
-
-@dataclass(frozen=True)
-class SparseModel:
-    """Cameras and sparse points of one reconstruction; fields as in `splatpose.types.Poses`."""
-
-    names: tuple[str, ...]
-    """All V photos, registered or not."""
-    registered: Bool[np.ndarray, " V"]
-    cam_from_world: Float[np.ndarray, "V 4 4"]
-    """NaN where a photo is not registered."""
-    camera_index: Int[np.ndarray, " V"]
-    cameras: tuple[Camera, ...]
-    points: Float[np.ndarray, "T 3"]
-    point_colors: UInt8[np.ndarray, "T 3"]
-    point_errors: Float[np.ndarray, " T"]
-    """Mean reprojection error of each track in pixels."""
-    observations: Int[np.ndarray, "O 3"]
-    """Rows (track, photo, keypoint), grouped by track."""
-    observation_xy: Float[np.ndarray, "O 2"]
-    """Pixel of each observation."""
-
-    @property
-    def centers(self) -> Float[np.ndarray, "V 3"]:
-        """Camera centres in the world; NaN where a photo is not registered."""
-        return centers_of(self.cam_from_world)
-
-    @classmethod
-    def of_poses(cls, poses: Poses) -> SparseModel:
-        """The sparse model that poses hold."""
-        return cls(**{field.name: getattr(poses, field.name) for field in fields(cls)})
-
-    @classmethod
-    def of_cameras(
-        cls,
-        names: Sequence[str],
-        cam_from_world: Float[np.ndarray, "V 4 4"],
-        camera_index: Int[np.ndarray, " V"],
-        cameras: Sequence[Camera],
-    ) -> SparseModel:
-        """Cameras without any point; those with a finite pose are registered."""
-        return cls(
-            names=tuple(names),
-            registered=np.isfinite(cam_from_world[:, 0, 0]),
-            cam_from_world=cam_from_world,
-            camera_index=camera_index,
-            cameras=tuple(cameras),
-            points=np.zeros((0, 3)),
-            point_colors=np.zeros((0, 3), np.uint8),
-            point_errors=np.zeros(0),
-            observations=np.zeros((0, 3), np.int64),
-            observation_xy=np.zeros((0, 2)),
-        )
 
 
 def camera_from_colmap(camera: pycolmap.Camera) -> Camera:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
-from ..types import Camera
+from ..scene.camera import Camera
 from .atomic import write_bytes
 
 _FLIP = np.array([1.0, -1.0, -1.0, 1.0])

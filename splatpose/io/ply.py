@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from plyfile import PlyData, PlyElement, PlyParseError
 
 from ..errors import SplatposeError
-from ..types import Splats
+from ..scene.splats import Splats
 from .atomic import replacing
 
 _POSITION = ("x", "y", "z")

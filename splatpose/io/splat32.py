@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..types import Splats
+from ..scene.splats import Splats
 from .atomic import write_bytes
 from .ply import finite_gaussians
 

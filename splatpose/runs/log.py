@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import psutil
 
-from ..eventlines import error_line, event_line
+from ..event_lines import error_line, event_line
 from ..events import Event, EventSink, Progress
 from ..io.atomic import replacing
 

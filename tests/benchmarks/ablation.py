@@ -37,28 +37,34 @@ import pycolmap
 import torch
 from joint import held_out_psnr
 
-from splatpose.capture import load_capture
 from splatpose.errors import SplatposeError
 from splatpose.events import ignore_events
 from splatpose.io.colmap import (
-    SparseModel,
     model_from_reconstruction,
     quiet_colmap,
     reconstruction_from_model,
     write_model,
 )
-from splatpose.joint import JointConfig, load_joint, refine_jointly
-from splatpose.local import LocalConfig, load_local, refine_pairs
-from splatpose.matching import load_matches
-from splatpose.poses import PosesConfig, load_poses, solve_poses
-from splatpose.poses.intrinsics import read_cameras
-from splatpose.poses.viewgraph import solve_view_graph
-from splatpose.splats import TrainingConfig, resolve_backend
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_focal import calibrate_pairs
-from splatpose.twoview.refined import RefinedPairs
-from splatpose.types import Capture, MatchGraph, Poses
-from splatpose.views import ViewsConfig, load_views, undistort_views
+from splatpose.scene.capture import Capture
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_priors import read_cameras
+from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
+from splatpose.sfm.viewgraph.view_graph import solve_view_graph
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.capture.stage import load_capture
+from splatpose.stages.joint.config import JointConfig
+from splatpose.stages.joint.stage import load_joint, refine_jointly
+from splatpose.stages.local.config import LocalConfig
+from splatpose.stages.local.stage import load_local, refine_pairs
+from splatpose.stages.matching.stage import load_matches
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
+from splatpose.stages.splats.stage import resolve_backend
+from splatpose.stages.views.config import ViewsConfig
+from splatpose.stages.views.stage import load_views, undistort_views
 
 SETS = (
     *("fountain_p11", "herz_jesu_p25", "dtu_scan24", "llff_fern", "fox", "tt_family24"),
@@ -127,8 +133,8 @@ class Ablation:
                 yield self._row(label, lambda g=gated: self._joint(start_from, gated=g))[0]
 
     def _row(
-        self, label: str, make: Callable[[], Poses | None]
-    ) -> tuple[dict[str, Any], Poses | None]:
+        self, label: str, make: Callable[[], SparseModel | None]
+    ) -> tuple[dict[str, Any], SparseModel | None]:
         start = time.perf_counter()
         try:
             poses = make()
@@ -140,7 +146,7 @@ class Ablation:
         figures = posing.score(poses.model_dir, self.truth)
         return {"part": label, **figures, "psnr": self._psnr(poses), "seconds": seconds}, poses
 
-    def _averaged(self, pairs: RefinedPairs | None) -> Poses | None:
+    def _averaged(self, pairs: RefinedPairs | None) -> SparseModel | None:
         """Cameras as averaging places them, and points triangulated with them held fast."""
         table = match_table(self.graph)
         cameras, known = read_cameras(self.graph.database)
@@ -154,7 +160,7 @@ class Ablation:
         empty = SparseModel.of_cameras(names, found.cam_from_world, index, found.cameras)
         return self._triangulated(empty)
 
-    def _triangulated(self, model: SparseModel) -> Poses:
+    def _triangulated(self, model: SparseModel) -> SparseModel:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         (folder / "triangulated").mkdir()
         start = reconstruction_from_model(model, self.graph.keypoints)
@@ -168,7 +174,7 @@ class Ablation:
         model = model_from_reconstruction(found, model.names)
         write_model(model, folder, self.graph.keypoints)
         values = {name: getattr(model, name) for name in _MODEL}
-        return Poses(**values, model_dir=folder, evidence=(), hypotheses=())
+        return SparseModel(**values, model_dir=folder, evidence=(), hypotheses=())
 
     def _refined_pairs(self) -> RefinedPairs | None:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
@@ -182,7 +188,7 @@ class Ablation:
             return None
         return load_local(folder)[0]
 
-    def _solved(self, pairs: RefinedPairs | None) -> Poses:
+    def _solved(self, pairs: RefinedPairs | None) -> SparseModel:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         solve_poses(
             self.capture, self.graph, PosesConfig(), folder, ignore_events,
@@ -190,7 +196,7 @@ class Ablation:
         )  # fmt: skip
         return load_poses(folder)
 
-    def _joint(self, poses: Poses, *, gated: bool) -> Poses:
+    def _joint(self, poses: SparseModel, *, gated: bool) -> SparseModel:
         config = JointConfig(steps=self.args.steps, max_size=self.args.max_size)
         if not gated:
             anything = -1e9
@@ -205,13 +211,13 @@ class Ablation:
         )  # fmt: skip
         return load_joint(folder, poses, views).poses
 
-    def _views(self, poses: Poses):
+    def _views(self, poses: SparseModel):
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         config = ViewsConfig(max_size=self.args.max_size)
         undistort_views(self.capture, poses, config, folder, ignore_events)
         return load_views(folder)
 
-    def _psnr(self, poses: Poses) -> float:
+    def _psnr(self, poses: SparseModel) -> float:
         views = self._views(poses)
         if not views.held_out.any():
             return float("nan")

@@ -30,17 +30,21 @@ import numpy as np
 import torch
 from poses import score
 
-from splatpose.capture import load_capture
 from splatpose.events import Event, Message, ignore_events
 from splatpose.geometry.rotations import so3_exp
-from splatpose.io.colmap import SparseModel, write_model
-from splatpose.joint import JointConfig, load_joint, refine_jointly
-from splatpose.matching import load_matches
-from splatpose.motion.tracks import tracks_of, triangulated
-from splatpose.poses import load_poses
-from splatpose.splats import TrainingConfig, load_splats, resolve_backend, train_splats
-from splatpose.types import Poses, Views
-from splatpose.views import ViewsConfig, load_views, undistort_views
+from splatpose.io.colmap import write_model
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.views import Views
+from splatpose.sfm.tracks import tracks_of, triangulated
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.capture.stage import load_capture
+from splatpose.stages.joint.config import JointConfig
+from splatpose.stages.joint.stage import load_joint, refine_jointly
+from splatpose.stages.matching.stage import load_matches
+from splatpose.stages.poses.stage import load_poses
+from splatpose.stages.splats.stage import load_splats, resolve_backend, train_splats
+from splatpose.stages.views.config import ViewsConfig
+from splatpose.stages.views.stage import load_views, undistort_views
 
 HISTORY = machine.RESULTS / "joint.json"
 
@@ -116,8 +120,8 @@ def run(name: str, args: argparse.Namespace, config: JointConfig) -> dict[str, A
 
 
 def perturbed(
-    poses: Poses, views: Views, degrees: float, percent: float, folder: Path, seed: int
-) -> Poses:
+    poses: SparseModel, views: Views, degrees: float, percent: float, folder: Path, seed: int
+) -> SparseModel:
     """Every camera turned about its centre and shifted, points triangulated with the result."""
     rng = np.random.default_rng(seed)
     index = np.flatnonzero(poses.registered)

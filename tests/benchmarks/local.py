@@ -21,22 +21,26 @@ import machine
 import numpy as np
 import poses as posing
 
-from splatpose.capture import load_capture
-from splatpose.depth import DepthConfig, build_depth, load_depth
-from splatpose.depth.priors import DepthPriors
 from splatpose.events import Event, Message
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
-from splatpose.local import LocalConfig, load_local, refine_pairs
-from splatpose.matching import load_matches
-from splatpose.poses.growth import reconstructions
-from splatpose.poses.intrinsics import read_cameras, write_focals
-from splatpose.twoview.matches import match_table
-from splatpose.twoview.pair_focal import calibrate_pairs
-from splatpose.twoview.refined import RefinedPairs
-from splatpose.twoview.relative import RelativePoses, relative_poses
-from splatpose.types import Capture, LocalEvidence, MatchGraph
+from splatpose.scene.capture import Capture
+from splatpose.scene.depth_maps import DepthPriors
+from splatpose.scene.evidence import LocalEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.mapping.global_mapper import reconstructions
+from splatpose.sfm.twoview.all_pairs import RelativePoses, relative_poses
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_priors import read_cameras, write_focals
+from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
+from splatpose.stages.capture.stage import load_capture
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.stage import build_depth, load_depth
+from splatpose.stages.local.config import LocalConfig
+from splatpose.stages.local.stage import load_local, refine_pairs
+from splatpose.stages.matching.stage import load_matches
 
 SETS = (
     *("fountain_p11", "herz_jesu_p25:6", "llff_fern:6", "dtu_scan24:12"),

@@ -35,21 +35,20 @@ ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
-from splatpose.capture import CaptureConfig, build_capture, load_capture  # noqa: E402
-from splatpose.depth import DepthConfig, build_depth, load_depth  # noqa: E402
-from splatpose.depth.priors import DepthPriors  # noqa: E402
 from splatpose.errors import SplatposeError  # noqa: E402
 from splatpose.evaluation.colmap_baseline import MAPPERS, run_colmap  # noqa: E402
 from splatpose.events import Event, EventSink, Message  # noqa: E402
-from splatpose.matching import (  # noqa: E402
-    MatchingConfig,
-    load_matches,
-    match_photos,
-    resolve_matcher,
-)
-from splatpose.poses import PosesConfig, load_poses, solve_poses  # noqa: E402
-from splatpose.resection import place_left_out  # noqa: E402
-from splatpose.types import Capture  # noqa: E402
+from splatpose.scene.capture import Capture  # noqa: E402
+from splatpose.scene.depth_maps import DepthPriors  # noqa: E402
+from splatpose.stages.capture.config import CaptureConfig  # noqa: E402
+from splatpose.stages.capture.stage import build_capture, load_capture  # noqa: E402
+from splatpose.stages.depth.config import DepthConfig  # noqa: E402
+from splatpose.stages.depth.stage import build_depth, load_depth  # noqa: E402
+from splatpose.stages.late_registration.stage import place_left_out  # noqa: E402
+from splatpose.stages.matching.config import MatchingConfig  # noqa: E402
+from splatpose.stages.matching.stage import load_matches, match_photos, resolve_matcher  # noqa: E402
+from splatpose.stages.poses.config import PosesConfig  # noqa: E402
+from splatpose.stages.poses.stage import load_poses, solve_poses  # noqa: E402
 
 SETS = (
     "fox",

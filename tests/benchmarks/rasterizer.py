@@ -32,7 +32,8 @@ from scenes import Scene, count_contributions, garden, random_scene
 from torch import Tensor
 
 from splatpose.io.atomic import write_bytes
-from splatpose.render.cpu import pipeline, use_threads
+from splatpose.render.cpu import camera_pass as pipeline
+from splatpose.render.cpu import use_threads
 from splatpose.render.cpu.allocator import keep_freed_memory
 from splatpose.render.cpu.compilation import kernel
 from splatpose.render.cpu.loss import photometric_loss
@@ -40,8 +41,8 @@ from splatpose.render.cpu.rasterization import rasterization
 from splatpose.render.cpu.simd import LANES, fma, load, store
 from splatpose.render.cpu.threads import run_on_threads
 from splatpose.render.loss import photometric_loss as torch_loss
-from splatpose.splats.model import GaussianModel
-from splatpose.types import Splats
+from splatpose.scene.splats import Splats
+from splatpose.splatting.gaussian_model import GaussianModel
 
 RESULTS = machine.RESULTS / "rasterizer.json"
 VERSION = 2

@@ -26,17 +26,19 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from splatpose.capture import load_capture  # noqa: E402
 from splatpose.events import ignore_events  # noqa: E402
+from splatpose.geometry.centers import centers_of  # noqa: E402
 from splatpose.geometry.rotations import rotation_angle  # noqa: E402
-from splatpose.io.colmap import SparseModel, quiet_colmap  # noqa: E402
-from splatpose.local.holdout import keypoint_ids, taken  # noqa: E402
-from splatpose.matching import load_matches  # noqa: E402
-from splatpose.poses import PosesConfig, load_poses  # noqa: E402
-from splatpose.resection.place import place  # noqa: E402
-from splatpose.resection.run import depths_around  # noqa: E402
-from splatpose.twoview.matches import MatchTable, match_table  # noqa: E402
-from splatpose.types import Poses  # noqa: E402
+from splatpose.io.colmap import quiet_colmap  # noqa: E402
+from splatpose.scene.sparse_model import SparseModel  # noqa: E402  # noqa: E402
+from splatpose.sfm.correspondences import MatchTable, match_table  # noqa: E402
+from splatpose.sfm.held_out import keypoint_ids, taken  # noqa: E402
+from splatpose.sfm.registration.from_depth import place  # noqa: E402
+from splatpose.stages.capture.stage import load_capture  # noqa: E402
+from splatpose.stages.late_registration.run import depths_around  # noqa: E402
+from splatpose.stages.matching.stage import load_matches  # noqa: E402
+from splatpose.stages.poses.config import PosesConfig  # noqa: E402
+from splatpose.stages.poses.stage import load_poses  # noqa: E402
 
 VARIANTS = {
     "all": (10**9, 10**9, False),
@@ -84,7 +86,7 @@ def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str,
             assert depths is not None
             for variant, (photos, most, false) in VARIANTS.items():
                 some = thinned(photo, own, photos, most, false, rng)
-                model = SparseModel.of_poses(without)
+                model = without
                 found = place(photo, model, some, depths, pixels=1.0, seed=args.seed)
                 row = {
                     "set": name,
@@ -101,8 +103,8 @@ def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str,
 
 
 def stranded(
-    photo: int, poses: Poses, table: MatchTable, rng: np.random.Generator
-) -> tuple[Poses, MatchTable]:
+    photo: int, poses: SparseModel, table: MatchTable, rng: np.random.Generator
+) -> tuple[SparseModel, MatchTable]:
     """Poses without a photo, and matches of which none of its own meets a point."""
     ids = keypoint_ids(table)
     mine = (table.photos == photo).any(1)
@@ -158,10 +160,10 @@ def thinned(
     return table
 
 
-def errors(poses: Poses, photo: int, found: np.ndarray) -> dict[str, float | None]:
+def errors(poses: SparseModel, photo: int, found: np.ndarray) -> dict[str, float | None]:
     if not np.isfinite(found).all():
         return {"rotation": None, "position": None}
-    centers = SparseModel.of_poses(poses).centers
+    centers = centers_of(poses.cam_from_world)
     known = centers[poses.registered]
     radius = np.sqrt(((known - known.mean(0)) ** 2).sum(1).mean())
     shift = np.linalg.norm(-found[:3, :3].T @ found[:3, 3] - centers[photo])

@@ -20,10 +20,10 @@ import torch
 
 from splatpose.events import ignore_events
 from splatpose.render import choose_backend
-from splatpose.splats import TrainingConfig
-from splatpose.splats.evaluate import measure
-from splatpose.splats.trainer import Trainer
-from splatpose.types import Views
+from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.quality import measure
+from splatpose.splatting.trainer import Trainer
 
 _PILOT_STEPS = 300
 _LEAST_STEPS = 30

@@ -35,8 +35,9 @@ from true_views import load_true_views
 from splatpose.configs import PRESETS, PresetName
 from splatpose.events import ignore_events
 from splatpose.io.atomic import write_json
-from splatpose.splats import TrainingConfig, resolve_backend
-from splatpose.types import Views
+from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.splats.stage import resolve_backend
 
 ROOT = Path(__file__).parents[2]
 HISTORY = RESULTS / "training.json"
@@ -48,10 +49,14 @@ ALLOWED_LOSS = 0.5
 
 def product_views(images: Path, max_size: int) -> Views:
     """Views by splatpose's own capture, matching and poses."""
-    from splatpose.capture import CaptureConfig, build_capture, load_capture
-    from splatpose.matching import MatchingConfig, load_matches, match_photos, resolve_matcher
-    from splatpose.poses import PosesConfig, load_poses, solve_poses
-    from splatpose.views import ViewsConfig, load_views, undistort_views
+    from splatpose.stages.capture.config import CaptureConfig
+    from splatpose.stages.capture.stage import build_capture, load_capture
+    from splatpose.stages.matching.config import MatchingConfig
+    from splatpose.stages.matching.stage import load_matches, match_photos, resolve_matcher
+    from splatpose.stages.poses.config import PosesConfig
+    from splatpose.stages.poses.stage import load_poses, solve_poses
+    from splatpose.stages.views.config import ViewsConfig
+    from splatpose.stages.views.stage import load_views, undistort_views
 
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / stage for stage in ("capture", "matching", "poses", "views")]

@@ -15,7 +15,7 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from splatpose.types import Views
+from splatpose.scene.views import Views
 
 
 def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:

@@ -33,21 +33,23 @@ SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
 STRESS = Path(os.environ.get("SPLATPOSE_STRESS", "~/.cache/splatpose/stress")).expanduser()
 sys.path.insert(0, str(ROOT))
 
-from splatpose.capture import load_capture  # noqa: E402
 from splatpose.errors import SplatposeError  # noqa: E402
 from splatpose.evaluation.pose_metrics import PoseScore, score_poses  # noqa: E402
 from splatpose.evaluation.readers import read_dataset  # noqa: E402
+from splatpose.evaluation.verify_model import read_foreign_model  # noqa: E402
+from splatpose.geometry.centers import centers_of  # noqa: E402
 from splatpose.geometry.rotations import so3_exp  # noqa: E402
-from splatpose.io.colmap import SparseModel, quiet_colmap  # noqa: E402
-from splatpose.matching import load_matches  # noqa: E402
-from splatpose.poses import load_poses  # noqa: E402
-from splatpose.trust import TrustConfig  # noqa: E402
-from splatpose.trust.evidence import Subject  # noqa: E402
-from splatpose.trust.tracks import with_points  # noqa: E402
-from splatpose.trust.verdict import pronounce  # noqa: E402
-from splatpose.trust.verdicts import Verdicts  # noqa: E402
-from splatpose.trust.verify import read_foreign_model  # noqa: E402
-from splatpose.twoview.matches import match_table  # noqa: E402
+from splatpose.io.colmap import quiet_colmap  # noqa: E402
+from splatpose.scene.sparse_model import SparseModel  # noqa: E402
+from splatpose.scene.verdicts import Verdicts  # noqa: E402
+from splatpose.sfm.correspondences import match_table  # noqa: E402
+from splatpose.sfm.validation.retriangulation import with_points  # noqa: E402
+from splatpose.stages.capture.stage import load_capture  # noqa: E402
+from splatpose.stages.matching.stage import load_matches  # noqa: E402
+from splatpose.stages.poses.stage import load_poses  # noqa: E402
+from splatpose.stages.trust.config import TrustConfig  # noqa: E402
+from splatpose.stages.trust.evidence import Subject  # noqa: E402
+from splatpose.stages.trust.verdict import pronounce  # noqa: E402
 
 PIXELS, MIN_MATCHES = 1.0, 15
 COLUMNS = ("right", "right_trusted", "wrong", "wrong_trusted", "seconds")
@@ -94,7 +96,7 @@ def judged(
     graph = load_matches(stages / "matching")
     poses = load_poses(stages / "poses")
     subject = Subject(
-        model=SparseModel.of_poses(poses),
+        model=poses,
         graph=graph,
         table=match_table(graph),
         groups=np.array([photo.group for photo in capture.photos]),
@@ -132,18 +134,29 @@ def wrong_models(subject: Subject) -> list[tuple[str, SparseModel]]:
     model = subject.model
     placed = np.flatnonzero(model.registered)
     one, half = placed[[len(placed) // 3]], placed[len(placed) // 2 :]
-    centers = model.centers[placed]
+    centers = centers_of(model.cam_from_world)[placed]
     radius = float(np.sqrt(((centers - centers.mean(0)) ** 2).sum(1).mean()))
     turn = so3_exp(np.radians([0.0, 8.0, 0.0]))
-    hinge = model.centers[half[0]]
+    hinge = centers_of(model.cam_from_world)[half[0]]
     found = [
-        ("one photo turned", put(model, one, turn, model.centers)),
-        ("one photo moved", put(model, one, np.eye(3), model.centers + radius / 8)),
+        ("one photo turned", put(model, one, turn, centers_of(model.cam_from_world))),
+        (
+            "one photo moved",
+            put(model, one, np.eye(3), centers_of(model.cam_from_world) + radius / 8),
+        ),
     ]
     if len(placed) > 3:
         found += [
-            ("half turned", put(model, half, turn, hinge + (model.centers - hinge) @ turn)),
-            ("half scaled", put(model, half, np.eye(3), hinge + 1.5 * (model.centers - hinge))),
+            (
+                "half turned",
+                put(model, half, turn, hinge + (centers_of(model.cam_from_world) - hinge) @ turn),
+            ),
+            (
+                "half scaled",
+                put(
+                    model, half, np.eye(3), hinge + 1.5 * (centers_of(model.cam_from_world) - hinge)
+                ),
+            ),
         ]
     return [(kind, with_points(wrong, subject.table, PIXELS)) for kind, wrong in found]
 

@@ -24,9 +24,10 @@ import psutil
 
 from splatpose.events import StageSkipped, ignore_events
 from splatpose.runs import RunFolder
-from splatpose.splats import TrainingConfig, load_splats, train_splats
-from splatpose.splats.live import LiveView
-from splatpose.views import load_views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.live import LiveView
+from splatpose.stages.splats.stage import load_splats, train_splats
+from splatpose.stages.views.stage import load_views
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

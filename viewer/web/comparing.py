@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.geometry.centers import centers_of
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
 
 from .world import ViewTable, World
 
@@ -51,7 +51,7 @@ class References:
     """Finds the photo to compare with; keeps the picture that was read last."""
 
     def __init__(self) -> None:
-        self._last: tuple[ViewTable, Poses, Reference] | None = None
+        self._last: tuple[ViewTable, SparseModel, Reference] | None = None
 
     def nearest(self, world: World, cam_from_world: Float[np.ndarray, "4 4"]) -> Reference | None:
         """The photo that sees most nearly the same, or None where all are too far away."""

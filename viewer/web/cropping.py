@@ -9,7 +9,7 @@ import numpy as np
 import viser
 
 from splatpose.errors import SplatposeError
-from splatpose.outputs.crop import CropBox, read_crop, write_crop
+from splatpose.stages.outputs.crop import CropBox, read_crop, write_crop
 
 from .geometry import around
 from .world import World

@@ -12,18 +12,11 @@ from jaxtyping import Float, UInt8
 
 from splatpose.geometry.centers import centers_of
 from splatpose.geometry.rotations import quat_from_matrix
-from splatpose.outputs.crop import CropBox
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.outputs.crop import CropBox
 
 from .gaussians import BrowserSplats
-from .geometry import (
-    box_edges,
-    frustum_size,
-    ground_level,
-    link_lines,
-    path_lines,
-    ring,
-)
+from .geometry import box_edges, frustum_size, ground_level, link_lines, path_lines, ring
 from .world import MatchLinks, PhotoVerdict, VerdictLevel, World
 
 COLORS: dict[VerdictLevel, tuple[int, int, int]] = {
@@ -180,7 +173,9 @@ class Drawer:
             colors = np.repeat(colors, 2, axis=1).astype(np.uint8)
             handles.append(_lines(self._scene, "/trajectory", segments, colors))
 
-    def _points(self, poses: Poses | None, points: Float[np.ndarray, "T 3"], shown: Shown) -> None:
+    def _points(
+        self, poses: SparseModel | None, points: Float[np.ndarray, "T 3"], shown: Shown
+    ) -> None:
         handles = self._clear("points")
         if poses is None or not shown.points or not len(points):
             return
@@ -198,7 +193,7 @@ class Drawer:
             )
         )
 
-    def _ground(self, poses: Poses | None, wanted: bool) -> None:
+    def _ground(self, poses: SparseModel | None, wanted: bool) -> None:
         handles = self._clear("ground")
         if poses is None or not wanted:
             return

@@ -10,9 +10,15 @@ import numpy as np
 import viser
 import viser.transforms
 
+from splatpose.camera_path.movie import Shot, lay_path, write_movie
+from splatpose.camera_path.paths import (
+    CameraPath,
+    Keyframe,
+    read_keyframes,
+    through,
+    write_keyframes,
+)
 from splatpose.errors import SplatposeError
-from splatpose.film.movie import Shot, lay_path, write_movie
-from splatpose.film.paths import CameraPath, Keyframe, read_keyframes, through, write_keyframes
 
 from .world import World
 

@@ -6,14 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
-from splatpose.outputs.layout import SCALE
 from splatpose.runs.folder import MANIFEST, WORK
 from splatpose.runs.log import LogReader
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.outputs.layout import SCALE
 
 from . import reading
 from .progress import RunProgress, StageProgress
@@ -31,6 +31,7 @@ _READABLE: tuple[StageName, ...] = (
 """Stages whose result can be shown, in order."""
 
 
+@runtime_checkable
 class Follower(Protocol):
     """Something that can be shown, and may change."""
 
@@ -86,7 +87,7 @@ class RunFollower:
         self._shown: set[StageName] = set()
         self._live: tuple[float, int] | None = None
         self._report: float | None = None
-        self._scaled: tuple[float | None, Poses] | None = None
+        self._scaled: tuple[float | None, SparseModel] | None = None
 
     def look(self) -> bool:
         """Reads what the log and the stages' folders have that is new."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.io.ply import finite_gaussians
 from splatpose.io.splat32 import SH_C0
-from splatpose.types import Splats
+from splatpose.scene.splats import Splats
 
 _LARGEST_HALF = 6e4
 """viser sends covariances as half floats, which end at 65504 and lose precision below 6e-5."""

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 
 from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.rotations import rotation_angle
-from splatpose.outputs.crop import CropBox
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.outputs.crop import CropBox
 
 UP = (0.0, -1.0, 0.0)
 """The world has gravity along +y."""
@@ -113,7 +113,7 @@ def ground_level(points: Float[np.ndarray, "T 3"]) -> float:
     return float(np.percentile(near[:, 1], 97)) if len(near) > 10 else 1.0
 
 
-def first_view(poses: Poses) -> Viewpoint:
+def first_view(poses: SparseModel) -> Viewpoint:
     """From behind and well above the camera that sees the scene's middle best, so that the cameras
     do not stand in the way."""
     centers = centers_of(poses.cam_from_world)[poses.registered]
@@ -144,7 +144,7 @@ def fitting_fov(K: Float[np.ndarray, "3 3"], size: tuple[int, int], aspect: floa
 
 
 def _middle(
-    poses: Poses, centers: Float[np.ndarray, "R 3"], forward: Float[np.ndarray, "R 3"]
+    poses: SparseModel, centers: Float[np.ndarray, "R 3"], forward: Float[np.ndarray, "R 3"]
 ) -> Float[np.ndarray, " 3"]:
     if len(poses.points):
         near = poses.points[np.linalg.norm(poses.points, axis=1) < 8]

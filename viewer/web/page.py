@@ -10,7 +10,7 @@ import numpy as np
 import viser
 import viser.transforms
 
-from splatpose.outputs.crop import CropBox
+from splatpose.stages.outputs.crop import CropBox
 
 from .comparing import References
 from .cropping import CropPanel

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from splatpose.errors import SplatposeError
 from splatpose.io.atomic import write_bytes
-from splatpose.outputs.crop import read_crop
+from splatpose.stages.outputs.crop import read_crop
 
 from .access import Door
 from .drawing import Drawer, Shown

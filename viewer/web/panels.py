@@ -12,7 +12,7 @@ import numpy as np
 import viser
 import viser.uplot
 
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
 
 from .drawing import Shown
 from .progress import RunProgress
@@ -173,7 +173,7 @@ class ScenePanel:
         )
         self._snapshots.on_update(lambda _: self._set_snapshot())
         self._stage = gui.add_html("")
-        self._poses: Poses | None = None
+        self._poses: SparseModel | None = None
 
     def update(self, world: World) -> None:
         """Offers the poses' snapshots, the last of them first; Gaussians take the points' place."""

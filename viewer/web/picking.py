@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from splatpose.geometry.rotations import matrix_from_quat
-from splatpose.types import Splats
+from splatpose.scene.splats import Splats
 
 from .gaussians import unit_quats
 

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from splatpose.eventlines import parse_event
+from splatpose.event_lines import parse_event
 from splatpose.events import (
     STAGES,
     Message,

@@ -14,23 +14,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from splatpose.capture.storage import read_capture
 from splatpose.errors import SplatposeError
 from splatpose.io.photos import read_photo
 from splatpose.io.ply import read_splat_ply
-from splatpose.joint.storage import load as load_joint
-from splatpose.matching.build import DATABASE
-from splatpose.matching.database import read_verified_pairs
-from splatpose.outputs.crop import CropBox, cropped
-from splatpose.outputs.layout import REPORT, SPLAT
-from splatpose.outputs.scale import metres_per_unit, read_scale, scaled_splats
-from splatpose.poses.storage import load as load_poses
 from splatpose.runs.folder import MANIFEST
-from splatpose.splats.live import SNAPSHOT, read_snapshot
-from splatpose.splats.result import RESULT, load_result
-from splatpose.trust.storage import load as load_verdicts
-from splatpose.types import Capture, Poses, Views
-from splatpose.views.storage import read_view, read_view_arrays
+from splatpose.scene.capture import Capture
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.views import Views
+from splatpose.splatting.live import SNAPSHOT, read_snapshot
+from splatpose.splatting.result import RESULT, load_result
+from splatpose.stages.capture.storage import read_capture
+from splatpose.stages.joint.storage import load as load_joint
+from splatpose.stages.matching.build import DATABASE
+from splatpose.stages.matching.database import read_verified_pairs
+from splatpose.stages.outputs.crop import CropBox, cropped
+from splatpose.stages.outputs.layout import REPORT, SPLAT
+from splatpose.stages.outputs.scale import metres_per_unit, read_scale, scaled_splats
+from splatpose.stages.poses.storage import load as load_poses
+from splatpose.stages.trust.storage import load as load_verdicts
+from splatpose.stages.views.storage import read_view, read_view_arrays
 
 from .gaussians import for_browser
 from .world import MatchLinks, PhotoVerdict, ShownSplats, VerdictLevel, ViewTable
@@ -74,12 +76,12 @@ def read_links(work: Path) -> MatchLinks:
     return MatchLinks(pairs, matches)
 
 
-def read_poses(work: Path) -> Poses:
+def read_poses(work: Path) -> SparseModel:
     """The poses as the poses stage left them."""
     return load_poses(work / "poses")
 
 
-def read_refined_poses(work: Path, poses: Poses) -> Poses:
+def read_refined_poses(work: Path, poses: SparseModel) -> SparseModel:
     """The poses as the joint stage left them."""
     arrays = read_view_arrays(work / "views")
     views = Views(
@@ -165,7 +167,7 @@ def read_report(out: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def plain_verdicts(poses: Poses) -> tuple[PhotoVerdict, ...]:
+def plain_verdicts(poses: SparseModel) -> tuple[PhotoVerdict, ...]:
     """What the poses say of themselves, before anybody has judged them."""
     return tuple(
         PhotoVerdict(photo.name, "registered" if photo.registered else "refused", photo.reason)
@@ -187,7 +189,7 @@ def read_final_verdicts(out: Path, verdicts: tuple[PhotoVerdict, ...]) -> tuple[
     return tuple(_verdict(rows.get(verdict.name, {}), verdict) for verdict in verdicts)
 
 
-def read_metres(out: Path, poses: Poses) -> float | None:
+def read_metres(out: Path, poses: SparseModel) -> float | None:
     """Metres in a unit of these poses, where a scale is set that holds for them."""
     try:
         scale = read_scale(out)

@@ -13,14 +13,16 @@ from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES
-from splatpose.io.colmap import SparseModel, read_model
+from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
-from splatpose.outputs.layout import MODEL, REPORT, SCALE, SPLAT, TRANSFORMS
-from splatpose.outputs.scale import metres_per_unit, scaled_cameras
-from splatpose.types import CameraGroup, Capture, Photo, PhotoEvidence, Poses
-from splatpose.views import ViewsConfig
-from splatpose.views.lens import choose_pinhole
-from splatpose.views.resample import Resampler
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.outputs.layout import MODEL, REPORT, SCALE, SPLAT, TRANSFORMS
+from splatpose.stages.outputs.scale import metres_per_unit, scaled_cameras
+from splatpose.stages.views.config import ViewsConfig
+from splatpose.undistortion.lens import choose_pinhole
+from splatpose.undistortion.resample import Resampler
 
 from . import reading
 from .progress import RunProgress, StageProgress
@@ -104,7 +106,7 @@ def read_history(out: Path, revision: int) -> RunProgress:
     return progress
 
 
-def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) -> Poses:
+def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) -> SparseModel:
     def evidence(name: str, registered: bool) -> PhotoEvidence:
         row = rows.get(name, {})
         return PhotoEvidence(
@@ -117,7 +119,7 @@ def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) ->
         )
 
     photos = zip(model.names, model.registered, strict=True)
-    return Poses(
+    return SparseModel(
         **{field.name: getattr(model, field.name) for field in dataclasses.fields(SparseModel)},
         model_dir=folder,
         evidence=tuple(evidence(name, bool(registered)) for name, registered in photos),

@@ -14,11 +14,11 @@ import viser
 
 from splatpose.errors import SplatposeError
 from splatpose.io.ply import write_splat_ply
-from splatpose.outputs.layout import MODEL, SPLAT
-from splatpose.outputs.rescale import apply_scale, set_scale
-from splatpose.outputs.scale import Scale, scaled_splats
 from splatpose.runs.folder import WORK
 from splatpose.runs.steering import Watcher
+from splatpose.stages.outputs.layout import MODEL, SPLAT
+from splatpose.stages.outputs.rescale import apply_scale, set_scale
+from splatpose.stages.outputs.scale import Scale, scaled_splats
 
 from .access import door_for, is_this_machine
 from .follow import FileFollower, Follower, RunFollower

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from splatpose.events import OPTIONAL_STAGES, Message
-from splatpose.types import Poses
+from splatpose.scene.sparse_model import SparseModel
 
 from ..plain import duration, finish_line
 from .drawing import COLORS, count_levels
@@ -202,7 +202,7 @@ def steering_line(progress: RunProgress, paused: bool, can_steer: bool) -> str:
     return f'<div style="{_PADDED};opacity:.7">{text}</div>' if text else ""
 
 
-def snapshot_line(poses: Poses, index: int) -> str:
+def snapshot_line(poses: SparseModel, index: int) -> str:
     """Which of the saved poses are shown, and how far they are from the final ones."""
     shown = poses.snapshots[index]
     text = f"{shown.stage} poses, {len(shown.points):,} points"

@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from splatpose.types import Capture, Poses, Splats
+from splatpose.scene.capture import Capture
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.scene.splats import Splats
 
 from .gaussians import BrowserSplats
 
 VerdictLevel = Literal["registered", "trusted", "weak", "refused"]
-"""As `splatpose.trust.verdicts`; registered: there is a pose, and nobody judged it."""
+"""As `splatpose.scene.verdicts`; registered: there is a pose, and nobody judged it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class World:
     thumbnails: tuple[UInt8[np.ndarray, "_h _w 3"], ...] = ()
     """One for each photo of the capture."""
     links: MatchLinks | None = None
-    poses: Poses | None = None
+    poses: SparseModel | None = None
     verdicts: tuple[PhotoVerdict, ...] = ()
     """One for each photo of the poses."""
     views: ViewTable | None = None

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pycolmap
 
-from ...capture.scan import natural_key
 from ...errors import SplatposeError
 from ...io.colmap import quiet_colmap
+from ...stages.capture.scan import natural_key
 from ..dataset import Dataset
 from .assemble import every, make_dataset, photo_size, squared
 

@@ -25,14 +25,7 @@ from jaxtyping import Float
 
 from ...errors import SplatposeError
 from ..dataset import Dataset
-from .assemble import (
-    HALF_PIXEL,
-    make_dataset,
-    matrix_in,
-    photo_size,
-    photos_in,
-    squared,
-)
+from .assemble import HALF_PIXEL, make_dataset, matrix_in, photo_size, photos_in, squared
 
 LOOKS_FOR = (
     "DTU: cameras.npz beside image/ (IDR, NeuS), cams/*_cam.txt beside images/ (MVSNet), or "

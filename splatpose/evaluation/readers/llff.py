@@ -22,15 +22,7 @@ from jaxtyping import Bool, Float
 
 from ...errors import SplatposeError
 from ..dataset import Dataset
-from .assemble import (
-    calibration,
-    every,
-    inverted,
-    make_dataset,
-    photo_size,
-    photos_in,
-    squared,
-)
+from .assemble import calibration, every, inverted, make_dataset, photo_size, photos_in, squared
 
 LOOKS_FOR = "LLFF: poses_bounds.npy beside images"
 NOPE_LOOKS_FOR = (

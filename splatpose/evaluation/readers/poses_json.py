@@ -15,14 +15,7 @@ from jaxtyping import Float
 
 from ...errors import SplatposeError
 from ..dataset import Dataset
-from .assemble import (
-    HALF_PIXEL,
-    calibration,
-    common_folder,
-    inverted,
-    make_dataset,
-    squared,
-)
+from .assemble import HALF_PIXEL, calibration, common_folder, inverted, make_dataset, squared
 
 LOOKS_FOR = "poses.json (frames with file and c2w)"
 _NAMES = ("poses.json", "poses_pseudo.json")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ...capture.scan import natural_key
 from ...errors import SplatposeError
+from ...stages.capture.scan import natural_key
 from ..dataset import Dataset
 from .assemble import (
     HALF_PIXEL,

@@ -21,13 +21,7 @@ from jaxtyping import Float
 from ...errors import SplatposeError
 from ...io.tum import read_tum
 from ..dataset import Dataset
-from .assemble import (
-    HALF_PIXEL,
-    calibration,
-    common_folder,
-    make_dataset,
-    unknown_calibrations,
-)
+from .assemble import HALF_PIXEL, calibration, common_folder, make_dataset, unknown_calibrations
 
 LOOKS_FOR = "TUM RGB-D: groundtruth.txt beside rgb.txt, or a trajectory (eight numbers a line)"
 _TOLERANCE = 0.02

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ...capture import fingerprint
+from ...config import FitConfig
 from ...errors import SplatposeError
 from ...events import Event, StageFinished, StageName, StageSkipped
-from ...pipeline import FitConfig, fit, solve
-from ...trust.verdicts import Level
-from ...types import Poses
+from ...pipeline import fit, solve
+from ...scene.sparse_model import SparseModel
+from ...scene.verdicts import Level
+from ...stages.capture.stage import fingerprint
 from ..colmap_baseline import Mapper, model_poses, run_colmap
 from ..finished_run import changed, read_report, stage_seconds
 from .jobs import Job
@@ -148,7 +149,7 @@ class _Seconds:
             self.stages[event.stage] = stage_seconds(self._out, event.stage)
 
 
-def _registered(poses: Poses) -> dict[str, Float[np.ndarray, "4 4"]]:
+def _registered(poses: SparseModel) -> dict[str, Float[np.ndarray, "4 4"]]:
     return {poses.names[i]: poses.cam_from_world[i] for i in np.flatnonzero(poses.registered)}
 
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...config import FitConfig
 from ...errors import SplatposeError
 from ...events import ignore_events
-from ...pipeline import FitConfig
 from ..dataset import Dataset
 from ..estimate import read_estimate
 from ..finished_run import read_report

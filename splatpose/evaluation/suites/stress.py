@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
+from ...config import FitConfig
 from ...errors import SplatposeError
-from ...pipeline import FitConfig
 from ...weights import cache_dir
 from ..colmap_baseline import MAPPERS
 from ..dataset import Dataset

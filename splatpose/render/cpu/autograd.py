@@ -11,7 +11,7 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatpose.render.cpu.pipeline import (
+from splatpose.render.cpu.camera_pass import (
     Drawn,
     Gaussians,
     Gradients,

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from splatpose.render.cpu.autograd import flat
+from splatpose.render.cpu.camera_pass import share
 from splatpose.render.cpu.loss_kernels import (
     blur_render_rows,
     blur_target_columns,
@@ -23,7 +24,6 @@ from splatpose.render.cpu.loss_kernels import (
     plane_size,
     plane_stride,
 )
-from splatpose.render.cpu.pipeline import share
 from splatpose.render.cpu.threads import available_threads
 from splatpose.render.cpu.workspace import Lease, Workspace
 

@@ -19,14 +19,7 @@ from splatpose.render.cpu.gaussian_gradients import (
 )
 from splatpose.render.cpu.harmonics import BASES
 from splatpose.render.cpu.layout import S_ABSOLUTE, SLOT
-from splatpose.render.cpu.projection import (
-    BLOCK,
-    FOUR,
-    INPUTS,
-    ONE,
-    THREE,
-    TWO,
-)
+from splatpose.render.cpu.projection import BLOCK, FOUR, INPUTS, ONE, THREE, TWO
 from splatpose.render.cpu.simd import (
     GROUP,
     LANES,

@@ -10,12 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, late_kernel
-from splatpose.render.cpu.footprints import (
-    dim,
-    distances,
-    start_transmittance,
-    store_alphas,
-)
+from splatpose.render.cpu.footprints import dim, distances, start_transmittance, store_alphas
 from splatpose.render.cpu.intervals import (
     find_hits,
     load_ellipses,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from splatpose.render.arguments import check_arguments, refuse_options
 from splatpose.render.cpu.autograd import RasterizeOnCpu
+from splatpose.render.cpu.camera_pass import Settings
 from splatpose.render.cpu.layout import MAX_CHANNELS, TILE
-from splatpose.render.cpu.pipeline import Settings
 from splatpose.render.cpu.threads import available_threads
 from splatpose.render.reference import RasterizeMode, RenderMode
 

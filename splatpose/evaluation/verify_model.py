@@ -1,0 +1,225 @@
+"""Anybody's COLMAP model of the same photos, judged without truth."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pycolmap
+
+from ..errors import SplatposeError
+from ..events import EventSink, Message, Progress
+from ..io.colmap import camera_from_colmap, quiet_colmap
+from ..runs.folder import WORK
+from ..scene.camera import Camera
+from ..scene.capture import Capture
+from ..scene.sparse_model import SparseModel
+from ..scene.verdicts import Verdicts
+from ..sfm.correspondences import match_table
+from ..sfm.validation.retriangulation import with_points
+from ..stages.capture.stage import load_capture
+from ..stages.matching.stage import load_matches
+from ..stages.trust.config import TrustConfig
+from ..stages.trust.evidence import Subject
+from ..stages.trust.verdict import pronounce
+
+MIN_TRUSTED_SHARE = 0.5
+"""Of the photos that the model places: with fewer, not enough speaks for it."""
+_DENIALS = 2
+"""Halves of the matches that place a photo elsewhere, to call its pose wrong."""
+_NOT_PLACED = "the model does not place it"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is said of a model."""
+
+    verdicts: Verdicts
+    judgement: Literal["right", "unproven", "wrong"]
+    """right: nothing contradicts it, and most of its photos are trusted. wrong: some of its poses
+    are contradicted. unproven: neither."""
+    sentence: str
+
+
+def verify_model(
+    out: Path,
+    model: Path,
+    emit: EventSink,
+    *,
+    config: TrustConfig | None = None,
+    pixels: float = 1.0,
+    min_matches: int = 15,
+    seed: int = 0,
+) -> Verification:
+    """Judges a COLMAP model (binary or text) by the matches of a run over the same photos.
+
+    The model's own points and matches are not asked: cameras and lenses alone are tested, against
+    what independently found matches say.
+
+    Args:
+        out: output folder of `splatpose fit`; its capture and matches are used, nothing in it
+            changes, and its poses are not asked.
+        model: folder with cameras, images and points3D, or with `sparse/0`.
+        emit: receives progress.
+        config, pixels, min_matches, seed: as in `judge_poses`.
+
+    Raises:
+        SplatposeError: no run at `out`, no model at `model`, a camera model that is not supported,
+            or other photos.
+    """
+    for stage in ("capture", "matching"):
+        if not (out / WORK / stage).is_dir():
+            raise SplatposeError(
+                f"{out} holds no finished {stage} of splatpose.",
+                "Give the output folder of `splatpose fit` over the same photos.",
+            )
+    capture = load_capture(out / WORK / "capture")
+    graph = load_matches(out / WORK / "matching")
+    table = match_table(graph)
+    with quiet_colmap():
+        bare = read_foreign_model(model, capture)
+    emit(Message("trust", f"{int(bare.registered.sum())} of {len(bare.names)} photos are in it"))
+    subject = Subject(
+        model=with_points(bare, table, pixels),
+        graph=graph,
+        table=table,
+        groups=np.array([photo.group for photo in capture.photos]),
+        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
+        pixels=pixels,
+        min_matches=min_matches,
+    )
+
+    def progress(text: str) -> None:
+        emit(Progress("trust", 0, 0, text))
+
+    with tempfile.TemporaryDirectory(prefix="splatpose-verify-") as scratch:
+        verdicts = pronounce(
+            subject,
+            config or TrustConfig(),
+            Path(scratch),
+            [_NOT_PLACED] * len(bare.names),
+            seed=seed,
+            progress=progress,
+        )
+    return _judged(verdicts)
+
+
+def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
+    """The cameras of a COLMAP model in the order of a capture, without points.
+
+    Photos are found by their names, or by the last part of them where that is unambiguous.
+    """
+    reconstruction = _read(folder)
+    row = _rows(capture)
+    poses = np.full((len(capture.photos), 4, 4), np.nan)
+    cameras: list[Camera] = [_camera(c) for _, c in sorted(reconstruction.cameras.items())]
+    number = {camera_id: n for n, camera_id in enumerate(sorted(reconstruction.cameras))}
+    index = np.zeros(len(capture.photos), np.int64)
+    for image in reconstruction.images.values():
+        photo = row.get(image.name, row.get(Path(image.name).name, -1))
+        if photo < 0 or not image.has_pose:
+            continue
+        poses[photo] = np.eye(4)
+        poses[photo, :3] = image.cam_from_world().matrix()
+        index[photo] = number[image.camera_id]
+    registered = np.isfinite(poses[:, 0, 0])
+    if registered.sum() < 2:
+        raise SplatposeError(
+            f"The model in {folder} and the run have {int(registered.sum())} photos in common.",
+            "Both must be made from the same photos, under the same names.",
+        )
+    cameras, index = _fitted(cameras, index, registered, capture, folder)
+    names = [photo.name for photo in capture.photos]
+    return SparseModel.of_cameras(names, poses, index, cameras)
+
+
+def _read(folder: Path) -> pycolmap.Reconstruction:
+    for place in (folder, folder / "sparse" / "0", folder / "0"):
+        if any((place / f"images.{ending}").is_file() for ending in ("bin", "txt")):
+            try:
+                return pycolmap.Reconstruction(place)
+            except (RuntimeError, ValueError, OSError) as error:
+                raise SplatposeError(
+                    f"The COLMAP model in {place} cannot be read: {error}.",
+                    "It needs cameras, images and points3D, all .bin or all .txt.",
+                ) from error
+    raise SplatposeError(
+        f"There is no COLMAP model in {folder}.",
+        "Give the folder that holds images.bin or images.txt.",
+    )
+
+
+def _camera(camera: pycolmap.Camera) -> Camera:
+    try:
+        return camera_from_colmap(camera)
+    except ValueError as error:
+        raise SplatposeError(
+            f"The model's {error}.",
+            "Give the model of the undistorted photos, or one with an OPENCV camera.",
+        ) from error
+
+
+def _rows(capture: Capture) -> dict[str, int]:
+    """Photo indices by name, and by the last part of the name where only one photo has it."""
+    names = [photo.name for photo in capture.photos]
+    last = [Path(name).name for name in names]
+    short = {name: i for i, name in enumerate(last) if last.count(name) == 1}
+    return short | {name: i for i, name in enumerate(names)}
+
+
+def _fitted(
+    cameras: list[Camera],
+    index: np.ndarray,
+    registered: np.ndarray,
+    capture: Capture,
+    folder: Path,
+) -> tuple[list[Camera], np.ndarray]:
+    """Cameras in the pixels of the photos, where the model was made from smaller or larger ones."""
+    found: dict[tuple[int, int, int], int] = {}
+    result: list[Camera] = []
+    for photo in np.flatnonzero(registered).tolist():
+        camera, given = cameras[index[photo]], capture.photos[photo]
+        shape = (camera.width / camera.height) / (given.width / given.height)
+        if abs(shape - 1) > 0.02:
+            raise SplatposeError(
+                f"{given.name} has {given.width} x {given.height} pixels, and "
+                f"{camera.width} x {camera.height} in the model in {folder}.",
+                "Both must be made from the same photos, turned upright in the same way.",
+            )
+        key = (int(index[photo]), given.width, given.height)
+        if key not in found:
+            found[key] = len(result)
+            same = (camera.width, camera.height) == (given.width, given.height)
+            result.append(camera if same else camera.resized(given.width, given.height))
+        index[photo] = found[key]
+    index[~registered] = 0
+    return result, index
+
+
+def _judged(verdicts: Verdicts) -> Verification:
+    placed = [photo for photo in verdicts.photos if photo.level != "refused"]
+    wrong = [p for p in placed if p.evidence.folds_denying >= _DENIALS]
+    trusted = sum(photo.level == "trusted" for photo in placed)
+    text = f"{trusted} of the {len(placed)} poses are trusted"
+    if wrong:
+        names = ", ".join(photo.name for photo in wrong[:3])
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        return Verification(
+            verdicts,
+            "wrong",
+            f"The model is wrong: independent matches place {names}{more} elsewhere; {text}.",
+        )
+    if trusted < MIN_TRUSTED_SHARE * len(placed):
+        return Verification(verdicts, "unproven", f"Nothing proves the model right: only {text}.")
+    return Verification(verdicts, "right", f"The model holds: {text}, and nothing denies the rest.")
+
+
+def describe_verification(verification: Verification) -> list[str]:
+    """One line a photo, what holds for all of them, and the sentence at the end."""
+    photos = verification.verdicts.photos
+    width = max(len(photo.name) for photo in photos)
+    lines = [f"{photo.name:<{width}}  {photo.level:<7}  {photo.reason}" for photo in photos]
+    return [*lines, "", *verification.verdicts.notes, verification.sentence]

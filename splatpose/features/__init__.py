@@ -1,0 +1,1 @@
+"""Local features, their matching, and the adjustment of keypoints."""

@@ -1,0 +1,81 @@
+"""SIFT features (COLMAP's, on the CPU) with mutual nearest neighbours and the ratio test."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pycolmap
+from jaxtyping import Float, Int, Shaped, UInt8
+
+from .matcher import Features
+
+MAX_RATIO = 0.8
+"""Largest distance to the best match over the distance to the second best (Lowe 2004)."""
+MAX_DISTANCE = 0.7
+"""Largest distance between unit descriptors of a match, COLMAP's default."""
+
+
+class SiftMatcher:
+    """Needs no weights and no GPU.
+
+    Args:
+        max_keypoints: keypoints kept a photo, the largest in scale first as COLMAP does.
+        working_size: longer side in pixels above which photos are scaled down.
+    """
+
+    name = "sift"
+
+    def __init__(self, *, max_keypoints: int, working_size: int) -> None:
+        self.working_size = working_size
+        options = pycolmap.FeatureExtractionOptions()
+        options.use_gpu = False
+        options.sift.max_num_features = max_keypoints
+        self.max_keypoints = max_keypoints
+        self._sift = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
+
+    def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
+        height, width = photo.shape[:2]
+        scale = min(1.0, self.working_size / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
+        gray = np.ascontiguousarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        found, descriptors = self._sift.extract_from_uint8_array(gray)
+        # COLMAP counts a keypoint with two orientations once, so more than asked for come back.
+        shapes = np.array([(k.x, k.y, k.a11, k.a21) for k in found], np.float32).reshape(-1, 4)
+        order = np.argsort(-np.hypot(shapes[:, 2], shapes[:, 3]), kind="stable")
+        order = order[: self.max_keypoints]
+        to_photo = np.array([width / size[0], height / size[1]], np.float32)
+        return Features(
+            shapes[order, :2] * to_photo, np.asarray(descriptors.data)[order], width, height
+        )
+
+    def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
+        if min(len(first), len(second)) == 0:
+            return np.zeros((0, 2), np.int64)
+        a, b = self.similarity(first.descriptors), self.similarity(second.descriptors)
+        forth = _best_by_ratio(a @ b.T)
+        index = np.flatnonzero(forth >= 0)
+        # The way back is asked only where there is a way forth, and multiplied anew: walking
+        # along the columns of the first product takes longer.
+        back = _best_by_ratio(b[forth[index]] @ a.T)
+        index = index[back == index]
+        return np.stack([index, forth[index]], 1).astype(np.int64)
+
+    def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
+        values = descriptors.astype(np.float32)
+        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+
+
+def _best_by_ratio(similarity: Float[np.ndarray, "K L"]) -> Int[np.ndarray, " K"]:
+    """For each row the column of its nearest neighbour, or -1 where that is not distinct."""
+    best = similarity.argmax(1)
+    rows = np.arange(len(similarity))
+    highest = similarity[rows, best]
+    if similarity.shape[1] > 1:
+        rest = similarity.copy()
+        rest[rows, best] = -1
+        second = rest.max(1)
+    else:
+        second = np.full_like(highest, -1)
+    near, far = (np.sqrt(np.maximum(2 - 2 * s, 0)) for s in (highest, second))
+    return np.where((near <= MAX_DISTANCE) & (near < MAX_RATIO * far), best, -1)

@@ -1,1 +1,0 @@
-"""Poses as parameters: small motions, their gauge, tracks, bundle adjustment of both."""

@@ -1,0 +1,1 @@
+"""Where structure from motion and splatting meet: poses optimised together with Gaussians."""

@@ -1,0 +1,50 @@
+"""What the user gave us: photos, the cameras that took them, and what was skipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CameraGroup:
+    """Photos taken with one camera at one zoom and one size: they share intrinsics."""
+
+    label: str
+    """For people: make, model and focal length where EXIF has them, else the size."""
+    width: int
+    height: int
+    focal_prior: float | None
+    """Focal length in pixels from EXIF, or None where the photos do not say."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One usable photo. Width and height are those after EXIF orientation is applied."""
+
+    name: str
+    """Path relative to the input folder with forward slashes: unique, and stable between runs."""
+    path: Path
+    width: int
+    height: int
+    group: int
+    """Index into `Capture.groups`."""
+    sha256: str
+    """Hash of the file's bytes."""
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that looked like a photo and is not used."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What the user gave us: the usable photos in natural name order, and what was skipped."""
+
+    photos: tuple[Photo, ...]
+    groups: tuple[CameraGroup, ...]
+    skipped: tuple[SkippedFile, ...] = ()

@@ -1,0 +1,106 @@
+"""What each stage found, for the report: photos, clusters, hypotheses, the joint optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class PhotoEvidence:
+    """Why a photo was or was not given a pose."""
+
+    name: str
+    registered: bool
+    reason: str
+    """One sentence for a person."""
+    verified_matches: int
+    """Verified matches of this photo with all others."""
+    inlier_share: float
+    """Share of those that the poses explain within the threshold; NaN if not registered."""
+    reprojection_error: float
+    """Median reprojection error of its triangulated keypoints in pixels; NaN if not registered."""
+
+
+@dataclass(frozen=True)
+class ClusterEvidence:
+    """What refining the relative poses of one cluster of neighbouring views came to.
+
+    Errors are means over the tracks held out of it, large ones clipped, in pixels of a photo whose
+    longer side has 1000; NaN where nothing was tried.
+    """
+
+    photos: tuple[str, ...]
+    kept: Literal["two views", "tracks", "joint"]
+    """Whose poses: those of two-view geometry, of a bundle adjustment of the cluster's tracks, or
+    of the optimisation together with Gaussians and prior depth."""
+    reason: str
+    """One sentence for a person."""
+    held_out_tracks: int
+    match_error_two_views: float
+    match_error_tracks: float
+    match_error_joint: float
+    depth_maps: int
+    """Photos whose prior depth took part."""
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LocalEvidence:
+    """What the local optimisation of relative poses came to."""
+
+    clusters: tuple[ClusterEvidence, ...]
+    num_pairs: int
+    """Pairs with enough matches."""
+    num_refined: int
+    """Those whose relative pose is that of a cluster now."""
+
+
+@dataclass(frozen=True)
+class HypothesisEvidence:
+    """One candidate reconstruction and how well it explains the matches."""
+
+    name: str
+    num_registered: int
+    num_points: int
+    explained_share: float
+    """Share of all verified matches (used or not) that agree within the threshold, cheirality
+    included; matches of photos that are not registered count as unexplained."""
+    reprojection_error: float
+    """Mean over the triangulated observations in pixels."""
+    focal_ratio: float
+    """Focal length over the longer image side, the least plausible camera's."""
+    seconds: float
+    chosen: bool
+    note: str
+    """Why it won or lost."""
+
+
+@dataclass(frozen=True)
+class JointEvidence:
+    """What the joint optimisation of poses and Gaussians came to, and what decided it.
+
+    Pixels are those of a photo whose longer side has 1000.
+    """
+
+    decision: Literal["kept", "rolled back", "not tried"]
+    reason: str
+    """One sentence for a person."""
+    candidate: Literal["joint", "re-solved", "none"]
+    """Which poses were judged: those the training ended with, or those of the bundle adjustment
+    that set out from them."""
+    validation: tuple[str, ...]
+    """Photos that judged, and no Gaussian was trained on before; none is a held-out photo."""
+    psnr_before: float
+    """Mean over the validation photos with the poses as given in dB; NaN if not measured."""
+    psnr_after: float
+    held_out_tracks: int
+    """Tracks that judged, and took no part in the optimisation."""
+    match_error_before: float
+    """Their mean reprojection error after triangulation, large ones clipped."""
+    match_error_after: float
+    rotation_change: float
+    """Median over the registered photos in degrees."""
+    position_change: float
+    """Median over the registered photos in percent of the RMS radius of the camera centres."""

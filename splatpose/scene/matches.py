@@ -1,0 +1,44 @@
+"""Keypoints and verified matches of pairs of photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True)
+class MatchGraph:
+    """Keypoints of every photo and geometrically verified matches of pairs of photos.
+
+    A view of the COLMAP database at `database`, whose image ids are photo index + 1 and camera
+    ids group index + 1. Pixels are those of the photo as given.
+    """
+
+    database: Path
+    matcher: str
+    """The matcher that ran: "xfeat", "xfeat+sift", "aliked" or "sift"."""
+    keypoints: tuple[Float[np.ndarray, "_K 2"], ...]
+    """For each photo its keypoints (x, y) in pixels."""
+    pairs: Int[np.ndarray, "P 2"]
+    """Photo indices (i < j) of the pairs with at least one putative match."""
+    num_putative: Int[np.ndarray, " P"]
+    """Matches of each pair before geometric verification."""
+    offsets: Int[np.ndarray, " P+1"]
+    """Pair p owns rows `offsets[p]:offsets[p+1]` of `matches`."""
+    matches: Int[np.ndarray, "M 2"]
+    """Verified matches: keypoint index in the first and in the second photo of the pair."""
+    configuration: Int[np.ndarray, " P"]
+    """COLMAP's `TwoViewGeometryConfiguration` of each pair (2 calibrated, 3 uncalibrated,
+    4 planar, 5 panoramic, 6 planar or panoramic, 1 degenerate, 0 undefined)."""
+
+    def verified(self, pair: int) -> Int[np.ndarray, "M 2"]:
+        """Keypoint indices of the verified matches of pair number `pair`."""
+        return self.matches[self.offsets[pair] : self.offsets[pair + 1]]
+
+    @property
+    def num_verified(self) -> Int[np.ndarray, " P"]:
+        """Verified matches of each pair."""
+        return np.diff(self.offsets)

@@ -1,0 +1,59 @@
+"""Gaussians, and what their training left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Splats:
+    """N Gaussians with their parameters as they are optimised and as .ply files store them."""
+
+    means: Float[torch.Tensor, "N 3"]
+    quats: Float[torch.Tensor, "N 4"]
+    """wxyz, not necessarily normalised."""
+    log_scales: Float[torch.Tensor, "N 3"]
+    logit_opacities: Float[torch.Tensor, " N"]
+    sh: Float[torch.Tensor, "N K 3"]
+    """Spherical-harmonics coefficients, K = (degree + 1)^2, the constant one first."""
+
+    @property
+    def sh_degree(self) -> int:
+        return round(self.sh.shape[1] ** 0.5) - 1
+
+    def __len__(self) -> int:
+        return self.means.shape[0]
+
+
+@dataclass(frozen=True)
+class HeldOutScore:
+    """How well the splat predicts one photo it was not trained on."""
+
+    name: str
+    psnr: float
+    """dB."""
+    ssim: float
+
+
+@dataclass(frozen=True)
+class TrainedSplats:
+    """What the splats stage leaves: the Gaussians and what was measured on the way."""
+
+    splats: Splats
+    held_out: tuple[HeldOutScore, ...]
+    """Measured before any held-out photo was trained on."""
+    final_pass_on_all: bool
+    """Whether a last pass trained on the held-out photos too, after the measurement."""
+    backend: str
+    steps: int
+    curve: tuple[tuple[int, float, float, int], ...]
+    """Samples (step, seconds, loss, number of Gaussians)."""
+    previews_dir: Path
+    """PNG files `NAME.png`: each held-out photo beside its rendering at the measurement."""

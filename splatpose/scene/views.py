@@ -1,0 +1,37 @@
+"""Photos as a Gaussian trainer wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from .evidence import JointEvidence
+from .sparse_model import SparseModel
+
+
+@dataclass(frozen=True)
+class Views:
+    """Registered photos as a Gaussian trainer wants them: undistorted pinhole, resized."""
+
+    names: tuple[str, ...]
+    images: tuple[UInt8[np.ndarray, "_H _W 3"], ...]
+    """RGB. Sizes may differ between cameras."""
+    masks: tuple[Bool[np.ndarray, "_H _W"] | None, ...]
+    """True where the undistorted pixel exists in the photo; None when all do."""
+    Ks: Float[np.ndarray, "V 3 3"]
+    cam_from_world: Float[np.ndarray, "V 4 4"]
+    held_out: Bool[np.ndarray, " V"]
+    """Photos that Gaussian training must never see before they are measured."""
+    points: Float[np.ndarray, "T 3"]
+    point_colors: UInt8[np.ndarray, "T 3"]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Poses and views after the joint optimisation: refined ones, or the given ones."""
+
+    poses: SparseModel
+    views: Views
+    evidence: JointEvidence

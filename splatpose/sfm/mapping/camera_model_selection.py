@@ -1,0 +1,268 @@
+"""How much of each camera's intrinsics do the photos determine?
+
+Tracks are split in two halves. Cameras fitted to one half are tested on the tracks of the other,
+whose points alone are re-estimated, and the other way round. A camera gets one more degree of
+freedom only if that predicts tracks it has not seen better, beyond the noise of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pycolmap
+from jaxtyping import Float, Int
+
+from ...geometry.projection import project
+from ...io.colmap import model_from_reconstruction
+from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
+
+LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
+"""Models without a free principal point, each asked after the one before it.
+
+OPENCV comes last and only together with a principal point: its tangential terms move it."""
+
+_MAX_TRACKS = 4000
+_MIN_TRACKS = 60
+_MIN_PHOTOS = 3
+_MIN_PHOTOS_CENTER = 8
+"""With fewer, a turn of the cameras hides a shift of the principal point from all tracks alike, so
+that unseen tracks do not test it."""
+_MAX_CAMERAS = 4
+_MIN_GAIN_A_PARAMETER = 0.0025
+_MIN_GAIN_CENTER = 0.0125
+"""Of a principal point. Where photos look one way a turn of the cameras nearly hides its shift, and
+what the photos' own flaws gain by a wrong one (up to 0.9 % was seen) is no noise of the tracks."""
+_MIN_SIGMAS = 3.0
+_MAX_PRINCIPAL_SHIFT = 0.1
+_MAX_ASPECT = 0.015
+_ITERATIONS = 30
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided, and the figures behind it."""
+
+    freedom: dict[int, Freedom]
+    """For each camera id."""
+    notes: tuple[str, ...]
+    """One a step tried: the change of the robust cost on unseen tracks, and the verdict."""
+
+
+def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, seed: int) -> Choice:
+    """Decides for each camera how much of it bundle adjustment may estimate.
+
+    Cameras with too few photos, or too many of them to ask each, keep focal length and one
+    distortion coefficient.
+    """
+    freedom = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    folds = _split(reconstruction, seed)
+    if folds is None:
+        return Choice(freedom, ("too few tracks to test intrinsics",))
+    notes: list[str] = []
+    for camera_id in _cameras_to_ask(reconstruction):
+        trial = _Trial(folds, camera_id, scales, freedom)
+        _climb(trial)
+        freedom[camera_id] = trial.current
+        notes += trial.notes
+    return Choice(freedom, tuple(notes))
+
+
+def _climb(trial: _Trial) -> None:
+    trial.start(LADDER[0])
+    for step in LADDER[1:]:
+        trial.offer(step)
+    if trial.num_photos < _MIN_PHOTOS_CENTER:
+        return
+    if trial.offer(Freedom(trial.current.model, principal_point=True)):
+        for model in ("RADIAL", "OPENCV"):
+            if trial.current.model != model:
+                trial.offer(Freedom(model, principal_point=True))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Cameras fitted to each half, and what they cost the tracks of the other half."""
+
+    halves: tuple[pycolmap.Reconstruction, pycolmap.Reconstruction]
+    cost: Float[np.ndarray, " T"]
+
+
+class _Trial:
+    """The ladder of one camera; the intrinsics of the others stay as they are."""
+
+    def __init__(
+        self,
+        folds: tuple[pycolmap.Reconstruction, pycolmap.Reconstruction],
+        camera_id: int,
+        scales: Scales,
+        freedom: Mapping[int, Freedom],
+    ) -> None:
+        self._folds = folds
+        self._camera_id = camera_id
+        self._scales = scales
+        self.current = freedom[camera_id]
+        images = folds[0].images.values()
+        self.num_photos = sum(i.has_pose and i.camera_id == camera_id for i in images)
+        self.notes: list[str] = []
+
+    def start(self, freedom: Freedom) -> None:
+        self.current = freedom
+        self._best = self._fit(self._folds, freedom)
+
+    def offer(self, freedom: Freedom) -> bool:
+        """Takes the richer camera if it predicts unseen tracks better."""
+        fit = self._fit(self._best.halves, freedom)
+        saved = self._best.cost - fit.cost
+        gain = float(saved.sum() / max(self._best.cost.sum(), 1e-12))
+        noise = float(saved.std() * np.sqrt(len(saved)))
+        sigmas = float(saved.sum() / max(noise, 1e-12))
+        objection = self._objection(fit, freedom)
+        enough = gain >= self._least_gain(freedom) and sigmas >= _MIN_SIGMAS
+        taken = enough and objection is None
+        verdict = "taken" if taken else f"left ({objection})" if objection else "left"
+        self.notes.append(
+            f"camera {self._camera_id}: {freedom} lowers the cost of unseen tracks by "
+            f"{100 * gain:.2f} % ({sigmas:.1f} sigma): {verdict}"
+        )
+        if taken:
+            self.current, self._best = freedom, fit
+        return taken
+
+    def _least_gain(self, freedom: Freedom) -> float:
+        if freedom.principal_point and not self.current.principal_point:
+            return _MIN_GAIN_CENTER
+        added = _num_parameters(freedom) - _num_parameters(self.current)
+        return added * _MIN_GAIN_A_PARAMETER
+
+    def _fit(
+        self,
+        halves: tuple[pycolmap.Reconstruction, pycolmap.Reconstruction],
+        freedom: Freedom,
+    ) -> _Fit:
+        fitted = tuple(self._adjusted(half, freedom) for half in halves)
+        first, second = fitted
+        cost = np.concatenate(
+            [
+                _unseen_cost(first, self._folds[1], self._scales),
+                _unseen_cost(second, self._folds[0], self._scales),
+            ]
+        )
+        return _Fit((first, second), cost)
+
+    def _adjusted(self, half: pycolmap.Reconstruction, freedom: Freedom) -> pycolmap.Reconstruction:
+        result = pycolmap.Reconstruction(half)
+        set_model(result.cameras[self._camera_id], freedom.model)
+        config = _config(result)
+        for camera_id in result.cameras:
+            if camera_id != self._camera_id:
+                config.set_constant_cam_intrinsics(camera_id)
+        options = bundle_options(
+            self._scales.loss, principal_point=freedom.principal_point, iterations=_ITERATIONS
+        )
+        pycolmap.create_default_bundle_adjuster(options, config, result).solve()
+        return result
+
+    def _objection(self, fit: _Fit, freedom: Freedom) -> str | None:
+        """What no camera looks like, or the two halves disagree about."""
+        cameras = [half.cameras[self._camera_id] for half in fit.halves]
+        before = [half.cameras[self._camera_id] for half in self._best.halves]
+        size = max(cameras[0].width, cameras[0].height)
+        shift = np.array([_center(a) - _center(b) for a, b in zip(cameras, before, strict=True)])
+        offset = np.array([_center(c) - (c.width / 2, c.height / 2) for c in cameras])
+        if np.abs(offset).max() > _MAX_PRINCIPAL_SHIFT * size:
+            return "principal point too far out"
+        if freedom.principal_point and freedom.model == self.current.model:
+            spread = np.linalg.norm(shift[0] - shift[1])
+            if spread > 0.5 * np.linalg.norm(shift.mean(0)):
+                return "halves disagree"
+        aspect = [c.focal_length_x / c.focal_length_y for c in cameras if c.model_name == "OPENCV"]
+        if any(abs(np.log(a)) > _MAX_ASPECT for a in aspect):
+            return "pixels not square"
+        return None
+
+
+def _num_parameters(freedom: Freedom) -> int:
+    count = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 6}
+    return count[freedom.model]
+
+
+def _cameras_to_ask(reconstruction: pycolmap.Reconstruction) -> list[int]:
+    """Cameras with enough photos, the busiest first."""
+    count: dict[int, int] = {}
+    for image in reconstruction.images.values():
+        if image.has_pose:
+            count[image.camera_id] = count.get(image.camera_id, 0) + 1
+    busy = sorted((i for i in count if count[i] >= _MIN_PHOTOS), key=lambda i: (-count[i], i))
+    return busy[:_MAX_CAMERAS]
+
+
+def _split(
+    reconstruction: pycolmap.Reconstruction, seed: int
+) -> tuple[pycolmap.Reconstruction, pycolmap.Reconstruction] | None:
+    """Two copies with a random half of the longest tracks each, or None if there are too few."""
+    ids = np.array(sorted(reconstruction.point3D_ids()), np.int64)
+    if len(ids) < _MIN_TRACKS:
+        return None
+    lengths = np.array([reconstruction.points3D[int(i)].track.length() for i in ids])
+    rng = np.random.default_rng(seed)
+    # Long tracks tie the cameras together, but all lengths shall be there: a random order, with
+    # the two-view tracks last.
+    order = np.lexsort((rng.random(len(ids)), lengths < 3))[:_MAX_TRACKS]
+    chosen = rng.permutation(ids[order])
+    half = len(chosen) // 2
+    return _only(reconstruction, chosen[:half]), _only(reconstruction, chosen[half:])
+
+
+def _only(
+    reconstruction: pycolmap.Reconstruction, keep: Int[np.ndarray, " T"]
+) -> pycolmap.Reconstruction:
+    result = pycolmap.Reconstruction(reconstruction)
+    for point in reconstruction.point3D_ids() - {int(i) for i in keep}:
+        result.delete_point3D(point)
+    return result
+
+
+def _config(reconstruction: pycolmap.Reconstruction) -> pycolmap.BundleAdjustmentConfig:
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in sorted(reconstruction.reg_image_ids()):
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    return config
+
+
+def _unseen_cost(
+    fitted: pycolmap.Reconstruction, tracks: pycolmap.Reconstruction, scales: Scales
+) -> Float[np.ndarray, " T"]:
+    """Cost of each track under cameras that were fitted without it.
+
+    Geman-McClure's, which is bounded: what wrong matches cost differs at random between two fits,
+    and an unbounded cost would drown the comparison in it.
+    """
+    test = pycolmap.Reconstruction(tracks)
+    for camera_id, camera in fitted.cameras.items():
+        test.cameras[camera_id].model = camera.model
+        test.cameras[camera_id].params = camera.params
+    for frame_id in fitted.reg_frame_ids():
+        test.frame(frame_id).rig_from_world = fitted.frame(frame_id).rig_from_world
+    options = bundle_options(scales.loss, principal_point=False, iterations=_ITERATIONS)
+    options.refine_focal_length = options.refine_extra_params = False
+    options.refine_rig_from_world = options.refine_sensor_from_rig = False
+    config = _config(test)
+    pycolmap.create_default_bundle_adjuster(options, config, test).solve()
+    model = model_from_reconstruction(test)
+    cost = np.zeros(len(model.points))
+    for photo in np.flatnonzero(model.registered):
+        own = np.flatnonzero(model.observations[:, 1] == photo)
+        track = model.observations[own, 0]
+        camera = model.cameras[model.camera_index[photo]]
+        xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
+        error = np.nan_to_num(np.linalg.norm(xy - model.observation_xy[own], axis=1), nan=1e3)
+        squared = (error / scales.loss) ** 2
+        np.add.at(cost, track, squared / (1 + squared))
+    return cost
+
+
+def _center(camera: pycolmap.Camera) -> Float[np.ndarray, " 2"]:
+    return np.array([camera.principal_point_x, camera.principal_point_y])

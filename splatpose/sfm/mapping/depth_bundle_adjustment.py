@@ -1,0 +1,174 @@
+"""Bundle adjustment with depth maps, where tracks alone hold photos weakly.
+
+Where few tracks lead from one part of a capture to the next, parts bend and grow at next to no
+reprojection error. Depth maps are coarse, and say next to nothing where tracks are many; here they
+are all there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyceres
+import pycolmap
+from jaxtyping import Bool, Float
+
+from ...depth.keypoints import KeypointPriors
+from ...geometry.projection import project
+from ...io.colmap import model_from_reconstruction, reconstruction_from_model
+from ...scene.sparse_model import SparseModel
+from ..correspondences import MatchTable
+from ..match_consistency import Explanation, explain
+from .bundle_adjustment import Scales, bundle_options, measure_scales
+from .depth_terms import DepthCost, DepthTerms, depth_terms
+from .scale_ambiguity import biconnected_blocks, shared_tracks
+
+_WEAK_SHARED = 20
+"""Photos that share fewer tracks hold each other weakly."""
+_SIGMAS = 2.385
+"""Where Cauchy's loss bends, in standard deviations (Holland & Welsch 1977)."""
+_ITERATIONS = 50
+_SAME_CERES = pyceres.__ceres_version__ == pycolmap.__ceres_version__
+"""Costs of one package work in problems of the other as long as both are of one ceres."""
+_CHANCE = 2.0
+"""Standard deviations by which matches may change sides by chance."""
+
+
+def held_weakly(model: SparseModel) -> bool:
+    """Whether single photos or a few tracks are all that holds parts of a model together."""
+    linked = shared_tracks(model) >= _WEAK_SHARED
+    return len(biconnected_blocks(linked)) != 1 or not linked[model.registered].any(1).all()
+
+
+def hold_by_depth(
+    model: SparseModel,
+    keypoints: Sequence[Float[np.ndarray, "_K 2"]],
+    table: MatchTable,
+    priors: KeypointPriors,
+    *,
+    pixels: float,
+) -> SparseModel | None:
+    """The model after bundle adjustment with depth terms; None where it is not for the better.
+
+    Points and cameras move, intrinsics do not. The matches have the last word: no more of them may
+    contradict the result than chance allows, nor fewer agree with it.
+
+    Args:
+        model: scales already settled, so that maps can follow its points.
+        keypoints: of all photos.
+        priors: of the same photos.
+        pixels: as in `explain`.
+    """
+    if not _SAME_CERES or not held_weakly(model):
+        return None
+    start = _without_outliers(model)
+    terms = depth_terms(start, priors)
+    if not terms:
+        return None
+    adjusted = adjust_with_depth(start, keypoints, terms)
+    if adjusted is None:
+        return None
+    before, after = (explain(m, table, pixels=pixels) for m in (model, adjusted))
+    return adjusted if not_worse(before, after) else None
+
+
+def adjust_with_depth(
+    model: SparseModel,
+    keypoints: Sequence[Float[np.ndarray, "_K 2"]],
+    terms: Sequence[DepthTerms],
+) -> SparseModel | None:
+    """Bundle adjustment of poses and points with depth terms; None if ceres finds no solution.
+
+    Args:
+        keypoints: of all photos.
+        terms: of points of the model.
+    """
+    reconstruction = reconstruction_from_model(model, keypoints)
+    scales = measure_scales(reconstruction)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in sorted(reconstruction.reg_image_ids()):
+        config.add_image(image_id)
+    for camera_id in reconstruction.cameras:
+        config.set_constant_cam_intrinsics(camera_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    options = bundle_options(scales.loss, principal_point=False, iterations=_ITERATIONS)
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, reconstruction)
+    # Ceres keeps pointers to all of these until it is done.
+    kept = [_add(one, reconstruction, scales, adjuster.problem) for one in terms]
+    solved = adjuster.solve().is_solution_usable()
+    kept.clear()
+    if not solved:
+        return None
+    reconstruction.update_point_3d_errors()
+    adjusted = model_from_reconstruction(reconstruction, model.names)
+    return replace(
+        adjusted,
+        camera_index=model.camera_index,
+        cameras=model.cameras,
+        point_colors=model.point_colors,
+    )
+
+
+def _add(
+    terms: DepthTerms,
+    reconstruction: pycolmap.Reconstruction,
+    scales: Scales,
+    problem: pyceres.Problem,
+) -> tuple[object, ...]:
+    """Adds one photo's residuals in pixels, the unit of all others, and returns what they need."""
+    pixel = scales.loss / _SIGMAS
+    factor = pixel * terms.weight / terms.sigma
+    loss = pyceres.CauchyLoss(_SIGMAS * pixel * terms.weight)
+    frame = reconstruction.frame(reconstruction.image(terms.photo + 1).frame_id)
+    assert frame.rig_from_world is not None, "terms are of registered photos"
+    pose, ends = frame.rig_from_world.params, terms.ends.copy()
+    costs = []
+    for track, share in zip(terms.tracks.tolist(), terms.share.tolist(), strict=True):
+        cost = DepthCost(share, terms.kind, factor)
+        point = reconstruction.points3D[track + 1].xyz
+        problem.add_residual_block(cost, loss, [pose, point, ends])
+        costs.append(cost)
+    return loss, ends, costs
+
+
+def not_worse(before: Explanation, after: Explanation) -> bool:
+    """Whether matches that changed sides did so evenly, as by chance (McNemar 1947)."""
+    if (before.connected & ~after.connected).any():
+        return False
+    return not (
+        _moved(before.explained, after.explained) or _moved(after.contradicted, before.contradicted)
+    )
+
+
+def _moved(have: Bool[np.ndarray, " M"], still: Bool[np.ndarray, " M"]) -> bool:
+    lost, gained = int((have & ~still).sum()), int((still & ~have).sum())
+    return lost - gained > _CHANCE * math.sqrt(lost + gained)
+
+
+def _without_outliers(model: SparseModel) -> SparseModel:
+    """Without tracks that a part drags along which was scaled since."""
+    limit = measure_scales(reconstruction_from_model(model)).outlier
+    track, photo = model.observations[:, 0], model.observations[:, 1]
+    error = np.zeros(len(track))
+    for index in np.flatnonzero(model.registered):
+        own = np.flatnonzero(photo == index)
+        camera = model.cameras[model.camera_index[index]]
+        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
+        error[own] = np.linalg.norm(xy - model.observation_xy[own], axis=1)
+    bad = np.zeros(len(model.points), bool)
+    bad[track[~(error <= limit)]] = True
+    number = np.cumsum(~bad) - 1
+    rows = ~bad[track]
+    observations = model.observations[rows].copy()
+    observations[:, 0] = number[observations[:, 0]]
+    return replace(
+        model,
+        points=model.points[~bad],
+        point_colors=model.point_colors[~bad],
+        point_errors=model.point_errors[~bad],
+        observations=observations,
+        observation_xy=model.observation_xy[rows],
+    )

@@ -1,0 +1,325 @@
+"""Several reconstructions from the same matches, so that evidence can choose between them.
+
+Incremental and global mapping fail on different scenes, a wrong focal length breaks either, and
+none of them says so. Each recipe runs on its own copy of the database, in one thread, so that its
+result depends on the seed alone; recipes of one round run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+import numpy as np
+import pycolmap
+from jaxtyping import Int
+
+from ...depth.keypoints import KeypointPriors
+from ...io.atomic import write_json
+from ...io.colmap import model_from_reconstruction
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ..correspondences import MatchTable
+from ..match_consistency import Explanation, explain
+from ..viewgraph.focal_calibration import calibrate_pairs
+from ..viewgraph.focal_priors import calibrate, read_cameras, write_focals
+from ..viewgraph.refined_pairs import RefinedPairs
+from .bundle_adjustment import FEW_PHOTOS
+from .global_mapper import reconstructions
+
+_DONE = "done.json"
+_POLL_S = 0.2
+_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to reconstruct."""
+
+    name: str
+    """For people and, as it is, for the folder."""
+    mapper: Literal["incremental", "global", "view graph"]
+    focals: Literal["given", "view graph", "pairs"] = "given"
+    """Start from EXIF's focal lengths or the usual ones, from those of the view graph's fundamental
+    matrices, or from those that the matches of many pairs together call for."""
+    relaxed: bool = False
+    """Accept weaker photos and initial pairs (incremental only)."""
+    refined: bool = False
+    """Set out from relative poses that the local stage refined (view graph only)."""
+    by_depth: bool = False
+    """Ask depth maps about pairs whose matches say little (view graph only)."""
+    restart: int = 0
+    """Added to the seed."""
+
+
+ROUNDS: tuple[tuple[Recipe, ...], ...] = (
+    (
+        Recipe("global calibrated", "global", focals="view graph"),
+        Recipe("incremental", "incremental"),
+    ),
+    (
+        Recipe("view graph", "view graph", focals="pairs"),
+        Recipe("incremental calibrated", "incremental", focals="pairs"),
+    ),
+    (
+        Recipe("incremental relaxed", "incremental", relaxed=True, restart=1),
+        Recipe("global", "global"),
+        Recipe("global restarted", "global", focals="pairs", restart=1),
+    ),
+)
+"""Two independent methods first; the later rounds only where those do not agree."""
+
+FROM_REFINED_PAIRS = Recipe("view graph, refined pairs", "view graph", focals="pairs", refined=True)
+"""Beside the plain view graph, where the local stage refined any pairs."""
+
+FROM_DEPTH = Recipe("view graph, depth maps", "view graph", focals="pairs", by_depth=True)
+"""Beside the plain view graph, where depth maps are to be asked."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One reconstruction with what speaks for it."""
+
+    name: str
+    mapper: str
+    reconstruction: pycolmap.Reconstruction
+    model: SparseModel
+    explanation: Explanation
+    reprojection_error: float
+    seconds: float
+
+    @property
+    def num_registered(self) -> int:
+        return int(self.model.registered.sum())
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recipe that gave no reconstruction."""
+
+    name: str
+    seconds: float
+
+
+class Workshop:
+    """Runs recipes on copies of one database inside one folder; what is done there is kept."""
+
+    def __init__(
+        self,
+        folder: Path,
+        graph: MatchGraph,
+        names: Sequence[str],
+        camera_index: Int[np.ndarray, " V"],
+        table: MatchTable,
+        *,
+        pixels: float,
+        min_matches: int,
+        seed: int,
+        refined: RefinedPairs | None = None,
+        priors: KeypointPriors | None = None,
+    ) -> None:
+        self._refined = refined
+        self._priors = priors
+        self._folder = folder
+        self._graph = graph
+        self._camera_index = camera_index
+        self._names = tuple(names)
+        self._table = table
+        self._pixels = pixels
+        self._min_matches = min_matches
+        self._seed = seed
+        self._calibration_lock = threading.Lock()
+        folder.mkdir(exist_ok=True)
+
+    @property
+    def rounds(self) -> tuple[tuple[Recipe, ...], ...]:
+        """What can be tried, in the order to try it."""
+        second = ROUNDS[1]
+        if self._refined is not None and self._refined.refined.any():
+            second = (*second, FROM_REFINED_PAIRS)
+        if self._priors is not None:
+            second = (*second, FROM_DEPTH)
+        return (ROUNDS[0], second, *ROUNDS[2:])
+
+    def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
+        """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
+        token = pycolmap.CancellationToken()
+        jobs: list[Future[float]] = [Future() for _ in recipes]
+        queue: SimpleQueue[tuple[Recipe, Future[float]]] = SimpleQueue()
+        for item in zip(recipes, jobs, strict=True):
+            queue.put(item)
+        for _ in range(min(workers, len(recipes))):
+            # Daemons: the global mapper cannot be cancelled and must not hold up an exit.
+            threading.Thread(target=self._work, args=(queue, token), daemon=True).start()
+        try:
+            while wait(jobs, timeout=_POLL_S).not_done:
+                continue
+        except BaseException:
+            token.cancel()
+            wait(jobs, timeout=_GRACE_S)
+            raise
+        return [
+            self._judge(recipe, job.result()) for recipe, job in zip(recipes, jobs, strict=True)
+        ]
+
+    def _work(
+        self,
+        queue: SimpleQueue[tuple[Recipe, Future[float]]],
+        token: pycolmap.CancellationToken,
+    ) -> None:
+        """Takes recipes from the queue until it is empty; errors go to whoever waits."""
+        while not token.is_cancelled:
+            try:
+                recipe, job = queue.get_nowait()
+            except Empty:
+                return
+            try:
+                job.set_result(self._done_or_run(recipe, token))
+            except BaseException as error:
+                job.set_exception(error)
+
+    def _done_or_run(self, recipe: Recipe, token: pycolmap.CancellationToken) -> float:
+        """Seconds it took; the models are in the recipe's folder."""
+        folder = self._folder / recipe.name
+        if not folder.exists():
+            # A folder of its own: a mapper that was given up may still be writing to its.
+            unfinished = Path(tempfile.mkdtemp(prefix=f".{recipe.name}.", dir=self._folder))
+            start = time.perf_counter()
+            self._map(recipe, unfinished, token)
+            if token.is_cancelled:
+                raise CancelledError
+            write_json(unfinished / _DONE, {"seconds": time.perf_counter() - start})
+            unfinished.rename(folder)
+        return json.loads((folder / _DONE).read_text())["seconds"]
+
+    def _map(self, recipe: Recipe, folder: Path, token: pycolmap.CancellationToken) -> None:
+        database = folder / "database.db"
+        seed = self._seed + recipe.restart
+        shutil.copyfile(self._source(recipe), database)
+        models = folder / "models"
+        models.mkdir()
+        few = len(self._names) <= FEW_PHOTOS
+        if recipe.mapper == "global":
+            options = global_options(seed, self._min_matches, few=few)
+            pycolmap.global_mapping(database, folder, models, options)
+        elif recipe.mapper == "view graph":
+            refined = self._refined if recipe.refined else None
+            priors = self._priors if recipe.by_depth else None
+            self._from_view_graph(database, folder, models, seed, refined, priors)
+        else:
+            options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
+            pycolmap.incremental_mapping(
+                database, folder, models, options, cancellation_token=token
+            )
+        os.unlink(database)
+
+    def _source(self, recipe: Recipe) -> Path:
+        """The database with the focal lengths that a recipe starts from."""
+        source = self._graph.database
+        if recipe.focals == "given":
+            return source
+        target = self._folder / f"focals from {recipe.focals}.db"
+        with self._calibration_lock:
+            if recipe.focals == "view graph":
+                return calibrate(source, target, seed=self._seed).database
+            if not target.exists():
+                cameras, known = read_cameras(source)
+                cameras = calibrate_pairs(
+                    self._table,
+                    cameras,
+                    self._camera_index,
+                    known,
+                    min_matches=self._min_matches,
+                    seed=self._seed,
+                )
+                write_focals(source, target, cameras)
+        return target
+
+    def _from_view_graph(
+        self,
+        database: Path,
+        folder: Path,
+        models: Path,
+        seed: int,
+        refined: RefinedPairs | None,
+        priors: KeypointPriors | None,
+    ) -> None:
+        cameras, _ = read_cameras(database)
+        found = reconstructions(
+            replace(self._graph, database=database),
+            self._table,
+            cameras,
+            self._camera_index,
+            self._names,
+            folder,
+            min_matches=self._min_matches,
+            seed=seed,
+            refined=refined,
+            priors=priors,
+        )
+        for number, reconstruction in enumerate(found):
+            (models / str(number)).mkdir()
+            reconstruction.write_binary(models / str(number))
+
+    def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
+        """The best of the models that the recipe left."""
+        found = []
+        for folder in sorted((self._folder / recipe.name / "models").iterdir()):
+            if (folder / "images.bin").exists():
+                reconstruction = pycolmap.Reconstruction(folder)
+                model = model_from_reconstruction(reconstruction, self._names)
+                explanation = explain(model, self._table, pixels=self._pixels)
+                error = float(reconstruction.compute_mean_reprojection_error())
+                parts = (reconstruction, model, explanation, error, seconds)
+                found.append(Hypothesis(recipe.name, recipe.mapper, *parts))
+        found = [h for h in found if h.num_registered >= 2]
+        best = max(found, key=lambda h: h.explanation.score, default=None)
+        return best or Failure(recipe.name, seconds)
+
+
+def incremental_options(
+    seed: int, min_matches: int, *, relaxed: bool, few: bool
+) -> pycolmap.IncrementalPipelineOptions:
+    """COLMAP's incremental mapper for hand-held captures; `few` keeps two-view tracks."""
+    options = pycolmap.IncrementalPipelineOptions()
+    options.min_num_matches = min_matches
+    options.min_model_size = 2
+    options.num_threads = options.mapper.num_threads = 1
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
+    options.extract_colors = False
+    # Matches that no geometry fits would otherwise keep it busy for minutes.
+    options.init_num_trials = 50
+    # The default of 16 degrees rules out forward-facing captures.
+    options.mapper.init_min_tri_angle = 2.0 if relaxed else 4.0
+    options.triangulation.ignore_two_view_tracks = not few
+    if relaxed:
+        options.mapper.init_min_num_inliers = 50
+        options.mapper.abs_pose_min_num_inliers = 15
+        options.mapper.abs_pose_min_inlier_ratio = 0.15
+    return options
+
+
+def global_options(seed: int, min_matches: int, *, few: bool) -> pycolmap.GlobalPipelineOptions:
+    """COLMAP's global mapper (GLOMAP, Pan et al. 2024); `few` keeps two-view tracks."""
+    options = pycolmap.GlobalPipelineOptions()
+    options.min_num_matches = min_matches
+    options.num_threads = options.mapper.num_threads = 1
+    options.random_seed = options.mapper.random_seed = seed
+    if few:
+        mapper = options.mapper
+        options.min_model_size = 2
+        mapper.track_min_num_views_per_track = 2
+        mapper.global_positioning.min_num_view_per_track = 2
+        mapper.bundle_adjustment.min_track_length = 2
+        mapper.retriangulation.ignore_two_view_tracks = False
+    return options

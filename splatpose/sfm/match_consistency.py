@@ -1,0 +1,265 @@
+"""How well a reconstruction explains all verified matches, whether it used them or not.
+
+A reconstruction's own reprojection error says little: a wrong one simply drops the tracks that
+contradict it. Every match that survived two-view verification is therefore asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..geometry.epipolar import essential_matrix, relative_pose, sampson_distance, two_view_depths
+from ..geometry.projection import normalized_from_pixels, project
+from ..scene.camera import Camera
+from ..scene.sparse_model import SparseModel
+from .correspondences import PIXEL_AT, MatchTable
+
+_TRANSFER_FACTOR = 3.0
+_MIN_AGREEING = 10
+_OUTWEIGHS = 4.0
+"""Contradictions that a match between two groups outweighs: matches are false in many ways, and
+agree with a wrong model only by chance."""
+_CONTRADICTION = 5.0
+"""Times the threshold: what is farther off is no matter of noise."""
+_CONTRADICTION_WEIGHT = 0.5
+_PAIR_CAP = 200
+_MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which matches a model explains."""
+
+    connected: Bool[np.ndarray, " V"]
+    """Registered photos that matches which agree with the model hold together. A group that only
+    agrees with itself counts as if it were not registered."""
+    explained: Bool[np.ndarray, " M"]
+    contradicted: Bool[np.ndarray, " M"]
+    """Matches of registered photos that are far from what the model says."""
+    share: float
+    """Of all verified matches."""
+    balanced_share: float
+    """The same with the matches of one pair counting at most as much as `_PAIR_CAP` of them, so
+    that a few heavy pairs cannot outvote the rest."""
+    against: float
+    """Mean of both shares of the matches that are contradicted."""
+    focal_ratio: float
+    """Focal length over the longer side, the least plausible camera's."""
+    median_angle: float
+    """Median angle between the rays of matches that are explained, in degrees."""
+
+    @property
+    def plausible(self) -> bool:
+        """Whether every focal length is one that a camera could have."""
+        return _MIN_FOCAL_RATIO <= self.focal_ratio <= _MAX_FOCAL_RATIO
+
+    @property
+    def score(self) -> float:
+        """Evidence in one number, the larger the better: the mean of both shares, less half of what
+        speaks against the model. Matches agree with a wrong model only by chance, but contradict
+        the right one wherever a place repeats: at full weight, leaving photos out would pay. A
+        model with an implausible camera loses to every other."""
+        support = 0.5 * (self.share + self.balanced_share) - _CONTRADICTION_WEIGHT * self.against
+        return support - (0.0 if self.plausible else 2.0)
+
+
+def pixel_thresholds(cameras: tuple[Camera, ...], pixels: float) -> Float[np.ndarray, " C"]:
+    """`pixels` of a photo of `PIXEL_AT` in those of each camera's photos."""
+    return np.array([pixels * max(c.width, c.height) / PIXEL_AT for c in cameras])
+
+
+def explain(model: SparseModel, table: MatchTable, *, pixels: float = 1.0) -> Explanation:
+    """Tests every verified match against the cameras and points of a model.
+
+    A match is explained if both photos are registered; its Sampson distance is within the
+    threshold; it lies in front of both cameras; and where one of its keypoints belongs to a
+    point of the model, that point projects close to the other keypoint. The last catches what
+    two views cannot see: parts of a model at different scales. It is contradicted if it is several
+    times too far off, or behind a camera.
+
+    Args:
+        pixels: threshold, in pixels of a photo whose longer side has `PIXEL_AT`.
+    """
+    focal = np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) for c in model.cameras])
+    sides = np.array([max(c.width, c.height) for c in model.cameras])
+    limit = pixel_thresholds(model.cameras, pixels)
+    usable = model.registered[table.photos].all(1)
+    rows = np.flatnonzero(usable)
+    # How far off each match is, the threshold being 1; NaN where nothing was asked.
+    off = np.full(len(table), np.nan)
+    sine = np.zeros(len(table))
+    if len(rows):
+        camera = model.camera_index[table.photos[rows]]
+        distance, sine[rows] = _epipolar(model, table, rows, limit[camera], focal[camera])
+        off[rows] = np.maximum(distance, _transfer(model, table, rows, limit[camera]))
+    with np.errstate(invalid="ignore"):
+        good, bad = off <= 1, off > _CONTRADICTION
+    connected = _connected(table, good, bad, len(model.names))
+    inside = connected[table.photos].all(1)
+    good, bad = good & inside, bad & inside
+    angle = np.degrees(np.arcsin(np.clip(sine[good], 0, 1)))
+    used = np.unique(model.camera_index[model.registered])
+    ratios = (focal / sides)[used] if len(used) else np.array([np.nan])
+    return Explanation(
+        connected=connected,
+        explained=good,
+        contradicted=bad,
+        share=_share(good),
+        balanced_share=_balanced(table, good),
+        against=0.5 * (_share(bad) + _balanced(table, bad)),
+        focal_ratio=float(ratios[np.argmax(np.abs(np.log(ratios / 1.2)))]),
+        median_angle=float(np.median(angle)) if len(angle) else 0.0,
+    )
+
+
+def per_photo(
+    table: MatchTable, good: Bool[np.ndarray, " M"], num_photos: int
+) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
+    """Verified matches of every photo, and the share of them that is explained (NaN if none)."""
+    total = np.bincount(table.photos.ravel(), minlength=num_photos)
+    explained = np.bincount(table.photos[good].ravel(), minlength=num_photos)
+    with np.errstate(invalid="ignore"):
+        return total, explained / total
+
+
+def _epipolar(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, "N 2"],
+    focal: Float[np.ndarray, "N 2"],
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Sampson distance over the threshold, infinite behind a camera; also the sine of the angle
+    between the rays."""
+    photos, xy = table.photos[rows], table.xy[rows]
+    x = np.zeros((len(rows), 2, 2))
+    for index, camera in enumerate(model.cameras):
+        for side in (0, 1):
+            own = model.camera_index[photos[:, side]] == index
+            x[own, side] = normalized_from_pixels(camera, xy[own, side])
+    pairs, inverse = np.unique(table.pair[rows], return_inverse=True)
+    poses = model.cam_from_world[table.pairs[pairs]]
+    R, t = relative_pose(poses[:, 0], poses[:, 1])
+    E = essential_matrix(R, t)
+    distance = sampson_distance(E[inverse], x[:, 0], x[:, 1]) * focal.mean(1)
+    z1, z2, sine = two_view_depths(R[inverse], t[inverse], x[:, 0], x[:, 1])
+    # Noise can put a very distant point behind the cameras; that is no contradiction.
+    distant = sine < limit.mean(1) / focal.mean(1)
+    ahead = distant | ((z1 > 0) & (z2 > 0))
+    return np.where(ahead, distance / limit.mean(1), np.inf), sine
+
+
+def _transfer(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, "N 2"],
+) -> Float[np.ndarray, " N"]:
+    """How far the point of one keypoint projects from the other keypoint, over `_TRANSFER_FACTOR`
+    thresholds; 0 without a point, infinite behind the camera."""
+    track_of = _TrackLookup(model, table)
+    off = np.zeros(len(rows))
+    for source, target in ((0, 1), (1, 0)):
+        track = track_of(table.photos[rows, source], table.keypoints[rows, source])
+        ask = np.flatnonzero(track >= 0)
+        error = _projection_errors(model, table, rows[ask], target, track[ask])
+        off[ask] = np.maximum(off[ask], error / (_TRANSFER_FACTOR * limit[ask, target]))
+    return off
+
+
+def _projection_errors(
+    model: SparseModel,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    side: int,
+    track: Int[np.ndarray, " N"],
+) -> Float[np.ndarray, " N"]:
+    """In pixels; infinite behind the camera."""
+    result = np.zeros(len(rows))
+    photo = table.photos[rows, side]
+    for index in np.unique(photo):
+        own = np.flatnonzero(photo == index)
+        camera = model.cameras[model.camera_index[index]]
+        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
+        error = np.linalg.norm(xy - table.xy[rows[own], side], axis=1)
+        result[own] = np.nan_to_num(error, nan=np.inf)
+    return result
+
+
+class _TrackLookup:
+    """Which track a keypoint belongs to, -1 for none."""
+
+    def __init__(self, model: SparseModel, table: MatchTable) -> None:
+        largest = max(
+            int(table.keypoints.max(initial=0)), int(model.observations[:, 2].max(initial=0))
+        )
+        self._stride = largest + 1
+        self._track = np.full(len(model.names) * self._stride, -1, np.int64)
+        o = model.observations
+        self._track[o[:, 1] * self._stride + o[:, 2]] = o[:, 0]
+
+    def __call__(
+        self, photos: Int[np.ndarray, " N"], keypoints: Int[np.ndarray, " N"]
+    ) -> Int[np.ndarray, " N"]:
+        return self._track[photos * self._stride + keypoints]
+
+
+def _connected(
+    table: MatchTable,
+    good: Bool[np.ndarray, " M"],
+    bad: Bool[np.ndarray, " M"],
+    num_photos: int,
+) -> Bool[np.ndarray, " V"]:
+    """The largest set of photos that hold together.
+
+    Groups that share most matches which agree with the model are joined first, unless too many of
+    all matches between them contradict it: one pair that agrees does not join two groups between
+    which all others disagree.
+    """
+    count = len(table.pairs)
+    agree = np.bincount(table.pair[good], minlength=count).tolist()
+    deny = np.bincount(table.pair[bad], minlength=count).tolist()
+    between: list[dict[int, tuple[int, int]]] = [{} for _ in range(num_photos)]
+    queue: list[tuple[int, int, int]] = []
+
+    def link(i: int, j: int, votes: tuple[int, int]) -> None:
+        between[i][j] = between[j][i] = votes
+        if votes[0] >= _MIN_AGREEING and _OUTWEIGHS * votes[0] > votes[1]:
+            heappush(queue, (-votes[0], i, j))
+
+    for (i, j), *votes in zip(table.pairs.tolist(), agree, deny, strict=True):
+        link(i, j, (votes[0], votes[1]))
+    group = np.arange(num_photos)
+    while queue:
+        support, i, j = heappop(queue)
+        votes = between[i].get(j)
+        if votes is None or votes[0] != -support or _OUTWEIGHS * votes[0] <= votes[1]:
+            continue  # joined or changed since
+        if len(between[i]) < len(between[j]):
+            i, j = j, i
+        group[group == j] = i
+        del between[i][j], between[j][i]
+        for other, (more, against) in between[j].items():
+            del between[other][j]
+            own = between[i].get(other, (0, 0))
+            link(i, other, (own[0] + more, own[1] + against))
+        between[j] = {}
+    return group == np.bincount(group).argmax()
+
+
+def _share(good: Bool[np.ndarray, " M"]) -> float:
+    return float(good.mean()) if len(good) else 0.0
+
+
+def _balanced(table: MatchTable, good: Bool[np.ndarray, " M"]) -> float:
+    total = np.bincount(table.pair, minlength=len(table.pairs))
+    explained = np.bincount(table.pair[good], minlength=len(table.pairs))
+    weight = np.minimum(total, _PAIR_CAP)
+    used = total > 0
+    if not used.any():
+        return 0.0
+    return float((weight[used] * explained[used] / total[used]).sum() / weight[used].sum())

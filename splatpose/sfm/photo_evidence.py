@@ -1,0 +1,116 @@
+"""What is said of each photo: registered or not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from ..geometry.projection import project
+from ..scene.evidence import PhotoEvidence
+from ..scene.sparse_model import SparseModel
+from .correspondences import MatchTable
+from .match_consistency import Explanation, per_photo
+
+_WEAK_SHARE = 0.5
+_WEAK_MATCHES = 50
+_PLACED, _LATE = "placed", "placed late, from the finished model"
+_ON_SPLAT = "placed on the splat's depth"
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known at the end."""
+
+    model: SparseModel
+    table: MatchTable
+    explanation: Explanation
+    groups: Sequence[Sequence[int]]
+    late: frozenset[int]
+    contradicted: frozenset[int]
+
+
+def photo_evidence(record: Record) -> list[PhotoEvidence]:
+    """Evidence and a sentence for every photo."""
+    model = record.model
+    verified, share = per_photo(record.table, record.explanation.explained, len(model.names))
+    error = median_errors(model)
+    result = []
+    for photo, name in enumerate(model.names):
+        registered = bool(model.registered[photo])
+        reason = (
+            _why_registered(
+                _LATE if photo in record.late else _PLACED,
+                int(verified[photo]),
+                float(share[photo]),
+            )
+            if registered
+            else _why_left_out(record, photo, int(verified[photo]))
+        )
+        result.append(
+            PhotoEvidence(
+                name=name,
+                registered=registered,
+                reason=reason,
+                verified_matches=int(verified[photo]),
+                inlier_share=float(share[photo]) if registered else float("nan"),
+                reprojection_error=float(error[photo]),
+            )
+        )
+    return result
+
+
+def updated_evidence(photo: PhotoEvidence, share: float, error: float) -> PhotoEvidence:
+    """Evidence of a photo whose pose was refined since.
+
+    Args:
+        share: of its verified matches that the poses explain now.
+        error: median reprojection error now, in pixels.
+    """
+    if not photo.registered:
+        return photo
+    how = next((way for way in (_LATE, _ON_SPLAT) if photo.reason.startswith(way)), _PLACED)
+    reason = _why_registered(how, photo.verified_matches, share)
+    return replace(photo, reason=reason, inlier_share=share, reprojection_error=error)
+
+
+def placed_on_splat(photo: PhotoEvidence) -> PhotoEvidence:
+    """Evidence of a photo that was left out and is not any more; for `updated_evidence`."""
+    return replace(photo, registered=True, reason=_ON_SPLAT)
+
+
+def _why_registered(how: str, verified: int, share: float) -> str:
+    if share < _WEAK_SHARE:
+        return f"{how}, but only {100 * share:.0f} % of its {verified} matches agree with its pose"
+    if verified < _WEAK_MATCHES:
+        return f"{how} by few matches ({verified})"
+    return f"{how}: {100 * share:.0f} % of its {verified} matches agree with its pose"
+
+
+def _why_left_out(record: Record, photo: int, verified: int) -> str:
+    if verified == 0:
+        return "no other photo matches it: it shows something else, or is blurred or textureless"
+    group = next(group for group in record.groups if photo in group)
+    if len(group) == 1:
+        return f"too few matches with any other photo ({verified} in all)"
+    if not record.model.registered[list(group)].any():
+        return f"matches only {len(group) - 1} photos that share nothing with the rest"
+    if photo in record.contradicted:
+        return f"most of its {verified} matches contradict every pose found for it"
+    return f"its {verified} matches meet too few points of the model to place it"
+
+
+def median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
+    """Median reprojection error of each photo's observations in pixels, NaN without any."""
+    result = np.full(len(model.names), np.nan)
+    for photo in np.flatnonzero(model.registered):
+        own = np.flatnonzero(model.observations[:, 1] == photo)
+        if len(own):
+            track = model.observations[own, 0]
+            camera = model.cameras[model.camera_index[photo]]
+            xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
+            distance = np.linalg.norm(xy - model.observation_xy[own], axis=1)
+            result[photo] = np.median(np.nan_to_num(distance, nan=np.inf))
+    return result

@@ -1,0 +1,1 @@
+"""Photos that a finished reconstruction left out."""

@@ -1,0 +1,119 @@
+"""Poses of photos that meet no point of the model, from prior depth of the photos they match."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool, Float, Int
+
+from ...depth.keypoints import KeypointPriors
+from ...depth.map_fit import fit_maps
+from ...depth.sampling import aligned_depth
+from ...geometry.projection import normalized_from_pixels
+from ...io.colmap import camera_to_colmap
+from ...scene.sparse_model import SparseModel
+from ..correspondences import PIXEL_AT, MatchTable
+
+_MAX_ERROR = 12.0
+"""In pixels at `PIXEL_AT`: prior depth is right to some percent only."""
+_MIN_INLIERS = 15
+_MIN_RATIO = 0.4
+_TRIALS = (100, 3000)
+
+
+def aligned_keypoints(
+    model: SparseModel, priors: KeypointPriors
+) -> tuple[Float[np.ndarray, " _K"], ...]:
+    """Depth of every keypoint by the map of its photo, aligned with the points of the model.
+
+    Returns:
+        For each photo, along its z axis in world units; NaN where the map says nothing, does not
+        follow the points, or the photo is not registered.
+    """
+    kind, fitted = fit_maps(model, priors)
+    depths = [np.full(len(values), np.nan) for values in priors.values]
+    for one in fitted:
+        if one.fit.kept:
+            whole = priors.values[one.photo]
+            depths[one.photo] = aligned_depth(whole, one.fit.alpha, one.fit.beta, kind)
+    return tuple(depths)
+
+
+def pose_from_depth(
+    photo: int,
+    model: SparseModel,
+    table: MatchTable,
+    depths: Sequence[Float[np.ndarray, " _K"]],
+    *,
+    seed: int,
+) -> Float[np.ndarray, "4 4"] | None:
+    """cam_from_world of a photo from its matches with registered ones; None if they give none.
+
+    Where the other keypoint belongs to a point of the model, that is its place; elsewhere the
+    map's depth puts it on its ray.
+
+    Args:
+        photo: not registered.
+        depths: from `aligned_keypoints`.
+        seed: of the RANSAC.
+    """
+    xy, places = correspondences(photo, model, table, depths)
+    if len(xy) < _MIN_INLIERS:
+        return None
+    camera = model.cameras[model.camera_index[photo]]
+    options = pycolmap.AbsolutePoseEstimationOptions()
+    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
+    options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
+    options.ransac.random_seed = seed
+    found = pycolmap.estimate_and_refine_absolute_pose(
+        xy, places, camera_to_colmap(camera, 1), options
+    )
+    if found is None or found["num_inliers"] < max(_MIN_INLIERS, _MIN_RATIO * len(xy)):
+        return None
+    return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
+
+
+def correspondences(
+    photo: int,
+    model: SparseModel,
+    table: MatchTable,
+    depths: Sequence[Float[np.ndarray, " _K"]],
+) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 3"]]:
+    """Pixels of a photo, and where in the world what they show is; arguments of
+    `pose_from_depth`."""
+    pixels, places = [np.zeros((0, 2))], [np.zeros((0, 3))]
+    for own, other in ((0, 1), (1, 0)):
+        rows = np.flatnonzero(
+            (table.photos[:, own] == photo) & model.registered[table.photos[:, other]]
+        )
+        for neighbour in np.unique(table.photos[rows, other]):
+            mine = rows[table.photos[rows, other] == neighbour]
+            found = _places(model, int(neighbour), table, mine, other, depths[neighbour])
+            known = np.isfinite(found[:, 0])
+            pixels.append(table.xy[mine[known], own])
+            places.append(found[known])
+    return np.concatenate(pixels), np.concatenate(places)
+
+
+def _places(
+    model: SparseModel,
+    photo: int,
+    table: MatchTable,
+    rows: Int[np.ndarray, " N"],
+    side: int,
+    depth: Float[np.ndarray, " _K"],
+) -> Float[np.ndarray, "N 3"]:
+    """Where in the world keypoints of a registered photo are; NaN where nothing says."""
+    keypoints = table.keypoints[rows, side]
+    camera = model.cameras[model.camera_index[photo]]
+    rays = np.c_[normalized_from_pixels(camera, table.xy[rows, side]), np.ones(len(rows))]
+    pose = model.cam_from_world[photo]
+    result = (rays * depth[keypoints, None] - pose[:3, 3]) @ pose[:3, :3]
+    track = np.full(len(depth), -1)
+    observed = model.observations[model.observations[:, 1] == photo]
+    track[observed[:, 2]] = observed[:, 0]
+    of_track: Bool[np.ndarray, " N"] = track[keypoints] >= 0
+    result[of_track] = model.points[track[keypoints[of_track]]]
+    return result

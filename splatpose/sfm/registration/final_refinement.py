@@ -1,0 +1,195 @@
+"""From the chosen hypothesis to the final model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ...depth.keypoints import KeypointPriors
+from ...io.colmap import model_from_reconstruction
+from ..correspondences import MatchTable
+from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
+from ..mapping.camera_model_selection import Choice, choose_freedom
+from ..match_consistency import explain
+from .depth_pnp import aligned_keypoints, pose_from_depth
+
+_RELAXED_INLIERS = 15
+_RELAXED_RATIO = 0.15
+_MIN_LATE_MATCHES = 15
+_LATE_SUPPORT = 2.0
+"""Matches that agree with a late photo's pose over those that contradict it."""
+_ROUNDS = 3
+_MAX_PASSES = 20
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The final model."""
+
+    reconstruction: pycolmap.Reconstruction
+    choice: Choice
+    late: frozenset[int]
+    """Indices of photos that were registered after the mapping."""
+    contradicted: frozenset[int]
+    """Indices of photos whose pose was taken back: their matches contradict it."""
+
+
+def refine(
+    start: pycolmap.Reconstruction,
+    database: Path,
+    names: Sequence[str],
+    table: MatchTable,
+    *,
+    free_intrinsics: bool,
+    pixels: float,
+    min_matches: int,
+    seed: int,
+    priors: KeypointPriors | None = None,
+) -> Refined:
+    """Robust bundle adjustment, with a second chance for photos that were left out.
+
+    Args:
+        free_intrinsics: let the evidence decide how rich a camera model is, principal point
+            included; otherwise focal length and one distortion coefficient of each camera.
+        priors: depth maps, a third chance for photos that were left out.
+    """
+    reconstruction = pycolmap.Reconstruction(start)
+    reconstruction.update_point_3d_errors()
+    scales = measure_scales(reconstruction)
+    plain = least_freedom(reconstruction)
+    late: set[int] = set()
+    contradicted: set[int] = set()
+    with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        if reconstruction.num_reg_images() < len(names):
+            mapper.refine(plain, rounds=1)
+            late = _register_rest(mapper)
+            if priors is not None:
+                late |= _register_by_depth(mapper, names, table, priors, seed)
+            if late:
+                mapper.refine(plain, rounds=1)
+                contradicted = _take_back(mapper, late, names, table, pixels)
+        choice = Choice(plain, ())
+        if free_intrinsics and reconstruction.num_reg_images() > FEW_PHOTOS:
+            choice = choose_freedom(reconstruction, scales, seed=seed)
+        # Cameras that came in with late photos were not asked.
+        freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
+        mapper.refine(freedom, rounds=_ROUNDS)
+        contradicted |= _leave_loose(mapper, names, table, pixels)
+    return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
+
+
+def _register_rest(mapper: Mapper) -> set[int]:
+    """Registers left-out photos from the tracks, with the usual thresholds and then laxer ones."""
+    before = set(mapper.reconstruction.reg_image_ids())
+    for relaxed in (False, True):
+        options = mapper.options()
+        options.max_reg_trials = 10
+        if relaxed:
+            options.abs_pose_min_num_inliers = _RELAXED_INLIERS
+            options.abs_pose_min_inlier_ratio = _RELAXED_RATIO
+        for _ in range(_MAX_PASSES):
+            if not _register_once(mapper, options):
+                break
+    return {i - 1 for i in set(mapper.reconstruction.reg_image_ids()) - before}
+
+
+def _register_by_depth(
+    mapper: Mapper,
+    names: Sequence[str],
+    table: MatchTable,
+    priors: KeypointPriors,
+    seed: int,
+) -> set[int]:
+    """Registers left-out photos from prior depth of those they match, the best matched first."""
+    reconstruction = mapper.reconstruction
+    added: set[int] = set()
+    tried: set[int] = set()
+    while True:
+        model = model_from_reconstruction(reconstruction, names)
+        known = model.registered[table.photos]
+        waiting = table.photos[:, ::-1][known & ~known[:, ::-1]]
+        count = np.bincount(waiting, minlength=len(names))
+        count[sorted(tried)] = 0
+        photo = int(count.argmax())
+        if not count[photo]:
+            return added
+        tried.add(photo)
+        depths = aligned_keypoints(model, priors)
+        pose = pose_from_depth(photo, model, table, depths, seed=seed)
+        if pose is None or not reconstruction.exists_image(photo + 1):
+            continue
+        mapper.register_at(photo + 1, pose)
+        added.add(photo)
+        tried = set(added)
+
+
+def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -> bool:
+    for image_id in mapper.mapper.find_next_images(options, False):
+        if mapper.mapper.register_next_image(options, image_id):
+            mapper.mapper.triangulate_image(mapper.triangulation(), image_id)
+            return True
+    return False
+
+
+def _take_back(
+    mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, pixels: float
+) -> set[int]:
+    """Deregisters late photos whose matches with the others do not confirm their new pose.
+
+    Late photos that match each other stand or fall together by what the rest says.
+    """
+    model = model_from_reconstruction(mapper.reconstruction, names)
+    evidence = explain(model, table, pixels=pixels)
+    before = model.registered.copy()
+    before[sorted(late)] = False
+    bad: set[int] = set()
+    for group in _groups(sorted(late), table, evidence.explained):
+        own = np.isin(table.photos, group)
+        outside = (own[:, 0] & before[table.photos[:, 1]]) | (
+            own[:, 1] & before[table.photos[:, 0]]
+        )
+        agree = int((evidence.explained & outside).sum())
+        deny = int((evidence.contradicted & outside).sum())
+        if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
+            bad |= set(group)
+    _deregister(mapper, bad & set(np.flatnonzero(model.registered).tolist()))
+    return bad
+
+
+def _leave_loose(
+    mapper: Mapper, names: Sequence[str], table: MatchTable, pixels: float
+) -> set[int]:
+    """Deregisters photos that no pair whose matches agree with the model connects to the rest."""
+    model = model_from_reconstruction(mapper.reconstruction, names)
+    connected = explain(model, table, pixels=pixels).connected
+    loose = set(np.flatnonzero(model.registered & ~connected).tolist())
+    if connected.sum() < 2:
+        return set()
+    _deregister(mapper, loose)
+    return loose
+
+
+def _deregister(mapper: Mapper, photos: set[int]) -> None:
+    for photo in sorted(photos):
+        frame = mapper.reconstruction.image(photo + 1).frame_id
+        mapper.mapper.observation_manager.deregister_frame(frame)
+
+
+def _groups(
+    late: Sequence[int], table: MatchTable, explained: Bool[np.ndarray, " M"]
+) -> list[list[int]]:
+    """Late photos connected by matches that are explained."""
+    place = np.full(int(table.pairs.max(initial=0)) + 1, -1)
+    place[list(late)] = np.arange(len(late))
+    between = place[table.photos[explained]]
+    between = between[(between >= 0).all(1)]
+    graph = coo_array((np.ones(len(between)), between.T), shape=(len(late), len(late)))
+    count, label = connected_components(graph, directed=False)
+    return [[p for p, own in zip(late, label, strict=True) if own == k] for k in range(count)]

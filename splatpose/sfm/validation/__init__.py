@@ -1,0 +1,1 @@
+"""Evidence on how far a reconstruction can be trusted."""

@@ -1,0 +1,266 @@
+"""Two disjoint halves of the matches, and the models that each leads to.
+
+Tracks of keypoints are split at random in two halves that share no keypoint. Each half is mapped
+from nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool, Float, Int
+
+from ...io.colmap import camera_to_colmap
+from ...scene.camera import Camera
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...stages.matching.database import opened
+from ..correspondences import MatchTable, focal_ratios
+from ..held_out import taken
+from ..mapping.hypotheses import Hypothesis, Recipe, Workshop
+from ..match_consistency import explain
+from ..pose_comparison import difference
+from .retriangulation import grown_tracks
+
+_POLL_S = 0.2
+_FEWEST = 8
+"""Matches that a half must have of a pair for the pair to count."""
+_SHARE = 0.6
+"""Of the matches that a pair needs otherwise, what it needs in a half."""
+_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
+"""Of a focal length to the longer side, to start from it."""
+_AGREEING = 0.97
+"""Share of the photos that a half must place as the model does to need no second attempt."""
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe("incremental", "incremental", relaxed=True),
+    Recipe("view graph", "view graph", focals="pairs"),
+    Recipe("global", "global"),
+)
+"""One after the other, until one agrees with the model; none of them alone denies it."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One mapping of a half."""
+
+    recipe: str
+    score: float
+    """How well it explains the other half's matches, as `Explanation.score`."""
+    cam_from_world: Float[np.ndarray, "V 4 4"]
+
+
+@dataclass(frozen=True)
+class Half:
+    """What one half of the matches says."""
+
+    attempts: tuple[Attempt, ...]
+    """The best first."""
+    held_out: Bool[np.ndarray, " M"]
+    """Matches of the other half between photos that the best attempt places."""
+    explained: Bool[np.ndarray, " M"]
+    """Those of them that agree with it."""
+
+
+def split_matches(table: MatchTable, seed: int) -> Int[np.ndarray, " M"]:
+    """Half (0 or 1) of each match, -1 for the few between keypoints of different halves.
+
+    Each track goes to a half at random, whole.
+    """
+    label = grown_tracks(table)
+    count = int(label.max(initial=-1)) + 1
+    side = np.random.default_rng([seed, 0xF01D]).permutation(count) % 2
+    ends = side[label]
+    return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
+
+
+def map_halves(
+    graph: MatchGraph,
+    table: MatchTable,
+    model: SparseModel,
+    groups: Int[np.ndarray, " V"],
+    folder: Path,
+    *,
+    pixels: float,
+    min_matches: int,
+    seed: int,
+    workers: int,
+    every: bool,
+    progress: Callable[[str], None],
+) -> tuple[Half, Half]:
+    """Maps both halves side by side; what is done in `folder` already is used again.
+
+    Args:
+        model: whose intrinsics the mapping starts from.
+        groups: of each photo the camera of the matches' database.
+        every: try all recipes, also after one that agrees.
+        progress: is told what is done.
+    """
+    half = split_matches(table, seed)
+    cameras = group_cameras(model, groups)
+    fewest = max(_FEWEST, round(_SHARE * min_matches))
+
+    def solve(number: int) -> Half:
+        home = folder / f"half {number + 1}"
+        home.mkdir(parents=True, exist_ok=True)
+        own = _half_graph(graph, half == number, cameras, home / "matches.db", fewest)
+        return _solve_half(
+            own,
+            taken(table, half == number),
+            (table, half == 1 - number),
+            model,
+            groups,
+            home / "models",
+            pixels=pixels,
+            fewest=fewest,
+            seed=seed,
+            every=every,
+            progress=progress,
+        )
+
+    first, second = _side_by_side(solve, 2 if workers > 1 else 1)
+    return first, second
+
+
+def _side_by_side(solve: Callable[[int], Half], workers: int) -> list[Half]:
+    """Both halves in daemon threads, so that an interruption need not wait for a mapper."""
+    jobs: list[Future[Half]] = [Future(), Future()]
+
+    def work(own: list[int]) -> None:
+        for number in own:
+            try:
+                jobs[number].set_result(solve(number))
+            except BaseException as error:
+                jobs[number].set_exception(error)
+
+    for own in [[0], [1]] if workers > 1 else [[0, 1]]:
+        threading.Thread(target=work, args=(own,), daemon=True).start()
+    while wait(jobs, timeout=_POLL_S).not_done:
+        continue
+    return [job.result() for job in jobs]
+
+
+def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:
+    """For each group of photos the intrinsics of its photo of median focal length.
+
+    Groups without a registered photo, or whose focal length no lens has, are left out.
+    """
+    ratio = focal_ratios(model.cameras)[model.camera_index]
+    found: dict[int, Camera] = {}
+    for group in np.unique(groups).tolist():
+        own = np.flatnonzero((groups == group) & model.registered)
+        if len(own):
+            photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
+            if _MIN_RATIO <= ratio[photo] <= _MAX_RATIO:
+                found[group] = model.cameras[model.camera_index[photo]]
+    return found
+
+
+def _solve_half(
+    graph: MatchGraph,
+    table: MatchTable,
+    judges: tuple[MatchTable, Bool[np.ndarray, " M"]],
+    model: SparseModel,
+    groups: Int[np.ndarray, " V"],
+    folder: Path,
+    *,
+    pixels: float,
+    fewest: int,
+    seed: int,
+    every: bool,
+    progress: Callable[[str], None],
+) -> Half:
+    """Tries the recipes until the best by the judges agrees with the model."""
+    everything, held_out = judges
+    judging = taken(everything, held_out)
+    workshop = Workshop(
+        folder,
+        graph,
+        model.names,
+        groups,
+        table,
+        pixels=pixels,
+        min_matches=fewest,
+        seed=seed,
+    )
+    attempts: list[tuple[Attempt, SparseModel]] = []
+    for recipe in RECIPES:
+        (result,) = workshop.run([recipe], 1)
+        progress(f"{folder.parent.name} of the matches, {recipe.name} mapping")
+        if not isinstance(result, Hypothesis):
+            continue
+        score = explain(result.model, judging, pixels=pixels).score
+        attempts.append((Attempt(recipe.name, score, result.model.cam_from_world), result.model))
+        attempts.sort(key=lambda attempt: -attempt[0].score)
+        if _same(attempts[0][1], model) and not every:
+            break
+    if not attempts:
+        none = np.zeros(len(everything), bool)
+        return Half((), none, none)
+    found = attempts[0][1]
+    explained = explain(found, everything, pixels=pixels).explained
+    asked = held_out & found.registered[everything.photos].all(1)
+    return Half(tuple(attempt for attempt, _ in attempts), asked, explained & asked)
+
+
+def _same(found: SparseModel, model: SparseModel) -> bool:
+    agrees = difference(found.cam_from_world, model.cam_from_world).agrees
+    return bool(agrees.sum() >= _AGREEING * model.registered.sum())
+
+
+def _half_graph(
+    graph: MatchGraph,
+    own: Bool[np.ndarray, " M"],
+    cameras: Mapping[int, Camera],
+    path: Path,
+    fewest: int,
+) -> MatchGraph:
+    """A database with one half of the matches and the intrinsics of the model."""
+    if not path.exists():
+        temporary = path.with_suffix(".part")
+        temporary.unlink(missing_ok=True)
+        _write_half(graph, own, cameras, temporary, fewest)
+        temporary.rename(path)
+    counts = np.add.reduceat(np.r_[own, False].astype(np.int64), graph.offsets[:-1]) * (
+        graph.num_verified > 0
+    )
+    return replace(
+        graph,
+        database=path,
+        matches=graph.matches[own],
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+    )
+
+
+def _write_half(
+    graph: MatchGraph,
+    own: Bool[np.ndarray, " M"],
+    cameras: Mapping[int, Camera],
+    path: Path,
+    fewest: int,
+) -> None:
+    shutil.copyfile(graph.database, path)
+    with opened(path) as database, pycolmap.DatabaseTransaction(database):
+        for before in database.read_all_cameras():
+            if before.camera_id - 1 not in cameras:
+                continue
+            camera = camera_to_colmap(cameras[before.camera_id - 1], before.camera_id)
+            camera.has_prior_focal_length = before.has_prior_focal_length
+            database.update_camera(camera)
+        for number, (i, j) in enumerate(graph.pairs.tolist()):
+            if not graph.num_verified[number]:
+                continue
+            geometry = database.read_two_view_geometry(i + 1, j + 1)
+            database.delete_two_view_geometry(i + 1, j + 1)
+            rows = slice(graph.offsets[number], graph.offsets[number + 1])
+            matches = graph.matches[rows][own[rows]]
+            if len(matches) >= fewest:
+                geometry.inlier_matches = np.ascontiguousarray(matches, np.uint32)
+                database.write_two_view_geometry(i + 1, j + 1, geometry)

@@ -1,0 +1,1 @@
+"""Two-view geometries of all pairs made consistent: rotations, baselines, positions."""

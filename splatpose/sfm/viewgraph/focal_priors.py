@@ -1,0 +1,97 @@
+"""First guesses of the focal lengths, before any reconstruction.
+
+EXIF where the photos have it, else the fundamental matrices of all verified pairs together
+(view-graph calibration, as in GLOMAP, Pan et al. 2024), else a usual field of view.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pycolmap
+
+from ...io.colmap import camera_from_colmap
+from ...scene.camera import Camera
+
+_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A database whose cameras have calibrated focal lengths."""
+
+    database: Path
+    cameras: tuple[Camera, ...]
+    """The cameras as this database has them."""
+    num_calibrated: int
+    """Cameras whose focal length the view graph gave; 0 where the guesses stand."""
+
+
+def read_cameras(database_path: Path) -> tuple[tuple[Camera, ...], tuple[bool, ...]]:
+    """Cameras of a database in the order of their ids, and whether their focal length is known."""
+    database = pycolmap.Database.open(database_path)
+    try:
+        cameras = sorted(database.read_all_cameras(), key=lambda camera: camera.camera_id)
+    finally:
+        database.close()
+    known = tuple(camera.has_prior_focal_length for camera in cameras)
+    return tuple(camera_from_colmap(camera) for camera in cameras), known
+
+
+def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
+    """Copies a database and calibrates its view graph in the copy.
+
+    A focal length that no lens has (as small sets and internet photos give) is put back to the
+    guess. A `target` that is there already is whole, and is used as it is.
+    """
+    before, _ = read_cameras(source)
+    if not target.exists():
+        temporary = target.with_name(f"{target.stem}.tmp{target.suffix}")
+        shutil.copyfile(source, temporary)
+        _calibrate(temporary, before, seed)
+        os.replace(temporary, target)
+    after, _ = read_cameras(target)
+    changed = sum(int(a.params[0] != b.params[0]) for a, b in zip(after, before, strict=True))
+    return Calibration(target, after, changed)
+
+
+def write_focals(source: Path, target: Path, cameras: Sequence[Camera]) -> None:
+    """Copies a database and gives its cameras, in the order of their ids, other intrinsics.
+
+    A `target` that is there already is whole, and is used as it is.
+    """
+    if target.exists():
+        return
+    temporary = target.with_name(f"{target.stem}.tmp{target.suffix}")
+    shutil.copyfile(source, temporary)
+    database = pycolmap.Database.open(temporary)
+    try:
+        for camera in database.read_all_cameras():
+            camera.params = list(cameras[camera.camera_id - 1].params)
+            database.update_camera(camera)
+    finally:
+        database.close()
+    os.replace(temporary, target)
+
+
+def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> None:
+    options = pycolmap.ViewGraphCalibrationOptions()
+    options.random_seed = seed
+    # RANSAC on every pair once more takes minutes where a third of the matches are wrong, and
+    # the focal lengths do not depend on it.
+    options.reestimate_relative_pose = False
+    pycolmap.calibrate_view_graph(database_path, options)
+    database = pycolmap.Database.open(database_path)
+    try:
+        for camera in database.read_all_cameras():
+            ratio = camera.params[0] / max(camera.width, camera.height)
+            if not _MIN_RATIO <= ratio <= _MAX_RATIO:
+                camera.params = list(guesses[camera.camera_id - 1].params)
+                camera.has_prior_focal_length = False
+                database.update_camera(camera)
+    finally:
+        database.close()

@@ -1,0 +1,1 @@
+"""Gaussians: their parameters, training and measurement."""

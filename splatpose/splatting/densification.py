@@ -1,0 +1,301 @@
+"""Where Gaussians are added, moved and removed while they are trained.
+
+Two strategies with gsplat's semantics on either backend. All randomness is a function of seed and
+step, so that a resumed training draws the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from gsplat.strategy import DefaultStrategy
+from gsplat.strategy.ops import reset_opa
+from jaxtyping import Bool, Float, Int
+
+from ..render.relocation import split_opacity_and_scale
+from .gaussian_model import GaussianModel
+
+_NOISE_EVERY = 10
+"""Steps between two doses of noise; a dose is sqrt of that stronger, as of a random walk."""
+
+
+@runtime_checkable
+class Densifier(Protocol):
+    """What the training loop asks of a strategy."""
+
+    needs_absgrad: bool
+    """Whether the rasterizer is to collect absolute image-plane gradients."""
+
+    def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None: ...
+
+    def after_step(
+        self, model: GaussianModel, step: int, meta: dict[str, Any], means_lr: float
+    ) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """When the number of Gaussians changes, and its bound."""
+
+    start: int
+    """First step."""
+    stop: int
+    """Step from which the set stays as it is."""
+    every: int
+    """Steps between two refinements."""
+    max_gaussians: int
+    first_gaussians: int
+    full: int
+    """Step from which there may be `max_gaussians`."""
+
+    def due(self, step: int) -> bool:
+        return self.start <= step < self.stop and step % self.every == 0 and step > 0
+
+    def budget(self, step: int) -> int:
+        """How many Gaussians there may be at `step`: a growth by the same factor every time."""
+        progress = min(1.0, max(0, step - self.start) / max(1, self.full - self.start))
+        first = min(self.first_gaussians, self.max_gaussians)
+        return round(first ** (1 - progress) * self.max_gaussians**progress)
+
+
+def seeded(device: torch.device, seed: int, step: int) -> torch.Generator:
+    """A random stream of its own for every seed and step."""
+    return torch.Generator(device=device).manual_seed((seed << 32) + step)
+
+
+class McmcDensifier:
+    """Relocation of transparent Gaussians, growth by splitting, and noise on the positions.
+
+    "3D Gaussian Splatting as Markov Chain Monte Carlo" (arXiv:2404.09591). Gaussians are chosen
+    for splitting with a probability proportional to their opacity or, with `by_gradient`, to the
+    mean absolute image-plane gradient they received since the last refinement (AbsGS,
+    arXiv:2404.10484): short trainings then spend their Gaussians where the error is.
+    """
+
+    def __init__(
+        self,
+        refinement: Refinement,
+        seed: int,
+        *,
+        noise: float,
+        min_opacity: float,
+        by_gradient: bool,
+        spread: float,
+    ) -> None:
+        self._spread = spread
+        self.needs_absgrad = by_gradient
+        self._refinement = refinement
+        self._seed = seed
+        self._noise = noise
+        self._min_opacity = min_opacity
+        self._score: Float[torch.Tensor, " N"] | None = None
+
+    def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None:
+        if self.needs_absgrad:
+            meta["means2d"].retain_grad()
+
+    @torch.no_grad()
+    def after_step(
+        self, model: GaussianModel, step: int, meta: dict[str, Any], means_lr: float
+    ) -> None:
+        if step >= self._refinement.stop:
+            return
+        if self.needs_absgrad:
+            self._collect(len(model), meta)
+        if self._refinement.due(step):
+            self._refine(model, step)
+        if self._noise > 0 and step % _NOISE_EVERY == 0:
+            self._add_noise(model, step, means_lr * self._noise * _NOISE_EVERY**0.5)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self._score}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._score = state["score"]
+
+    def _collect(self, count: int, meta: dict[str, Any]) -> None:
+        gradient = meta["means2d"].absgrad
+        size = gradient.new_tensor([meta["width"] / 2, meta["height"] / 2])
+        norm = (gradient * size).norm(dim=-1)
+        visible = (meta["radii"] > 0).all(dim=-1)
+        norm = torch.where(visible, norm, 0).sum(dim=0)
+        if self._score is None or len(self._score) != count:
+            self._score = norm
+        else:
+            self._score += norm
+
+    def _refine(self, model: GaussianModel, step: int) -> None:
+        opacities = torch.sigmoid(model.params["opacities"].detach())
+        alive = opacities > self._min_opacity
+        if not bool(alive.any()):
+            return
+        target = max(self._refinement.budget(step), len(model))
+        missing = target - int(alive.sum())
+        if missing > 0:
+            weights = self._score if self._score is not None else opacities
+            weights = torch.where(alive, weights, 0)
+            if float(weights.sum()) <= 0:
+                weights = torch.where(alive, opacities, 0)
+            generator = seeded(weights.device, self._seed, step)
+            chosen = torch.multinomial(weights, missing, replacement=True, generator=generator)
+            split(
+                model,
+                alive,
+                chosen,
+                spread=self._spread,
+                generator=generator,
+                min_opacity=self._min_opacity,
+            )
+        self._score = None
+
+    def _add_noise(self, model: GaussianModel, step: int, amount: float) -> None:
+        opacities = torch.sigmoid(model.params["opacities"].detach())
+        # The logistic gate (100, 0.995) of the published code is below 1e-4 past opacity 0.1.
+        moved = (opacities < 0.1).nonzero()[:, 0]
+        if not len(moved):
+            return
+        means = model.params["means"].detach()
+        generator = seeded(means.device, self._seed, (1 << 31) + step)
+        random = torch.randn(len(moved), 3, device=means.device, generator=generator)
+        gate = torch.sigmoid(-100 * (opacities[moved] - self._min_opacity))
+        axes = _rotations(model.params["quats"].detach()[moved])
+        variances = torch.exp(2 * model.params["scales"].detach()[moved])
+        local = (axes.transpose(1, 2) @ random[..., None])[..., 0] * variances
+        means[moved] += (axes @ local[..., None])[..., 0] * (amount * gate)[:, None]
+
+
+@torch.no_grad()
+def split(
+    model: GaussianModel,
+    keep: Bool[torch.Tensor, " N"],
+    chosen: Int[torch.Tensor, " M"],
+    *,
+    spread: float = 0.0,
+    generator: torch.Generator | None = None,
+    min_opacity: float = 0.005,
+) -> None:
+    """Replaces the Gaussians not in `keep` by copies of `chosen`, nearly leaving the image as is.
+
+    A Gaussian that is chosen n times becomes n + 1. With `spread` 0 they coincide and have the
+    opacity and scale of `split_opacity_and_scale`. Otherwise they are displaced at random by
+    `spread` standard deviations and shrunk, so that their sum has the covariance of the original:
+    coincident Gaussians have nearly the same gradient and take many steps to part.
+
+    Args:
+        model: changed in place; afterwards it holds the kept Gaussians, then the copies.
+        keep: which Gaussians stay.
+        chosen: indices, repeats allowed, all in `keep`.
+        spread: in [0, 1), in standard deviations of the Gaussian.
+        generator: of the displacements.
+        min_opacity: no copy gets less, or it would be removed at once.
+    """
+    counts = torch.bincount(chosen, minlength=len(model))
+    touched = counts.nonzero()[:, 0]
+    copies = counts[touched] + 1
+    opacities = torch.sigmoid(model.params["opacities"].detach()[touched])
+    scales = model.params["scales"].detach()[touched].exp()
+    if spread == 0:
+        opacities, scales = split_opacity_and_scale(opacities, scales, copies)
+    else:
+        shrink = 1 - spread**2
+        # n faint Gaussians of area `shrink` cover what one of area 1 did.
+        opacities = opacities / (copies * shrink).clamp(min=1)
+        scales = scales * shrink**0.5
+    opacities = opacities.clamp(min_opacity, 1 - 1e-6)
+    model.params["opacities"].detach()[touched] = torch.logit(opacities)
+    model.params["scales"].detach()[touched] = scales.log()
+    index = torch.cat([keep.nonzero()[:, 0], chosen])
+    fresh = counts[index] > 0
+    model.select(index, fresh)
+    if spread > 0:
+        moved = fresh.nonzero()[:, 0]
+        params = {name: value.detach()[moved] for name, value in model.params.items()}
+        random = torch.randn(len(moved), 3, device=index.device, generator=generator)
+        local = params["scales"].exp() * random * (spread / (1 - spread**2) ** 0.5)
+        axes = _rotations(params["quats"])
+        model.params["means"].detach()[moved] += (axes @ local[..., None])[..., 0]
+
+
+class DefaultDensifier:
+    """Clone, split, prune and opacity reset of 3DGS (arXiv:2308.04079), within a budget."""
+
+    needs_absgrad = True
+
+    def __init__(
+        self, refinement: Refinement, seed: int, *, scene_scale: float, min_opacity: float
+    ) -> None:
+        self._refinement = refinement
+        self._seed = seed
+        self._strategy = _BudgetedStrategy(
+            prune_opa=min_opacity,
+            grow_grad2d=0.0008,
+            refine_start_iter=refinement.start,
+            refine_stop_iter=refinement.stop,
+            refine_every=refinement.every,
+            reset_every=1 << 30,
+            absgrad=True,
+        )
+        self._strategy.max_gaussians = refinement.max_gaussians
+        self._state = self._strategy.initialize_state(scene_scale)
+        self._reset_every = max(1, refinement.stop // 3 // refinement.every) * refinement.every
+
+    def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None:
+        self._strategy.step_pre_backward(model.params, model.optimizers, self._state, 0, meta)
+
+    def after_step(
+        self, model: GaussianModel, step: int, meta: dict[str, Any], means_lr: float
+    ) -> None:
+        meta = {"gaussian_ids": None, **meta}
+        # gsplat draws from the global stream.
+        with torch.random.fork_rng():
+            torch.manual_seed((self._seed << 32) + step)
+            self._strategy.step_post_backward(
+                model.params, model.optimizers, self._state, step, meta
+            )
+        if self._refinement.due(step) and step % self._reset_every == 0:
+            reset_opa(model.params, model.optimizers, self._state, 2 * self._strategy.prune_opa)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._state = dict(state)
+
+
+@dataclass
+class _BudgetedStrategy(DefaultStrategy):
+    """gsplat's strategy, growing only the Gaussians of largest gradient once space is short."""
+
+    max_gaussians: int = 1_000_000
+
+    @torch.no_grad()
+    def _grow_gs(self, params: Any, optimizers: Any, state: Any, step: int) -> tuple[int, int]:
+        room = self.max_gaussians - len(params["means"])
+        if room <= 0:
+            return 0, 0
+        gradients = state["grad2d"] / state["count"].clamp_min(1)
+        threshold = self.grow_grad2d
+        if int((gradients > threshold).sum()) > room:
+            self.grow_grad2d = float(gradients.topk(room).values[-1])
+        try:
+            return super()._grow_gs(params, optimizers, state, step)
+        finally:
+            self.grow_grad2d = threshold
+
+
+def _rotations(quats: Float[torch.Tensor, "N 4"]) -> Float[torch.Tensor, "N 3 3"]:
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=1).unbind(1)
+    return torch.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        dim=1,
+    ).reshape(-1, 3, 3)  # fmt: skip

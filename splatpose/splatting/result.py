@@ -1,0 +1,75 @@
+"""The finished training on disk."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import torch
+
+from ..errors import SplatposeError
+from ..io.atomic import write_json
+from ..scene.splats import HeldOutScore, Splats, TrainedSplats
+from .checkpoint import save_tensors
+
+_SPLATS = "splats.pt"
+RESULT = "result.json"
+PREVIEWS = "previews"
+
+
+def save_result(folder: Path, trained: TrainedSplats) -> None:
+    """Writes everything but the previews, which lie in `folder` already."""
+    splats = trained.splats
+    save_tensors(
+        folder / _SPLATS,
+        {
+            "means": splats.means,
+            "quats": splats.quats,
+            "log_scales": splats.log_scales,
+            "logit_opacities": splats.logit_opacities,
+            "sh": splats.sh,
+        },
+    )
+    write_json(
+        folder / RESULT,
+        {
+            "held_out": [[score.name, score.psnr, score.ssim] for score in trained.held_out],
+            "final_pass_on_all": trained.final_pass_on_all,
+            "backend": trained.backend,
+            "steps": trained.steps,
+            "curve": trained.curve,
+        },
+    )
+
+
+def load_result(folder: Path) -> TrainedSplats:
+    """Reads a result back, tensors on the CPU.
+
+    Raises:
+        SplatposeError: the result is missing or damaged.
+    """
+    try:
+        tensors = torch.load(folder / _SPLATS, map_location="cpu", weights_only=True)
+        value = json.loads((folder / RESULT).read_text())
+        return TrainedSplats(
+            splats=Splats(**tensors),
+            held_out=tuple(
+                HeldOutScore(name, _number(psnr), _number(ssim))
+                for name, psnr, ssim in value["held_out"]
+            ),
+            final_pass_on_all=value["final_pass_on_all"],
+            backend=value["backend"],
+            steps=value["steps"],
+            curve=tuple((s, t, _number(loss), n) for s, t, loss, n in value["curve"]),
+            previews_dir=folder / PREVIEWS,
+        )
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        raise SplatposeError(
+            f"The trained splat in {folder} cannot be read: {error}.",
+            "Run the same command again with --overwrite.",
+        ) from error
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

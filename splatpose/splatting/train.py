@@ -1,0 +1,311 @@
+"""A training from the first step to the result on disk: checkpoints, measurement, rollback."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import SplatposeError
+from ..events import EventSink, Message, TrainingStep
+from ..render import choose_backend
+from ..scene.splats import HeldOutScore, TrainedSplats
+from ..scene.views import Views
+from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
+from .camera_parameters import TrainableCameras
+from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
+from .config import TrainingConfig
+from .live import LiveView
+from .quality import measure
+from .result import PREVIEWS, save_result
+from .trainer import Diverged, Trainer
+
+_CHECKPOINT = "checkpoint.pt"
+_EVENT_SECONDS = 0.25
+_CURVE_SAMPLES = 100
+_MOST_ROLLBACKS = 2
+_PAUSE_SECONDS = 0.2
+
+
+def train(
+    views: Views,
+    config: TrainingConfig,
+    folder: Path,
+    emit: EventSink,
+    seed: int,
+    cameras: TrainableCameras | None = None,
+    steering: SteeringSource = unsteered,
+) -> str | StoppedEarly:
+    """See `splatpose.stages.splats.train_splats`.
+
+    Args:
+        cameras: moved along with the Gaussians, in place; without them poses stay as they are.
+    """
+    backend = choose_backend(config.backend)
+    config = dataclasses.replace(config, backend=backend.name)
+    trainer = Trainer(views, config, backend, seed, emit, cameras)
+    identity = _identity(views, config, seed)
+    if cameras is not None:
+        identity += cameras.identity()
+    run = _Run(config, folder, emit, trainer, identity, steering)
+    # Where cameras move, others measure what comes of it.
+    if not run.num_held_out and cameras is None:
+        text = "no photo is held out: all are trained on, and the quality cannot be measured"
+        emit(Message("splats", text, "warning"))
+    run.resume()
+    with _interruptible() as interrupted:
+        run.train_until(config.steps, interrupted)
+        run.measure_held_out()
+        run.train_until(config.steps + run.final_steps, interrupted)
+    return run.finish()
+
+
+class _Run:
+    """A trainer with what surrounds it."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        emit: EventSink,
+        trainer: Trainer,
+        identity: str,
+        steering: SteeringSource,
+    ) -> None:
+        self.config, self.folder, self.emit, self.trainer = config, folder, emit, trainer
+        self.num_held_out = int(trainer.photos.held_out.sum())
+        last_pass = self.num_held_out > 0 and not config.keep_holdout
+        self.final_steps = config.final_steps if last_pass else 0
+        self._identity = identity
+        self._steering = steering
+        self._live = LiveView(folder)
+        self._stopped = False
+        self._rollbacks = 0
+        self._last_event = self._last_save = time.perf_counter()
+        self._clear()
+
+    def resume(self) -> None:
+        """Goes on from a checkpoint if there is a sound one; says why if there is not."""
+        if self._load():
+            self.emit(Message("splats", f"training goes on from step {self.trainer.step}"))
+
+    def train_until(self, last: int, interrupted: threading.Event) -> None:
+        """Trains until `last` steps are done, saving from time to time and when interrupted."""
+        while self.trainer.step < last and not self._stopped:
+            start = time.perf_counter()
+            try:
+                loss = self.trainer.advance()
+            except Diverged as error:
+                self._roll_back(error)
+                continue
+            self.seconds += time.perf_counter() - start
+            try:
+                wishes = self._steering()
+                self._report(loss, last, watched=wishes.watched)
+                self._obey(wishes, interrupted)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                # Between two steps, so the state is whole.
+                self._save()
+                raise
+            if time.perf_counter() - self._last_save > self.config.checkpoint_seconds:
+                self._save()
+
+    def measure_held_out(self) -> None:
+        """Scores and pictures of the held-out photos, once, before any is trained on."""
+        if self.scores is not None:
+            return
+        if self._stopped:
+            self._save()  # as it was in the midst of things, for a later run to go on from
+        self.trainer.bake_exposure()
+        photos = self.trainer.photos
+        self.scores = measure(photos, self.trainer.render_photo, self.folder / PREVIEWS)
+        if self.scores:
+            self._emit_step(self.curve[-1][2] if self.curve else 0.0, _mean_psnr(self.scores))
+        if self.final_steps and not self._stopped:
+            self._save()
+
+    def finish(self) -> str | StoppedEarly:
+        """Writes the result, removes the checkpoint and sums up in one line.
+
+        The checkpoint of a training that was told to stop stays.
+        """
+        assert self.scores is not None
+        trained = TrainedSplats(
+            splats=self.trainer.splats(),
+            held_out=self.scores,
+            final_pass_on_all=self.trainer.step > self.config.steps,
+            backend=self.config.backend,
+            steps=self.trainer.step,
+            curve=tuple(self.curve),
+            previews_dir=self.folder / PREVIEWS,
+        )
+        save_result(self.folder, trained)
+        self._live.close()
+        quality = "no photo held out"
+        if self.scores:
+            quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {len(self.scores)} held-out photos"
+        summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
+        if self._stopped:
+            return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
+        (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+        return summary
+
+    def _obey(self, wishes: Steering, interrupted: threading.Event) -> None:
+        """Does what those who look on ask for, between two steps."""
+        if wishes.watched:
+            self._live.write(self.trainer)
+        if wishes.pause and not wishes.stop:
+            wishes = self._pause(interrupted)
+        # With NaN in it there is nothing to save; the next check goes back to before that.
+        if wishes.stop and self.trainer.first_not_finite() is None:
+            self.emit(Message("splats", f"training stops at step {self.trainer.step} as asked"))
+            self._stopped = True
+            if self.scores is not None:
+                self._save()
+
+    def _pause(self, interrupted: threading.Event) -> Steering:
+        """Waits, with everything on disk, until nobody asks for it; returns what is asked then."""
+        self._save()
+        self._live.write(self.trainer, at_once=True)
+        self.emit(Message("splats", f"training pauses at step {self.trainer.step} as asked"))
+        wishes = self._steering()
+        while wishes.pause and not wishes.stop and not interrupted.is_set():
+            interrupted.wait(_PAUSE_SECONDS)
+            wishes = self._steering()
+        self.emit(Message("splats", "training goes on"))
+        return wishes
+
+    def _clear(self) -> None:
+        self.seconds = 0.0
+        self.curve: list[tuple[int, float, float, int]] = []
+        self.scores: tuple[HeldOutScore, ...] | None = None
+        self._losses: list[float] = []
+
+    def _report(self, loss: float, last: int, *, watched: bool) -> None:
+        self._losses.append(loss)
+        step = self.trainer.step
+        if step % max(1, last // _CURVE_SAMPLES) == 0 or step == last:
+            mean = float(np.mean(self._losses))
+            self.curve.append((step, self.seconds, mean, len(self.trainer.model)))
+            self._losses.clear()
+        every = self.config.measure_every
+        if every and step % every == 0 and step < self.config.steps and self.num_held_out:
+            scores = measure(self.trainer.photos, self.trainer.render_photo)
+            self._emit_step(loss, _mean_psnr(scores))
+        elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
+            worth_it = watched and step < self.config.steps
+            self._emit_step(loss, self._live.measure(self.trainer) if worth_it else None)
+
+    def _emit_step(self, loss: float, psnr: float | None) -> None:
+        self._last_event = time.perf_counter()
+        trainer, total = self.trainer, self.config.steps + self.final_steps
+        self.emit(
+            TrainingStep(trainer.step, total, loss, len(trainer.model), trainer.image_size, psnr)
+        )
+
+    def _save(self) -> None:
+        self._last_save = time.perf_counter()
+        if self.trainer.first_not_finite() is not None:
+            # Kept: the last sound checkpoint. The next finite check rolls back to it.
+            return
+        scores = self.scores
+        state = {
+            "trainer": self.trainer.state_dict(),
+            "seconds": self.seconds,
+            "rollbacks": self._rollbacks,
+            "losses": list(self._losses),
+            "curve": [list(sample) for sample in self.curve],
+            "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
+        }
+        save_checkpoint(self.folder / _CHECKPOINT, state, self._identity)
+
+    def _load(self) -> bool:
+        """Whether there was a sound checkpoint and it is now the state."""
+        path = self.folder / _CHECKPOINT
+        try:
+            state = load_checkpoint(path, self._identity, self.trainer.device)
+        except FileNotFoundError:
+            return False
+        except UnusableCheckpoint as error:
+            text = f"{path.name} of the interrupted training is not used because {error}"
+            self.emit(Message("splats", f"{text}; training starts from the beginning", "warning"))
+            return False
+        self.trainer.load_state_dict(state["trainer"])
+        self.seconds = state["seconds"]
+        self._rollbacks = max(self._rollbacks, state["rollbacks"])
+        self._losses = state["losses"]
+        self.curve = [(s, t, loss, n) for s, t, loss, n in state["curve"]]
+        if state["scores"] is not None:
+            self.scores = tuple(HeldOutScore(*score) for score in state["scores"])
+        return True
+
+    def _roll_back(self, error: Diverged) -> None:
+        self._rollbacks += 1
+        if self._rollbacks > _MOST_ROLLBACKS:
+            raise SplatposeError(
+                f"Training diverged: {error} became NaN or infinite at step {self.trainer.step}, "
+                f"also with learning rates lowered {_MOST_ROLLBACKS} times.",
+                "Use the learning rates of a preset; if they were, report it with report.json.",
+            ) from error
+        step, damping = self.trainer.step, 0.5**self._rollbacks
+        if self._load():
+            self.trainer.damping = damping
+        else:
+            self.trainer.restart(damping)
+            self._clear()
+        text = (
+            f"{error} became NaN or infinite at step {step}: back to step {self.trainer.step} "
+            f"with learning rates multiplied by {damping:g}"
+        )
+        self.emit(Message("splats", text, "warning"))
+
+
+def _mean_psnr(scores: tuple[HeldOutScore, ...]) -> float:
+    return float(np.mean([score.psnr for score in scores]))
+
+
+def _identity(views: Views, config: TrainingConfig, seed: int) -> str:
+    """Hash of all that decides the result, so that no other training's checkpoint is taken."""
+    settings = dataclasses.asdict(config) | {"checkpoint_seconds": 0, "measure_every": 0}
+    digest = hashlib.sha256(json.dumps([settings, seed, views.names]).encode())
+    for array in (views.Ks, views.cam_from_world, views.held_out, views.points):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    training = np.flatnonzero(~np.asarray(views.held_out, bool))
+    for index in training:
+        digest.update(str(views.images[index].shape).encode())
+        digest.update(np.ascontiguousarray(views.images[index]).tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into a flag, so that it never cuts a step in two.
+
+    A second one interrupts at once. Outside the main thread signals are not ours to catch.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: object) -> None:
+        del number, frame
+        flag.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)

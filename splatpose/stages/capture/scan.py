@@ -1,0 +1,186 @@
+"""What lies in the input: files that may be photos, or one video."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ...errors import SplatposeError
+from ...io.photos import FORMATS_TEXT, HEIF_SUFFIXES, PHOTO_SUFFIXES, heif_available
+from ...io.video import VIDEO_SUFFIXES
+from ...runs.folder import WORK
+from ...scene.capture import SkippedFile
+
+# Pictures of a kind that is not read: worth a word, unlike any other file in the folder.
+_OTHER_PICTURES = frozenset(
+    f".{name}"
+    for name in (
+        *("arw", "cr2", "cr3", "dng", "nef", "orf", "pef", "raf", "rw2", "srw"),
+        *("avif", "bmp", "exr", "gif", "hdr", "jp2", "jxl"),
+    )
+)
+# Thumbnails that Synology and macOS leave beside the photos.
+_FOREIGN_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may be a photo."""
+
+    name: str
+    """Path relative to the input folder, with forward slashes."""
+    path: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in the input, in natural name order. Either `video` or `photos` is set."""
+
+    photos: tuple[Candidate, ...]
+    skipped: tuple[SkippedFile, ...] = ()
+    video: Path | None = None
+
+
+def scan(images: Path) -> Found:
+    """Lists the input without opening any photo.
+
+    Hidden files, folders that splatpose wrote and files that are no pictures are passed over.
+
+    Raises:
+        SplatposeError: missing path, a file that is no video, a folder without a candidate.
+    """
+    if not images.exists():
+        raise SplatposeError(f"{images} does not exist.", "Check the path of the photo folder.")
+    if not _is_utf8(str(images.absolute())):
+        raise SplatposeError(f"{_printable(str(images))} is not valid UTF-8.", "Rename the folder.")
+    if images.is_file():
+        return _scan_file(images)
+    root = images.absolute()
+    if (root / WORK).is_dir():
+        raise SplatposeError(
+            f"{images} is an output folder of splatpose, not a folder of photos.",
+            "Give the folder with your photos first and the output folder with -o.",
+        )
+    photos, skipped, videos = [], [], []
+    for path in _walk(root, set(), skipped, root):
+        name = path.relative_to(root).as_posix()
+        suffix = path.suffix.lower()
+        if not _is_utf8(name):
+            skipped.append(SkippedFile(_printable(name), "its name is not valid UTF-8: rename it"))
+        elif suffix in PHOTO_SUFFIXES:
+            photos.append(Candidate(name, path))
+        elif suffix in VIDEO_SUFFIXES:
+            videos.append(path)
+            skipped.append(SkippedFile(name, "a video: give it alone instead of the folder"))
+        elif suffix in _OTHER_PICTURES:
+            skipped.append(SkippedFile(name, f"{suffix} is not read: convert it to JPEG or PNG"))
+    if not photos:
+        raise _nothing_found(images, skipped, videos)
+    photos.sort(key=lambda candidate: natural_key(candidate.name))
+    return Found(tuple(photos), tuple(skipped))
+
+
+def hash_inputs(found: Found) -> str:
+    """Hash of the names and bytes of what `scan` found."""
+    total = hashlib.sha256()
+    if found.video is not None:
+        total.update(f"video {hash_file(found.video)}\n".encode())
+    for candidate in found.photos:
+        try:
+            content = hash_file(candidate.path)
+        except OSError as error:
+            content = f"unreadable {error.errno}"
+        total.update(f"{content} {candidate.name}\n".encode())
+    for file in found.skipped:
+        total.update(f"skipped {file.name} {file.reason}\n".encode())
+    if any(candidate.path.suffix.lower() in HEIF_SUFFIXES for candidate in found.photos):
+        # Installing the reader later must bring the skipped photos in.
+        total.update(f"heif {heif_available()}\n".encode())
+    return total.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Sort key by which `img2` comes before `img2 copy` and `img10`, folder by folder."""
+    return tuple(
+        tuple(
+            (0, int(part), part) if part.isdigit() else (1, 0, part.casefold())
+            for part in re.split(r"([0-9]+)", piece)
+            if part
+        )
+        for piece in (*PurePosixPath(name).with_suffix("").parts, name)
+    )
+
+
+def _scan_file(path: Path) -> Found:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return Found((), video=path.absolute())
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        raise SplatposeError(
+            f"{path} is a single photo.", "Give the folder that holds all photos of the scene."
+        )
+    raise SplatposeError(
+        f"{path} is neither a folder nor a video that is read.",
+        f"Give a folder of photos ({FORMATS_TEXT}) or a video ({_list(VIDEO_SUFFIXES)}).",
+    )
+
+
+def _walk(
+    folder: Path, seen: set[tuple[int, int]], skipped: list[SkippedFile], root: Path
+) -> Iterator[Path]:
+    """Files below `folder`; linked folders are followed, each folder once."""
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            paths = sorted(Path(entry.path) for entry in entries)
+    except OSError as error:
+        name = _printable(folder.relative_to(root).as_posix())
+        skipped.append(SkippedFile(name, f"the folder cannot be read: {error.strerror}"))
+        return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for path in paths:
+        if path.name.startswith(".") or path.name in _FOREIGN_FOLDERS:
+            continue
+        if not path.is_dir():
+            yield path
+        elif not (path / WORK).is_dir():
+            yield from _walk(path, seen, skipped, root)
+
+
+def _nothing_found(images: Path, skipped: list[SkippedFile], videos: list[Path]) -> SplatposeError:
+    if videos:
+        return SplatposeError(
+            f"{images} holds {'a video' if len(videos) == 1 else 'videos'} but no photos.",
+            f"Give the video itself in place of the folder: '{videos[0]}'",
+        )
+    seen = f", only {skipped[0].name} ({skipped[0].reason})" if skipped else ""
+    if len(skipped) > 1:
+        seen += f" and {len(skipped) - 1} more such file{'s' * (len(skipped) > 2)}"
+    return SplatposeError(
+        f"There are no photos in {images}{seen}.",
+        f"Put photos in it. splatpose reads {FORMATS_TEXT}.",
+    )
+
+
+def _is_utf8(name: str) -> bool:
+    # Names that are not UTF-8 carry surrogates, which JSON and COLMAP cannot store.
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", errors="replace").decode()
+
+
+def _list(suffixes: frozenset[str]) -> str:
+    return ", ".join(sorted(suffixes))

@@ -1,0 +1,173 @@
+"""The COLMAP database of a capture: cameras, keypoints, matches and two-view geometries.
+
+Image ids are photo index + 1, camera ids group index + 1, so that any COLMAP tool can take over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+from jaxtyping import Float, Int
+
+from ...scene.capture import CameraGroup, Capture
+from ...scene.matches import MatchGraph
+
+DEFAULT_FOCAL_RATIO = 1.2
+"""Focal length over the longer side where the photos do not say, COLMAP's guess."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairMatches:
+    """Putative matches of two photos and what geometric verification made of them."""
+
+    first: int
+    second: int
+    """Photo indices, first < second."""
+    putative: Int[np.ndarray, "M 2"]
+    geometry: pycolmap.TwoViewGeometry
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pycolmap.Database]:
+    """Opens (or creates) the database and closes it, so that the file may be moved afterwards."""
+    database = pycolmap.Database.open(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def camera_of(group: CameraGroup, camera_id: int) -> pycolmap.Camera:
+    """COLMAP's SIMPLE_RADIAL camera of a group, with EXIF's focal length where there is one."""
+    focal = group.focal_prior or DEFAULT_FOCAL_RATIO * max(group.width, group.height)
+    camera = pycolmap.Camera.create_from_model_name(
+        camera_id, "SIMPLE_RADIAL", focal, group.width, group.height
+    )
+    camera.has_prior_focal_length = group.focal_prior is not None
+    return camera
+
+
+def write_photos(database: pycolmap.Database, capture: Capture) -> None:
+    """Cameras, rigs (one camera each), frames (one photo each) and images."""
+    with pycolmap.DatabaseTransaction(database):
+        for index, group in enumerate(capture.groups):
+            camera = camera_of(group, index + 1)
+            database.write_camera(camera, use_camera_id=True)
+            rig = pycolmap.Rig(rig_id=camera.camera_id)
+            rig.add_ref_sensor(camera.sensor_id)
+            database.write_rig(rig, use_rig_id=True)
+        for index, photo in enumerate(capture.photos):
+            image = pycolmap.Image(name=photo.name, camera_id=photo.group + 1, image_id=index + 1)
+            frame = pycolmap.Frame(frame_id=index + 1, rig_id=photo.group + 1)
+            frame.add_data_id(image.data_id)
+            image.frame_id = frame.frame_id
+            database.write_frame(frame, use_frame_id=True)
+            database.write_image(image, use_image_id=True)
+
+
+def write_keypoints(
+    database: pycolmap.Database, keypoints: Sequence[Float[np.ndarray, "_ 2"]]
+) -> None:
+    """Keypoints of all photos, in pixels of the photo as given."""
+    with pycolmap.DatabaseTransaction(database):
+        for index, xy in enumerate(keypoints):
+            database.write_keypoints(index + 1, np.ascontiguousarray(xy, np.float32))
+
+
+def write_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
+    """Putative and verified matches, all or none of them."""
+    with pycolmap.DatabaseTransaction(database):
+        for pair in pairs:
+            ids = (pair.first + 1, pair.second + 1)
+            database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
+            database.write_two_view_geometry(*ids, pair.geometry)
+
+
+def append_keypoints(
+    database: pycolmap.Database, keypoints: Sequence[Float[np.ndarray, "_ 2"]]
+) -> None:
+    """Adds keypoints after those that each photo has already."""
+    with pycolmap.DatabaseTransaction(database):
+        for index, xy in enumerate(keypoints):
+            both = np.concatenate([database.read_keypoints(index + 1)[:, :2], xy])
+            database.update_keypoints(index + 1, np.ascontiguousarray(both, np.float32))
+
+
+def replace_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
+    """Writes pairs in place of what the database holds about them, all or none."""
+    with pycolmap.DatabaseTransaction(database):
+        for pair in pairs:
+            ids = (pair.first + 1, pair.second + 1)
+            database.delete_matches(*ids)
+            database.delete_two_view_geometry(*ids)
+            database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
+            database.write_two_view_geometry(*ids, pair.geometry)
+
+
+def done_pairs(database: pycolmap.Database) -> set[tuple[int, int]]:
+    """Photo indices of the pairs that the database already holds."""
+    ids, _ = database.read_two_view_geometry_num_inliers()
+    return {_photos_of(i) for i in ids}
+
+
+def read_putative(path: Path) -> dict[tuple[int, int], Int[np.ndarray, "_ 2"]]:
+    """Matches before verification by photo indices."""
+    with opened(path) as database:
+        ids, matches = database.read_all_matches()
+    return {
+        _photos_of(i): np.asarray(m, np.int64).reshape(-1, 2)
+        for i, m in zip(ids, matches, strict=True)
+    }
+
+
+def read_graph(path: Path, matcher: str) -> MatchGraph:
+    """Loads the database as a `MatchGraph`, its pairs in ascending order."""
+    with opened(path) as database:
+        images = sorted(image.image_id for image in database.read_all_images())
+        keypoints = tuple(database.read_keypoints(i)[:, :2].astype(np.float64) for i in images)
+        putative = {
+            _photos_of(i): len(m) for i, m in zip(*database.read_all_matches(), strict=True)
+        }
+        geometries = {
+            _photos_of(i): g for i, g in zip(*database.read_two_view_geometries(), strict=True)
+        }
+    pairs = sorted(pair for pair, count in putative.items() if count > 0)
+    verified = [
+        np.asarray(geometries[p].inlier_matches, np.int64).reshape(-1, 2)
+        if p in geometries
+        else np.zeros((0, 2), np.int64)
+        for p in pairs
+    ]
+    return MatchGraph(
+        database=path,
+        matcher=matcher,
+        keypoints=keypoints,
+        pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        num_putative=np.array([putative[p] for p in pairs], np.int64),
+        offsets=np.cumsum([0, *map(len, verified)]),
+        matches=np.concatenate([np.zeros((0, 2), np.int64), *verified]),
+        configuration=np.array(
+            [int(geometries[p].config) if p in geometries else 0 for p in pairs], np.int64
+        ),
+    )
+
+
+def read_verified_pairs(
+    path: Path,
+) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
+    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    with opened(path) as database:
+        ids, counts = database.read_two_view_geometry_num_inliers()
+    pairs = np.array([_photos_of(i) for i in ids], np.int64).reshape(-1, 2)
+    matches = np.array(counts, np.int64)
+    return pairs[matches > 0], matches[matches > 0]
+
+
+def _photos_of(pair_id: int) -> tuple[int, int]:
+    first, second = pycolmap.pair_id_to_image_pair(pair_id)
+    return first - 1, second - 1

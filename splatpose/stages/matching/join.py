@@ -1,0 +1,153 @@
+"""SIFT keypoints beside those of a learned matcher, in one database.
+
+Where texture is rich SIFT gives several tracks for each that learned keypoints give, as precise
+ones, and poses gain from all of them. Pairs of photos come from the learned matches, which are more
+robust: SIFT is asked only about the few that see most of the same, so that its cost grows with the
+number of photos. A pair in which it finds little, as on blank walls, stays as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from ...events import EventSink, Message, Progress
+from ...features.matcher import Features, Matcher, PhotoMatches
+from ...io.atomic import replacing
+from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
+from .config import MatchingConfig
+from .database import (
+    PairMatches,
+    append_keypoints,
+    opened,
+    read_graph,
+    read_putative,
+    replace_pairs,
+)
+from .verify import Verifier
+
+_BATCH = 16
+_MIN_SHARE = 0.5
+"""Verified matches of the second kind over those of the first below which a pair stays as it is."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second kind of features of all photos."""
+
+    matcher: Matcher
+    features: Sequence[Features]
+
+
+def join_second(
+    capture: Capture,
+    config: MatchingConfig,
+    path: Path,
+    second: Second,
+    emit: EventSink,
+    *,
+    working_size: int,
+    seed: int,
+) -> bool:
+    """Adds keypoints and matches of a second kind to a finished database.
+
+    Args:
+        capture: the photos.
+        config: its `sift_neighbours` says how many pairs are asked.
+        path: the database. Its keypoints keep their indices, those of the second kind follow.
+        second: features of the second kind.
+        emit: is told progress, and why nothing was added.
+        working_size: longer side in pixels at which the first kind was matched.
+        seed: of RANSAC.
+
+    Returns:
+        Whether the second kind found enough in any pair; if not, the database is as it was.
+    """
+    graph = read_graph(path, "")
+    asked = nearest_pairs(graph, config.sift_neighbours)
+    answers = _matches(capture, config, graph.pairs[asked], second, emit, seed)
+    chosen = [
+        (row, pair)
+        for row, pair in zip(asked.tolist(), answers, strict=True)
+        if len(_inliers(pair)) >= _MIN_SHARE * graph.num_verified[row]
+    ]
+    if not chosen:
+        name = second.matcher.name
+        emit(Message("matching", f"{name} sees little in every pair here and is left out."))
+        return False
+    added = [f.keypoints.astype(np.float64) for f in second.features]
+    keypoints = [np.concatenate(both) for both in zip(graph.keypoints, added, strict=True)]
+    shifts = [len(xy) for xy in graph.keypoints]
+    verified = [_joined(graph.verified(row), _inliers(pair), pair, shifts) for row, pair in chosen]
+    verifier = Verifier(capture, working_size, config.min_inliers, seed)
+    pairs = verifier.verify(keypoints, verified, config.precise_error)
+    putative = read_putative(path)
+    pairs = [
+        replace(
+            pair,
+            putative=_joined(putative[pair.first, pair.second], own.putative, own, shifts)[2],
+        )
+        for pair, (_, own) in zip(pairs, chosen, strict=True)
+    ]
+    with replacing(path) as temporary:
+        shutil.copyfile(path, temporary)
+        with opened(temporary) as base:
+            append_keypoints(base, added)
+            replace_pairs(base, pairs)
+    return True
+
+
+def nearest_pairs(graph: MatchGraph, neighbours: int) -> Int[np.ndarray, " R"]:
+    """Rows of `graph.pairs`, ascending: for each photo the `neighbours` pairs with the most
+    verified matches, of those that have any. Ties go to the earlier pair."""
+    chosen: set[int] = set()
+    counts = graph.num_verified
+    for photo in range(len(graph.keypoints)):
+        own = np.flatnonzero((graph.pairs == photo).any(1) & (counts > 0))
+        best = own[np.argsort(-counts[own], kind="stable")][:neighbours]
+        chosen.update(best.tolist())
+    return np.array(sorted(chosen), np.int64)
+
+
+def _matches(
+    capture: Capture,
+    config: MatchingConfig,
+    pairs: Int[np.ndarray, "P 2"],
+    second: Second,
+    emit: EventSink,
+    seed: int,
+) -> list[PairMatches]:
+    """Verified matches of the second kind alone."""
+    keypoints = [f.keypoints for f in second.features]
+    verifier = Verifier(capture, second.matcher.working_size, config.min_inliers, seed)
+    found: list[PairMatches] = []
+    for start in range(0, len(pairs), _BATCH):
+        batch = [
+            (i, j, second.matcher.match(second.features[i], second.features[j]))
+            for i, j in pairs[start:][:_BATCH].tolist()
+        ]
+        found += verifier.verify(keypoints, batch, config.max_error)
+        text = f"pairs of photos matched with {second.matcher.name} too"
+        emit(Progress("matching", len(found), len(pairs), text))
+    return found
+
+
+def _inliers(pair: PairMatches) -> Int[np.ndarray, "_ 2"]:
+    return np.asarray(pair.geometry.inlier_matches, np.int64).reshape(-1, 2)
+
+
+def _joined(
+    first: Int[np.ndarray, "_ 2"],
+    second: Int[np.ndarray, "_ 2"],
+    pair: PairMatches,
+    shifts: Sequence[int],
+) -> PhotoMatches:
+    """Matches of both kinds, with the indices that keypoints have in the joint database."""
+    shift = [shifts[pair.first], shifts[pair.second]]
+    return pair.first, pair.second, np.concatenate([first, second + shift])

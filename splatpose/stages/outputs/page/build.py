@@ -1,0 +1,136 @@
+"""The page from the run's results: gather, draw, fill in the template."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ....scene.capture import Capture
+from ....scene.matches import MatchGraph
+from ....scene.sparse_model import SparseModel
+from ....scene.splats import TrainedSplats
+from ....scene.views import Views
+from ..formatting import duration, known, memory, percent, quantity
+from . import sections, texts
+from .cards import LABELS, MEANINGS, Card, counts, photo_cards
+from .matrix import LEVELS, match_matrix
+from .support import pair_support
+from .thumbnails import contact_sheet
+from .topview import top_view
+
+
+def build_page(
+    title: str,
+    report: Mapping[str, Any],
+    capture: Capture,
+    graph: MatchGraph,
+    poses: SparseModel,
+    views: Views,
+    trained: TrainedSplats,
+) -> str:
+    """The whole of report.html: one HTML document that refers to nothing outside itself.
+
+    Args:
+        title: what the run is called.
+        report: what report.json says, verdicts included where there are any.
+        capture: the photos, for the contact sheet.
+        graph: their verified matches.
+        poses: cameras, points, and how they came to be.
+        views: what the Gaussians were trained on.
+        trained: the held-out scores with their previews.
+    """
+    pixels = report.get("config", {}).get("poses", {}).get("threshold", 1.0)
+    support = pair_support(graph, poses, pixels)
+    cards = photo_cards(report, contact_sheet(capture, views, _folder(capture)))
+    photos = cards[: len(capture.photos)]
+    verdicts = report.get("verdicts") or {}
+    script, style = _asset("page.js"), _asset("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context = {
+        "style": Markup(style),
+        "script": Markup(script),
+        "script_hash": digest,
+        "title": title,
+        "report": report,
+        "source": _source(report, capture),
+        "headline": texts.headline(cards),
+        "figures": texts.figures(report, support.share),
+        "judged": bool(verdicts),
+        "advice": verdicts.get("advice", ()),
+        "notes": verdicts.get("notes", ()),
+        "cards": cards,
+        "counts": counts(cards),
+        "labels": LABELS,
+        "meanings": MEANINGS,
+        "top_view": top_view(poses, photos),
+        "shown_levels": [k for k in LABELS if k in _levels(photos, poses)],
+        "unplaced": int((~poses.registered).sum()),
+        "matrix": match_matrix(graph, support, len(capture.photos)),
+        "shades": _shades(),
+        "anchors": [card.anchor for card in photos],
+        "names": [card.name for card in photos],
+        "hypotheses": report["hypotheses"],
+        "residuals": sections.residuals(report, poses),
+        "photo_errors": sections.photo_errors(report, photos),
+        "changes": sections.changes(poses, photos),
+        "training": sections.training(report),
+        "worst": sections.worst(trained, photos),
+        "shape": sections.shape(capture),
+        "stages": sections.stages(report),
+        "command": sections.command(report),
+        "checks": sections.checks(report, support),
+    }
+    return _environment().get_template("page.html").render(context)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "quantity": quantity,
+        "duration": duration,
+        "memory": memory,
+    }
+    environment.tests["known"] = known
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (files("splatpose.stages.outputs.page") / name).read_text(encoding="utf-8")
+
+
+def _levels(photos: Sequence[Card], poses: SparseModel) -> set[str]:
+    """The verdicts on photos that have a pose."""
+    return {card.level for card, ok in zip(photos, poses.registered, strict=True) if ok}
+
+
+def _folder(capture: Capture) -> Path | None:
+    """The input folder: photos' names are relative to it."""
+    if not capture.photos:
+        return None
+    photo = capture.photos[0]
+    return photo.path.parents[photo.name.count("/")]
+
+
+def _source(report: Mapping[str, Any], capture: Capture) -> str:
+    return str(report.get("images") or _folder(capture) or "")
+
+
+def _shades() -> list[tuple[int, str]]:
+    """The matrix's legend: class number and range."""
+    ends = [*(f"{a}–{b - 1}" for a, b in pairwise(LEVELS)), f"{LEVELS[-1]}+"]
+    return list(enumerate(ends, 1))

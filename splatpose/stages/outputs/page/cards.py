@@ -1,0 +1,259 @@
+"""One card a photo: verdict, reason, and the evidence in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..formatting import known, percent, plural, quantity
+
+Level = Literal["trusted", "weak", "refused", "registered", "missing", "skipped"]
+"""The verdict; or, where none was made, whether there is a pose. Skipped: not used at all."""
+
+LABELS: dict[Level, str] = {
+    "trusted": "trusted",
+    "weak": "weak",
+    "refused": "refused",
+    "registered": "has a pose",
+    "missing": "no pose",
+    "skipped": "skipped",
+}
+MEANINGS: dict[Level, str] = {
+    "trusted": "The pose may be relied upon.",
+    "weak": "There is a pose, but too little or contradictory evidence for it.",
+    "refused": "No pose is given: it could only have been guessed.",
+    "registered": "The photo is part of the model.",
+    "missing": "The photo could not be placed.",
+    "skipped": "The file could not be used.",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One piece of evidence."""
+
+    name: str
+    value: str
+    """With its unit, or "not measured"."""
+    meaning: str
+    """For people who do not know the term."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the contact sheet says of one photo or skipped file."""
+
+    anchor: str
+    """The card's id in the page."""
+    name: str
+    level: Level
+    reason: str
+    advice: str | None
+    held_out: bool
+    key_facts: tuple[str, ...]
+    """The most telling numbers, always shown."""
+    facts: tuple[Fact, ...]
+    picture: str | None
+    """Data URI."""
+
+    @property
+    def label(self) -> str:
+        """The verdict in a word or two."""
+        return LABELS[self.level]
+
+
+def photo_cards(report: Mapping[str, Any], pictures: Mapping[str, str]) -> list[Card]:
+    """Cards of all photos in order, then of the files that were skipped.
+
+    Args:
+        report: what report.json says. Verdicts are shown where it has any.
+        pictures: data URIs of thumbnails by name.
+    """
+    cards = [_photo(number, row, pictures) for number, row in enumerate(report["photos"], 1)]
+    for number, row in enumerate(report["skipped"], 1):
+        name = row["name"]
+        anchor, picture = f"skipped-{number}", pictures.get(name)
+        cards.append(Card(anchor, name, "skipped", row["reason"], None, False, (), (), picture))
+    return cards
+
+
+def _photo(number: int, row: Mapping[str, Any], pictures: Mapping[str, str]) -> Card:
+    level: Level = row.get("verdict") or ("registered" if row["registered"] else "missing")
+    return Card(
+        anchor=f"photo-{number}",
+        name=row["name"],
+        level=level,
+        reason=row.get("verdict_reason") or row["reason"],
+        advice=row.get("advice"),
+        held_out=bool(row["held_out"]),
+        key_facts=_key_facts(row),
+        facts=_facts(row),
+        picture=pictures.get(row["name"]),
+    )
+
+
+def _key_facts(row: Mapping[str, Any]) -> tuple[str, ...]:
+    words = [f"{row['verified_matches']:,} matches"]
+    if known(row["inlier_share"]):
+        words.append(f"{percent(row['inlier_share'])} agree")
+    if known(row["reprojection_error"]):
+        words.append(f"{row['reprojection_error']:.2f} px")
+    if known(row["held_out_psnr"]):
+        words.append(f"{row['held_out_psnr']:.1f} dB")
+    return tuple(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
+    facts = [
+        Fact("Size", f"{row['width']} × {row['height']} px", "Of the photo as given."),
+        Fact(
+            "Verified matches",
+            f"{row['verified_matches']:,}",
+            "Points found in this photo and another one, which fit the geometry of two views.",
+        ),
+    ]
+    if row["registered"]:
+        facts += [
+            _fact(
+                row, "inlier_share", "Agree with its pose", percent,
+                "Share of its verified matches that the poses explain, used or not.",
+            ),
+            _fact(
+                row, "reprojection_error", "Reprojection error", _pixels,
+                "Median distance between where its points are seen and where the model puts them.",
+            ),
+            Fact(
+                "Triangulated points",
+                f"{row['triangulated_keypoints']:,}",
+                "Points of the sparse model that are seen in this photo.",
+            ),
+        ]  # fmt: skip
+    evidence = row.get("evidence") or {}
+    facts += [
+        _fact(evidence, key, name, say, meaning)
+        for key, (name, say, meaning) in _EVIDENCE.items()
+        # Of a photo without a pose most cannot be measured, which goes without saying.
+        if key in evidence and (row["registered"] or known(evidence[key]))
+    ]
+    if row["held_out"] and known(row["held_out_psnr"]):
+        score = f"{row['held_out_psnr']:.2f} dB PSNR"
+        if known(row["held_out_ssim"]):
+            score += f", {row['held_out_ssim']:.3f} SSIM"
+        meaning = "How close its rendering comes to it, when the splat had not seen it."
+        facts.append(Fact("Held-out rendering", score, meaning))
+    prior = row.get("depth_prior")
+    if prior:
+        facts.append(Fact("Depth map", "used" if prior["kept"] else "dropped", prior["reason"]))
+    return tuple(facts)
+
+
+def _fact(
+    values: Mapping[str, Any], key: str, name: str, say: Callable[[float], str], meaning: str
+) -> Fact:
+    value = values.get(key)
+    words = say(value) if value is not None and known(value) else "not measured"
+    return Fact(name, words, meaning)
+
+
+def _degrees(value: float) -> str:
+    return f"{quantity(value)}°"
+
+
+def _radius(value: float) -> str:
+    return f"{quantity(value)} % of the radius"
+
+
+def _pixels(value: float) -> str:
+    return f"{value:.2f} px"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _photos(value: float) -> str:
+    return plural(round(value), "photo")
+
+
+_EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
+    "neighbours": (
+        "Confirmed by", _photos,
+        "Photos with poses that share enough matches with it which agree.",
+    ),
+    "spread": (
+        "Spread of matches", percent,
+        "Share of the photo's area over which the matches that agree lie. Matches in one corner "
+        "fix a pose poorly.",
+    ),
+    "held_out_share": (
+        "Unused matches agree", percent,
+        "Share of the matches that no computation used and that agree with the result.",
+    ),
+    "contradicted_share": (
+        "Matches against it", percent,
+        "Share of its matches that are far from what the poses say.",
+    ),
+    "fold_rotation": (
+        "Half models: turned by", _degrees,
+        "Rotation between two models made from separate halves of the matches.",
+    ),
+    "fold_position": (
+        "Half models: moved by", _radius,
+        "Distance between two models made from separate halves of the matches; the radius is that "
+        "of the camera path.",
+    ),
+    "folds_agreeing": (
+        "Half models that agree", _number,
+        "Of two models made from separate halves of the matches, those that place it alike.",
+    ),
+    "folds_denying": (
+        "Half models that deny it", _number,
+        "Of two models made from separate halves of the matches, those that place it elsewhere.",
+    ),
+    "turn_error": (
+        "Pairs turned by", _degrees,
+        "How far the rotations of its pairs, each by itself, are from the model's; median.",
+    ),
+    "cycle_error": (
+        "Error around triangles", _degrees,
+        "Going round three photos by their pairwise rotations should lead back to the start.",
+    ),
+    "rotation_sigma": (
+        "Uncertainty of direction", lambda v: f"± {_degrees(v)}",
+        "Standard deviation of the rotation by bundle adjustment.",
+    ),
+    "position_sigma": (
+        "Uncertainty of position", lambda v: f"± {_radius(v)}",
+        "Standard deviation of the camera's place by bundle adjustment.",
+    ),
+    "missing_overlap": (
+        "Expected, not matched", percent,
+        "Share of the photos that should overlap it, by the poses, and share no matches with it. "
+        "A sign of things that look alike in different places.",
+    ),
+    "lookalikes": (
+        "Denied, well matched", percent,
+        "Share of the pairs with very many matches that the poses deny: the same thing seen twice, "
+        "or things that look the same.",
+    ),
+    "ties": (
+        "Held by", lambda v: f"{v:.0f}+ pairs" if v >= 3 else plural(round(v), "pair"),
+        "Pairs of photos that hold it, and what hangs on it, at the weakest place.",
+    ),
+    "depth_residual": (
+        "Depth map differs by", percent,
+        "Disagreement between its depth map and the triangulated points.",
+    ),
+}  # fmt: skip
+"""Fields of the verdict's evidence that the report's row does not have under another name."""
+
+
+def counts(cards: Sequence[Card]) -> dict[Level, int]:
+    """How many cards of each level there are, in the order of `LABELS`, none left out with 0."""
+    result: dict[Level, int] = {}
+    for level in LABELS:
+        number = sum(card.level == level for card in cards)
+        if number:
+            result[level] = number
+    return result

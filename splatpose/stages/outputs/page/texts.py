@@ -1,0 +1,138 @@
+"""Sentences of the report: the headline, and the figures below it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..formatting import duration, known, memory, percent, plural
+from .cards import Card, counts
+
+_MOSTLY, _PARTLY = 0.9, 0.5
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a reader in a hurry takes along."""
+
+    question: str
+    verdict: str
+    """Yes, no, or how far; "" where no verdicts were made."""
+    answer: str
+    detail: str
+    level: str
+    """Class that gives the colour: of trusted, weak or refused photos, or neutral."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the overview."""
+
+    name: str
+    value: str
+    note: str
+    meaning: str
+
+
+def headline(cards: Sequence[Card]) -> Headline:
+    """Whether the model can be trusted, by the verdicts; without any, how many photos it has."""
+    photos = [card for card in cards if card.level != "skipped"]
+    count = counts(photos)
+    total = len(photos)
+    if "registered" in count or "missing" in count:
+        placed, lost = count.get("registered", 0), count.get("missing", 0)
+        answer = f"All {total} photos have a pose." if not lost else (
+            f"{placed} of {total} photos have a pose."
+        )  # fmt: skip
+        detail = f"{lost} could not be placed; the contact sheet says why." if lost else ""
+        return Headline("Camera poses", "", answer, detail, "neutral")
+    trusted, weak, refused = (count.get(k, 0) for k in ("trusted", "weak", "refused"))
+    share = trusted / total if total else 0.0
+    answer = f"{trusted} of {total} photos {'is' if trusted == 1 else 'are'} trusted."
+    if trusted == total:
+        verdict, answer, level = "Yes.", f"All {total} photos are trusted.", "trusted"
+    elif share >= _MOSTLY:
+        verdict, level = "Yes, with exceptions.", "trusted"
+    elif share >= _PARTLY:
+        verdict, level = "In part.", "weak"
+    elif trusted:
+        verdict, level = "Hardly.", "refused"
+    else:
+        verdict, answer, level = "No.", f"None of the {total} photos is trusted.", "refused"
+    question = "Can this model be trusted?"
+    return Headline(question, verdict, answer, _rest(weak, refused), level)
+
+
+def _rest(weak: int, refused: int) -> str:
+    parts = []
+    if weak:
+        be = "is" if weak == 1 else "are"
+        parts.append(f"{weak} {be} weak: posed, on thin or contradictory evidence")
+    if refused:
+        parts.append(f"{refused} {'was' if refused == 1 else 'were'} refused a pose")
+    return "; ".join(parts) + "." if parts else ""
+
+
+def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
+    """The overview's numbers; those that were not measured are left out.
+
+    Args:
+        agreeing: share of the verified matches that agree with the final poses.
+    """
+    summary, skipped = report["summary"], len(report["skipped"])
+    errors = [p["reprojection_error"] for p in report["photos"] if known(p["reprojection_error"])]
+    rows = [
+        Figure(
+            "Photos with a pose", f"{summary['registered']:,}",
+            f"of {summary['photos']:,}" + (f", {skipped} skipped" if skipped else ""),
+            "Photos whose camera is part of the model.",
+        ),
+        Figure(
+            "Matches that agree", percent(agreeing), f"{_short(summary['points'])} points",
+            "Share of all verified matches, used or not, that the final cameras explain.",
+        ),
+    ]  # fmt: skip
+    if errors:
+        middle = sorted(errors)[len(errors) // 2]
+        meaning = "Distance between where points are seen in a photo and where the model puts them."
+        rows.append(Figure("Reprojection error", f"{middle:.2f} px", "median photo", meaning))
+    if known(summary["held_out_psnr"]):
+        ssim = summary["held_out_ssim"]
+        note = plural(summary["held_out"], "held-out photo")
+        if known(ssim):
+            note = f"{ssim:.3f} SSIM, {note}"
+        meaning = (
+            "How close renderings come to photos that the splat had not seen. PSNR in dB: 20 is "
+            "coarse, 30 is good; SSIM: 1 is equal."
+        )
+        psnr = f"{summary['held_out_psnr']:.1f} dB"
+        rows.append(Figure("Unseen views", psnr, note, meaning))
+    meaning = "The soft coloured ellipsoids that make up the splat."
+    steps = f"{report['training']['steps']:,} steps"
+    rows.append(Figure("Gaussians", f"{summary['gaussians']:,}", steps, meaning))
+    seconds = sum(stage["seconds"] for stage in report.get("stages", ()))
+    if seconds:
+        peak = max(stage["peak_memory_mb"] for stage in report["stages"])
+        note = f"{memory(peak)} of memory at most"
+        rows.append(Figure("Time", duration(seconds), note, "All stages together."))
+    return rows
+
+
+def _short(number: int) -> str:
+    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.1f} million"
+
+
+def summary_of_changes(values: Sequence[float], unit: str, names: Sequence[str]) -> str:
+    """Median and largest change with the photo's name; "" without any."""
+    known_values = [(v, n) for v, n in zip(values, names, strict=True) if math.isfinite(v)]
+    if not known_values:
+        return ""
+    ordered = sorted(known_values)
+    middle, (largest, name) = ordered[len(ordered) // 2][0], ordered[-1]
+    return f"median {_small(middle)}{unit}, largest {_small(largest)}{unit} ({name})"
+
+
+def _small(value: float) -> str:
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"

@@ -1,0 +1,258 @@
+"""The facts of a run as one JSON object: every photo, every stage, every version."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from ..._version import __version__
+from ...host import processor_name
+from ...scene.camera import Camera
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthAlignment
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...scene.splats import TrainedSplats
+from ...scene.verdicts import Verdicts
+from ...scene.views import Views
+from .scale import units_in_report
+
+_PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
+
+
+def build_report(
+    capture: Capture,
+    graph: MatchGraph,
+    poses: SparseModel,
+    views: Views,
+    trained: TrainedSplats,
+    *,
+    verdicts: Verdicts | None = None,
+    depth: DepthAlignment | None = None,
+    dropped: int = 0,
+) -> dict[str, Any]:
+    """Everything that can be said about a finished run from its stages' results.
+
+    Pixel errors are in pixels of the photos as given, PSNR in dB, numbers that do not exist null.
+
+    Args:
+        verdicts: on every photo's pose.
+        depth: what became of the depth priors, where there were any.
+        dropped: Gaussians that were left out of splat.ply as not finite.
+    """
+    return {
+        **units_in_report(None),
+        "summary": _summary(capture, poses, trained, dropped),
+        "photos": _photos(capture, poses, views, trained, verdicts, depth),
+        "verdicts": _verdicts(verdicts),
+        "skipped": [{"name": file.name, "reason": file.reason} for file in capture.skipped],
+        "cameras": _cameras(capture, poses),
+        "depth": _depth(depth),
+        "matching": _matching(graph),
+        "hypotheses": [
+            {
+                "name": h.name,
+                "chosen": h.chosen,
+                "note": h.note,
+                "registered": h.num_registered,
+                "points": h.num_points,
+                "explained_share": h.explained_share,
+                "reprojection_error": h.reprojection_error,
+                "focal_ratio": h.focal_ratio,
+                "seconds": h.seconds,
+            }
+            for h in poses.hypotheses
+        ],
+        "training": {
+            "backend": trained.backend,
+            "steps": trained.steps,
+            "gaussians": len(trained.splats) - dropped,
+            "gaussians_dropped": dropped,
+            "sh_degree": trained.splats.sh_degree,
+            "final_pass_on_all": trained.final_pass_on_all,
+            "curve": [
+                dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
+                for sample in trained.curve
+            ],
+        },
+        "versions": _versions(),
+        "machine": _machine(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _summary(
+    capture: Capture, poses: SparseModel, trained: TrainedSplats, dropped: int
+) -> dict[str, Any]:
+    return {
+        "photos": len(capture.photos),
+        "registered": int(poses.registered.sum()),
+        "points": len(poses.points),
+        "gaussians": len(trained.splats) - dropped,
+        "held_out": len(trained.held_out),
+        "held_out_psnr": _mean([score.psnr for score in trained.held_out]),
+        "held_out_ssim": _mean([score.ssim for score in trained.held_out]),
+    }
+
+
+def _photos(
+    capture: Capture,
+    poses: SparseModel,
+    views: Views,
+    trained: TrainedSplats,
+    verdicts: Verdicts | None,
+    depth: DepthAlignment | None,
+) -> list[dict[str, Any]]:
+    scores = {score.name: score for score in trained.held_out}
+    held_out = {
+        name for name, hidden in zip(views.names, views.held_out, strict=True) if bool(hidden)
+    }
+    observed = np.bincount(poses.observations[:, 1], minlength=len(poses.names))
+    rows = []
+    for number, (photo, evidence) in enumerate(zip(capture.photos, poses.evidence, strict=True)):
+        score = scores.get(photo.name)
+        rows.append(
+            {
+                "name": photo.name,
+                "width": photo.width,
+                "height": photo.height,
+                "camera": photo.group,
+                "registered": evidence.registered,
+                "reason": evidence.reason,
+                "verified_matches": evidence.verified_matches,
+                "inlier_share": evidence.inlier_share,
+                "reprojection_error": evidence.reprojection_error,
+                "triangulated_keypoints": int(observed[number]),
+                "held_out": photo.name in held_out,
+                "held_out_psnr": score.psnr if score else None,
+                "held_out_ssim": score.ssim if score else None,
+                "depth_prior": asdict(depth.fits[number]) if depth else None,
+                **_verdict(verdicts, number),
+            }
+        )
+    return rows
+
+
+def _verdict(verdicts: Verdicts | None, photo: int) -> dict[str, Any]:
+    """What is said of one photo's pose."""
+    if verdicts is None:
+        return {"verdict": None, "verdict_reason": None, "advice": None, "evidence": None}
+    verdict = verdicts.photos[photo]
+    return {
+        "verdict": verdict.level,
+        "verdict_reason": verdict.reason,
+        "advice": verdict.advice,
+        "evidence": asdict(verdict.evidence),
+    }
+
+
+def _verdicts(verdicts: Verdicts | None) -> dict[str, Any] | None:
+    """The verdicts as a whole."""
+    if verdicts is None:
+        return None
+    return {
+        "trusted": verdicts.count("trusted"),
+        "weak": verdicts.count("weak"),
+        "refused": verdicts.count("refused"),
+        "trusted_share": verdicts.trusted_share,
+        "advice": list(verdicts.advice),
+        "notes": list(verdicts.notes),
+    }
+
+
+def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:
+    """The depth priors as a whole; each photo's row says what became of its own."""
+    if depth is None:
+        return None
+    kept = [fit for fit in depth.fits if fit.kept]
+    return {
+        "source": depth.source,
+        "kind": depth.kind,
+        "kept": len(kept),
+        "mean_residual": _mean([fit.residual for fit in kept]),
+    }
+
+
+def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
+    """The capture's cameras in order, each with what the poses stage made of it."""
+    rows = []
+    for number, group in enumerate(capture.groups):
+        photos = [i for i, photo in enumerate(capture.photos) if photo.group == number]
+        registered = [i for i in photos if poses.registered[i]]
+        row: dict[str, Any] = {
+            "label": group.label,
+            "width": group.width,
+            "height": group.height,
+            "photos": len(photos),
+            "registered": len(registered),
+            "focal_prior": group.focal_prior,
+            "estimate": None,
+        }
+        if registered:
+            row["estimate"] = _estimate(poses.cameras[int(poses.camera_index[registered[0]])])
+        rows.append(row)
+    return rows
+
+
+def _estimate(camera: Camera) -> dict[str, Any]:
+    fx, fy = float(camera.K[0, 0]), float(camera.K[1, 1])
+    return {
+        "model": camera.model,
+        "params": camera.params.tolist(),
+        "focal_x": fx,
+        "focal_y": fy,
+        "horizontal_view_degrees": math.degrees(2 * math.atan(camera.width / 2 / fx)),
+    }
+
+
+def _matching(graph: MatchGraph) -> dict[str, Any]:
+    keypoints = [len(points) for points in graph.keypoints]
+    verified = graph.num_verified
+    return {
+        "matcher": graph.matcher,
+        "mean_keypoints": _mean(keypoints),
+        "pairs": len(graph.pairs),
+        "verified_pairs": int((verified > 0).sum()),
+        "putative_matches": int(graph.num_putative.sum()),
+        "verified_matches": int(verified.sum()),
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {
+        "splatpose": __version__,
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _machine() -> dict[str, Any]:
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    affinity = getattr(os, "sched_getaffinity", None)
+    return {
+        "system": platform.platform(),
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "cuda": devices,
+    }
+
+
+def _mean(values: list[float] | list[int]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,159 @@
+"""Everything that speaks for and against the poses of a model, photo by photo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from ...io.colmap import quiet_colmap
+from ...scene.depth_maps import DepthAlignment
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...scene.verdicts import PhotoTrust
+from ...sfm.correspondences import MatchTable
+from ...sfm.mapping.pose_covariance import pose_certainty
+from ...sfm.match_consistency import Explanation, explain
+from ...sfm.validation.connectivity import PLENTY, Ties, find_ties, spread
+from ...sfm.validation.lookalike_pairs import MANY, Lookalikes, find_lookalikes
+from ...sfm.validation.missing_overlap import measure_overlap, missing_share
+from ...sfm.validation.pair_residuals import pair_evidence
+from ...sfm.validation.split_agreement import FoldEvidence, fold_evidence
+from ...sfm.validation.split_reconstructions import map_halves
+from .config import TrustConfig
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be judged, and the matches that judge it."""
+
+    model: SparseModel
+    """Its tracks are of the matches' own keypoints."""
+    graph: MatchGraph
+    table: MatchTable
+    groups: Int[np.ndarray, " V"]
+    """Of each photo its camera in the database of the matches."""
+    sizes: Int[np.ndarray, "V 2"]
+    """Width and height of each photo in pixels."""
+    pixels: float
+    """Distance within which a match counts as explained, in pixels of a photo whose longer side
+    has 1000."""
+    min_matches: int
+    """Of a pair of photos that counts as overlapping."""
+    depth: DepthAlignment | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found."""
+
+    photos: tuple[PhotoTrust, ...]
+    ties: Ties
+    lookalikes: Lookalikes
+    explanation: Explanation
+    folds: FoldEvidence | None
+
+
+def collect(
+    subject: Subject,
+    config: TrustConfig,
+    folder: Path,
+    *,
+    seed: int,
+    progress: Callable[[str], None],
+) -> Evidence:
+    """Measures all evidence.
+
+    Args:
+        folder: keeps the models of the halves of the matches until the stage is finished.
+        progress: is told what is done.
+    """
+    model, table = subject.model, subject.table
+    explanation = explain(model, table, pixels=subject.pixels)
+    ties = find_ties(table, explanation, model.registered, subject.min_matches)
+    alike = find_lookalikes(model, table, explanation, seed)
+    with quiet_colmap():
+        folds = (
+            _folds(subject, config, folder, seed, alike.overall > MANY, progress)
+            if config.folds
+            else None
+        )
+        certainty = pose_certainty(model)
+    pairs = pair_evidence(
+        model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
+    )
+    overlap = measure_overlap(model, table, explanation.explained, subject.graph.pairs, seed)
+    missing = missing_share(overlap, len(model.names))
+    covered = spread(table, explanation.explained, subject.sizes)
+    verified, denied = (
+        np.bincount(table.photos[rows].ravel(), minlength=len(model.names))
+        for rows in (np.ones(len(table), bool), explanation.contradicted)
+    )
+    photos = []
+    for i, registered in enumerate(model.registered.tolist()):
+        if not registered:
+            photos.append(PhotoTrust(verified_matches=int(verified[i])))
+            continue
+        cut = ties.weakest[i]
+        found = PhotoTrust(
+            verified_matches=int(verified[i]),
+            neighbours=int(ties.neighbours[i]),
+            spread=float(covered[i]),
+            cycle_error=float(pairs.cycle_error[i]),
+            turn_error=float(pairs.turn_error[i]),
+            rotation_sigma=float(certainty.rotation[i]),
+            position_sigma=float(certainty.position[i]),
+            contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
+            missing_overlap=float(missing[i]),
+            lookalikes=float(alike.share[i]),
+            lookalikes_overall=alike.overall,
+            lookalikes_shifted=alike.shifted,
+            ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
+            depth_residual=_depth_residual(subject.depth, i),
+        )
+        photos.append(found if folds is None else _with_folds(found, folds, i))
+    return Evidence(tuple(photos), ties, alike, explanation, folds)
+
+
+def _folds(
+    subject: Subject,
+    config: TrustConfig,
+    folder: Path,
+    seed: int,
+    every: bool,
+    progress: Callable[[str], None],
+) -> FoldEvidence:
+    halves = map_halves(
+        subject.graph,
+        subject.table,
+        subject.model,
+        subject.groups,
+        folder,
+        pixels=subject.pixels,
+        min_matches=subject.min_matches,
+        seed=seed,
+        workers=config.workers,
+        every=every,
+        progress=progress,
+    )
+    return fold_evidence(halves, subject.model, subject.table)
+
+
+def _with_folds(found: PhotoTrust, folds: FoldEvidence, photo: int) -> PhotoTrust:
+    return replace(
+        found,
+        held_out_share=float(folds.held_out_share[photo]),
+        fold_rotation=float(folds.rotation[photo]),
+        fold_position=float(folds.position[photo]),
+        folds_agreeing=int(folds.agreeing[photo]),
+        folds_denying=int(folds.denying[photo]),
+        ways=int(folds.ways[photo]),
+        rivals=int(folds.rivals[photo]),
+    )
+
+
+def _depth_residual(depth: DepthAlignment | None, photo: int) -> float:
+    return float("nan") if depth is None else depth.fits[photo].residual

@@ -1,0 +1,33 @@
+"""The verdicts on disk: verdicts.json in the stage's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from ...io.atomic import write_json
+from ...scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
+
+_FILE = "verdicts.json"
+
+
+def save(folder: Path, verdicts: Verdicts) -> None:
+    """Writes what `load` reads."""
+    write_json(folder / _FILE, dataclasses.asdict(verdicts))
+
+
+def load(folder: Path) -> Verdicts:
+    """Reads what `save` wrote."""
+    value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    photos = tuple(
+        PhotoVerdict(**{**photo, "evidence": PhotoTrust(**_with_nan(photo["evidence"]))})
+        for photo in value["photos"]
+    )
+    return Verdicts(photos, tuple(value["advice"]), tuple(value["notes"]))
+
+
+def _with_nan(item: dict[str, Any]) -> dict[str, Any]:
+    """JSON has null where we have NaN."""
+    return {key: float("nan") if entry is None else entry for key, entry in item.items()}

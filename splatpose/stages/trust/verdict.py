@@ -1,0 +1,85 @@
+"""From a model and its matches to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...scene.verdicts import PhotoVerdict, Verdicts
+from ...sfm.mapping.bundle_adjustment import FEW_PHOTOS
+from .advice import advise
+from .config import TrustConfig
+from .evidence import Evidence, Subject, collect
+from .judge import Finding, judge
+
+
+def pronounce(
+    subject: Subject,
+    config: TrustConfig,
+    folder: Path,
+    reasons: Sequence[str],
+    *,
+    seed: int,
+    progress: Callable[[str], None],
+) -> Verdicts:
+    """Collects the evidence and judges every photo.
+
+    Args:
+        folder: for what may be used again after an interruption.
+        reasons: of each photo without a pose why it has none.
+        progress: is told what is done.
+    """
+    evidence = collect(subject, config, folder, seed=seed, progress=progress)
+    names, registered = subject.model.names, subject.model.registered
+    few = int(registered.sum()) <= FEW_PHOTOS
+    findings = [
+        judge(photo, registered=bool(placed), few=few)
+        for photo, placed in zip(evidence.photos, registered, strict=True)
+    ]
+    advice = advise(names, findings, evidence, subject.table)
+    photos = tuple(
+        PhotoVerdict(
+            name=name,
+            level=finding.level,
+            reason=reasons[i] if finding.level == "refused" else finding.reason,
+            advice=advice.photos[i],
+            evidence=evidence.photos[i],
+        )
+        for i, (name, finding) in enumerate(zip(names, findings, strict=True))
+    )
+    return Verdicts(photos, advice.overall, _notes(subject, evidence, findings))
+
+
+def describe_verdicts(verdicts: Verdicts) -> str:
+    """One line: how many photos have which level."""
+    total = len(verdicts.photos)
+    text = f"{verdicts.count('trusted')} of {total} photos trusted"
+    for level in ("weak", "refused"):
+        if verdicts.count(level):
+            text += f", {verdicts.count(level)} {level}"
+    return text
+
+
+def _notes(subject: Subject, evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What holds for the model as a whole."""
+    del findings
+    notes = []
+    registered = int(subject.model.registered.sum())
+    if evidence.folds is not None:
+        notes += evidence.folds.notes
+        between = evidence.folds.between
+        if between is not None:
+            known = np.isfinite(between.rotation)
+            notes.append(
+                f"the models of the two halves of the matches agree with each other on "
+                f"{int(between.agrees.sum())} of {int(known.sum())} photos that both place"
+            )
+    for cut in evidence.ties.cuts:
+        if len(cut.part) > 1:
+            notes.append(
+                f"{len(cut.part)} photos hang on the other {registered - len(cut.part)} by "
+                f"{cut.pairs} pair{'s' * (cut.pairs != 1)} only"
+            )
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""Photos as pinhole views."""

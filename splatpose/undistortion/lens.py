@@ -1,0 +1,166 @@
+"""Lens distortion of COLMAP's camera models, and the pinhole camera that replaces a lens.
+
+Points are on the plane z = 1 of the camera frame; pixels have the centre of the top-left one at
+(0.5, 0.5). Radial models need not be invertible everywhere: an estimated polynomial turns back
+at some radius, and nothing beyond it is ever used here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..errors import SplatposeError
+from ..io.photos import scaled_size
+from ..scene.camera import Camera
+
+# Points along one edge of the photo whose undistorted positions bound the new picture.
+_EDGE_SAMPLES = 129
+# A polynomial that never turns back is trusted up to here (89 degrees off axis).
+_FARTHEST = 60.0
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """A picture without distortion."""
+
+    width: int
+    height: int
+    K: Float[np.ndarray, "3 3"]
+    """In pixels of this picture."""
+
+
+def distort(
+    camera: Camera, points: Float[np.ndarray, "*N 2"]
+) -> tuple[Float[np.ndarray, "*N 2"], Bool[np.ndarray, " *N"]]:
+    """Where the lens puts points of the plane z = 1, on that plane, and whether it can.
+
+    COLMAP's SIMPLE_RADIAL, RADIAL and OPENCV models (Brown 1971). False marks points beyond the
+    radius at which the polynomial turns back.
+    """
+    k1, k2, p1, p2 = _coefficients(camera)
+    x, y = points[..., 0], points[..., 1]
+    r2 = x * x + y * y
+    radial = 1 + r2 * (k1 + r2 * k2)
+    distorted = points * radial[..., None]
+    distorted[..., 0] += 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    distorted[..., 1] += p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return distorted, r2 <= _radius_limit(k1, k2) ** 2
+
+
+def undistort(
+    camera: Camera, distorted: Float[np.ndarray, "*N 2"], iterations: int = 10
+) -> Float[np.ndarray, "*N 2"]:
+    """Inverse of `distort`; points that nothing is distorted to end at the limiting radius."""
+    k1, k2, p1, p2 = _coefficients(camera)
+    limit = _radius_limit(k1, k2)
+    points = np.zeros_like(distorted)
+    # The tangential part is small: subtract it as it was at the last estimate.
+    for _ in range(iterations if p1 or p2 else 1):
+        x, y = points[..., 0], points[..., 1]
+        r2 = x * x + y * y
+        rest = distorted.copy()
+        rest[..., 0] -= 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+        rest[..., 1] -= p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        target = np.linalg.norm(rest, axis=-1)
+        radius = _undistorted_radius(target, k1, k2, limit)
+        points = rest * (radius / np.maximum(target, 1e-12))[..., None]
+    return points
+
+
+def choose_pinhole(camera: Camera, max_size: int, keep_edges: float = 0.0) -> Pinhole:
+    """The pinhole camera that a photo of `camera` is turned into.
+
+    The focal length shrinks with the picture and is otherwise kept, so the centre of the photo
+    keeps its sharpness; only the bounds of the picture follow the lens.
+
+    Args:
+        camera: the photo's camera.
+        max_size: longest side of the new picture in pixels; it is never enlarged beyond the photo.
+        keep_edges: 0 for the largest rectangle without empty pixels, 1 for the smallest one that
+            holds the whole photo.
+
+    Raises:
+        SplatposeError: the distortion leaves no such rectangle.
+    """
+    if not np.any(camera.distortion):
+        width, height = scaled_size(camera.width, camera.height, max_size)
+        return Pinhole(width, height, camera.resized(width, height).K)
+    if not np.all(np.isfinite(camera.params)):
+        raise _impossible(camera)
+    fx, fy = camera.K[0, 0], camera.K[1, 1]
+    left, top, right, bottom = _bounds(camera, keep_edges)
+    full = np.array([fx * (right - left), fy * (bottom - top)])
+    if not np.all(full >= 2):
+        raise _impossible(camera)
+    scale = min(1.0, max_size / full.max())
+    # Rounded down, so that the picture stays inside the bounds.
+    width, height = (max(1, int(side + 1e-6)) for side in full * scale)
+    K = np.array(
+        [
+            [fx * scale, 0, width / 2 - fx * scale * (left + right) / 2],
+            [0, fy * scale, height / 2 - fy * scale * (top + bottom) / 2],
+            [0, 0, 1],
+        ]
+    )
+    return Pinhole(width, height, K)
+
+
+def _impossible(camera: Camera) -> SplatposeError:
+    return SplatposeError(
+        f"The distortion found for the {camera.width}x{camera.height} camera is impossible "
+        f"({camera.model} {', '.join(f'{value:.3g}' for value in camera.params)}).",
+        "Its photos cannot be used; take photos with more overlap and relief.",
+    )
+
+
+def _coefficients(camera: Camera) -> tuple[float, float, float, float]:
+    values = [float(value) for value in camera.distortion]
+    if camera.model == "SIMPLE_RADIAL":
+        return values[0], 0.0, 0.0, 0.0
+    if camera.model == "RADIAL":
+        return values[0], values[1], 0.0, 0.0
+    if camera.model == "OPENCV":
+        return values[0], values[1], values[2], values[3]
+    return 0.0, 0.0, 0.0, 0.0
+
+
+def _radius_limit(k1: float, k2: float) -> float:
+    """Smallest radius r where r (1 + k1 r^2 + k2 r^4) stops growing."""
+    roots = np.roots([5 * k2, 3 * k1, 1.0]) if k1 or k2 else np.zeros(0)
+    real = roots[np.abs(np.imag(roots)) < 1e-12].real
+    real = real[real > 0]
+    return min(_FARTHEST, float(np.sqrt(real.min()))) if real.size else _FARTHEST
+
+
+def _undistorted_radius(
+    target: Float[np.ndarray, " *N"], k1: float, k2: float, limit: float
+) -> Float[np.ndarray, " *N"]:
+    """Solves r (1 + k1 r^2 + k2 r^4) = target on [0, limit], where the left side grows."""
+    low, high = np.zeros_like(target), np.full_like(target, limit)
+    for _ in range(60):
+        middle = (low + high) / 2
+        r2 = middle * middle
+        below = middle * (1 + r2 * (k1 + r2 * k2)) < target
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return (low + high) / 2
+
+
+def _bounds(camera: Camera, keep_edges: float) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom on the plane z = 1, between the inner and outer rectangle."""
+    t = np.linspace(0, 1, _EDGE_SAMPLES)
+    zero, one = np.zeros_like(t), np.ones_like(t)
+    edges = np.stack(
+        [np.stack(e, -1) for e in ((zero, t), (t, zero), (one, t), (t, one))]
+    ) * np.array([camera.width, camera.height])
+    K = camera.K
+    rays = undistort(camera, (edges - K[:2, 2]) / np.array([K[0, 0], K[1, 1]]))
+    left, top, right, bottom = rays[0, :, 0], rays[1, :, 1], rays[2, :, 0], rays[3, :, 1]
+    inner = np.array([left.max(), top.max(), right.min(), bottom.min()])
+    outer = np.array(
+        [rays[..., 0].min(), rays[..., 1].min(), rays[..., 0].max(), rays[..., 1].max()]
+    )
+    bounds = (1 - keep_edges) * inner + keep_edges * outer
+    return float(bounds[0]), float(bounds[1]), float(bounds[2]), float(bounds[3])
