@@ -56,7 +56,10 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium with software GL, driven by playwright."""
-    from viewer_browsing import CHROMIUM, SOFTWARE_GL  # here, because it imports what is checked
+    from scenes.viewer_browsing import (  # here, because it imports what is checked
+        CHROMIUM,
+        SOFTWARE_GL,
+    )
 
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:

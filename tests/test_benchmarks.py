@@ -12,11 +12,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
-import scenes
+import splat_scenes
 import targets
 import tiles_reference
 import timed_training
-from splat_scene import synthetic_views
+from scenes.splats import synthetic_views
 
 from splatpose.render import reference
 from splatpose.render.cpu.rasterization import rasterization
@@ -83,7 +83,7 @@ def test_the_table_names_every_target(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_the_torch_opponent_renders_the_same() -> None:
-    scene = scenes.random_scene(1000, 75, 50, 3.0)
+    scene = splat_scenes.random_scene(1000, 75, 50, 3.0)
     image, alpha = tiles_reference.rasterize(scene)
     expected, expected_alpha, _ = rasterization(
         *scene.leaves, scene.Ks, 75, 50, sh_degree=3, render_mode="RGB+ED"
@@ -98,14 +98,14 @@ def test_the_torch_opponent_renders_the_same() -> None:
 
 
 def test_contributions_are_those_of_the_reference() -> None:
-    scene = scenes.random_scene(300, 40, 30, 3.0)
+    scene = splat_scenes.random_scene(300, 40, 30, 3.0)
     means, quats, scales, opacities, _, viewmats, Ks = scene.to(torch.float64)
     order = means[:, 2].argsort()
     projected = reference.project(
         means[order], quats[order], scales[order], viewmats[0], Ks[0], 40, 30
     )
     weights, _ = reference._blend_weights(projected, opacities[order], 40, 30)
-    assert scenes.count_contributions(scene) == int((weights > 0).sum())
+    assert splat_scenes.count_contributions(scene) == int((weights > 0).sum())
 
 
 SHORT = TrainingConfig(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from scenes import ROOT
 
 import splatpose
 from splatpose.cli.arguments import field_docs
@@ -23,7 +24,6 @@ from splatpose.cli.main import COMMANDS, main
 from splatpose.config import FitConfig
 from splatpose.configs import PRESETS, PresetName
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

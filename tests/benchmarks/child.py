@@ -22,7 +22,7 @@ def first_call() -> dict[str, float]:
 
 def memory(count: int, width: int, height: int, pixels: float) -> dict[str, float]:
     """Peak of the resident memory over forward and backward, beyond inputs and results, MiB."""
-    from scenes import random_scene
+    from splat_scenes import random_scene
 
     from splatpose.render.cpu import warmup
     from splatpose.render.cpu.rasterization import rasterization

@@ -28,7 +28,7 @@ import numpy as np
 import targets
 import tiles_reference
 import torch
-from scenes import Scene, count_contributions, garden, random_scene
+from splat_scenes import Scene, count_contributions, garden, random_scene
 from torch import Tensor
 
 from splatpose.io.atomic import write_bytes

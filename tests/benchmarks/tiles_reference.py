@@ -7,7 +7,7 @@ first, as one [pixels, Gaussians] problem. It has the semantics of `splatpose.re
 from __future__ import annotations
 
 import torch
-from scenes import Scene, reach
+from splat_scenes import Scene, reach
 from torch import Tensor
 
 from splatpose.render import reference

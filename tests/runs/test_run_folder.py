@@ -1,0 +1,224 @@
+"""A run folder survives anything and never shows half a result."""
+
+from __future__ import annotations
+
+from scenes import ROOT
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from splatpose.errors import SplatposeError
+from splatpose.events import Event, StageFinished, StageSkipped, StageStarted
+from splatpose.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Config:
+    value: int = 1
+
+
+class Stage:
+    """A stage that counts how often it computes."""
+
+    def __init__(self) -> None:
+        self.computed = 0
+        self.events: list[Event] = []
+
+    def run(self, run: RunFolder, config: Config | None = None, inputs: tuple[str, ...] = ("a",)):
+        config = config or Config()
+
+        def compute(folder: Path) -> str:
+            self.computed += 1
+            (folder / "value").write_text(str(config.value))
+            return f"value {config.value}"
+
+        return run.stage(
+            "capture",
+            config=config,
+            inputs=inputs,
+            compute=compute,
+            load=lambda folder: int((folder / "value").read_text()),
+            emit=self.events.append,
+        )
+
+
+def test_second_run_skips_what_is_done(tmp_path: Path) -> None:
+    stage = Stage()
+    for _ in range(2):
+        with RunFolder.open(tmp_path / "out") as run:
+            value, _ = stage.run(run)
+            assert value == 1
+    assert stage.computed == 1
+    assert [type(event) for event in stage.events] == [StageStarted, StageFinished, StageSkipped]
+    assert stage.events[-1] == StageSkipped("capture", "value 1")
+
+
+@pytest.mark.parametrize(
+    "change", [{"config": Config(2)}, {"inputs": ("b",)}], ids=["config", "inputs"]
+)
+def test_a_change_invalidates_the_stage(tmp_path: Path, change: dict) -> None:
+    stage = Stage()
+    with RunFolder.open(tmp_path) as run:
+        _, first = stage.run(run)
+        value, second = stage.run(run, **change)
+    assert stage.computed == 2
+    assert first != second
+    assert value == change.get("config", Config()).value
+
+
+def test_overwrite_computes_again_and_keeps_the_old_result_until_then(tmp_path: Path) -> None:
+    stage = Stage()
+    with RunFolder.open(tmp_path) as run:
+        stage.run(run)
+
+    def fail(folder: Path) -> str:
+        raise SplatposeError("no")
+
+    with RunFolder.open(tmp_path, overwrite=True) as run, pytest.raises(SplatposeError):
+        run.stage("capture", config=Config(), inputs=("a",), compute=fail, load=str, emit=print)
+    with RunFolder.open(tmp_path) as run:
+        assert stage.run(run)[0] == 1
+        assert stage.computed == 1
+    with RunFolder.open(tmp_path, overwrite=True) as run:
+        stage.run(run)
+    assert stage.computed == 2
+
+
+def test_an_interrupted_stage_gets_its_own_files_back(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def compute(folder: Path) -> str:
+        seen.append((folder / "checkpoint").exists())
+        (folder / "checkpoint").touch()
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return "done"
+
+    def run_once(value: int) -> None:
+        with RunFolder.open(tmp_path) as run:
+            run.stage(
+                "capture",
+                config=Config(value),
+                inputs=(),
+                compute=compute,
+                load=lambda folder: None,
+                emit=lambda event: None,
+            )
+
+    with pytest.raises(KeyboardInterrupt):
+        run_once(1)
+    assert not (tmp_path / ".splatpose" / "capture").exists()
+    run_once(1)
+    assert seen == [False, True]
+    run_once(2)  # another config must not see the checkpoints of the first
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize("moment", ["before the manifest", "before the rename"])
+def test_kill_9_leaves_no_half_stage(tmp_path: Path, moment: str) -> None:
+    script = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from dataclasses import dataclass
+        import splatpose.runs.folder as folder_module
+        from splatpose.runs import RunFolder
+
+        def die(*_):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if {moment!r} == "before the manifest":
+            folder_module.write_json = die
+        else:
+            folder_module._replace_folder = die
+
+        @dataclass(frozen=True)
+        class Config:
+            value: int = 1
+
+        def compute(folder):
+            (folder / "value").write_text("1")
+            return "value 1"
+
+        with RunFolder.open(Path({str(tmp_path)!r})) as run:
+            run.stage("capture", config=Config(), inputs=("a",), compute=compute,
+                      load=lambda folder: 0, emit=lambda event: None)
+    """)
+    process = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / ".splatpose" / "capture").exists()
+    stage = Stage()
+    with RunFolder.open(tmp_path) as run:
+        assert stage.run(run)[0] == 1
+    assert stage.computed == (1 if moment == "before the manifest" else 0)
+
+
+def test_a_foreign_folder_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(SplatposeError, match="not from splatpose"), RunFolder.open(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_as_output_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("hello")
+    with pytest.raises(SplatposeError, match="is a file"), RunFolder.open(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").read_text() == "hello"
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with (
+        RunFolder.open(tmp_path),
+        pytest.raises(SplatposeError, match="Another splatpose"),
+        RunFolder.open(tmp_path),
+    ):
+        pass
+
+
+def test_read_only_output_is_a_clear_error(tmp_path: Path) -> None:
+    parent = tmp_path / "locked"
+    parent.mkdir(mode=0o555)
+    if os.access(parent, os.W_OK):
+        # root writes everywhere; /proc is a place where even root may not
+        parent = Path("/proc")
+        if not parent.is_dir():
+            pytest.skip("running as root without /proc")
+    with (
+        pytest.raises(SplatposeError, match="cannot be written") as caught,
+        RunFolder.open(parent / "out"),
+    ):
+        pass
+    assert "-o" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Quota exceeded")],
+)
+def test_a_full_disk_is_a_clear_error_and_keeps_finished_stages(
+    tmp_path: Path, error: OSError
+) -> None:
+    stage = Stage()
+
+    def fill(folder: Path) -> str:
+        raise error
+
+    def run_both() -> None:
+        with RunFolder.open(tmp_path) as run:
+            stage.run(run)
+            run.stage("matching", config=Config(), inputs=(), compute=fill, load=str, emit=print)
+
+    with pytest.raises(SplatposeError, match="disk is full") as caught:
+        run_both()
+    assert "run the same command again" in caught.value.hint
+    with RunFolder.open(tmp_path) as run:
+        stage.run(run)
+        assert [record.stage for record in run.records()] == ["capture"]
+    assert stage.computed == 1

@@ -1,0 +1,148 @@
+"""Exports: each format read back, targets never overwritten unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+import torch
+from plyfile import PlyData
+from scenes.outputs import COUNT, Scene, make_scene
+
+from splatpose.errors import SplatposeError
+from splatpose.io.nerfstudio import read_transforms
+from splatpose.io.ply import read_splat_ply
+from splatpose.io.splat32 import write_splat32
+from splatpose.io.tum import read_tum
+from splatpose.scene.splats import Splats
+from splatpose.stages.outputs.crop import CropBox, read_crop, write_crop
+from splatpose.stages.outputs.export import export
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    scene = make_scene(tmp_path)
+    scene.write()
+    return scene
+
+
+def test_copies_are_what_they_were(scene: Scene, tmp_path: Path) -> None:
+    target = tmp_path / "a b" / "ü.ply"
+    assert str(target) in export(scene.out, target)
+    assert target.read_bytes() == (scene.out / "splat.ply").read_bytes()
+    export(scene.out, tmp_path / "path.txt")
+    assert len(read_tum(tmp_path / "path.txt")[0]) == COUNT - 1
+    export(scene.out, tmp_path / "points.ply", format="points")
+    assert len(PlyData.read(str(tmp_path / "points.ply"))["vertex"]) == 12
+
+
+def test_a_colmap_folder(scene: Scene, tmp_path: Path) -> None:
+    target = tmp_path / "colmap" / "0"
+    export(scene.out, target)
+    assert pycolmap.Reconstruction(str(target)).num_reg_images() == COUNT - 1
+    export(scene.out, target, overwrite=True)
+    (target / "notes.md").touch()
+    with pytest.raises(SplatposeError, match="more than a COLMAP model"):
+        export(scene.out, target, overwrite=True)
+    assert (target / "notes.md").exists()
+
+
+def test_nerfstudio_paths_follow_the_target(scene: Scene, tmp_path: Path) -> None:
+    target = tmp_path / "x" / "y" / "transforms.json"
+    export(scene.out, target)
+    there, here = read_transforms(scene.out / "transforms.json"), read_transforms(target)
+    assert [p.resolve() for p in here.photos] == [p.resolve() for p in there.photos]
+    np.testing.assert_allclose(here.cam_from_world, there.cam_from_world, atol=1e-12)
+    assert here.point_cloud is not None
+    assert here.point_cloud.is_file()
+
+
+def test_splat_bytes(tmp_path: Path) -> None:
+    """Two Gaussians with numbers that can be worked out by hand; the more visible one first."""
+    splats = Splats(
+        means=torch.tensor([[1.0, 2, 3], [4, 5, 6]]),
+        quats=torch.tensor([[1.0, 0, 0, 0], [0, 0, -3, 0]]),
+        log_scales=torch.tensor([[-5.0, -5, -5], [0, 0, np.log(2.0)]]),
+        logit_opacities=torch.tensor([0.0, 100]),
+        sh=torch.tensor([[[0.0, 0, 0]], [[9, -9, 0.5 / 0.28209479]]]),
+    )
+    assert write_splat32(tmp_path / "s.splat", splats) == 0
+    data = (tmp_path / "s.splat").read_bytes()
+    assert len(data) == 64
+    first, second = data[:32], data[32:]
+    np.testing.assert_allclose(np.frombuffer(first[:24], "<f4"), [4, 5, 6, 1, 1, 2])
+    assert list(first[24:]) == [255, 0, 255, 255, 128, 128, 0, 128]
+    np.testing.assert_allclose(np.frombuffer(second[:24], "<f4"), [1, 2, 3, *[np.exp(-5)] * 3])
+    assert list(second[24:]) == [128, 128, 128, 128, 255, 128, 128, 128]
+
+
+def test_a_splat_of_a_run(scene: Scene, tmp_path: Path) -> None:
+    text = export(scene.out, tmp_path / "s.splat")
+    assert "20 Gaussians" in text
+    means = np.frombuffer((tmp_path / "s.splat").read_bytes(), "<f4").reshape(-1, 8)[:, :3]
+    stored = read_splat_ply(scene.out / "splat.ply").means.numpy()
+    order = np.lexsort(stored.T)
+    np.testing.assert_allclose(means[np.lexsort(means.T)], stored[order])
+
+
+@pytest.mark.parametrize("name", ["a.ply", "a.splat", "a.json", "a.tum", "a model"])
+def test_nothing_is_overwritten_unasked(scene: Scene, tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    target.write_text("mine")
+    with pytest.raises(SplatposeError, match="exists already"):
+        export(scene.out, target)
+    assert target.read_text() == "mine"
+    if name != "a model":
+        export(scene.out, target, overwrite=True)
+        assert target.read_bytes() != b"mine"
+
+
+def test_the_run_s_own_files_are_safe(scene: Scene) -> None:
+    with pytest.raises(SplatposeError, match="own file"):
+        export(scene.out, scene.out / "splat.ply", overwrite=True)
+
+
+def test_a_folder_in_a_file_s_place(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "x.ply").mkdir()
+    with pytest.raises(SplatposeError, match="is a folder"):
+        export(scene.out, tmp_path / "x.ply", overwrite=True)
+
+
+def test_unfinished_runs_and_unknown_endings_are_explained(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(SplatposeError, match="ending"):
+        export(scene.out, tmp_path / "x.obj")
+    with pytest.raises(SplatposeError, match="no folder"):
+        export(tmp_path / "nowhere", tmp_path / "x.ply")
+    (scene.out / "report.json").unlink()
+    with pytest.raises(SplatposeError, match=r"report\.json is missing"):
+        export(scene.out, tmp_path / "x.ply")
+    assert not (tmp_path / "x.ply").exists()
+
+
+def test_a_crop_box_is_honoured(scene: Scene, tmp_path: Path) -> None:
+    means = read_splat_ply(scene.out / "splat.ply").means
+    box = CropBox((-1.0, -1.0, -5.0), (1.0, 2.0, 5.0))
+    inside = sum(mean.numpy() in box for mean in means)
+    assert 0 < inside < len(means)
+    write_crop(scene.out, box)
+    assert read_crop(scene.out) == box
+    for name, size in (("a.ply", None), ("a.splat", 32)):
+        text = export(scene.out, tmp_path / name)
+        assert f"{inside} of {len(means)}" in text
+        if size:
+            assert (tmp_path / name).stat().st_size == size * inside
+    assert all(mean.numpy() in box for mean in read_splat_ply(tmp_path / "a.ply").means)
+    export(scene.out, tmp_path / "whole.ply", crop=False)
+    assert len(read_splat_ply(tmp_path / "whole.ply").means) == len(means)
+    write_crop(scene.out, CropBox((9.0, 9.0, 9.0), (9.5, 9.5, 9.5)))
+    with pytest.raises(SplatposeError, match="no Gaussian"):
+        export(scene.out, tmp_path / "b.ply")
+    (scene.out / "crop.json").write_text("{}")
+    with pytest.raises(SplatposeError, match="no crop box"):
+        export(scene.out, tmp_path / "c.ply")
+    write_crop(scene.out, None)
+    assert read_crop(scene.out) is None
+    export(scene.out, tmp_path / "d.ply")
+    assert len(read_splat_ply(tmp_path / "d.ply").means) == len(means)
