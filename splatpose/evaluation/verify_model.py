@@ -23,8 +23,8 @@ from ..sfm.validation.retriangulation import with_points
 from ..stages.capture.stage import load_capture
 from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig
-from ..stages.trust.evidence import Subject
-from ..stages.trust.verdict import pronounce
+from ..stages.trust.evidence import ModelUnderTest
+from ..stages.trust.verdict import assess
 
 MIN_TRUSTED_SHARE = 0.5
 """Of the photos that the model places: with fewer, not enough speaks for it."""
@@ -50,7 +50,7 @@ def verify_model(
     emit: EventSink,
     *,
     config: TrustConfig | None = None,
-    pixels: float = 1.0,
+    max_error_px: float = 1.0,
     min_matches: int = 15,
     seed: int = 0,
 ) -> Verification:
@@ -64,7 +64,7 @@ def verify_model(
             changes, and its poses are not asked.
         model: folder with cameras, images and points3D, or with `sparse/0`.
         emit: receives progress.
-        config, pixels, min_matches, seed: as in `judge_poses`.
+        config, max_error_px, min_matches, seed: as in `judge_poses`.
 
     Raises:
         SplatposeError: no run at `out`, no model at `model`, a camera model that is not supported,
@@ -82,13 +82,13 @@ def verify_model(
     with quiet_colmap():
         bare = read_foreign_model(model, capture)
     emit(Message("trust", f"{int(bare.registered.sum())} of {len(bare.names)} photos are in it"))
-    subject = Subject(
-        model=with_points(bare, table, pixels),
+    subject = ModelUnderTest(
+        model=with_points(bare, table, max_error_px),
         graph=graph,
         table=table,
         groups=np.array([photo.group for photo in capture.photos]),
         sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        pixels=pixels,
+        max_error_px=max_error_px,
         min_matches=min_matches,
     )
 
@@ -96,7 +96,7 @@ def verify_model(
         emit(Progress("trust", 0, 0, text))
 
     with tempfile.TemporaryDirectory(prefix="splatpose-verify-") as scratch:
-        verdicts = pronounce(
+        verdicts = assess(
             subject,
             config or TrustConfig(),
             Path(scratch),

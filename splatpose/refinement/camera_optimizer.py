@@ -44,7 +44,7 @@ class Motion:
         return self.rate * min(1.0, rise) * (0.5 + 0.5 * math.cos(math.pi * max(0.0, fall)))
 
 
-class MovingCameras:
+class CameraOptimizer:
     """Poses of V views, each a twist (see `gauge`) away from where it started.
 
     Twists and points are kept in pixels: 1 is the rotation, or the shift sideways at the scene's

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ..scene.views import Views
 from ..sfm.tracks import Tracks
 from ..stages.local.config import LocalConfig
-from .camera_optimizer import Motion, MovingCameras
+from .camera_optimizer import CameraOptimizer, Motion
 from .cluster_depth import PriorMaps
 from .cluster_losses import cloud_term, depth_term, lifted, moved, surface_term
 
@@ -19,7 +19,7 @@ _REACH = 0.1
 """Clouds are compared where they are nearer to each other than this share of the depth."""
 
 
-class ClusterCameras(MovingCameras):
+class ClusterCameras(CameraOptimizer):
     """SparseModel, tracks' points, and scale and shift of prior depth, optimised together.
 
     The terms of prior depth compare a view with one partner a step, in turn, and anneal linearly

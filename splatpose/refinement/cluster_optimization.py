@@ -20,7 +20,7 @@ from ..sfm.tracks import Tracks
 from ..splatting.config import TrainingConfig
 from ..splatting.trainer import Diverged, Trainer
 from ..stages.local.config import LocalConfig
-from ..undistortion.subset import taken
+from ..undistortion.subset import with_views
 from .cluster_cameras import ClusterCameras
 from .cluster_depth import PriorMaps
 from .cluster_losses import lifted
@@ -171,7 +171,7 @@ def optimise(
         tracks: of the members, numbered anew; to learn from.
         cam_from_world: of the members. The result is in the same frame.
     """
-    views = taken(problem.views, np.isin(np.arange(len(problem.photos)), members))
+    views = with_views(problem.views, np.isin(np.arange(len(problem.photos)), members))
     views = replace(views, cam_from_world=cam_from_world)
     values = [problem.maps[member] for member in members]
     maps = PriorMaps(values, problem.kind, views, tracks, seed)

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from ..scene.camera import Camera
 from ..scene.views import Views
-from ..sfm.correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
-from ..sfm.held_out import fitting_matches, keypoint_ids, taken, track_labels
+from ..sfm.correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
+from ..sfm.held_out import fitting_matches, keypoint_ids, track_labels, with_matches
 from ..sfm.mapping.track_adjustment import resected
 from ..sfm.tracks import Tracks, clipped, triangulated
 from ..sfm.twoview.all_pairs import RelativePoses
@@ -68,7 +68,7 @@ def part(
     """
     number = np.full(len(table.pairs), -1)
     number[pairs] = np.arange(len(pairs))
-    own = taken(table, number[table.pair] >= 0)
+    own = with_matches(table, number[table.pair] >= 0)
     return replace(
         own,
         pairs=np.searchsorted(photos, table.pairs[pairs]),
@@ -124,7 +124,7 @@ def cluster_tracks(
         track=track,
         view=np.searchsorted(members, table.photos[match, side]),
         rays=rays.reshape(-1, 2)[first],
-        focal=PIXEL_AT * ratio,
+        focal=REFERENCE_SIDE * ratio,
     )
     return triangulated(tracks, cam_from_world), table.keypoints[match, side]
 

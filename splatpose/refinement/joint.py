@@ -27,8 +27,8 @@ from ..splatting.train import train
 from ..stages.joint.config import JointConfig
 from ..stages.joint.storage import load_array, save, save_array
 from ..stages.splats.stage import load_splats
-from ..undistortion.subset import reduced, taken
-from .camera_optimizer import Motion, MovingCameras
+from ..undistortion.subset import reduced, with_views
+from .camera_optimizer import CameraOptimizer, Motion
 from .gate import Figures, Split, decide, split_views
 
 _LEAST_MOTION = 0.02
@@ -50,7 +50,7 @@ def refine(
     folder: Path,
     emit: EventSink,
     *,
-    pixels: float,
+    max_error_px: float,
     seed: int,
 ) -> str:
     """See `splatpose.stages.joint.refine_jointly`."""
@@ -64,7 +64,7 @@ def refine(
         with quiet_colmap():
             work = _Work(views, tracks, split, config, backend, folder, emit, seed)
             evidence, refined, points = work.run()
-    save(folder, graph, poses, refined, points, evidence, pixels)
+    save(folder, graph, poses, refined, points, evidence, max_error_px)
     for name in _TRAININGS:
         shutil.rmtree(folder / name, ignore_errors=True)
         _result(folder, name).unlink(missing_ok=True)
@@ -176,7 +176,7 @@ class _Work:
         poses = start.copy()
         learning = np.flatnonzero(self._split.learning)
         if not path.exists():
-            cameras = MovingCameras(
+            cameras = CameraOptimizer(
                 start[learning],
                 known.of(learning).shared(),
                 float(np.median(self._small.Ks[:, 0, 0])),
@@ -186,7 +186,7 @@ class _Work:
             points = self._small.points.copy()
             points[~self._judges] = known.points
             views = replace(self._small, cam_from_world=start, points=points)
-            self._train(taken(views, self._split.learning), "moved", cameras)
+            self._train(with_views(views, self._split.learning), "moved", cameras)
             save_array(path, cameras.poses())
         poses[learning] = load_array(path)
         return poses
@@ -196,12 +196,12 @@ class _Work:
         path = _result(self._folder, name)
         if not path.exists():
             views = replace(views, held_out=self._split.validation)
-            views = taken(views, self._split.learning | self._split.validation)
+            views = with_views(views, self._split.learning | self._split.validation)
             folder = self._train(views, name)
             save_array(path, np.array([score.psnr for score in load_splats(folder).held_out]))
         return tuple(load_array(path).tolist())
 
-    def _train(self, views: Views, name: str, cameras: MovingCameras | None = None) -> Path:
+    def _train(self, views: Views, name: str, cameras: CameraOptimizer | None = None) -> Path:
         """A short training in a folder of its own, which it goes on in where it was interrupted."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)

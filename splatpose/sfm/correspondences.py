@@ -12,7 +12,7 @@ from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.matches import MatchGraph
 
-PIXEL_AT = 1000.0
+REFERENCE_SIDE = 1000.0
 """Thresholds count pixels of a photo whose longer side has this many."""
 
 

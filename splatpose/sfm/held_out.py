@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
 from ..scene.camera import Camera
-from .correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
+from .correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
 from .twoview.all_pairs import RelativePoses
 from .twoview.pair_geometry import PairKind
 
@@ -26,7 +26,7 @@ def keypoint_ids(table: MatchTable) -> Int[np.ndarray, "M 2"]:
     return table.photos * stride + table.keypoints
 
 
-def taken(table: MatchTable, rows: Bool[np.ndarray, " M"]) -> MatchTable:
+def with_matches(table: MatchTable, rows: Bool[np.ndarray, " M"]) -> MatchTable:
     """The table with only some of its matches; the pairs keep their numbers."""
     return replace(
         table,
@@ -88,7 +88,7 @@ def match_errors(
     cameras: tuple[Camera, ...],
     camera_index: Int[np.ndarray, " V"],
 ) -> tuple[Float[np.ndarray, " R"], Bool[np.ndarray, " R"]]:
-    """Sampson distances of matches in pixels at `PIXEL_AT`, and whether their point is in front.
+    """Sampson distances of matches in pixels at `REFERENCE_SIDE`, and whether their point is in front.
 
     Args:
         edge_of: row of `relative` of each row of `table.pairs`.
@@ -96,7 +96,7 @@ def match_errors(
     e = edge_of[table.pair[rows]]
     x = calibrated_matches(table, rows, cameras, camera_index)
     R, t = relative.rotation[e], relative.direction[e]
-    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.photos[rows]]].mean(1)
+    focal = REFERENCE_SIDE * focal_ratios(cameras)[camera_index[table.photos[rows]]].mean(1)
     distance = focal * sampson_distance(essential_matrix(R, t), x[:, 0], x[:, 1])
     z1, z2, sine = two_view_depths(R, t, x[:, 0], x[:, 1])
     # Noise can put a very distant point behind the cameras.

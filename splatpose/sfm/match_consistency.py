@@ -16,7 +16,7 @@ from ..geometry.epipolar import essential_matrix, relative_pose, sampson_distanc
 from ..geometry.projection import normalized_from_pixels, project
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
-from .correspondences import PIXEL_AT, MatchTable
+from .correspondences import REFERENCE_SIDE, MatchTable
 
 _TRANSFER_FACTOR = 3.0
 _MIN_AGREEING = 10
@@ -67,12 +67,12 @@ class Explanation:
         return support - (0.0 if self.plausible else 2.0)
 
 
-def pixel_thresholds(cameras: tuple[Camera, ...], pixels: float) -> Float[np.ndarray, " C"]:
-    """`pixels` of a photo of `PIXEL_AT` in those of each camera's photos."""
-    return np.array([pixels * max(c.width, c.height) / PIXEL_AT for c in cameras])
+def pixel_thresholds(cameras: tuple[Camera, ...], max_error_px: float) -> Float[np.ndarray, " C"]:
+    """`max_error_px` of a photo of `REFERENCE_SIDE` in those of each camera's photos."""
+    return np.array([max_error_px * max(c.width, c.height) / REFERENCE_SIDE for c in cameras])
 
 
-def explain(model: SparseModel, table: MatchTable, *, pixels: float = 1.0) -> Explanation:
+def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0) -> Explanation:
     """Tests every verified match against the cameras and points of a model.
 
     A match is explained if both photos are registered; its Sampson distance is within the
@@ -82,11 +82,11 @@ def explain(model: SparseModel, table: MatchTable, *, pixels: float = 1.0) -> Ex
     times too far off, or behind a camera.
 
     Args:
-        pixels: threshold, in pixels of a photo whose longer side has `PIXEL_AT`.
+        max_error_px: threshold, in pixels of a photo whose longer side has `REFERENCE_SIDE`.
     """
     focal = np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) for c in model.cameras])
     sides = np.array([max(c.width, c.height) for c in model.cameras])
-    limit = pixel_thresholds(model.cameras, pixels)
+    limit = pixel_thresholds(model.cameras, max_error_px)
     usable = model.registered[table.photos].all(1)
     rows = np.flatnonzero(usable)
     # How far off each match is, the threshold being 1; NaN where nothing was asked.

@@ -11,7 +11,7 @@ from ..geometry.centers import centers_of
 from ..geometry.projection import normalized_from_pixels
 from ..scene.sparse_model import SparseModel
 from ..scene.views import Views
-from .correspondences import PIXEL_AT
+from .correspondences import REFERENCE_SIDE
 
 _ALLOWED_COST = 6.0
 
@@ -102,7 +102,7 @@ def tracks_of(poses: SparseModel, views: Views) -> Tracks:
     for index, camera in enumerate(poses.cameras):
         own = camera_index[view] == index
         rays[own] = normalized_from_pixels(camera, poses.observation_xy[own])
-        per_pixel = PIXEL_AT / max(camera.width, camera.height)
+        per_pixel = REFERENCE_SIDE / max(camera.width, camera.height)
         focal[camera_index == index] = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * per_pixel
     return Tracks(poses.points, poses.observations[:, 0], view, rays, focal)
 

@@ -14,7 +14,7 @@ _WHOLE = 0.999
 """Share of existing pixels under a small one that makes it exist."""
 
 
-def taken(views: Views, chosen: Bool[np.ndarray, " V"]) -> Views:
+def with_views(views: Views, chosen: Bool[np.ndarray, " V"]) -> Views:
     """Only the chosen views; of those that are left out no pixel can be looked at."""
     index = np.flatnonzero(chosen)
     return replace(

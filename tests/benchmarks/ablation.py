@@ -207,7 +207,7 @@ class Ablation:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         refine_jointly(
             self.graph, poses, views, config, self.backend, folder, ignore_events,
-            pixels=PosesConfig().threshold, seed=self.args.seed,
+            max_error_px=PosesConfig().max_error_px, seed=self.args.seed,
         )  # fmt: skip
         return load_joint(folder, poses, views).poses
 

@@ -97,7 +97,15 @@ def run(name: str, args: argparse.Namespace, config: JointConfig) -> dict[str, A
         print(f"{name}: {len(views.names)} photos, {len(views.points)} tracks", flush=True)
         start = time.perf_counter()
         refine_jointly(
-            graph, poses, views, config, backend, parts["joint"], tell, pixels=1.0, seed=args.seed
+            graph,
+            poses,
+            views,
+            config,
+            backend,
+            parts["joint"],
+            tell,
+            max_error_px=1.0,
+            seed=args.seed,
         )
         seconds = time.perf_counter() - start
         joint = load_joint(parts["joint"], poses, views)

@@ -32,7 +32,7 @@ from splatpose.geometry.rotations import rotation_angle  # noqa: E402
 from splatpose.io.colmap import quiet_colmap  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402  # noqa: E402
 from splatpose.sfm.correspondences import MatchTable, match_table  # noqa: E402
-from splatpose.sfm.held_out import keypoint_ids, taken  # noqa: E402
+from splatpose.sfm.held_out import keypoint_ids, with_matches  # noqa: E402
 from splatpose.sfm.registration.from_depth import place  # noqa: E402
 from splatpose.stages.capture.stage import load_capture  # noqa: E402
 from splatpose.stages.late_registration.run import depths_around  # noqa: E402
@@ -87,7 +87,7 @@ def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str,
             for variant, (photos, most, false) in VARIANTS.items():
                 some = thinned(photo, own, photos, most, false, rng)
                 model = without
-                found = place(photo, model, some, depths, pixels=1.0, seed=args.seed)
+                found = place(photo, model, some, depths, max_error_px=1.0, seed=args.seed)
                 row = {
                     "set": name,
                     "photo": poses.names[photo],
@@ -138,7 +138,7 @@ def stranded(
         observations=observations,
         observation_xy=poses.observation_xy[keep],
     )
-    return without, taken(table, use)
+    return without, with_matches(table, use)
 
 
 def thinned(
@@ -150,7 +150,7 @@ def thinned(
     use = ~mine
     for pair in ranked:
         use[rng.permutation(np.flatnonzero(table.pair == pair))[:most]] = True
-    table = taken(table, use)
+    table = with_matches(table, use)
     if false:
         rows = np.flatnonzero(table.pair == ranked[0])
         order = rng.permutation(len(rows))

@@ -48,8 +48,8 @@ from splatpose.stages.capture.stage import load_capture  # noqa: E402
 from splatpose.stages.matching.stage import load_matches  # noqa: E402
 from splatpose.stages.poses.stage import load_poses  # noqa: E402
 from splatpose.stages.trust.config import TrustConfig  # noqa: E402
-from splatpose.stages.trust.evidence import Subject  # noqa: E402
-from splatpose.stages.trust.verdict import pronounce  # noqa: E402
+from splatpose.stages.trust.evidence import ModelUnderTest  # noqa: E402
+from splatpose.stages.trust.verdict import assess  # noqa: E402
 
 PIXELS, MIN_MATCHES = 1.0, 15
 COLUMNS = ("right", "right_trusted", "wrong", "wrong_trusted", "seconds")
@@ -95,13 +95,13 @@ def judged(
     capture = load_capture(stages / "capture")
     graph = load_matches(stages / "matching")
     poses = load_poses(stages / "poses")
-    subject = Subject(
+    subject = ModelUnderTest(
         model=poses,
         graph=graph,
         table=match_table(graph),
         groups=np.array([photo.group for photo in capture.photos]),
         sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        pixels=PIXELS,
+        max_error_px=PIXELS,
         min_matches=MIN_MATCHES,
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -113,7 +113,7 @@ def judged(
             # The halves are mapped once for all models with the same lenses.
             folder = Path(scratch) / (kind if kind.startswith("COLMAP") else "ours")
             start = time.perf_counter()
-            verdicts = pronounce(
+            verdicts = assess(
                 dataclasses.replace(subject, model=model),
                 TrustConfig(),
                 folder,
@@ -129,7 +129,7 @@ def judged(
             )
 
 
-def wrong_models(subject: Subject) -> list[tuple[str, SparseModel]]:
+def wrong_models(subject: ModelUnderTest) -> list[tuple[str, SparseModel]]:
     """The model with one photo or half of them put elsewhere, its points triangulated anew."""
     model = subject.model
     placed = np.flatnonzero(model.registered)
@@ -171,7 +171,7 @@ def put(
     return dataclasses.replace(model, cam_from_world=poses)
 
 
-def foreign_models(home: Path, capture, subject: Subject) -> list[tuple[str, SparseModel]]:
+def foreign_models(home: Path, capture, subject: ModelUnderTest) -> list[tuple[str, SparseModel]]:
     """COLMAP's models of the same photos, where an earlier benchmark left them."""
     found = []
     for folder in sorted(home.glob("colmap*/*_best")):

@@ -32,8 +32,8 @@ from splatpose.sfm.held_out import (
     fitting_matches,
     held_out_matches,
     keypoint_ids,
-    taken,
     track_labels,
+    with_matches,
 )
 from splatpose.sfm.mapping.track_adjustment import resolved
 from splatpose.sfm.twoview.all_pairs import relative_poses
@@ -156,7 +156,7 @@ def test_held_out_matches_reach_no_optimisation(scene: Scene, table, relative, p
     assert len(problems) >= 3
     fits = fitting_matches(table, relative, (CAMERA,), INDEX)
     judging, _ = held_out_matches(table, fits, CONFIG.held_out_share, 0)
-    held = taken(table, judging)
+    held = with_matches(table, judging)
     secret = set(zip(held.photos.ravel().tolist(), held.keypoints.ravel().tolist(), strict=True))
     inside = 0
     for problem in problems:

@@ -13,7 +13,7 @@ from scenes.joint import JointScene, joint_scene
 from splatpose.geometry.gauge import Gauge, gauge_basis, se3_exp
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity, alignment
-from splatpose.refinement.camera_optimizer import Motion, MovingCameras
+from splatpose.refinement.camera_optimizer import CameraOptimizer, Motion
 from splatpose.refinement.gate import Figures, decide, split_views
 from splatpose.sfm.mapping.track_adjustment import held_out_error, resected, resolved
 from splatpose.sfm.tracks import Tracks, held_out_tracks, tracks_of, triangulated
@@ -41,9 +41,9 @@ def _similarity(size: float, seed: int = 0) -> Similarity:
     )
 
 
-def _cameras(scene: JointScene, tracks: Tracks, huber: float = 1.0) -> MovingCameras:
+def _cameras(scene: JointScene, tracks: Tracks, huber: float = 1.0) -> CameraOptimizer:
     motion = replace(MOTION, huber=huber)
-    return MovingCameras(scene.truth, tracks, 80.0, motion, torch.device("cpu"))
+    return CameraOptimizer(scene.truth, tracks, 80.0, motion, torch.device("cpu"))
 
 
 def test_twists_turn_about_the_camera_and_shift_in_its_axes():
@@ -88,7 +88,7 @@ def test_track_loss_does_not_depend_on_the_gauge(scene: JointScene, tracks: Trac
     offset = rng.normal(0, 0.02, tracks.points.shape)
     here = _cameras(scene, tracks.moved(tracks.points + offset))
     moved = tracks.moved(frame.points(tracks.points + offset))
-    there = MovingCameras(
+    there = CameraOptimizer(
         frame.cam_from_world(scene.truth), moved, 80.0, MOTION, torch.device("cpu")
     )
     for view in (0, 5):
@@ -126,7 +126,7 @@ def test_track_loss_has_the_gradient_of_finite_differences(
 def test_tracks_alone_bring_cameras_back(scene: JointScene, tracks: Tracks):
     far = scene.perturbed(0.3, 0.004).poses.cam_from_world
     motion = Motion(steps=800, start=0.0, rate=0.2, track_weight=1.0)
-    cameras = MovingCameras(far, tracks, 80.0, motion, torch.device("cpu"))
+    cameras = CameraOptimizer(far, tracks, 80.0, motion, torch.device("cpu"))
     for step in range(1, motion.steps):
         view = step % len(far)
         loss = cameras.term(view, step)

@@ -14,13 +14,13 @@ from splatpose.scene.verdicts import Verdicts
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.validation.retriangulation import with_points
 from splatpose.stages.trust.config import TrustConfig
-from splatpose.stages.trust.evidence import Subject
-from splatpose.stages.trust.verdict import pronounce
+from splatpose.stages.trust.evidence import ModelUnderTest
+from splatpose.stages.trust.verdict import assess
 
 PIXELS, MIN_MATCHES = 1.5, 15
 
 
-def subject_of(scene: Scene, cam_from_world: np.ndarray | None = None) -> Subject:
+def subject_of(scene: Scene, cam_from_world: np.ndarray | None = None) -> ModelUnderTest:
     """The true cameras or others, with points of the scene's own matches."""
     count = len(scene.cam_from_world)
     poses = scene.cam_from_world if cam_from_world is None else cam_from_world
@@ -37,21 +37,23 @@ def subject_of(scene: Scene, cam_from_world: np.ndarray | None = None) -> Subjec
         observations=np.zeros((0, 3), np.int64),
         observation_xy=np.zeros((0, 2)),
     )
-    return Subject(
+    return ModelUnderTest(
         model=with_points(bare, table, PIXELS),
         graph=scene.graph,
         table=table,
         groups=np.zeros(count, np.int64),
         sizes=np.tile([[scene.camera.width, scene.camera.height]], (count, 1)),
-        pixels=PIXELS,
+        max_error_px=PIXELS,
         min_matches=MIN_MATCHES,
     )
 
 
-def verdicts_on(subject: Subject, folder: Path, config: TrustConfig | None = None) -> Verdicts:
+def verdicts_on(
+    subject: ModelUnderTest, folder: Path, config: TrustConfig | None = None
+) -> Verdicts:
     """The verdicts, with the places in the list of photos as reasons for refusals."""
     reasons = [f"refusal {i}" for i in range(len(subject.model.names))]
-    return pronounce(
+    return assess(
         subject, config or TrustConfig(), folder, reasons, seed=0, progress=lambda text: None
     )
 

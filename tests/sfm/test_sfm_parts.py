@@ -294,7 +294,7 @@ def refined_from(start: pycolmap.Reconstruction, scene: Scene, table: MatchTable
         names,
         table,
         free_intrinsics=False,
-        pixels=1.0,
+        max_error_px=1.0,
         min_matches=15,
         seed=0,
     )

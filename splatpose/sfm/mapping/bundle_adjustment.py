@@ -13,7 +13,7 @@ import pycolmap
 from jaxtyping import Float
 
 from ...scene.camera import CameraModel
-from ..correspondences import PIXEL_AT
+from ..correspondences import REFERENCE_SIDE
 
 FEW_PHOTOS = 3
 """With so few, tracks of two views are all there is; with more they are left out as unchecked."""
@@ -48,7 +48,7 @@ def measure_scales(reconstruction: pycolmap.Reconstruction) -> Scales:
     keypoints are several times noisier than SIFT's, and a fixed scale would either trust their
     tails or discard half of them.
     """
-    pixel = max(max(c.width, c.height) for c in reconstruction.cameras.values()) / PIXEL_AT
+    pixel = max(max(c.width, c.height) for c in reconstruction.cameras.values()) / REFERENCE_SIDE
     errors = [point.error for point in reconstruction.points3D.values() if point.has_error()]
     median = float(np.median(errors)) if errors else pixel
     loss = float(np.clip(2.0 * median, 0.25 * pixel, 2.0 * pixel))

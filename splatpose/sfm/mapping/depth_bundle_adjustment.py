@@ -49,7 +49,7 @@ def hold_by_depth(
     table: MatchTable,
     priors: KeypointPriors,
     *,
-    pixels: float,
+    max_error_px: float,
 ) -> SparseModel | None:
     """The model after bundle adjustment with depth terms; None where it is not for the better.
 
@@ -60,7 +60,7 @@ def hold_by_depth(
         model: scales already settled, so that maps can follow its points.
         keypoints: of all photos.
         priors: of the same photos.
-        pixels: as in `explain`.
+        max_error_px: as in `explain`.
     """
     if not _SAME_CERES or not held_weakly(model):
         return None
@@ -71,7 +71,7 @@ def hold_by_depth(
     adjusted = adjust_with_depth(start, keypoints, terms)
     if adjusted is None:
         return None
-    before, after = (explain(m, table, pixels=pixels) for m in (model, adjusted))
+    before, after = (explain(m, table, max_error_px=max_error_px) for m in (model, adjusted))
     return adjusted if not_worse(before, after) else None
 
 

@@ -27,7 +27,7 @@ _CALIBRATIONS = 2
 _SAME_FOCAL = 0.08
 _MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 _COARSE_OUTLIER = 16.0
-"""In pixels at `PIXEL_AT`, before the first bundle adjustment."""
+"""In pixels at `REFERENCE_SIDE`, before the first bundle adjustment."""
 
 
 BACKBONES = (0.0, 0.6)

@@ -43,7 +43,7 @@ _GRACE_S = 3.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MapperVariant:
     """One way to reconstruct."""
 
     name: str
@@ -62,27 +62,29 @@ class Recipe:
     """Added to the seed."""
 
 
-ROUNDS: tuple[tuple[Recipe, ...], ...] = (
+ROUNDS: tuple[tuple[MapperVariant, ...], ...] = (
     (
-        Recipe("global calibrated", "global", focals="view graph"),
-        Recipe("incremental", "incremental"),
+        MapperVariant("global calibrated", "global", focals="view graph"),
+        MapperVariant("incremental", "incremental"),
     ),
     (
-        Recipe("view graph", "view graph", focals="pairs"),
-        Recipe("incremental calibrated", "incremental", focals="pairs"),
+        MapperVariant("view graph", "view graph", focals="pairs"),
+        MapperVariant("incremental calibrated", "incremental", focals="pairs"),
     ),
     (
-        Recipe("incremental relaxed", "incremental", relaxed=True, restart=1),
-        Recipe("global", "global"),
-        Recipe("global restarted", "global", focals="pairs", restart=1),
+        MapperVariant("incremental relaxed", "incremental", relaxed=True, restart=1),
+        MapperVariant("global", "global"),
+        MapperVariant("global restarted", "global", focals="pairs", restart=1),
     ),
 )
 """Two independent methods first; the later rounds only where those do not agree."""
 
-FROM_REFINED_PAIRS = Recipe("view graph, refined pairs", "view graph", focals="pairs", refined=True)
+FROM_REFINED_PAIRS = MapperVariant(
+    "view graph, refined pairs", "view graph", focals="pairs", refined=True
+)
 """Beside the plain view graph, where the local stage refined any pairs."""
 
-FROM_DEPTH = Recipe("view graph, depth maps", "view graph", focals="pairs", by_depth=True)
+FROM_DEPTH = MapperVariant("view graph, depth maps", "view graph", focals="pairs", by_depth=True)
 """Beside the plain view graph, where depth maps are to be asked."""
 
 
@@ -122,7 +124,7 @@ class Workshop:
         camera_index: Int[np.ndarray, " V"],
         table: MatchTable,
         *,
-        pixels: float,
+        max_error_px: float,
         min_matches: int,
         seed: int,
         refined: RefinedPairs | None = None,
@@ -135,14 +137,14 @@ class Workshop:
         self._camera_index = camera_index
         self._names = tuple(names)
         self._table = table
-        self._pixels = pixels
+        self._max_error_px = max_error_px
         self._min_matches = min_matches
         self._seed = seed
         self._calibration_lock = threading.Lock()
         folder.mkdir(exist_ok=True)
 
     @property
-    def rounds(self) -> tuple[tuple[Recipe, ...], ...]:
+    def rounds(self) -> tuple[tuple[MapperVariant, ...], ...]:
         """What can be tried, in the order to try it."""
         second = ROUNDS[1]
         if self._refined is not None and self._refined.refined.any():
@@ -151,11 +153,11 @@ class Workshop:
             second = (*second, FROM_DEPTH)
         return (ROUNDS[0], second, *ROUNDS[2:])
 
-    def run(self, recipes: Sequence[Recipe], workers: int) -> list[Hypothesis | Failure]:
+    def run(self, recipes: Sequence[MapperVariant], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
         token = pycolmap.CancellationToken()
         jobs: list[Future[float]] = [Future() for _ in recipes]
-        queue: SimpleQueue[tuple[Recipe, Future[float]]] = SimpleQueue()
+        queue: SimpleQueue[tuple[MapperVariant, Future[float]]] = SimpleQueue()
         for item in zip(recipes, jobs, strict=True):
             queue.put(item)
         for _ in range(min(workers, len(recipes))):
@@ -174,7 +176,7 @@ class Workshop:
 
     def _work(
         self,
-        queue: SimpleQueue[tuple[Recipe, Future[float]]],
+        queue: SimpleQueue[tuple[MapperVariant, Future[float]]],
         token: pycolmap.CancellationToken,
     ) -> None:
         """Takes recipes from the queue until it is empty; errors go to whoever waits."""
@@ -188,7 +190,7 @@ class Workshop:
             except BaseException as error:
                 job.set_exception(error)
 
-    def _done_or_run(self, recipe: Recipe, token: pycolmap.CancellationToken) -> float:
+    def _done_or_run(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took; the models are in the recipe's folder."""
         folder = self._folder / recipe.name
         if not folder.exists():
@@ -202,7 +204,7 @@ class Workshop:
             unfinished.rename(folder)
         return json.loads((folder / _DONE).read_text())["seconds"]
 
-    def _map(self, recipe: Recipe, folder: Path, token: pycolmap.CancellationToken) -> None:
+    def _map(self, recipe: MapperVariant, folder: Path, token: pycolmap.CancellationToken) -> None:
         database = folder / "database.db"
         seed = self._seed + recipe.restart
         shutil.copyfile(self._source(recipe), database)
@@ -223,7 +225,7 @@ class Workshop:
             )
         os.unlink(database)
 
-    def _source(self, recipe: Recipe) -> Path:
+    def _source(self, recipe: MapperVariant) -> Path:
         """The database with the focal lengths that a recipe starts from."""
         source = self._graph.database
         if recipe.focals == "given":
@@ -271,14 +273,14 @@ class Workshop:
             (models / str(number)).mkdir()
             reconstruction.write_binary(models / str(number))
 
-    def _judge(self, recipe: Recipe, seconds: float) -> Hypothesis | Failure:
+    def _judge(self, recipe: MapperVariant, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""
         found = []
         for folder in sorted((self._folder / recipe.name / "models").iterdir()):
             if (folder / "images.bin").exists():
                 reconstruction = pycolmap.Reconstruction(folder)
                 model = model_from_reconstruction(reconstruction, self._names)
-                explanation = explain(model, self._table, pixels=self._pixels)
+                explanation = explain(model, self._table, max_error_px=self._max_error_px)
                 error = float(reconstruction.compute_mean_reprojection_error())
                 parts = (reconstruction, model, explanation, error, seconds)
                 found.append(Hypothesis(recipe.name, recipe.mapper, *parts))

@@ -12,7 +12,7 @@ from ...geometry.centers import centers_of
 from ...geometry.rotations import cross_matrix
 from ...io.colmap import reconstruction_from_model
 from ...scene.sparse_model import SparseModel
-from ..correspondences import PIXEL_AT
+from ..correspondences import REFERENCE_SIDE
 from ..pose_comparison import camera_radius
 from .bundle_adjustment import bundle_options, measure_scales
 
@@ -21,7 +21,7 @@ _MOST_PHOTOS = 400
 _FEWEST_OBSERVATIONS = 4
 """With fewer a pose has no covariance."""
 _NOISE_FLOOR = 0.35
-"""In pixels at `PIXEL_AT`: what lens and calibration leave in the best of matches."""
+"""In pixels at `REFERENCE_SIDE`: what lens and calibration leave in the best of matches."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _noise(model: SparseModel) -> float:
     The length of a residual in two dimensions has its median at 1.1774 of it (Rayleigh), and
     points and poses have taken up their share.
     """
-    pixel = max(max(c.width, c.height) for c in model.cameras) / PIXEL_AT
+    pixel = max(max(c.width, c.height) for c in model.cameras) / REFERENCE_SIDE
     numbers = 2 * len(model.observations)
     unknowns = 3 * len(model.points) + 6 * int(model.registered.sum())
     left = max(numbers - unknowns, 0.1 * numbers) / max(numbers, 1)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from ...geometry.epipolar import homogeneous
 from ...geometry.projection import normalized_from_pixels
 from ...scene.camera import Camera
-from ..correspondences import PIXEL_AT, MatchTable, sample_rows
+from ..correspondences import REFERENCE_SIDE, MatchTable, sample_rows
 from ..twoview.relative_pose import fit_rotations
 
 _FOCAL_RATIOS = np.geomspace(0.5, 3.0, 15)
@@ -27,7 +27,7 @@ def rotation_only_share(
     camera_index: Int[np.ndarray, " V"],
     *,
     known_focal: bool,
-    pixels: float,
+    max_error_px: float,
     min_matches: int,
 ) -> float:
     """Share of the verified matches that one rotation a pair explains.
@@ -37,7 +37,7 @@ def rotation_only_share(
 
     Args:
         known_focal: whether the focal lengths of `cameras` are to be believed.
-        pixels: threshold, in pixels of a photo whose longer side has `PIXEL_AT`.
+        max_error_px: threshold, in pixels of a photo whose longer side has `REFERENCE_SIDE`.
         min_matches: pairs with fewer verified matches are left out.
 
     Returns:
@@ -54,10 +54,10 @@ def rotation_only_share(
     for ratio in (None,) if known_focal else _FOCAL_RATIOS:
         rays = _rays(photos, xy, cameras, camera_index, ratio)
         scale = np.array(
-            [(ratio or c.params[0] / max(c.width, c.height)) * PIXEL_AT for c in cameras]
+            [(ratio or c.params[0] / max(c.width, c.height)) * REFERENCE_SIDE for c in cameras]
         )[camera_index[photos]].mean(1)
         error = fit_rotations(rays[:, 0], rays[:, 1], pair).residual * scale
-        inliers = np.bincount(pair, weights=error <= pixels)
+        inliers = np.bincount(pair, weights=error <= max_error_px)
         share = inliers / np.bincount(pair)
         best = max(best, float(weight @ share / weight.sum()))
     return best

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from ...depth.keypoints import KeypointPriors
 from ...geometry.centers import centers_of
 from ...scene.sparse_model import SparseModel
-from ..correspondences import PIXEL_AT
+from ..correspondences import REFERENCE_SIDE
 from ..viewgraph.scale_bridges import Part, compare_parts, kind_of_maps
 
 _MIN_SHARED = 3
@@ -168,7 +168,7 @@ def _part(
     pose = model.cam_from_world[photo]
     z = model.points[track[rows]] @ pose[2, :3] + pose[2, 3]
     ahead = z > 0
-    xy = model.observation_xy[rows[ahead]] * (PIXEL_AT / max(camera.width, camera.height))
+    xy = model.observation_xy[rows[ahead]] * (REFERENCE_SIDE / max(camera.width, camera.height))
     value = np.full(len(xy), np.nan)
     if priors is not None:
         value = priors.values[photo][model.observations[rows[ahead], 2]]

@@ -14,10 +14,10 @@ from ...depth.sampling import aligned_depth
 from ...geometry.projection import normalized_from_pixels
 from ...io.colmap import camera_to_colmap
 from ...scene.sparse_model import SparseModel
-from ..correspondences import PIXEL_AT, MatchTable
+from ..correspondences import REFERENCE_SIDE, MatchTable
 
 _MAX_ERROR = 12.0
-"""In pixels at `PIXEL_AT`: prior depth is right to some percent only."""
+"""In pixels at `REFERENCE_SIDE`: prior depth is right to some percent only."""
 _MIN_INLIERS = 15
 _MIN_RATIO = 0.4
 _TRIALS = (100, 3000)
@@ -64,7 +64,7 @@ def pose_from_depth(
         return None
     camera = model.cameras[model.camera_index[photo]]
     options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / PIXEL_AT
+    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / REFERENCE_SIDE
     options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
     options.ransac.random_seed = seed
     found = pycolmap.estimate_and_refine_absolute_pose(

@@ -48,7 +48,7 @@ def refine(
     table: MatchTable,
     *,
     free_intrinsics: bool,
-    pixels: float,
+    max_error_px: float,
     min_matches: int,
     seed: int,
     priors: KeypointPriors | None = None,
@@ -74,14 +74,14 @@ def refine(
                 late |= _register_by_depth(mapper, names, table, priors, seed)
             if late:
                 mapper.refine(plain, rounds=1)
-                contradicted = _take_back(mapper, late, names, table, pixels)
+                contradicted = _take_back(mapper, late, names, table, max_error_px)
         choice = Choice(plain, ())
         if free_intrinsics and reconstruction.num_reg_images() > FEW_PHOTOS:
             choice = choose_freedom(reconstruction, scales, seed=seed)
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
         mapper.refine(freedom, rounds=_ROUNDS)
-        contradicted |= _leave_loose(mapper, names, table, pixels)
+        contradicted |= _leave_loose(mapper, names, table, max_error_px)
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
 
 
@@ -139,14 +139,14 @@ def _register_once(mapper: Mapper, options: pycolmap.IncrementalMapperOptions) -
 
 
 def _take_back(
-    mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, pixels: float
+    mapper: Mapper, late: set[int], names: Sequence[str], table: MatchTable, max_error_px: float
 ) -> set[int]:
     """Deregisters late photos whose matches with the others do not confirm their new pose.
 
     Late photos that match each other stand or fall together by what the rest says.
     """
     model = model_from_reconstruction(mapper.reconstruction, names)
-    evidence = explain(model, table, pixels=pixels)
+    evidence = explain(model, table, max_error_px=max_error_px)
     before = model.registered.copy()
     before[sorted(late)] = False
     bad: set[int] = set()
@@ -164,11 +164,11 @@ def _take_back(
 
 
 def _leave_loose(
-    mapper: Mapper, names: Sequence[str], table: MatchTable, pixels: float
+    mapper: Mapper, names: Sequence[str], table: MatchTable, max_error_px: float
 ) -> set[int]:
     """Deregisters photos that no pair whose matches agree with the model connects to the rest."""
     model = model_from_reconstruction(mapper.reconstruction, names)
-    connected = explain(model, table, pixels=pixels).connected
+    connected = explain(model, table, max_error_px=max_error_px).connected
     loose = set(np.flatnonzero(model.registered & ~connected).tolist())
     if connected.sum() < 2:
         return set()

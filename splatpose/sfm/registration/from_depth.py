@@ -16,8 +16,8 @@ from ...geometry.centers import centers_of
 from ...geometry.projection import project
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
-from ..correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
-from ..held_out import taken
+from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
+from ..held_out import with_matches
 from ..mapping.track_adjustment import resected
 from ..match_consistency import explain
 from ..tracks import Tracks, triangulated
@@ -26,7 +26,7 @@ from .depth_pnp import correspondences, pose_from_depth
 _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
 _OUTLIERS = 30.0, 6.0
-"""In pixels at `PIXEL_AT`: matches further off take no part in the first and second refinement."""
+"""In pixels at `REFERENCE_SIDE`: matches further off take no part in the first and second refinement."""
 _MIN_AGREEING = 15
 _SUPPORT = 2.0
 """Matches that agree with a pose over those that contradict it."""
@@ -37,7 +37,7 @@ _MIN_NEIGHBOURS = 2
 _NEIGHBOUR_MATCHES = 8
 """That agree, for a neighbour to count."""
 _PREDICTION = 24.0
-"""In pixels at `PIXEL_AT`: how far matches may be from where others' depth and pose have them."""
+"""In pixels at `REFERENCE_SIDE`: how far matches may be from where others' depth and pose have them."""
 _PREDICTED_SHARE = 0.5
 _MAX_ROTATION, _MAX_POSITION = 2.5, 0.025
 """Degrees, and share of the cameras' RMS radius, that poses from two halves of the matches may
@@ -61,7 +61,7 @@ def place(
     table: MatchTable,
     depths: Sequence[Float[np.ndarray, " _K"]],
     *,
-    pixels: float,
+    max_error_px: float,
     seed: int,
 ) -> Attempt:
     """Looks for the pose of a photo, and for what speaks against it.
@@ -69,23 +69,23 @@ def place(
     Args:
         photo: not registered; its camera's intrinsics are taken as they are.
         depths: of the keypoints of registered photos, see `keypoint_depths`.
-        pixels: distance within which a match counts as explained, as in `explain`.
+        max_error_px: distance within which a match counts as explained, as in `explain`.
         seed: of RANSAC and of what is held out.
     """
-    own = taken(table, _with_registered(photo, model, table))
+    own = with_matches(table, _with_registered(photo, model, table))
     judging = _drawn(photo, own, _HELD_OUT_SHARE, seed)
-    learning = taken(own, ~judging)
+    learning = with_matches(own, ~judging)
     pose = pose_from_depth(photo, model, learning, depths, seed=seed)
     if pose is None:
         return Attempt(photo, np.full((4, 4), np.nan), "its matches give no pose")
     if not _confirmed(photo, model, learning, depths, seed):
         return Attempt(photo, pose, "each photo that it matches gives another pose")
     half = _drawn(photo, learning, 0.5, seed)
-    halves = [_refined(photo, pose, model, taken(learning, rows)) for rows in (half, ~half)]
+    halves = [_refined(photo, pose, model, with_matches(learning, rows)) for rows in (half, ~half)]
     if not _alike(model, *halves):
         return Attempt(photo, pose, "its matches leave its pose open")
     pose = _refined(photo, pose, model, learning)
-    return Attempt(photo, pose, _doubt(photo, pose, model, table, judging, pixels))
+    return Attempt(photo, pose, _doubt(photo, pose, model, table, judging, max_error_px))
 
 
 def with_pose(model: SparseModel, photo: int, pose: Float[np.ndarray, "4 4"]) -> SparseModel:
@@ -149,11 +149,11 @@ def _confirmed(
     neighbour = _Sides(photo, learning).neighbour
     ranked = np.argsort(-np.bincount(neighbour), kind="stable")
     camera = model.cameras[model.camera_index[photo]]
-    limit = _PREDICTION * max(camera.width, camera.height) / PIXEL_AT
+    limit = _PREDICTION * max(camera.width, camera.height) / REFERENCE_SIDE
     first = np.isin(neighbour, ranked[::2])
     for group in (first, ~first):
-        pose = pose_from_depth(photo, model, taken(learning, group), depths, seed=seed)
-        xy, places = correspondences(photo, model, taken(learning, ~group), depths)
+        pose = pose_from_depth(photo, model, with_matches(learning, group), depths, seed=seed)
+        xy, places = correspondences(photo, model, with_matches(learning, ~group), depths)
         if pose is None or not len(xy):
             return False
         error = np.linalg.norm(project(camera, pose, places)[0] - xy, axis=1)
@@ -194,7 +194,7 @@ def _tracks(
         track=np.concatenate([track[first], track]),
         view=np.searchsorted(views, np.r_[np.full(len(first), photo), sides.neighbour]),
         rays=np.concatenate([rays[first, sides.side[first]], rays[rows, 1 - sides.side]]),
-        focal=PIXEL_AT * focal_ratios(model.cameras)[model.camera_index[views]],
+        focal=REFERENCE_SIDE * focal_ratios(model.cameras)[model.camera_index[views]],
     )
 
 
@@ -204,10 +204,10 @@ def _doubt(
     model: SparseModel,
     table: MatchTable,
     judging: Bool[np.ndarray, " R"],
-    pixels: float,
+    max_error_px: float,
 ) -> str:
     """What speaks against a pose; empty where nothing does."""
-    found = explain(with_pose(model, photo, pose), table, pixels=pixels)
+    found = explain(with_pose(model, photo, pose), table, max_error_px=max_error_px)
     rows = _with_registered(photo, model, table)
     agree, deny = found.explained[rows], found.contradicted[rows]
     if agree.mean() < _MIN_SHARE or not supported(agree, deny):
@@ -215,7 +215,7 @@ def _doubt(
     kept_back = agree[judging]
     if kept_back.mean() < _MIN_SHARE or not supported(kept_back, deny[judging], 1):
         return "matches that were kept back do not agree"
-    neighbours = np.bincount(_Sides(photo, taken(table, rows)).neighbour[agree])
+    neighbours = np.bincount(_Sides(photo, with_matches(table, rows)).neighbour[agree])
     if (neighbours >= _NEIGHBOUR_MATCHES).sum() < _MIN_NEIGHBOURS:
         return "only one photo agrees"
     return ""

@@ -41,7 +41,7 @@ def joined(
         whole = model
         for photo, pose in kept.items():
             whole = with_pose(whole, photo, pose)
-        told = explain(whole, table, pixels=config.threshold)
+        told = explain(whole, table, max_error_px=config.max_error_px)
         agree = {photo: told.explained[(table.photos == photo).any(axis=1)] for photo in kept}
         deny = {photo: told.contradicted[(table.photos == photo).any(axis=1)] for photo in kept}
         worst = min(kept, key=lambda photo: float(agree[photo].mean() - deny[photo].mean()))

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...scene.camera import Camera
-from ..correspondences import PIXEL_AT, MatchTable, focal_ratios, overlapping, pair_samples
+from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
 from .pair_geometry import PairFit, PairKind, fit_near, fit_pair
 
 _MATCHES_A_PAIR = 400
@@ -35,7 +35,7 @@ class RelativePoses:
     parallax: Float[np.ndarray, " E"]
     """Median angle between the rays of a match, in degrees; 0 for rotation-only pairs."""
     noise: Float[np.ndarray, " E"]
-    """Standard deviation of the distance of matches from the model, in pixels at `PIXEL_AT`."""
+    """Standard deviation of the distance of matches from the model, in pixels at `REFERENCE_SIDE`."""
     inliers: Int[np.ndarray, " E"]
     inlier_share: Float[np.ndarray, " E"]
     gric: Float[np.ndarray, "E 3"]
@@ -124,9 +124,9 @@ def _samples(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
 ) -> tuple[list[Float[np.ndarray, "_ 2 2"]], Float[np.ndarray, " E"]]:
-    """Normalised coordinates of matches of each pair, and pixels at `PIXEL_AT` of their unit."""
+    """Normalised coordinates of matches of each pair, and pixels at `REFERENCE_SIDE` of their unit."""
     samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
-    return samples, PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+    return samples, REFERENCE_SIDE * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
 
 
 def stacked(

@@ -29,13 +29,13 @@ _RANSAC_MATCHES = 200
 _RANSAC_PIXELS = 2.0
 _MIN_TRIALS, _MAX_TRIALS = 30, 500
 _NOISE_FLOOR = 0.35
-"""In pixels at `PIXEL_AT`: what lens and calibration leave in the best of matches."""
+"""In pixels at `REFERENCE_SIDE`: what lens and calibration leave in the best of matches."""
 _INLIER_SIGMAS = 3.0
 _MIN_INLIERS = 15
 _MIN_INLIER_SHARE = 0.5
 _MAX_ROTATION_SIGMA = np.radians(4.0)
 _NEAR_NOISE = 2.5
-"""In pixels at `PIXEL_AT`: false matches fit no pose close to a given one better than that."""
+"""In pixels at `REFERENCE_SIDE`: false matches fit no pose close to a given one better than that."""
 _NEAR_TURN = np.radians(10.0)
 
 
@@ -74,7 +74,7 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
 
     Args:
         x: normalised coordinates of matches in the first and second photo.
-        focal: pixels at `PIXEL_AT` of one unit of them.
+        focal: pixels at `REFERENCE_SIDE` of one unit of them.
     """
     x1, x2 = x[:, 0], x[:, 1]
     rays1, rays2 = _unit(homogeneous(x1)), _unit(homogeneous(x2))

@@ -18,12 +18,12 @@ from ...geometry.epipolar import homogeneous, two_view_depths
 from ...geometry.rotations import cross_matrix, rotation_angle
 from ...io.colmap import camera_to_colmap
 from ...scene.camera import Camera
-from ..correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
+from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
 from .all_pairs import RelativePoses, stacked
 from .pair_geometry import PairFit, PairKind
 
 _MAX_ERROR = 8.0
-"""In pixels at `PIXEL_AT`: depths by maps are right to some percent only."""
+"""In pixels at `REFERENCE_SIDE`: depths by maps are right to some percent only."""
 _NOISE_FLOOR = 1.0
 _MIN_INLIERS = 15
 _MIN_SHARE = 0.85
@@ -129,7 +129,7 @@ def _resect(
         return None
     points = homogeneous(x[known, side]) * depth[known, None]
     camera = cameras[camera_index[other]]
-    pixel = max(camera.width, camera.height) / PIXEL_AT
+    pixel = max(camera.width, camera.height) / REFERENCE_SIDE
     options = pycolmap.AbsolutePoseEstimationOptions()
     options.ransac.max_error = _MAX_ERROR * pixel
     options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
@@ -144,7 +144,7 @@ def _resect(
         return None
     pose = found["cam_from_world"].matrix()
     R, t = pose[:, :3], pose[:, 3]
-    focal = PIXEL_AT * float(focal_ratios([camera])[0])
+    focal = REFERENCE_SIDE * float(focal_ratios([camera])[0])
     covariance, noise = resection_covariance(R, t, points[good], x[known, 1 - side][good], focal)
     if side == 1:
         R, t = R.T, -R.T @ t
@@ -189,11 +189,11 @@ def resection_covariance(
         rotation, translation: of cam_from_world.
         points: in the world, in front of the camera.
         x: what it sees of them in normalised coordinates.
-        focal: pixels at `PIXEL_AT` of one unit of them.
+        focal: pixels at `REFERENCE_SIDE` of one unit of them.
 
     Returns:
         In rad^2 and the square of the world's unit; and the standard deviation of one coordinate
-        in pixels at `PIXEL_AT`, by its median.
+        in pixels at `REFERENCE_SIDE`, by its median.
     """
     turned = points @ rotation.T
     seen = turned + translation

@@ -17,7 +17,7 @@ from ...geometry.epipolar import relative_pose
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
-from ..held_out import taken
+from ..held_out import with_matches
 from ..match_consistency import Explanation
 from ..twoview.all_pairs import relative_poses
 
@@ -100,7 +100,7 @@ def _same_turn(
 ) -> float:
     """Weight of the pairs that have, by their matches, the relative rotation of the model."""
     own = relative_poses(
-        taken(table, weight[table.pair] > 0),
+        with_matches(table, weight[table.pair] > 0),
         model.cameras,
         model.camera_index,
         min_matches=_STRONG,

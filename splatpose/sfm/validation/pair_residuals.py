@@ -11,7 +11,7 @@ from ...geometry.epipolar import relative_pose
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
-from ..held_out import taken
+from ..held_out import with_matches
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import PairKind
 from ..viewgraph.cycle_consistency import closing_angles, triangles
@@ -39,7 +39,7 @@ def pair_evidence(
         model: its intrinsics calibrate the matches.
     """
     count = len(model.names)
-    own = taken(table, strongest_pairs(table, count)[table.pair])
+    own = with_matches(table, strongest_pairs(table, count)[table.pair])
     found = relative_poses(
         own,
         model.cameras,

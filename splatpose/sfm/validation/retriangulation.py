@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...scene.sparse_model import SparseModel
-from ..correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
-from ..held_out import keypoint_ids, taken
+from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
+from ..held_out import keypoint_ids, with_matches
 from ..match_consistency import explain, pixel_thresholds
 from ..tracks import Tracks, triangulated
 
@@ -46,22 +46,22 @@ def grown_tracks(table: MatchTable) -> Int[np.ndarray, "M 2"]:
     return np.unique(track, return_inverse=True)[1][index]
 
 
-def with_points(model: SparseModel, table: MatchTable, pixels: float) -> SparseModel:
+def with_points(model: SparseModel, table: MatchTable, max_error_px: float) -> SparseModel:
     """The cameras of a model with points of these matches in the place of its own.
 
     Args:
-        pixels: distance within which a match counts as explained, as in `explain`.
+        max_error_px: distance within which a match counts as explained, as in `explain`.
     """
     bare = SparseModel.of_cameras(
         model.names, model.cam_from_world, model.camera_index, model.cameras
     )
-    rows = explain(bare, table, pixels=pixels).explained
+    rows = explain(bare, table, max_error_px=max_error_px).explained
     if not rows.any():
         return bare
-    tracks, keypoint = _tracks(model, taken(table, rows))
+    tracks, keypoint = _tracks(model, with_matches(table, rows))
     places = np.flatnonzero(model.registered)
     tracks = triangulated(tracks, model.cam_from_world[places])
-    good = _good(tracks, model.cam_from_world[places], pixels)
+    good = _good(tracks, model.cam_from_world[places], max_error_px)
     kept = good[tracks.track]
     found = tracks.subset(good)
     photo = places[found.view]
@@ -100,17 +100,17 @@ def _tracks(model: SparseModel, table: MatchTable) -> tuple[Tracks, Int[np.ndarr
         track=number,
         view=view[table.photos[match, side]],
         rays=rays[match, side],
-        focal=PIXEL_AT * ratio,
+        focal=REFERENCE_SIDE * ratio,
     )
     return tracks, table.keypoints[match, side]
 
 
 def _good(
-    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"], pixels: float
+    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"], max_error_px: float
 ) -> Bool[np.ndarray, " T"]:
     """Points close to all their observations and seen from two sides."""
     good = np.ones(len(tracks), bool)
-    good[tracks.track[~(tracks.errors(cam_from_world) <= _MAX_ERROR * pixels)]] = False
+    good[tracks.track[~(tracks.errors(cam_from_world) <= _MAX_ERROR * max_error_px)]] = False
     R, t = cam_from_world[:, :3, :3], cam_from_world[:, :3, 3]
     ray = tracks.points[tracks.track] + np.einsum("vji,vj->vi", R, t)[tracks.view]
     ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-300)

@@ -23,8 +23,8 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...stages.matching.database import opened
 from ..correspondences import MatchTable, focal_ratios
-from ..held_out import taken
-from ..mapping.hypotheses import Hypothesis, Recipe, Workshop
+from ..held_out import with_matches
+from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
 from ..pose_comparison import difference
 from .retriangulation import grown_tracks
@@ -39,10 +39,10 @@ _MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 _AGREEING = 0.97
 """Share of the photos that a half must place as the model does to need no second attempt."""
 
-RECIPES: tuple[Recipe, ...] = (
-    Recipe("incremental", "incremental", relaxed=True),
-    Recipe("view graph", "view graph", focals="pairs"),
-    Recipe("global", "global"),
+RECIPES: tuple[MapperVariant, ...] = (
+    MapperVariant("incremental", "incremental", relaxed=True),
+    MapperVariant("view graph", "view graph", focals="pairs"),
+    MapperVariant("global", "global"),
 )
 """One after the other, until one agrees with the model; none of them alone denies it."""
 
@@ -88,7 +88,7 @@ def map_halves(
     groups: Int[np.ndarray, " V"],
     folder: Path,
     *,
-    pixels: float,
+    max_error_px: float,
     min_matches: int,
     seed: int,
     workers: int,
@@ -113,12 +113,12 @@ def map_halves(
         own = _half_graph(graph, half == number, cameras, home / "matches.db", fewest)
         return _solve_half(
             own,
-            taken(table, half == number),
+            with_matches(table, half == number),
             (table, half == 1 - number),
             model,
             groups,
             home / "models",
-            pixels=pixels,
+            max_error_px=max_error_px,
             fewest=fewest,
             seed=seed,
             every=every,
@@ -171,7 +171,7 @@ def _solve_half(
     groups: Int[np.ndarray, " V"],
     folder: Path,
     *,
-    pixels: float,
+    max_error_px: float,
     fewest: int,
     seed: int,
     every: bool,
@@ -179,14 +179,14 @@ def _solve_half(
 ) -> Half:
     """Tries the recipes until the best by the judges agrees with the model."""
     everything, held_out = judges
-    judging = taken(everything, held_out)
+    judging = with_matches(everything, held_out)
     workshop = Workshop(
         folder,
         graph,
         model.names,
         groups,
         table,
-        pixels=pixels,
+        max_error_px=max_error_px,
         min_matches=fewest,
         seed=seed,
     )
@@ -196,7 +196,7 @@ def _solve_half(
         progress(f"{folder.parent.name} of the matches, {recipe.name} mapping")
         if not isinstance(result, Hypothesis):
             continue
-        score = explain(result.model, judging, pixels=pixels).score
+        score = explain(result.model, judging, max_error_px=max_error_px).score
         attempts.append((Attempt(recipe.name, score, result.model.cam_from_world), result.model))
         attempts.sort(key=lambda attempt: -attempt[0].score)
         if _same(attempts[0][1], model) and not every:
@@ -205,7 +205,7 @@ def _solve_half(
         none = np.zeros(len(everything), bool)
         return Half((), none, none)
     found = attempts[0][1]
-    explained = explain(found, everything, pixels=pixels).explained
+    explained = explain(found, everything, max_error_px=max_error_px).explained
     asked = held_out & found.registered[everything.photos].all(1)
     return Half(tuple(attempt for attempt, _ in attempts), asked, explained & asked)
 

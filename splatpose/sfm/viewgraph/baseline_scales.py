@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from ...geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
 from ...scene.camera import Camera
-from ..correspondences import PIXEL_AT, MatchTable, calibrated_matches, focal_ratios
+from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
 from ..twoview.all_pairs import RelativePoses
 
 _MIN_SHARED = 6
@@ -27,7 +27,7 @@ class PairDepths:
     """Number of a keypoint, unique over all photos: the same in all pairs of its photo."""
     photo: Int[np.ndarray, " D"]
     xy: Float[np.ndarray, "D 2"]
-    """Of the keypoint, in pixels at `PIXEL_AT`."""
+    """Of the keypoint, in pixels at `REFERENCE_SIDE`."""
     log_depth: Float[np.ndarray, " D"]
 
 
@@ -60,7 +60,7 @@ def pair_depths(
     rows = np.flatnonzero(edge_of[table.pair] >= 0)
     e = edge_of[table.pair[rows]]
     x = calibrated_matches(table, rows, cameras, camera_index)
-    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[edges.pairs]].mean(1)
+    focal = REFERENCE_SIDE * focal_ratios(cameras)[camera_index[edges.pairs]].mean(1)
     limit = (_DEPTH_SIGMAS * edges.noise / focal)[e]
     R, t = edges.rotation, edges.direction
     distance = sampson_distance(essential_matrix(R, t)[e], x[:, 0], x[:, 1])
@@ -70,7 +70,7 @@ def pair_depths(
     stride = int(table.keypoints.max(initial=0)) + 1
     photo = table.photos[rows]
     sides = np.array([max(c.width, c.height) for c in cameras])[camera_index[photo]]
-    xy = table.xy[rows] * (PIXEL_AT / sides)[..., None]
+    xy = table.xy[rows] * (REFERENCE_SIDE / sides)[..., None]
     return PairDepths(
         edge=np.r_[e, e],
         point=(photo * stride + table.keypoints[rows]).T.ravel(),

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from ...geometry.epipolar import homogeneous
 from ...scene.camera import Camera
-from ..correspondences import PIXEL_AT, MatchTable, focal_ratios, overlapping, pair_samples
+from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import fit_essential
 from ..twoview.relative_pose import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
@@ -28,7 +28,7 @@ _MATCHES_A_PAIR = 200
 _MAX_PAIRS = 30
 _STRONG_SHARE = 0.7
 _SCALE = CAUCHY * 0.5
-"""Where the loss bends, in pixels at `PIXEL_AT`."""
+"""Where the loss bends, in pixels at `REFERENCE_SIDE`."""
 _ROUNDS = 10
 _STEP = 1e-5
 _TOLERANCE = 1e-4
@@ -101,7 +101,7 @@ def _log_noise(
     number of matches, whose errors are not independent."""
     pairs = overlapping(table, min_matches)
     samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
-    focal = PIXEL_AT * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
+    focal = REFERENCE_SIDE * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
     total = 0.0
     for x, f in zip(samples, focal, strict=True):
         sigma = fit_essential(x[:, 0], x[:, 1], np.eye(3), f, seed).sigma * f
@@ -220,7 +220,9 @@ def _rays(
 def _pixels(pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]) -> float:
     """Units of the loss's scale in one of normalised coordinates. The scale is one of pixels, so
     that a focal length does not pay by its size."""
-    return PIXEL_AT * float(np.mean(ratio[pair.cameras] * np.exp(shift[pair.cameras]))) / _SCALE
+    return (
+        REFERENCE_SIDE * float(np.mean(ratio[pair.cameras] * np.exp(shift[pair.cameras]))) / _SCALE
+    )
 
 
 def _residual(

@@ -24,7 +24,7 @@ from ...scene.depth_maps import DepthKind
 from .baseline_scales import PairDepths, Ratios
 
 _NEAR = 50.0
-"""Pixels at `PIXEL_AT` within which two keypoints are neighbours."""
+"""Pixels at `REFERENCE_SIDE` within which two keypoints are neighbours."""
 _MIN_NEAR = 6
 _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
@@ -43,7 +43,7 @@ class Part:
     edge: int
     """One of its pairs, to tell its scale by."""
     xy: Float[np.ndarray, "N 2"]
-    """Pixels at `PIXEL_AT`."""
+    """Pixels at `REFERENCE_SIDE`."""
     log_depth: Float[np.ndarray, " N"]
     """In the unit in which that pair's baseline has its length."""
     value: Float[np.ndarray, " N"]

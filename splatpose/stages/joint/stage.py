@@ -23,7 +23,7 @@ def refine_jointly(
     folder: Path,
     emit: EventSink,
     *,
-    pixels: float,
+    max_error_px: float,
     seed: int,
 ) -> str:
     """Optimises poses, tracks and Gaussians together and keeps the poses if they are better.
@@ -39,7 +39,7 @@ def refine_jointly(
         backend: rasterizer.
         folder: owned by this stage.
         emit: receives progress, and the decision with its figures as a message.
-        pixels: distance within which a match counts as explained, as `PosesConfig.threshold`.
+        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
         seed: of the order of photos and the choice of tracks.
 
     Returns:
@@ -47,7 +47,9 @@ def refine_jointly(
     """
     from ...refinement.joint import refine
 
-    return refine(graph, poses, views, config, backend, folder, emit, pixels=pixels, seed=seed)
+    return refine(
+        graph, poses, views, config, backend, folder, emit, max_error_px=max_error_px, seed=seed
+    )
 
 
 def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:

@@ -36,14 +36,14 @@ def save(
     cam_from_world: Float[np.ndarray, "R 4 4"],
     points: Float[np.ndarray, "T 3"],
     evidence: JointEvidence,
-    pixels: float,
+    max_error_px: float,
 ) -> None:
     """Writes everything that `load` needs.
 
     Args:
         poses: the given ones.
         cam_from_world: of the R registered photos, refined; only written if they are kept.
-        pixels: distance within which a match counts as explained, as `PosesConfig.threshold`.
+        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
     """
     write_json(folder / _EVIDENCE, dataclasses.asdict(evidence))
     if evidence.decision != "kept":
@@ -52,7 +52,7 @@ def save(
     write_model(model, folder / _MODEL, graph.keypoints)
     model = read_model(folder / _MODEL, poses.names)
     table = match_table(graph)
-    explained = explain(model, table, pixels=pixels).explained
+    explained = explain(model, table, max_error_px=max_error_px).explained
     _, share = per_photo(table, explained, len(poses.names))
     with replacing(folder / _ARRAYS) as temporary, temporary.open("wb") as file:
         np.savez(

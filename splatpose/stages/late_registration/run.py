@@ -74,7 +74,7 @@ def run(
         return ""
     with quiet_colmap():
         attempts = [
-            place(photo, model, table, depths, pixels=config.threshold, seed=seed)
+            place(photo, model, table, depths, max_error_px=config.max_error_px, seed=seed)
             for photo in photos
         ]
         found = {a.photo: a.cam_from_world for a in attempts if not a.reason}
@@ -165,7 +165,7 @@ def _save(
     photos = [_after(photo, reasons.get(i)) for i, photo in enumerate(poses.evidence)]
     if model.registered.sum() > poses.registered.sum():
         model = replace(model, point_colors=point_colors(model, capture))
-        explained = explain(model, table, pixels=config.threshold).explained
+        explained = explain(model, table, max_error_px=config.max_error_px).explained
         _, share = per_photo(table, explained, len(model.names))
         error = median_errors(model)
         photos = [

@@ -27,7 +27,7 @@ from ...scene.depth_maps import DepthPriors
 from ...scene.evidence import LocalEvidence
 from ...scene.matches import MatchGraph
 from ...sfm.correspondences import MatchTable, match_table
-from ...sfm.held_out import fitting_matches, held_out_matches, taken
+from ...sfm.held_out import fitting_matches, held_out_matches, with_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
 from ...sfm.viewgraph.focal_calibration import calibrate_pairs
 from ...sfm.viewgraph.focal_priors import read_cameras
@@ -113,7 +113,7 @@ def problems_of(
     count = len(capture.photos)
     fits = fitting_matches(table, relative, cameras, camera_index)
     judging, learning = held_out_matches(table, fits, config.held_out_share, seed)
-    to_learn, to_judge = taken(table, learning), taken(table, judging)
+    to_learn, to_judge = with_matches(table, learning), with_matches(table, judging)
     learned = relative_poses(to_learn, cameras, camera_index, min_matches=min_matches, seed=seed)
     consistent = consistent_pairs(learned, count)
     if not len(consistent):

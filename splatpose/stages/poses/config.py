@@ -12,7 +12,7 @@ class PosesConfig:
 
     max_rounds: int = 3
     """Rounds of two reconstructions each to try until two of them agree, 1 to 3."""
-    threshold: float = 1.0
+    max_error_px: float = 1.0
     """Distance within which a match counts as explained, in pixels of a photo whose longer side
     has 1000."""
     min_matches: int = 15

@@ -92,7 +92,7 @@ def check_turning(
         cameras,
         np.array([photo.group for photo in capture.photos]),
         known_focal=all(known),
-        pixels=_TURN_PIXELS,
+        max_error_px=_TURN_PIXELS,
         min_matches=min_matches,
     )
     if share >= _TURN_SHARE:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...events import EventSink, Message, Progress
-from ...sfm.mapping.hypotheses import Failure, Hypothesis, Recipe, Workshop
+from ...sfm.mapping.hypotheses import Failure, Hypothesis, MapperVariant, Workshop
 from ...sfm.model_comparison import compare
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """All hypotheses that were tried, the best first."""
 
     hypotheses: tuple[Hypothesis, ...]
@@ -43,7 +43,7 @@ def search(
     num_photos: int,
     num_connected: int,
     emit: EventSink,
-) -> Found:
+) -> SearchResult:
     """Runs rounds of recipes until the best by evidence is confirmed by an independent one.
 
     The first result is never accepted alone. A hypothesis is confirmed when another from a
@@ -76,13 +76,13 @@ def search(
             skipped = tuple(recipe.name for rest in rounds[number + 1 :] for recipe in rest)
             if skipped:
                 emit(Message("poses", _why_enough(hypotheses, skipped)))
-            return Found(tuple(hypotheses), tuple(failures), True, skipped)
+            return SearchResult(tuple(hypotheses), tuple(failures), True, skipped)
         if agreeing:
             left = num_connected - hypotheses[0].num_registered
             emit(Message("poses", f"{left} connected photos are left out: trying other ways"))
         elif not last:
             emit(Message("poses", _why_more(hypotheses, failures)))
-    return Found(tuple(hypotheses), tuple(failures), False, ())
+    return SearchResult(tuple(hypotheses), tuple(failures), False, ())
 
 
 def _confirmed(ranked: Sequence[Hypothesis]) -> bool:
@@ -98,7 +98,7 @@ def _independent(ranked: Sequence[Hypothesis]) -> list[Hypothesis]:
     return [h for h in ranked[1:] if not h.mapper == best.mapper == "view graph"]
 
 
-def _doing(recipes: Sequence[Recipe]) -> str:
+def _doing(recipes: Sequence[MapperVariant]) -> str:
     return " and ".join(recipe.name for recipe in recipes) + " mapping"
 
 

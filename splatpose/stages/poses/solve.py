@@ -42,7 +42,7 @@ from .refusal import (
     nothing_reconstructed,
     overlap_groups,
 )
-from .search import Found, search
+from .search import SearchResult, search
 from .snapshots import save_snapshots, snapshot
 from .storage import save
 
@@ -77,7 +77,7 @@ def solve(
             names,
             np.array([photo.group for photo in capture.photos]),
             table,
-            pixels=config.threshold,
+            max_error_px=config.max_error_px,
             min_matches=config.min_matches,
             seed=seed,
             refined=pairs,
@@ -100,7 +100,7 @@ def solve(
         model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
-    explanation = explain(model, table, pixels=config.threshold)
+    explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
     check_result(capture, groups, registered, explanation.median_angle)
     check_support(len(names), registered, explanation, confirmed=found.agreeing)
@@ -116,7 +116,7 @@ def solve(
 
 
 def _refine_best(
-    found: Found,
+    found: SearchResult,
     graph: MatchGraph,
     names: Sequence[str],
     table: MatchTable,
@@ -136,13 +136,13 @@ def _refine_best(
             names,
             table,
             free_intrinsics=config.intrinsics == "auto",
-            pixels=config.threshold,
+            max_error_px=config.max_error_px,
             min_matches=config.min_matches,
             seed=seed,
             priors=priors,
         )
         model = model_from_reconstruction(refined.reconstruction, names)
-        score = explain(model, table, pixels=config.threshold).score
+        score = explain(model, table, max_error_px=config.max_error_px).score
         results.append((score, contender, refined))
     emit(Progress("poses", len(contenders), len(contenders), "refined"))
     _, chosen, refined = max(results, key=lambda result: result[0])
@@ -167,7 +167,7 @@ def _settled(
     model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
     if priors is None:
         return model, scaled
-    held = hold_by_depth(model, graph.keypoints, table, priors, pixels=config.threshold)
+    held = hold_by_depth(model, graph.keypoints, table, priors, max_error_px=config.max_error_px)
     return held or model, scaled
 
 
@@ -183,7 +183,7 @@ def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
     return replace(model, point_colors=point_colors(model, capture))
 
 
-def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvidence]:
+def _hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[HypothesisEvidence]:
     rows = []
     for h in found.hypotheses:
         rows.append(
@@ -209,7 +209,7 @@ def _hypothesis_evidence(found: Found, chosen: Hypothesis) -> list[HypothesisEvi
     return rows
 
 
-def _note(h: Hypothesis, chosen: Hypothesis, found: Found) -> str:
+def _note(h: Hypothesis, chosen: Hypothesis, found: SearchResult) -> str:
     if h is chosen:
         how = "an independent one agrees" if found.agreeing else "no other confirms it"
         return f"explains the most matches; {how}"
@@ -224,7 +224,7 @@ def _note(h: Hypothesis, chosen: Hypothesis, found: Found) -> str:
     )
 
 
-def _unconfirmed(found: Found, chosen: Hypothesis) -> str:
+def _unconfirmed(found: SearchResult, chosen: Hypothesis) -> str:
     share = 100 * chosen.explanation.share
     return (
         f"{chosen.name} mapping explains the matches best ({share:.0f} %), but none of "

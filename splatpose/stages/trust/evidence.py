@@ -27,7 +27,7 @@ from .config import TrustConfig
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """A model to be judged, and the matches that judge it."""
 
     model: SparseModel
@@ -38,7 +38,7 @@ class Subject:
     """Of each photo its camera in the database of the matches."""
     sizes: Int[np.ndarray, "V 2"]
     """Width and height of each photo in pixels."""
-    pixels: float
+    max_error_px: float
     """Distance within which a match counts as explained, in pixels of a photo whose longer side
     has 1000."""
     min_matches: int
@@ -58,7 +58,7 @@ class Evidence:
 
 
 def collect(
-    subject: Subject,
+    subject: ModelUnderTest,
     config: TrustConfig,
     folder: Path,
     *,
@@ -72,7 +72,7 @@ def collect(
         progress: is told what is done.
     """
     model, table = subject.model, subject.table
-    explanation = explain(model, table, pixels=subject.pixels)
+    explanation = explain(model, table, max_error_px=subject.max_error_px)
     ties = find_ties(table, explanation, model.registered, subject.min_matches)
     alike = find_lookalikes(model, table, explanation, seed)
     with quiet_colmap():
@@ -119,7 +119,7 @@ def collect(
 
 
 def _folds(
-    subject: Subject,
+    subject: ModelUnderTest,
     config: TrustConfig,
     folder: Path,
     seed: int,
@@ -132,7 +132,7 @@ def _folds(
         subject.model,
         subject.groups,
         folder,
-        pixels=subject.pixels,
+        max_error_px=subject.max_error_px,
         min_matches=subject.min_matches,
         seed=seed,
         workers=config.workers,

@@ -14,9 +14,9 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import match_table
 from .config import TrustConfig
-from .evidence import Subject
+from .evidence import ModelUnderTest
 from .storage import save
-from .verdict import describe_verdicts, pronounce
+from .verdict import assess, describe_verdicts
 
 _FOLDS = "halves"
 _STEPS = 6
@@ -31,19 +31,19 @@ def judge_run(
     folder: Path,
     emit: EventSink,
     *,
-    pixels: float,
+    max_error_px: float,
     min_matches: int,
     seed: int,
     depth: DepthAlignment | None,
 ) -> str:
     """See `splatpose.stages.trust.judge_poses`."""
-    subject = Subject(
+    subject = ModelUnderTest(
         model=poses,
         graph=graph,
         table=match_table(graph),
         groups=np.array([photo.group for photo in capture.photos]),
         sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        pixels=pixels,
+        max_error_px=max_error_px,
         min_matches=min_matches,
         depth=depth,
     )
@@ -54,7 +54,7 @@ def judge_run(
         done += 1
         emit(Progress("trust", done, _STEPS, text))
 
-    verdicts = pronounce(
+    verdicts = assess(
         subject,
         config,
         folder / _FOLDS,

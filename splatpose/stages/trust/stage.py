@@ -25,7 +25,7 @@ def judge_poses(
     folder: Path,
     emit: EventSink,
     *,
-    pixels: float,
+    max_error_px: float,
     min_matches: int,
     seed: int,
     depth: DepthAlignment | None = None,
@@ -39,7 +39,7 @@ def judge_poses(
         folder: owned by this stage; models of the halves of the matches of an interrupted run in
             it are used again.
         emit: receives progress, and a warning where photos are not trusted.
-        pixels: distance within which a match counts as explained, as `PosesConfig.threshold`.
+        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
         min_matches: of a pair that counts as overlapping, as `PosesConfig.min_matches`.
         seed: of the halves.
         depth: what the poses make of depth priors, where there are any.
@@ -56,7 +56,7 @@ def judge_poses(
         config,
         folder,
         emit,
-        pixels=pixels,
+        max_error_px=max_error_px,
         min_matches=min_matches,
         seed=seed,
         depth=depth,

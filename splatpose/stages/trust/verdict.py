@@ -11,12 +11,12 @@ from ...scene.verdicts import PhotoVerdict, Verdicts
 from ...sfm.mapping.bundle_adjustment import FEW_PHOTOS
 from .advice import advise
 from .config import TrustConfig
-from .evidence import Evidence, Subject, collect
+from .evidence import Evidence, ModelUnderTest, collect
 from .judge import Finding, judge
 
 
-def pronounce(
-    subject: Subject,
+def assess(
+    subject: ModelUnderTest,
     config: TrustConfig,
     folder: Path,
     reasons: Sequence[str],
@@ -62,7 +62,9 @@ def describe_verdicts(verdicts: Verdicts) -> str:
     return text
 
 
-def _notes(subject: Subject, evidence: Evidence, findings: Sequence[Finding]) -> tuple[str, ...]:
+def _notes(
+    subject: ModelUnderTest, evidence: Evidence, findings: Sequence[Finding]
+) -> tuple[str, ...]:
     """What holds for the model as a whole."""
     del findings
     notes = []

@@ -197,19 +197,21 @@ def test_the_whole_step_mends_a_scale_and_leaves_maps_alone_that_say_nothing() -
     truth = two_parts(slope=0.6)
     spoiled = grown(truth, 1.15)
     table = matches_of(truth)
-    held = hold_by_depth(spoiled, keypoints_of(truth), table, maps_of(truth, "depth"), pixels=1.0)
+    held = hold_by_depth(
+        spoiled, keypoints_of(truth), table, maps_of(truth, "depth"), max_error_px=1.0
+    )
     assert held is not None
     assert largest_shift(held, truth) < 0.25 * largest_shift(spoiled, truth)
     rng = np.random.default_rng(3)
     useless = KeypointPriors(
         tuple(rng.permutation(v) for v in maps_of(truth, "depth").values), "auto"
     )
-    assert hold_by_depth(spoiled, keypoints_of(truth), table, useless, pixels=1.0) is None
+    assert hold_by_depth(spoiled, keypoints_of(truth), table, useless, max_error_px=1.0) is None
 
 
 def test_matches_that_leave_count_against_a_result_and_chance_does_not() -> None:
     model = two_parts(slope=0.3)
-    before = explain(model, matches_of(model), pixels=1.0)
+    before = explain(model, matches_of(model), max_error_px=1.0)
     rng = np.random.default_rng(5)
     some = rng.permutation(np.flatnonzero(before.explained))
     start, after = before.explained.copy(), before.explained.copy()

@@ -113,7 +113,7 @@ def test_ties_name_the_bridge(tmp_path: Path) -> None:
     blocked = frozenset((i, j) for i in range(3) for j in range(3, 7) if (i, j) != (2, 3))
     scene = make_scene(tmp_path, arc(7), cloud(), blocked=blocked)
     subject = subject_of(scene)
-    explanation = explain(subject.model, subject.table, pixels=PIXELS)
+    explanation = explain(subject.model, subject.table, max_error_px=PIXELS)
     ties = find_ties(subject.table, explanation, subject.model.registered, 15)
     cut = ties.cuts[0]
     assert (cut.part, cut.between, cut.pairs) == ((0, 1, 2), (2, 3), 1)
@@ -124,7 +124,7 @@ def test_ties_name_the_bridge(tmp_path: Path) -> None:
 
 def test_nothing_ties_photos_that_match_all_around(scene: Scene) -> None:
     subject = subject_of(scene)
-    explanation = explain(subject.model, subject.table, pixels=PIXELS)
+    explanation = explain(subject.model, subject.table, max_error_px=PIXELS)
     ties = find_ties(subject.table, explanation, subject.model.registered, 15)
     assert not ties.cuts
     np.testing.assert_array_equal(ties.neighbours, 6)
@@ -133,7 +133,7 @@ def test_nothing_ties_photos_that_match_all_around(scene: Scene) -> None:
 def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
     right = subject_of(scene)
     fine = find_lookalikes(
-        right.model, right.table, explain(right.model, right.table, pixels=PIXELS), 0
+        right.model, right.table, explain(right.model, right.table, max_error_px=PIXELS), 0
     )
     assert (fine.overall, fine.shifted) == (0, 0)
     assert np.nanmax(fine.share) == 0
@@ -142,7 +142,7 @@ def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
         poses[:3, :3, :3] = so3_exp(np.radians([0.0, turn, 0.0])) @ poses[:3, :3, :3]
         poses[:3, 1, 3] += shift
         wrong = replace(right.model, cam_from_world=poses)
-        explanation = explain(wrong, right.table, pixels=PIXELS)
+        explanation = explain(wrong, right.table, max_error_px=PIXELS)
         found = find_lookalikes(wrong, right.table, explanation, 0)
         assert found.overall > 0.3
         assert all((i < 3) != (j < 3) for i, j in found.pairs)
@@ -151,7 +151,7 @@ def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
 
 def test_imprecise_pairs_count_half(scene: Scene) -> None:
     right = subject_of(scene)
-    explanation = explain(right.model, right.table, pixels=PIXELS)
+    explanation = explain(right.model, right.table, max_error_px=PIXELS)
     rng = np.random.default_rng(0)
     crossing = (right.table.photos < 3).any(1) & (right.table.photos >= 3).any(1)
     # Of the matches between two groups few agree; the others miss by much, or by little.

@@ -12,7 +12,7 @@ from scenes.joint import JointScene, joint_scene
 
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.io.colmap import read_model
-from splatpose.refinement.camera_optimizer import Motion, MovingCameras
+from splatpose.refinement.camera_optimizer import CameraOptimizer, Motion
 from splatpose.scene.views import Joint
 from splatpose.sfm.tracks import tracks_of
 from splatpose.splatting.config import TrainingConfig
@@ -27,7 +27,7 @@ CONFIG = JointConfig(steps=120, gaussians=400)
 def _refine(folder: Path, scene: JointScene, config: JointConfig = CONFIG, emit=ignore_events):
     folder.mkdir(exist_ok=True)
     refine_jointly(
-        scene.graph, scene.poses, scene.views, config, "cpu", folder, emit, pixels=1.0, seed=1
+        scene.graph, scene.poses, scene.views, config, "cpu", folder, emit, max_error_px=1.0, seed=1
     )
     return load_joint(folder, scene.poses, scene.views)
 
@@ -143,7 +143,7 @@ def test_cameras_that_stay_train_the_same_splat(scene: JointScene, tmp_path: Pat
         if moving:
             tracks = tracks_of(scene.poses, scene.views)
             still = Motion(steps=40, start=0.0, rate=0.0, track_weight=1.0)
-            cameras = MovingCameras(scene.truth, tracks, 80.0, still, torch.device("cpu"))
+            cameras = CameraOptimizer(scene.truth, tracks, 80.0, still, torch.device("cpu"))
         train(scene.views, config, tmp_path / name, ignore_events, 0, cameras)
         results.append(load_splats(tmp_path / name))
     assert torch.equal(results[0].splats.means, results[1].splats.means)

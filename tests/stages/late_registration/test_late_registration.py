@@ -87,7 +87,7 @@ def exact(scene: ResectionScene) -> Attempt:
         for pose, xy in zip(scene.cam_from_world, scene.graph.keypoints, strict=True)
     ]
     model, table = load_poses(scene.poses), match_table(scene.graph)
-    return place(LEFT_OUT, model, table, depths, pixels=1.5, seed=0)
+    return place(LEFT_OUT, model, table, depths, max_error_px=1.5, seed=0)
 
 
 def test_matches_with_two_photos_are_enough(tmp_path: Path) -> None:

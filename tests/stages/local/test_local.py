@@ -157,7 +157,7 @@ def test_the_view_graph_from_refined_pairs_is_one_more_hypothesis(
         return Workshop(
             tmp_path / "hypotheses", graph, [photo.name for photo in capture.photos],
             np.array([photo.group for photo in capture.photos]), match_table(graph),
-            pixels=1.0, min_matches=15, seed=0, refined=refined,
+            max_error_px=1.0, min_matches=15, seed=0, refined=refined,
         )  # fmt: skip
 
     nothing = replace(pairs, refined=np.zeros_like(pairs.refined))

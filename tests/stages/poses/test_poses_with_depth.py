@@ -85,7 +85,7 @@ def refined(
         names,
         table,
         free_intrinsics=False,
-        pixels=1.0,
+        max_error_px=1.0,
         min_matches=15,
         seed=0,
         priors=priors,

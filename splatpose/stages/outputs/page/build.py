@@ -47,8 +47,8 @@ def build_page(
         views: what the Gaussians were trained on.
         trained: the held-out scores with their previews.
     """
-    pixels = report.get("config", {}).get("poses", {}).get("threshold", 1.0)
-    support = pair_support(graph, poses, pixels)
+    max_error_px = report.get("config", {}).get("poses", {}).get("max_error_px", 1.0)
+    support = pair_support(graph, poses, max_error_px)
     cards = photo_cards(report, contact_sheet(capture, views, _folder(capture)))
     photos = cards[: len(capture.photos)]
     verdicts = report.get("verdicts") or {}

@@ -31,14 +31,14 @@ class PairSupport:
     """Of all verified matches, those that agree."""
 
 
-def pair_support(graph: MatchGraph, poses: SparseModel, pixels: float) -> PairSupport:
+def pair_support(graph: MatchGraph, poses: SparseModel, max_error_px: float) -> PairSupport:
     """Asks every verified match again.
 
     Args:
-        pixels: as `PosesConfig.threshold`.
+        max_error_px: as `PosesConfig.max_error_px`.
     """
     table = match_table(graph)
-    explanation = explain(poses, table, pixels=pixels)
+    explanation = explain(poses, table, max_error_px=max_error_px)
     count = len(graph.pairs)
     agree = np.bincount(table.pair[explanation.explained], minlength=count)
     deny = np.bincount(table.pair[explanation.contradicted], minlength=count)
