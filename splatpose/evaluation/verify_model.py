@@ -13,7 +13,7 @@ import pycolmap
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress
 from ..io.colmap import camera_from_colmap, quiet_colmap
-from ..runs.folder import WORK
+from ..runs.folder import stage_folder
 from ..scene.camera import Camera
 from ..scene.capture import Capture
 from ..scene.sparse_model import SparseModel
@@ -70,14 +70,8 @@ def verify_model(
         SplatposeError: no run at `out`, no model at `model`, a camera model that is not supported,
             or other photos.
     """
-    for stage in ("capture", "matching"):
-        if not (out / WORK / stage).is_dir():
-            raise SplatposeError(
-                f"{out} holds no finished {stage} of splatpose.",
-                "Give the output folder of `splatpose fit` over the same photos.",
-            )
-    capture = load_capture(out / WORK / "capture")
-    graph = load_matches(out / WORK / "matching")
+    capture = load_capture(stage_folder(out, "capture"))
+    graph = load_matches(stage_folder(out, "matching"))
     table = match_table(graph)
     with quiet_colmap():
         bare = read_foreign_model(model, capture)

@@ -1,97 +1,88 @@
-"""From poses to `Views` on disk, one photo at a time."""
+"""From a reconstruction's photos to `Views`, one photo at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, UInt8
 
-from ..errors import SplatposeError
-from ..events import EventSink, Progress
 from ..scene.capture import Capture
 from ..scene.sparse_model import SparseModel
-from ..stages.views.config import ViewsConfig
-from ..stages.views.storage import ViewArrays, prepare_folder, write_arrays, write_view
-from .lens import choose_pinhole
+from ..scene.views import Views
+from .lens import Pinhole, choose_pinhole
 from .resample import Resampler
+
+T = TypeVar("T")
+
+Picture = tuple[UInt8[np.ndarray, "_H _W 3"], Bool[np.ndarray, "_H _W"] | None]
+"""RGB, and where the undistorted pixel exists in the photo (None where all do)."""
 
 # Few, because each holds a photo.
 _THREADS = 2
 
 
-def write_views(
-    capture: Capture, poses: SparseModel, config: ViewsConfig, folder: Path, emit: EventSink
-) -> str:
-    """Does the work of `undistort_views`, whose docstring says what."""
+def make_pictures(
+    capture: Capture,
+    poses: SparseModel,
+    use: Callable[[int, Picture], T],
+    *,
+    max_size: int,
+    keep_edges: float = 0.0,
+) -> Iterator[tuple[int, Pinhole, T]]:
+    """Undistorts the registered photos, camera by camera.
+
+    Args:
+        use: called with the number of a view and its picture, in a few threads side by side.
+        max_size: long side at most, in pixels.
+        keep_edges: see `lens.choose_pinhole`.
+
+    Yields:
+        The number of a view among the registered photos, its camera, and what `use` returned.
+
+    Raises:
+        SplatposeError: a photo is gone or changed since the capture.
+    """
     assert poses.names == tuple(photo.name for photo in capture.photos)
-    _check_names(capture, config.hold_out or ())
     photos = np.flatnonzero(poses.registered)
     paths = [capture.photos[photo].path for photo in photos]
     cameras = poses.camera_index[photos]
-    prepare_folder(folder)
-    Ks: Float[np.ndarray, "V 3 3"] = np.empty((len(photos), 3, 3))
-    has_mask = np.zeros(len(photos), bool)
-    largest = (0, 0)
-    done = 0
     # Camera by camera, so that only one camera's sampling positions are held.
     for camera in dict.fromkeys(cameras.tolist()):
-        views = np.flatnonzero(cameras == camera).tolist()
-        pinhole = choose_pinhole(poses.cameras[camera], config.max_size, config.keep_edges)
-        Ks[views] = pinhole.K
-        largest = max(largest, (pinhole.width, pinhole.height), key=np.prod)
+        pinhole = choose_pinhole(poses.cameras[camera], max_size, keep_edges)
         resampler = Resampler(poses.cameras[camera], pinhole)
-        for view, masked in _write_pictures(resampler, views, paths, folder):
-            has_mask[view] = masked
-            done += 1
-            emit(Progress("views", done, len(photos), "photos undistorted"))
-    names = tuple(poses.names[photo] for photo in photos)
-    held_out = split(len(photos), config.eval_every)
-    if config.hold_out:
-        held_out = np.isin(names, config.hold_out)
-    arrays = ViewArrays(
-        names=names,
-        has_mask=has_mask,
-        Ks=Ks,
+
+        def used(view: int, resampler: Resampler = resampler) -> T:
+            return use(view, resampler(paths[view]))
+
+        views = np.flatnonzero(cameras == camera).tolist()
+        # Decoding, resampling and encoding release the interpreter's lock.
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            for view, result in zip(views, pool.map(used, views), strict=True):
+                yield view, pinhole, result
+
+
+def make_views(capture: Capture, poses: SparseModel, max_size: int) -> Views:
+    """The registered photos as views in memory, none of them held out.
+
+    Args:
+        max_size: long side at most, in pixels.
+    """
+    photos = np.flatnonzero(poses.registered)
+    pictures = make_pictures(capture, poses, lambda _, picture: picture, max_size=max_size)
+    made = sorted(pictures, key=lambda item: item[0])
+    return Views(
+        names=tuple(poses.names[photo] for photo in photos),
+        images=tuple(image for _, _, (image, _) in made),
+        masks=tuple(mask for _, _, (_, mask) in made),
+        Ks=np.stack([pinhole.K for _, pinhole, _ in made]),
         cam_from_world=poses.cam_from_world[photos],
-        held_out=held_out,
+        held_out=np.zeros(len(photos), bool),
         points=poses.points,
         point_colors=poses.point_colors,
     )
-    write_arrays(folder, arrays)
-    return (
-        f"{len(photos)} photos at up to {largest[0]}x{largest[1]} pixels, "
-        f"{held_out.sum()} held out for measuring"
-    )
-
-
-def _write_pictures(
-    resampler: Resampler, views: list[int], paths: list[Path], folder: Path
-) -> Iterator[tuple[int, bool]]:
-    """Writes the pictures of one camera; yields each view and whether it has a mask."""
-
-    def write(view: int) -> bool:
-        image, mask = resampler(paths[view])
-        write_view(folder, view, image, mask)
-        return mask is not None
-
-    # Decoding, resampling and encoding release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        yield from zip(views, pool.map(write, views), strict=True)
-
-
-def _check_names(capture: Capture, hold_out: tuple[str, ...]) -> None:
-    """A name that is mistyped would be trained on."""
-    known = {photo.name for photo in capture.photos} | {file.name for file in capture.skipped}
-    unknown = sorted(set(hold_out) - known)
-    if unknown:
-        raise SplatposeError(
-            f"views: {len(unknown)} of the names to hold out are not among the photos, "
-            f"{unknown[0]!r} for one.",
-            "Give names as report.json has them: relative to the folder of photos.",
-        )
 
 
 def split(count: int, eval_every: int) -> Bool[np.ndarray, " V"]:

@@ -143,7 +143,9 @@ def refined(
 
     with tempfile.TemporaryDirectory() as folder:
         refine_pairs(
-            *(capture, graph, priors, config, "cpu", Path(folder), tell),
+            *(capture, graph, config, Path(folder), tell),
+            depth=priors,
+            backend="cpu",
             min_matches=MIN_MATCHES,
             seed=seed,
         )

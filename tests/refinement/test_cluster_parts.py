@@ -381,7 +381,9 @@ def test_settings_out_of_bounds_are_refused(scene: Scene, tmp_path: Path, wrong:
     config = replace(CONFIG, **wrong)
     with pytest.raises(SplatposeError, match=f"local: {next(iter(wrong))}"):
         refine_pairs(
-            *(scene.capture, scene.graph, None, config, "cpu", tmp_path, ignore_events),
+            *(scene.capture, scene.graph, config, tmp_path, ignore_events),
+            depth=None,
+            backend="cpu",
             min_matches=15,
             seed=0,
         )

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
-from splatpose.runs.folder import MANIFEST, WORK
+from splatpose.runs.folder import MANIFEST, WORK, check_layout
 from splatpose.runs.log import LogReader
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.outputs.layout import SCALE
@@ -23,6 +23,7 @@ _READABLE: tuple[StageName, ...] = (
     "capture",
     "matching",
     "poses",
+    "late_registration",
     "views",
     "joint",
     "trust",
@@ -130,12 +131,14 @@ class RunFollower:
             "capture": self._capture,
             "matching": lambda: {"links": reading.read_links(self.work)},
             "poses": self._poses,
+            "late_registration": self._more_poses,
             "joint": self._refined_poses,
             "trust": lambda: {"verdicts": reading.read_verdicts(self.work)},
             "views": lambda: {"views": reading.read_view_table(self.work)},
             "splats": lambda: {"splats": reading.read_result(self.work)},
         }
         try:
+            check_layout(self.work / stage)
             parts = readers[stage]()
         except (OSError, ValueError, KeyError, RuntimeError, SplatposeError) as error:
             text = f"The result of {stage} cannot be shown: {error}"
@@ -154,6 +157,10 @@ class RunFollower:
     def _poses(self) -> dict[str, Any]:
         poses = reading.read_poses(self.work)
         return {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
+
+    def _more_poses(self) -> dict[str, Any]:
+        poses = reading.read_late_poses(self.work)
+        return {} if poses is None else {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
 
     def _refined_poses(self) -> dict[str, Any]:
         poses = self.world.poses
