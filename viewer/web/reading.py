@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
+from splatpose.io.colmap_database import read_verified_pairs
 from splatpose.io.photos import read_photo
 from splatpose.io.ply import read_splat_ply
 from splatpose.runs.folder import MANIFEST
@@ -26,7 +27,6 @@ from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
 from splatpose.stages.joint.storage import load as load_joint
 from splatpose.stages.matching.build import DATABASE
-from splatpose.stages.matching.database import read_verified_pairs
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT
 from splatpose.stages.outputs.scale import metres_per_unit, read_scale, scaled_splats

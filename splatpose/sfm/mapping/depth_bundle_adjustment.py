@@ -18,7 +18,12 @@ from jaxtyping import Bool, Float
 
 from ...depth.keypoints import KeypointPriors
 from ...geometry.projection import project
-from ...io.colmap import model_from_reconstruction, reconstruction_from_model
+from ...io.colmap import (
+    image_id_of,
+    model_from_reconstruction,
+    point_id_of,
+    reconstruction_from_model,
+)
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
@@ -122,13 +127,13 @@ def _add(
     pixel = scales.loss / _SIGMAS
     factor = pixel * terms.weight / terms.sigma
     loss = pyceres.CauchyLoss(_SIGMAS * pixel * terms.weight)
-    frame = reconstruction.frame(reconstruction.image(terms.photo + 1).frame_id)
+    frame = reconstruction.frame(reconstruction.image(image_id_of(terms.photo)).frame_id)
     assert frame.rig_from_world is not None, "terms are of registered photos"
     pose, ends = frame.rig_from_world.params, terms.ends.copy()
     costs = []
     for track, share in zip(terms.tracks.tolist(), terms.share.tolist(), strict=True):
         cost = DepthCost(share, terms.kind, factor)
-        point = reconstruction.points3D[track + 1].xyz
+        point = reconstruction.points3D[point_id_of(track)].xyz
         problem.add_residual_block(cost, loss, [pose, point, ends])
         costs.append(cost)
     return loss, ends, costs

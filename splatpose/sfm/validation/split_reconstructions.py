@@ -17,11 +17,10 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float, Int
 
-from ...io.colmap import camera_to_colmap
+from ...io.colmap_database import keep_inliers, opened, update_cameras
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
-from ...stages.matching.database import opened
 from ..correspondences import MatchTable, focal_ratios
 from ..held_out import with_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
@@ -248,19 +247,9 @@ def _write_half(
 ) -> None:
     shutil.copyfile(graph.database, path)
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
-        for before in database.read_all_cameras():
-            if before.camera_id - 1 not in cameras:
-                continue
-            camera = camera_to_colmap(cameras[before.camera_id - 1], before.camera_id)
-            camera.has_prior_focal_length = before.has_prior_focal_length
-            database.update_camera(camera)
+        update_cameras(database, cameras)
         for number, (i, j) in enumerate(graph.pairs.tolist()):
-            if not graph.num_verified[number]:
-                continue
-            geometry = database.read_two_view_geometry(i + 1, j + 1)
-            database.delete_two_view_geometry(i + 1, j + 1)
-            rows = slice(graph.offsets[number], graph.offsets[number + 1])
-            matches = graph.matches[rows][own[rows]]
-            if len(matches) >= fewest:
-                geometry.inlier_matches = np.ascontiguousarray(matches, np.uint32)
-                database.write_two_view_geometry(i + 1, j + 1, geometry)
+            if graph.num_verified[number]:
+                rows = slice(graph.offsets[number], graph.offsets[number + 1])
+                matches = graph.matches[rows][own[rows]]
+                keep_inliers(database, (i, j), matches if len(matches) >= fewest else matches[:0])

@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from ...errors import SplatposeError
 from ...events import EventSink, Message, Progress
+from ...io.colmap_database import read_cameras
 from ...refinement.cluster_merging import merged
 from ...refinement.cluster_optimization import Solved, solve
 from ...refinement.cluster_photos import Pictures
@@ -30,7 +31,6 @@ from ...sfm.correspondences import MatchTable, match_table
 from ...sfm.held_out import fitting_matches, held_out_matches, with_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
 from ...sfm.viewgraph.focal_calibration import calibrate_pairs
-from ...sfm.viewgraph.focal_priors import read_cameras
 from ...sfm.viewgraph.view_graph import consistent_pairs
 from .config import LocalConfig
 from .storage import cluster_path, load_cluster, save, save_cluster

@@ -19,13 +19,7 @@ from jaxtyping import Float, Int
 from ...events import EventSink, Message, Progress
 from ...features.matcher import Features, Matcher, PhotoMatches
 from ...io.atomic import write_json
-from ...io.photos import read_photo
-from ...scene.capture import Capture
-from ...scene.matches import MatchGraph
-from ...weights import MATCHER_WEIGHTS, WEIGHTS, resolve
-from ...weights.download import sha256_of
-from .config import MatchingConfig
-from .database import (
+from ...io.colmap_database import (
     PairMatches,
     done_pairs,
     opened,
@@ -35,6 +29,12 @@ from .database import (
     write_pairs,
     write_photos,
 )
+from ...io.photos import read_photo
+from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
+from ...weights import MATCHER_WEIGHTS, WEIGHTS, resolve
+from ...weights.download import sha256_of
+from .config import MatchingConfig
 from .join import Second, join_second
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches

@@ -67,7 +67,7 @@ def match_photos(
     Args:
         capture: the photos.
         config: how to match; "auto" is resolved first.
-        folder: receives `database.db`. Image ids are photo index + 1, camera ids group index + 1.
+        folder: receives `database.db`, see `splatpose.io.colmap_database`.
         emit: receives progress.
         weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
         seed: of RANSAC.
@@ -88,8 +88,8 @@ def load_matches(folder: Path) -> MatchGraph:
     """Reads what `match_photos` wrote."""
     import json
 
+    from ...io.colmap_database import read_graph
     from .build import DATABASE, RESULT
-    from .database import read_graph
 
     matcher = json.loads((folder / RESULT).read_text(encoding="utf-8"))["matcher"]
     return read_graph(folder / DATABASE, matcher)
