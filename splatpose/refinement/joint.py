@@ -20,8 +20,9 @@ from ..scene.evidence import JointEvidence
 from ..scene.matches import MatchGraph
 from ..scene.sparse_model import SparseModel
 from ..scene.views import Views
+from ..sfm.held_out import held_out_tracks
 from ..sfm.mapping.track_adjustment import held_out_error, resected, resolved
-from ..sfm.tracks import Tracks, clipped_error, held_out_tracks, tracks_of
+from ..sfm.tracks import Tracks, clipped_error, tracks_of
 from ..splatting.config import TrainingConfig
 from ..splatting.train import train
 from ..stages.joint.config import JointConfig

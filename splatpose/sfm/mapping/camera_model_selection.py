@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from ...geometry.projection import project
 from ...io.colmap import model_from_reconstruction
+from ..held_out import drawn
 from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
 
 LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
@@ -210,9 +211,8 @@ def _split(
     # Long tracks tie the cameras together, but all lengths shall be there: a random order, with
     # the two-view tracks last.
     order = np.lexsort((rng.random(len(ids)), lengths < 3))[:_MAX_TRACKS]
-    chosen = rng.permutation(ids[order])
-    half = len(chosen) // 2
-    return _only(reconstruction, chosen[:half]), _only(reconstruction, chosen[half:])
+    first, second = drawn(ids[order], len(order) // 2, rng)
+    return _only(reconstruction, first), _only(reconstruction, second)
 
 
 def _only(

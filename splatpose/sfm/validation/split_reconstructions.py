@@ -21,12 +21,11 @@ from ...io.colmap_database import keep_inliers, opened, update_cameras
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
-from ..correspondences import MatchTable, focal_ratios
-from ..held_out import with_matches
+from ..correspondences import MatchTable, focal_ratios, with_matches
+from ..held_out import split_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
 from ..pose_comparison import difference
-from .retriangulation import grown_tracks
 
 _POLL_S = 0.2
 _FEWEST = 8
@@ -66,18 +65,6 @@ class Half:
     """Matches of the other half between photos that the best attempt places."""
     explained: Bool[np.ndarray, " M"]
     """Those of them that agree with it."""
-
-
-def split_matches(table: MatchTable, seed: int) -> Int[np.ndarray, " M"]:
-    """Half (0 or 1) of each match, -1 for the few between keypoints of different halves.
-
-    Each track goes to a half at random, whole.
-    """
-    label = grown_tracks(table)
-    count = int(label.max(initial=-1)) + 1
-    side = np.random.default_rng([seed, 0xF01D]).permutation(count) % 2
-    ends = side[label]
-    return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
 
 
 def map_halves(

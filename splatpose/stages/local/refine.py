@@ -27,9 +27,10 @@ from ...scene.capture import Capture
 from ...scene.depth_maps import DepthPriors
 from ...scene.evidence import LocalEvidence
 from ...scene.matches import MatchGraph
-from ...sfm.correspondences import MatchTable, match_table
-from ...sfm.held_out import fitting_matches, held_out_matches, with_matches
+from ...sfm.correspondences import MatchTable, match_table, with_matches
+from ...sfm.held_out import held_out_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
+from ...sfm.twoview.match_errors import fitting_matches
 from ...sfm.viewgraph.focal_calibration import calibrate_pairs
 from ...sfm.viewgraph.view_graph import consistent_pairs
 from .config import LocalConfig
