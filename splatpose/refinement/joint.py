@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from ..events import Event, EventSink, Message, Progress, TrainingStep
+from ..geometry.centers import rms_radius
 from ..geometry.rotations import rotation_angle
 from ..geometry.similarity import alignment
 from ..io.colmap import quiet_colmap
@@ -233,8 +234,7 @@ def _changes(
     """Median changes of rotation and position, as `JointEvidence` has them."""
     turned = rotation_angle(np.einsum("vij,vkj->vik", refined[:, :3, :3], given[:, :3, :3]))
     centers = [np.linalg.inv(poses)[:, :3, 3] for poses in (given, refined)]
-    radius = np.sqrt(((centers[0] - centers[0].mean(axis=0)) ** 2).sum(axis=1).mean())
-    shifted = np.linalg.norm(centers[1] - centers[0], axis=1) / radius
+    shifted = np.linalg.norm(centers[1] - centers[0], axis=1) / rms_radius(centers[0])
     return {
         "rotation_change": float(np.median(turned)),
         "position_change": float(100 * np.median(shifted)),

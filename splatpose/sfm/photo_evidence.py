@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from ..geometry.projection import project
 from ..scene.evidence import PhotoEvidence
 from ..scene.sparse_model import SparseModel
 from .correspondences import MatchTable
 from .match_consistency import Explanation, per_photo
+from .reprojection import reprojection_errors
 
 _WEAK_SHARE = 0.5
 _WEAK_MATCHES = 50
@@ -105,12 +105,8 @@ def _why_left_out(record: Record, photo: int, verified: int) -> str:
 def median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
     """Median reprojection error of each photo's observations in pixels, NaN without any."""
     result = np.full(len(model.names), np.nan)
+    errors, photos = reprojection_errors(model), model.observations[:, 1]
     for photo in np.flatnonzero(model.registered):
-        own = np.flatnonzero(model.observations[:, 1] == photo)
-        if len(own):
-            track = model.observations[own, 0]
-            camera = model.cameras[model.camera_index[photo]]
-            xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
-            distance = np.linalg.norm(xy - model.observation_xy[own], axis=1)
-            result[photo] = np.median(np.nan_to_num(distance, nan=np.inf))
+        own = errors[photos == photo]
+        result[photo] = np.median(own) if len(own) else np.nan
     return result

@@ -17,7 +17,6 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ...depth.keypoints import KeypointPriors
-from ...geometry.projection import project
 from ...io.colmap import (
     image_id_of,
     model_from_reconstruction,
@@ -27,6 +26,7 @@ from ...io.colmap import (
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
+from ..reprojection import reprojection_errors
 from .bundle_adjustment import Scales, bundle_options, measure_scales
 from .depth_terms import DepthCost, DepthTerms, depth_terms
 from .scale_ambiguity import biconnected_blocks, shared_tracks
@@ -156,15 +156,9 @@ def _moved(have: Bool[np.ndarray, " M"], still: Bool[np.ndarray, " M"]) -> bool:
 def _without_outliers(model: SparseModel) -> SparseModel:
     """Without tracks that a part drags along which was scaled since."""
     limit = measure_scales(reconstruction_from_model(model)).outlier
-    track, photo = model.observations[:, 0], model.observations[:, 1]
-    error = np.zeros(len(track))
-    for index in np.flatnonzero(model.registered):
-        own = np.flatnonzero(photo == index)
-        camera = model.cameras[model.camera_index[index]]
-        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
-        error[own] = np.linalg.norm(xy - model.observation_xy[own], axis=1)
+    track = model.observations[:, 0]
     bad = np.zeros(len(model.points), bool)
-    bad[track[~(error <= limit)]] = True
+    bad[track[reprojection_errors(model) > limit]] = True
     number = np.cumsum(~bad) - 1
     rows = ~bad[track]
     observations = model.observations[rows].copy()

@@ -13,7 +13,7 @@ from ...geometry.rotations import cross_matrix
 from ...io.colmap import image_id_of, reconstruction_from_model
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
-from ..pose_comparison import camera_radius
+from ..model_comparison import camera_radius
 from .bundle_adjustment import bundle_options, measure_scales
 
 _MOST_PHOTOS = 400

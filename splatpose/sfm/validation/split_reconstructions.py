@@ -25,7 +25,7 @@ from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
-from ..pose_comparison import difference
+from ..model_comparison import difference
 
 _POLL_S = 0.2
 _FEWEST = 8

@@ -78,7 +78,15 @@ def run(
             for photo in photos
         ]
         found = {a.photo: a.cam_from_world for a in attempts if not a.reason}
-        model, denied = joined(model, found, graph, table, config, seed=seed)
+        model, denied = joined(
+            model,
+            found,
+            graph,
+            table,
+            max_error_px=config.max_error_px,
+            min_matches=config.min_matches,
+            seed=seed,
+        )
     attempts = [replace(a, reason=denied.get(a.photo, a.reason)) for a in attempts]
     _save(folder, capture, graph, table, poses, model, attempts, config)
     text = (

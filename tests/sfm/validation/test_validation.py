@@ -19,7 +19,7 @@ from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
 from splatpose.sfm.correspondences import keypoint_ids, match_table
 from splatpose.sfm.held_out import split_matches
 from splatpose.sfm.match_consistency import explain
-from splatpose.sfm.pose_comparison import camera_radius, difference
+from splatpose.sfm.model_comparison import camera_radius, difference
 from splatpose.sfm.tracks import grown_labels
 from splatpose.sfm.validation.connectivity import find_ties, spread
 from splatpose.sfm.validation.lookalike_pairs import find_lookalikes
