@@ -130,7 +130,7 @@ def forget_pairs(database: pycolmap.Database, pairs: Int[np.ndarray, "P 2"]) -> 
 def keep_inliers(
     database: pycolmap.Database, pair: tuple[int, int], inliers: Int[np.ndarray, "M 2"]
 ) -> None:
-    """Leaves two photos only some of their verified matches, and no geometry where those are none."""
+    """Leaves two photos only some of their verified matches; no geometry where there are none."""
     ids = image_id_of(pair[0]), image_id_of(pair[1])
     geometry = database.read_two_view_geometry(*ids)
     database.delete_two_view_geometry(*ids)
