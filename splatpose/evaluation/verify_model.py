@@ -19,7 +19,7 @@ from ..scene.capture import Capture
 from ..scene.sparse_model import SparseModel
 from ..scene.verdicts import Verdicts
 from ..sfm.correspondences import match_table
-from ..sfm.validation.retriangulation import with_points
+from ..sfm.mapping.retriangulation import with_points
 from ..stages.capture.stage import load_capture
 from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig

@@ -45,12 +45,12 @@ from splatpose.io.colmap import (
     reconstruction_from_model,
     write_model,
 )
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.capture import Capture
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import read_cameras
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.sfm.viewgraph.view_graph import solve_view_graph
 from splatpose.splatting.config import TrainingConfig

@@ -30,8 +30,12 @@ from splatpose.geometry.rotations import rotation_angle  # noqa: E402
 from splatpose.io.colmap import quiet_colmap  # noqa: E402
 from splatpose.refinement.late_registration import depths_around  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402  # noqa: E402
-from splatpose.sfm.correspondences import MatchTable, match_table  # noqa: E402
-from splatpose.sfm.held_out import keypoint_ids, with_matches  # noqa: E402
+from splatpose.sfm.correspondences import (  # noqa: E402
+    MatchTable,
+    keypoint_ids,
+    match_table,
+    with_matches,
+)
 from splatpose.sfm.registration.from_depth import place  # noqa: E402
 from splatpose.stages.capture.stage import load_capture  # noqa: E402
 from splatpose.stages.late_registration.config import LateRegistrationConfig  # noqa: E402

@@ -13,12 +13,7 @@ from PIL import Image
 from scenes.depth import CAMERA, pixel_grid, ray_cast
 from scenes.poses import arc
 from splatpose.geometry.projection import normalized_from_pixels, project
-from splatpose.io.sparse_model import write_sparse_model
-from splatpose.scene.capture import CameraGroup, Capture, Photo
-from splatpose.scene.evidence import PhotoEvidence
-from splatpose.scene.matches import MatchGraph
-from splatpose.scene.sparse_model import SparseModel
-from splatpose.stages.matching.database import (
+from splatpose.io.colmap_database import (
     PairMatches,
     opened,
     read_graph,
@@ -26,6 +21,11 @@ from splatpose.stages.matching.database import (
     write_pairs,
     write_photos,
 )
+from splatpose.io.sparse_model import write_sparse_model
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.poses.snapshots import snapshot
 
 COUNT, LEFT_OUT = 7, 2

@@ -17,6 +17,8 @@ import pycolmap
 from scenes.splats import synthetic_views
 from splatpose.events import EventSink, Message, RunFinished, ignore_events
 from splatpose.io.atomic import write_json
+from splatpose.io.colmap_database import PairMatches, opened, write_keypoints, write_pairs
+from splatpose.io.colmap_database import write_photos as write_database_photos
 from splatpose.io.ply import write_splat_ply
 from splatpose.io.sparse_model import read_sparse_model
 from splatpose.keys import Stage, Unkeyed
@@ -29,8 +31,6 @@ from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
 from splatpose.stages.capture.storage import save_capture
-from splatpose.stages.matching.database import PairMatches, opened, write_keypoints, write_pairs
-from splatpose.stages.matching.database import write_photos as write_database_photos
 from splatpose.stages.outputs.layout import REPORT, SPLAT
 from splatpose.stages.splats.stage import SPLATS
 from splatpose.stages.views.storage import (

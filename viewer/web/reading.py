@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
+from splatpose.io.colmap_database import read_verified_pairs
 from splatpose.io.photos import read_photo
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.sparse_model import read_sparse_model as load_poses
@@ -27,7 +28,6 @@ from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
 from splatpose.stages.joint.storage import load as load_joint
 from splatpose.stages.late_registration.stage import load_late_registration
-from splatpose.stages.matching.database import read_verified_pairs
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT

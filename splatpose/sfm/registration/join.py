@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from ...io.colmap import model_from_reconstruction, reconstruction_from_model
+from ...io.colmap import image_id_of, model_from_reconstruction, reconstruction_from_model
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
@@ -30,6 +30,8 @@ def joined(
 
     Args:
         found: cam_from_world of photos, each judged by itself.
+        max_error_px: as in `explain`.
+        min_matches: of a pair whose matches count.
 
     Returns:
         The model; and photos that are not added, because matches among the added ones deny them,
@@ -71,8 +73,8 @@ def _with_points(
         two_view_tracks=True,
     ) as mapper:
         for photo, pose in found.items():
-            mapper.register_at(photo + 1, pose)
+            mapper.register_at(photo, pose)
         mapper.mapper.observation_manager.filter_points3D_in_images(
-            scales.outlier, 0.0, {photo + 1 for photo in found}
+            scales.outlier, 0.0, {image_id_of(photo) for photo in found}
         )
     return model_from_reconstruction(reconstruction, model.names)

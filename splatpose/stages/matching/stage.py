@@ -21,12 +21,7 @@ from ...events import EventSink, Message, Progress
 from ...features.matcher import Features, Matcher, PhotoMatches
 from ...io.atomic import write_json
 from ...io.colmap import quiet_colmap
-from ...io.photos import read_photo
-from ...keys import Stage
-from ...scene.capture import Capture
-from ...scene.matches import MatchGraph
-from .config import MatchingConfig
-from .database import (
+from ...io.colmap_database import (
     PairMatches,
     done_pairs,
     opened,
@@ -36,6 +31,11 @@ from .database import (
     write_pairs,
     write_photos,
 )
+from ...io.photos import read_photo
+from ...keys import Stage
+from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
+from .config import MatchingConfig
 from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
 from .pairs import select_pairs
@@ -66,7 +66,7 @@ def match_photos(
     Args:
         capture: the photos.
         config: how to match; "auto" is resolved first.
-        folder: receives `database.db`. Image ids are photo index + 1, camera ids group index + 1.
+        folder: receives `database.db`, see `splatpose.io.colmap_database`.
         emit: receives progress.
         weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
         seed: of RANSAC.

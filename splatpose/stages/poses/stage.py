@@ -12,7 +12,8 @@ import pycolmap
 
 from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
-from ...io.colmap import camera_to_colmap, model_from_reconstruction, quiet_colmap
+from ...io.colmap import camera_id_of, camera_to_colmap, model_from_reconstruction, quiet_colmap
+from ...io.colmap_database import read_cameras
 from ...io.sparse_model import read_sparse_model as load_poses
 from ...io.sparse_model import write_sparse_model
 from ...keys import Stage
@@ -32,7 +33,6 @@ from ...sfm.match_consistency import Explanation, explain
 from ...sfm.model_comparison import compare
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
-from ...sfm.viewgraph.focal_priors import read_cameras
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
 from .refusal import (
@@ -190,8 +190,8 @@ def _settled(
 ) -> tuple[SparseModel, tuple[str, ...]]:
     """Arrays with a camera for every group, what tracks leave open settled; and what that was."""
     for index, camera in enumerate(cameras):
-        if not reconstruction.exists_camera(index + 1):
-            reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
+        if not reconstruction.exists_camera(camera_id_of(index)):
+            reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
     model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
     if priors is None:
         return model, scaled

@@ -18,6 +18,7 @@ from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.capture import Capture
 from splatpose.scene.evidence import LocalEvidence
 from splatpose.scene.matches import MatchGraph
@@ -25,7 +26,6 @@ from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import read_cameras
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.config import CaptureConfig
 from splatpose.stages.capture.stage import build_capture, load_capture

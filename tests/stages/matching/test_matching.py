@@ -12,10 +12,7 @@ import pytest
 from scenes.matching import make_capture, wall_photos
 
 from splatpose.events import Event, Progress
-from splatpose.scene.capture import CameraGroup, Capture, Photo
-from splatpose.scene.matches import MatchGraph
-from splatpose.stages.matching.config import MatchingConfig
-from splatpose.stages.matching.database import (
+from splatpose.io.colmap_database import (
     PairMatches,
     opened,
     read_graph,
@@ -23,6 +20,9 @@ from splatpose.stages.matching.database import (
     write_pairs,
     write_photos,
 )
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.matches import MatchGraph
+from splatpose.stages.matching.config import MatchingConfig
 from splatpose.stages.matching.stage import load_matches, match_photos
 from splatpose.stages.matching.verify import Verifier
 
