@@ -15,8 +15,7 @@ import pyceres
 from jaxtyping import Float, Int
 
 from ...depth.keypoints import KeypointPriors
-from ...depth.map_fit import FittedMap, fit_maps
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import FittedMap, fit_maps, fitted_depth
 from ...scene.depth_maps import DepthKind
 from ...scene.sparse_model import SparseModel
 
@@ -59,7 +58,7 @@ def depth_terms(model: SparseModel, priors: KeypointPriors) -> list[DepthTerms]:
 
 def _terms_of(model: SparseModel, fitted: FittedMap, kind: DepthKind) -> DepthTerms | None:
     alpha, beta = fitted.fit.alpha, fitted.fit.beta
-    known = np.flatnonzero(np.isfinite(aligned_depth(fitted.values, alpha, beta, kind)))
+    known = np.flatnonzero(np.isfinite(fitted_depth(fitted.values, fitted.fit, kind)))
     if len(known) < _LEAST_POINTS:
         return None
     some = known[np.unique(np.linspace(0, len(known) - 1, _MOST).astype(int))]

@@ -15,10 +15,11 @@ from jaxtyping import Bool, Int
 from scipy.sparse import coo_array
 
 from ...depth.keypoints import KeypointPriors
+from ...depth.map_fit import kind_of_maps
 from ...geometry.centers import centers_of
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
-from ..viewgraph.scale_bridges import Part, compare_parts, kind_of_maps
+from ..viewgraph.scale_bridges import Part, compare_parts
 
 _MIN_SHARED = 3
 """Tracks that two photos must share to hold each other's scale."""
@@ -44,8 +45,9 @@ def settle_scales(
     if priors is not None:
         everyone = np.arange(len(model.names))
         placed = np.flatnonzero(model.registered).tolist()
-        parts = [_part(model, photo, everyone, priors) for photo in placed]
-        kind = kind_of_maps(parts, priors.kind)
+        samples = [_part(model, photo, everyone, priors).samples for photo in placed]
+        if any(len(values) for values, _ in samples):
+            kind = kind_of_maps(samples, priors.kind)
     notes = []
     done = [max(blocks, key=len)]
     rest = [block for block in blocks if block is not done[0]]

@@ -9,8 +9,7 @@ import pycolmap
 from jaxtyping import Bool, Float, Int
 
 from ...depth.keypoints import KeypointPriors
-from ...depth.map_fit import fit_maps
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import fit_maps, fitted_depth
 from ...geometry.projection import normalized_from_pixels
 from ...io.colmap import camera_to_colmap
 from ...scene.sparse_model import SparseModel
@@ -35,9 +34,7 @@ def aligned_keypoints(
     kind, fitted = fit_maps(model, priors)
     depths = [np.full(len(values), np.nan) for values in priors.values]
     for one in fitted:
-        if one.fit.kept:
-            whole = priors.values[one.photo]
-            depths[one.photo] = aligned_depth(whole, one.fit.alpha, one.fit.beta, kind)
+        depths[one.photo] = fitted_depth(priors.values[one.photo], one.fit, kind)
     return tuple(depths)
 
 

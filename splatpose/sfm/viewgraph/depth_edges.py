@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...depth.alignment import DropRule, fit_map, kind_of
 from ...depth.keypoints import KeypointPriors
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import fit_map, fitted_depth, kind_of_maps
 from ...geometry.rotations import rotation_angle
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
@@ -121,18 +120,16 @@ def _aligned(
     depths = [np.full(len(values), np.nan) for values in priors.values]
     unit = np.full(len(depths), -1)
     samples = list(_samples(moving, known, priors, stride))
-    kind = priors.kind
-    if kind == "auto":
-        kind = kind_of([(value, z) for _, _, value, z in samples])
+    kind = kind_of_maps([(value, z) for _, _, value, z in samples], priors.kind)
     best = np.zeros(len(depths))
     for photo, edge, value, z in samples:
         worth = len(z) * min(float(moving.parallax[edge]), _WIDE_PARALLAX)
         if worth <= best[photo]:
             continue
-        fit = fit_map(value, z, kind, DropRule(), seed=photo)
+        fit = fit_map(value, z, kind, seed=photo)
         if fit.kept:
             best[photo], unit[photo] = worth, edge
-            depths[photo] = aligned_depth(priors.values[photo], fit.alpha, fit.beta, kind)
+            depths[photo] = fitted_depth(priors.values[photo], fit, kind)
     return depths, unit
 
 

@@ -8,9 +8,8 @@ leave apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,8 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from ...depth.alignment import DropRule, fit_map, kind_of
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import MapSamples, fit_map, fitted_depth
 from ...scene.depth_maps import DepthKind
 from .baseline_scales import PairDepths, Ratios
 
@@ -48,6 +46,12 @@ class Part:
     """In the unit in which that pair's baseline has its length."""
     value: Float[np.ndarray, " N"]
     """Of the photo's prior map, NaN where it says nothing."""
+
+    @property
+    def samples(self) -> MapSamples:
+        """Values of the map where it says something, and the depths there."""
+        valid = np.isfinite(self.value)
+        return self.value[valid], np.exp(self.log_depth[valid])
 
 
 def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]) -> Ratios:
@@ -102,24 +106,6 @@ def _part(
     )
 
 
-def kind_of_maps(
-    parts: Sequence[Part], kind: Literal["auto", "depth", "disparity"]
-) -> DepthKind | None:
-    """What the values of all maps are; None without any.
-
-    Args:
-        parts: of each photo one.
-        kind: what the user says.
-    """
-    samples = []
-    for part in parts:
-        valid = np.isfinite(part.value)
-        samples.append((part.value[valid], np.exp(part.log_depth[valid])))
-    if not any(len(value) for value, _ in samples):
-        return None
-    return kind_of(samples) if kind == "auto" else kind
-
-
 def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, float]:
     """Logarithm of the scale of the second part over that of the first, and its deviation.
 
@@ -147,11 +133,8 @@ def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, floa
 def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
     """The same from the map, whose scale and shift the first part gives; None if it does not
     follow the depths of that part."""
-    valid = np.isfinite(a.value)
-    fit = fit_map(a.value[valid], np.exp(a.log_depth[valid]), kind, DropRule())
-    if not fit.kept:
-        return None
-    depth = aligned_depth(b.value, fit.alpha, fit.beta, kind)
+    fit = fit_map(*a.samples, kind)
+    depth = fitted_depth(b.value, fit, kind)
     known = np.isfinite(depth)
     if known.sum() < _MIN_NEAR:
         return None
