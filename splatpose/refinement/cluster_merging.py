@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..geometry.epipolar import relative_pose
+from ..geometry.graphs import component_labels, in_largest_component
+from ..geometry.robust import SIGMA_OF_MEDIAN
 from ..scene.camera import Camera
 from ..sfm.correspondences import MatchTable
 from ..sfm.held_out import match_errors
@@ -19,7 +19,7 @@ from ..sfm.twoview.pair_geometry import PairKind
 from ..sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
 from ..sfm.viewgraph.refined_pairs import RefinedPairs
 from ..sfm.viewgraph.translation_averaging import log_baselines
-from ..sfm.viewgraph.view_graph import component, consistent_pairs
+from ..sfm.viewgraph.view_graph import consistent_pairs
 from .cluster_optimization import Solved
 from .pair_covariance import NOISE_FLOOR
 
@@ -80,7 +80,7 @@ def merged(
     changed &= agrees
     baselines[relative.row[~changed]] = sigma[relative.row[~changed]] = np.nan
     trusted = _consistent(relative, len(camera_index)) | changed
-    keep = component(relative.pairs, trusted, len(camera_index))
+    keep = in_largest_component(relative.pairs, trusted, len(camera_index))
     rows = _either(changed, candidate, relative).subset(keep)
     return RefinedPairs(rows, changed[keep], baselines, sigma)
 
@@ -106,7 +106,7 @@ def _remeasured(
     count = np.bincount(e, minlength=len(candidate))
     order = np.lexsort((distance, e))
     middle = np.cumsum(count) - count + count // 2
-    noise = np.maximum(1.4826 * distance[order][middle], NOISE_FLOOR)
+    noise = np.maximum(SIGMA_OF_MEDIAN * distance[order][middle], NOISE_FLOOR)
     good = (distance <= _INLIER_SIGMAS * noise[e]) & ahead
     share = np.bincount(e, good, minlength=len(candidate)) / count
     # Counted among as many matches as two views were fitted to.
@@ -149,7 +149,5 @@ def _units(solved: Sequence[Solved]) -> Float[np.ndarray, " C"]:
     )
     ratios = baseline_ratios(depths, np.full(len(solved), _UNIT_SIGMA))
     units = log_baselines(ratios, len(solved))
-    a, b = ratios.edges.T
-    links = coo_array((np.ones(len(a)), (a, b)), shape=(len(solved), len(solved)))
-    label = connected_components(links, directed=False)[1]
+    label = component_labels(ratios.edges, len(solved))
     return np.where(label == np.bincount(label).argmax(), units, np.nan)

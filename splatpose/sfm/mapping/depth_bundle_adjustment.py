@@ -17,19 +17,19 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ...depth.keypoints import KeypointPriors
+from ...geometry.graphs import biconnected_blocks
 from ...geometry.projection import project
+from ...geometry.robust import CAUCHY_BEND
 from ...io.colmap import model_from_reconstruction, reconstruction_from_model
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
 from .bundle_adjustment import Scales, bundle_options, measure_scales
 from .depth_terms import DepthCost, DepthTerms, depth_terms
-from .scale_ambiguity import biconnected_blocks, shared_tracks
+from .scale_ambiguity import shared_tracks
 
 _WEAK_SHARED = 20
 """Photos that share fewer tracks hold each other weakly."""
-_SIGMAS = 2.385
-"""Where Cauchy's loss bends, in standard deviations (Holland & Welsch 1977)."""
 _ITERATIONS = 50
 _SAME_CERES = pyceres.__ceres_version__ == pycolmap.__ceres_version__
 """Costs of one package work in problems of the other as long as both are of one ceres."""
@@ -119,9 +119,9 @@ def _add(
     problem: pyceres.Problem,
 ) -> tuple[object, ...]:
     """Adds one photo's residuals in pixels, the unit of all others, and returns what they need."""
-    pixel = scales.loss / _SIGMAS
+    pixel = scales.loss / CAUCHY_BEND
     factor = pixel * terms.weight / terms.sigma
-    loss = pyceres.CauchyLoss(_SIGMAS * pixel * terms.weight)
+    loss = pyceres.CauchyLoss(CAUCHY_BEND * pixel * terms.weight)
     frame = reconstruction.frame(reconstruction.image(terms.photo + 1).frame_id)
     assert frame.rig_from_world is not None, "terms are of registered photos"
     pose, ends = frame.rig_from_world.params, terms.ends.copy()

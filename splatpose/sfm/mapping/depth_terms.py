@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from ...depth.keypoints import KeypointPriors
 from ...depth.map_fit import FittedMap, fit_maps, fitted_depth
+from ...geometry.robust import SIGMA_OF_MEDIAN
 from ...scene.depth_maps import DepthKind
 from ...scene.sparse_model import SparseModel
 
@@ -72,7 +73,7 @@ def _terms_of(model: SparseModel, fitted: FittedMap, kind: DepthKind) -> DepthTe
         share=(values - low) / (high - low),
         ends=np.log(alpha * np.array([low, high]) + beta),
         kind=kind,
-        sigma=max(_LEAST_SIGMA, 1.4826 * fitted.fit.residual),
+        sigma=max(_LEAST_SIGMA, SIGMA_OF_MEDIAN * fitted.fit.residual),
     )
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from scipy.sparse import coo_array
 
 from ...depth.keypoints import KeypointPriors
 from ...depth.map_fit import kind_of_maps
 from ...geometry.centers import centers_of
+from ...geometry.graphs import biconnected_blocks
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..viewgraph.scale_bridges import Part, compare_parts
@@ -71,47 +72,6 @@ def settle_scales(
             )
         done.append(block)
     return model, tuple(notes)
-
-
-def biconnected_blocks(linked: Bool[np.ndarray, "V V"]) -> list[Int[np.ndarray, " B"]]:
-    """Largest sets of at least two photos that no single photo separates (Hopcroft & Tarjan 1973).
-
-    Args:
-        linked: symmetric adjacency.
-    """
-    count = len(linked)
-    order, low = np.full(count, -1), np.zeros(count, np.int64)
-    blocks: list[Int[np.ndarray, " B"]] = []
-    trail: list[tuple[int, int]] = []
-    clock = 0
-    for root in range(count):
-        if order[root] >= 0:
-            continue
-        order[root] = low[root] = clock
-        clock += 1
-        stack = [(root, -1, iter(np.flatnonzero(linked[root]).tolist()))]
-        while stack:
-            node, parent, others = stack[-1]
-            step = next(others, None)
-            if step is None:
-                stack.pop()
-                if stack:
-                    low[parent] = min(low[parent], low[node])
-                    if low[node] >= order[parent]:
-                        cut = trail.index((parent, node))
-                        blocks.append(np.unique(np.array(trail[cut:])))
-                        del trail[cut:]
-            elif step in (parent, node):
-                continue
-            elif order[step] < 0:
-                trail.append((node, step))
-                order[step] = low[step] = clock
-                clock += 1
-                stack.append((step, node, iter(np.flatnonzero(linked[step]).tolist())))
-            elif order[step] < order[node]:
-                trail.append((node, step))
-                low[node] = min(low[node], order[step])
-    return blocks
 
 
 def shared_tracks(model: SparseModel) -> Int[np.ndarray, "V V"]:

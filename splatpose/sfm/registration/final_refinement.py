@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 from jaxtyping import Bool
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ...depth.keypoints import KeypointPriors
+from ...geometry.graphs import components
 from ...io.colmap import model_from_reconstruction
 from ..correspondences import MatchTable
 from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
@@ -190,6 +189,4 @@ def _groups(
     place[list(late)] = np.arange(len(late))
     between = place[table.photos[explained]]
     between = between[(between >= 0).all(1)]
-    graph = coo_array((np.ones(len(between)), between.T), shape=(len(late), len(late)))
-    count, label = connected_components(graph, directed=False)
-    return [[p for p, own in zip(late, label, strict=True) if own == k] for k in range(count)]
+    return [[late[n] for n in group] for group in components(between, len(late))]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
+from ...geometry.robust import sigma_by_median
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
 from ..twoview.all_pairs import RelativePoses
@@ -102,7 +103,7 @@ def baseline_ratios(depths: PairDepths, edge_sigma: Float[np.ndarray, " E"]) -> 
             for b in best[shared[a, best] >= _MIN_SHARED]:
                 difference = (table[a] - table[b])[seen[a] & seen[b]]
                 median = float(np.median(difference))
-                spread = 1.4826 * float(np.median(np.abs(difference - median)))
+                spread = sigma_by_median(difference - median)
                 edges.append((names[a], names[b]))
                 values.append(median)
                 common = np.hypot(edge_sigma[names[a]], edge_sigma[names[b]])

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ...depth.map_fit import MapSamples, fit_map, fitted_depth
+from ...geometry.graphs import component_labels
+from ...geometry.robust import sigma_by_median
 from ...scene.depth_maps import DepthKind
 from .baseline_scales import PairDepths, Ratios
 
@@ -76,10 +76,7 @@ def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray,
 def _photos_of_parts(
     depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]
 ) -> Iterator[list[Part]]:
-    count = len(log_length)
-    a, b = ratios.edges.T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(count, count))
-    label = connected_components(graph, directed=False)[1][depths.edge]
+    label = component_labels(ratios.edges, len(log_length))[depths.edge]
     for photo in np.unique(depths.photo):
         own = np.flatnonzero(depths.photo == photo)
         names = np.unique(label[own])
@@ -145,7 +142,7 @@ def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
 def _median(difference: Float[np.ndarray, " N"], least: float) -> tuple[float, float]:
     """Median and its deviation, where neighbours are not independent."""
     median = float(np.median(difference))
-    spread = 1.4826 * float(np.median(np.abs(difference - median)))
+    spread = sigma_by_median(difference - median)
     count = min(len(difference) / _MIN_NEAR, _INDEPENDENT)
     return median, max(least, spread) / float(np.sqrt(count))
 
