@@ -14,6 +14,7 @@ from ..geometry.robust import SIGMA_OF_MEDIAN
 from ..scene.camera import Camera
 from ..sfm.correspondences import MatchTable
 from ..sfm.held_out import match_errors
+from ..sfm.thresholds import INLIERS
 from ..sfm.twoview.all_pairs import RelativePoses
 from ..sfm.twoview.pair_geometry import PairKind
 from ..sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
@@ -21,12 +22,9 @@ from ..sfm.viewgraph.refined_pairs import RefinedPairs
 from ..sfm.viewgraph.translation_averaging import log_baselines
 from ..sfm.viewgraph.view_graph import consistent_pairs
 from .cluster_optimization import Solved
-from .pair_covariance import NOISE_FLOOR
 
-_INLIER_SIGMAS = 3.0
 _MOST_NOISE = 2.0
 """A pair whose matches are off by this many times what they were is not the cluster's."""
-_MIN_INLIERS, _MIN_INLIER_SHARE = 15, 0.5
 _UNIT_SIGMA = 0.02
 
 
@@ -106,14 +104,14 @@ def _remeasured(
     count = np.bincount(e, minlength=len(candidate))
     order = np.lexsort((distance, e))
     middle = np.cumsum(count) - count + count // 2
-    noise = np.maximum(SIGMA_OF_MEDIAN * distance[order][middle], NOISE_FLOOR)
-    good = (distance <= _INLIER_SIGMAS * noise[e]) & ahead
+    noise = np.maximum(SIGMA_OF_MEDIAN * distance[order][middle], INLIERS.noise_floor_px)
+    good = (distance <= INLIERS.sigmas * noise[e]) & ahead
     share = np.bincount(e, good, minlength=len(candidate)) / count
     # Counted among as many matches as two views were fitted to.
     sampled = before.inliers / np.maximum(before.inlier_share, 1e-9)
     inliers = np.round(share * sampled).astype(np.int64)
     weak = before.kind == PairKind.WEAK
-    agrees = (share >= _MIN_INLIER_SHARE) & (inliers >= _MIN_INLIERS)
+    agrees = (share >= INLIERS.min_share) & (inliers >= INLIERS.enough_matches)
     agrees &= weak | (noise <= _MOST_NOISE * before.noise)
     agrees &= before.kind != PairKind.ROTATION_ONLY
     kind = np.where(weak, int(PairKind.GENERAL), before.kind)

@@ -24,22 +24,19 @@ from ...io.colmap import model_from_reconstruction, reconstruction_from_model
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
+from ..thresholds import DEPTH
 from .bundle_adjustment import Scales, bundle_options, measure_scales
 from .depth_terms import DepthCost, DepthTerms, depth_terms
 from .scale_ambiguity import shared_tracks
 
-_WEAK_SHARED = 20
-"""Photos that share fewer tracks hold each other weakly."""
 _ITERATIONS = 50
 _SAME_CERES = pyceres.__ceres_version__ == pycolmap.__ceres_version__
 """Costs of one package work in problems of the other as long as both are of one ceres."""
-_CHANCE = 2.0
-"""Standard deviations by which matches may change sides by chance."""
 
 
 def held_weakly(model: SparseModel) -> bool:
     """Whether single photos or a few tracks are all that holds parts of a model together."""
-    linked = shared_tracks(model) >= _WEAK_SHARED
+    linked = shared_tracks(model) >= DEPTH.weakly_shared
     return len(biconnected_blocks(linked)) != 1 or not linked[model.registered].any(1).all()
 
 
@@ -145,7 +142,7 @@ def not_worse(before: Explanation, after: Explanation) -> bool:
 
 def _moved(have: Bool[np.ndarray, " M"], still: Bool[np.ndarray, " M"]) -> bool:
     lost, gained = int((have & ~still).sum()), int((still & ~have).sum())
-    return lost - gained > _CHANCE * math.sqrt(lost + gained)
+    return lost - gained > DEPTH.chance * math.sqrt(lost + gained)
 
 
 def _without_outliers(model: SparseModel) -> SparseModel:

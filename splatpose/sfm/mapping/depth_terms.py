@@ -19,6 +19,7 @@ from ...depth.map_fit import FittedMap, fit_maps, fitted_depth
 from ...geometry.robust import SIGMA_OF_MEDIAN
 from ...scene.depth_maps import DepthKind
 from ...scene.sparse_model import SparseModel
+from ..thresholds import DEPTH
 
 _MOST = 150
 """Points of a photo that are asked."""
@@ -26,7 +27,6 @@ _INDEPENDENT = 10.0
 """Networks bend whole regions of a photo: no more of its points count as independent."""
 _LEAST_SIGMA = 0.05
 """Of the logarithm of a depth by its map, however well the map fits."""
-_LEAST_POINTS = 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def depth_terms(model: SparseModel, priors: KeypointPriors) -> list[DepthTerms]:
 def _terms_of(model: SparseModel, fitted: FittedMap, kind: DepthKind) -> DepthTerms | None:
     alpha, beta = fitted.fit.alpha, fitted.fit.beta
     known = np.flatnonzero(np.isfinite(fitted_depth(fitted.values, fitted.fit, kind)))
-    if len(known) < _LEAST_POINTS:
+    if len(known) < DEPTH.min_term_points:
         return None
     some = known[np.unique(np.linspace(0, len(known) - 1, _MOST).astype(int))]
     values = fitted.values[some]

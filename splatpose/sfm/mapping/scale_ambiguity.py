@@ -20,11 +20,8 @@ from ...geometry.centers import centers_of
 from ...geometry.graphs import biconnected_blocks
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
+from ..thresholds import DEPTH
 from ..viewgraph.scale_bridges import Part, compare_parts
-
-_MIN_SHARED = 3
-"""Tracks that two photos must share to hold each other's scale."""
-_MIN_POINTS = 6
 
 
 def settle_scales(
@@ -39,7 +36,7 @@ def settle_scales(
         The model, and a sentence for each part that was scaled.
     """
     shared = shared_tracks(model)
-    blocks = biconnected_blocks(shared >= _MIN_SHARED)
+    blocks = biconnected_blocks(shared >= DEPTH.min_shared_tracks)
     if len(blocks) < 2:
         return model, ()
     kind = None
@@ -62,7 +59,7 @@ def settle_scales(
         hinge = int(block[np.isin(block, joined)][0])
         sides = (joined[joined != hinge], block[block != hinge])
         fixed, hanging = (_part(model, hinge, photos, priors) for photos in sides)
-        if min(len(fixed.log_depth), len(hanging.log_depth)) >= _MIN_POINTS:
+        if min(len(fixed.log_depth), len(hanging.log_depth)) >= DEPTH.min_part_points:
             factor = float(np.exp(compare_parts(fixed, hanging, kind)[0]))
             model = _scaled_about(model, hinge, _hanging(block, hinge, rest), factor)
             names = ", ".join(model.names[i] for i in block[block != hinge][:3].tolist())

@@ -12,10 +12,8 @@ from ...depth.map_fit import fit_maps, fitted_depth
 from ...geometry.projection import normalized_from_pixels
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
-from ..twoview.absolute_pose import AbsolutePoseThresholds, absolute_pose
-
-_THRESHOLDS = AbsolutePoseThresholds(max_error_px=12.0, min_inliers=15, min_inlier_ratio=0.4)
-"""Prior depth is right to some percent only."""
+from ..thresholds import DEPTH
+from ..twoview.absolute_pose import absolute_pose
 
 
 def aligned_keypoints(
@@ -54,7 +52,7 @@ def pose_from_depth(
     """
     xy, places = correspondences(photo, model, table, depths)
     camera = model.cameras[model.camera_index[photo]]
-    found = absolute_pose(xy, places, camera, _THRESHOLDS, seed=seed)
+    found = absolute_pose(xy, places, camera, DEPTH.late_pose, seed=seed)
     return None if found is None else found[0]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float
@@ -11,19 +9,7 @@ from jaxtyping import Bool, Float
 from ...io.colmap import camera_to_colmap
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE
-
-
-@dataclass(frozen=True)
-class AbsolutePoseThresholds:
-    """When a pose from points counts as found."""
-
-    max_error_px: float
-    """Reprojection error of an inlier, in pixels at `REFERENCE_SIDE`."""
-    min_inliers: int
-    min_inlier_ratio: float
-    """Inliers over all points."""
-    trials: tuple[int, int] = (100, 3000)
-    """Fewest and most of the RANSAC."""
+from ..thresholds import AbsolutePoseThresholds
 
 
 def absolute_pose(

@@ -18,20 +18,12 @@ from ...geometry.robust import sigma_by_median
 from ...geometry.rotations import cross_matrix, rotation_angle
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
-from .absolute_pose import AbsolutePoseThresholds, absolute_pose
+from ..thresholds import DEPTH
+from .absolute_pose import absolute_pose
 from .all_pairs import RelativePoses, stacked
 from .pair_geometry import PairFit, PairKind
 
-_THRESHOLDS = AbsolutePoseThresholds(max_error_px=8.0, min_inliers=15, min_inlier_ratio=0.85)
-"""Depths by maps are right to some percent only. False matches follow wrong depths as well as any;
-true ones follow nearly all."""
 _NOISE_FLOOR = 1.0
-_MAX_SIGMA = np.radians(2.0)
-"""Of the rotation by its matches: depths without relief leave the pose as open as a plane does."""
-_SAME_TURN = 10.0
-"""Degrees by which poses from the depths in either photo may differ."""
-_CLEARLY_BETTER = 2.0
-"""Ratio of standard deviations that decides between two that differ by more."""
 _TURN_SIGMA, _DIRECTION_SIGMA = np.radians(1.0), np.radians(5.0)
 """What errors that all depths of a map have in common add."""
 
@@ -125,7 +117,7 @@ def _resect(
     points = homogeneous(x[known, side]) * depth[known, None]
     camera = cameras[camera_index[other]]
     xy = table.xy[matches[known], 1 - side]
-    found = absolute_pose(xy, points, camera, _THRESHOLDS, seed=seed)
+    found = absolute_pose(xy, points, camera, DEPTH.pair_pose, seed=seed)
     if found is None:
         return None
     pose, good = found
@@ -157,7 +149,7 @@ def _log_unit(
     z = (homogeneous(x[:, found.side]) * own[:, None]) @ R[2] + t[2]
     known = np.isfinite(z) & np.isfinite(other)
     known[known] = z[known] > 0
-    if known.sum() < _THRESHOLDS.min_inliers:
+    if known.sum() < DEPTH.pair_pose.min_inliers:
         return float("nan")
     return float(np.median(np.log(z[known] / other[known])))
 
@@ -195,10 +187,13 @@ def resection_covariance(
 
 def _better(found: Sequence[_Resection]) -> _Resection | None:
     """The more certain one, unless they contradict each other and neither is much more so."""
-    found = sorted((one for one in found if one.sigma <= _MAX_SIGMA), key=lambda one: one.sigma)
+    found = sorted(
+        (one for one in found if one.sigma <= np.radians(DEPTH.max_rotation_sigma)),
+        key=lambda one: one.sigma,
+    )
     if len(found) == 2:
         apart = float(rotation_angle(found[0].rotation @ found[1].rotation.T))
-        if apart > _SAME_TURN and found[1].sigma < _CLEARLY_BETTER * found[0].sigma:
+        if apart > DEPTH.same_rotation and found[1].sigma < DEPTH.clearly_better * found[0].sigma:
             return None
     return found[0] if found else None
 

@@ -13,17 +13,12 @@ from ...depth.map_fit import fit_map, fitted_depth, kind_of_maps
 from ...geometry.rotations import rotation_angle
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
+from ..thresholds import DEPTH
 from ..twoview.all_pairs import RelativePoses
 from ..twoview.pair_geometry import PairKind
 from ..twoview.pose_from_depth import PosesByDepth, poses_by_depth
 from .baseline_scales import PairDepths, Ratios, pair_depths
 
-_MIN_PARALLAX, _WIDE_PARALLAX = 3.0, 10.0
-"""Degrees: pairs with less tell no depths, and more than the other makes them no better."""
-_MIN_POINTS = 30
-_SURE_INLIERS = 100
-_SAME_TURN, _SAME_DIRECTION = 4.0, np.cos(np.radians(15.0))
-"""What agrees so well with a pair's own pose does not replace it."""
 _LENGTH_SIGMA = 0.25
 """Of the logarithm of a baseline by a map."""
 
@@ -101,15 +96,19 @@ def _ratios(found: PosesByDepth, moving: RelativePoses, unit: Int[np.ndarray, " 
 
 def _open(relative: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose matches alone may well be wrong about the pose."""
-    sure = (relative.kind == PairKind.GENERAL) & (relative.inliers >= _SURE_INLIERS)
-    return ~(sure & (relative.parallax >= _MIN_PARALLAX))
+    sure = (relative.kind == PairKind.GENERAL) & (relative.inliers >= DEPTH.sure_inliers)
+    return ~(sure & (relative.parallax >= DEPTH.min_parallax))
 
 
 def _same(own: RelativePoses, found: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose own pose, which is the more exact one, agrees."""
     turn = rotation_angle(own.rotation @ np.swapaxes(found.rotation, 1, 2))
     along = (own.direction * found.direction).sum(1)
-    return own.moving & (turn <= _SAME_TURN) & (along >= _SAME_DIRECTION)
+    return (
+        own.moving
+        & (turn <= DEPTH.kept_rotation)
+        & (along >= np.cos(np.radians(DEPTH.kept_direction)))
+    )
 
 
 def _aligned(
@@ -123,7 +122,7 @@ def _aligned(
     kind = kind_of_maps([(value, z) for _, _, value, z in samples], priors.kind)
     best = np.zeros(len(depths))
     for photo, edge, value, z in samples:
-        worth = len(z) * min(float(moving.parallax[edge]), _WIDE_PARALLAX)
+        worth = len(z) * min(float(moving.parallax[edge]), DEPTH.wide_parallax)
         if worth <= best[photo]:
             continue
         fit = fit_map(value, z, kind, seed=photo)
@@ -139,7 +138,10 @@ def _samples(moving: RelativePoses, known: PairDepths, priors: KeypointPriors, s
     key = np.stack([known.edge[order], known.photo[order]], 1)
     cuts = np.flatnonzero((key[1:] != key[:-1]).any(1)) + 1
     for rows in np.split(order, cuts):
-        if len(rows) < _MIN_POINTS or moving.parallax[known.edge[rows[0]]] < _MIN_PARALLAX:
+        if (
+            len(rows) < DEPTH.min_points
+            or moving.parallax[known.edge[rows[0]]] < DEPTH.min_parallax
+        ):
             continue
         photo = int(known.photo[rows[0]])
         value = priors.values[photo][known.point[rows] - photo * stride]

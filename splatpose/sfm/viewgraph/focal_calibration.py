@@ -17,6 +17,7 @@ from ...geometry.epipolar import homogeneous
 from ...geometry.robust import CAUCHY_BEND, cauchy_divisor, cauchy_loss
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
+from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import fit_essential
 from ..twoview.relative_pose import moved, sampson_derivatives, signed_sampson
@@ -34,7 +35,6 @@ _ROUNDS = 10
 _STEP = 1e-5
 _TOLERANCE = 1e-4
 _KNOWN_SIGMA, _GUESS_SIGMA = 0.02, 0.5
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 
 
 @dataclass
@@ -137,7 +137,8 @@ def adjust_focals(
     sigma = np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA)
     shift = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
     factors = np.exp(shift)
-    inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
+    least, most = FOCAL_RATIOS.start
+    inside = (ratio * factors >= least) & (ratio * factors <= most)
     return [with_focal(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
 
 

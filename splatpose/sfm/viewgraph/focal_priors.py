@@ -16,8 +16,7 @@ import pycolmap
 
 from ...io.colmap import camera_from_colmap
 from ...scene.camera import Camera
-
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
+from ..thresholds import FOCAL_RATIOS
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> N
     try:
         for camera in database.read_all_cameras():
             ratio = camera.params[0] / max(camera.width, camera.height)
-            if not _MIN_RATIO <= ratio <= _MAX_RATIO:
+            if not FOCAL_RATIOS.plausible_start(ratio):
                 camera.params = list(guesses[camera.camera_id - 1].params)
                 camera.has_prior_focal_length = False
                 database.update_camera(camera)

@@ -19,11 +19,9 @@ from ...depth.map_fit import MapSamples, fit_map, fitted_depth
 from ...geometry.graphs import component_labels
 from ...geometry.robust import sigma_by_median
 from ...scene.depth_maps import DepthKind
+from ..thresholds import VIEW_GRAPH
 from .baseline_scales import PairDepths, Ratios
 
-_NEAR = 50.0
-"""Pixels at `REFERENCE_SIDE` within which two keypoints are neighbours."""
-_MIN_NEAR = 6
 _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
@@ -116,8 +114,8 @@ def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, floa
         if by_map is not None:
             found.append(((-1.0 if turned else 1.0) * by_map[0], by_map[1]))
     distance, nearest = KDTree(a.xy).query(b.xy)
-    near = np.asarray(distance) <= _NEAR
-    if near.sum() >= _MIN_NEAR:
+    near = np.asarray(distance) <= VIEW_GRAPH.near_px
+    if near.sum() >= VIEW_GRAPH.min_near:
         difference = a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near]
         found.append(_median(difference, _NEAR_SIGMA))
     if not found:
@@ -133,7 +131,7 @@ def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
     fit = fit_map(*a.samples, kind)
     depth = fitted_depth(b.value, fit, kind)
     known = np.isfinite(depth)
-    if known.sum() < _MIN_NEAR:
+    if known.sum() < VIEW_GRAPH.min_near:
         return None
     median, sigma = _median(np.log(depth[known]) - b.log_depth[known], 0.0)
     return median, float(np.hypot(sigma, _MAP_SIGMA))
@@ -143,7 +141,7 @@ def _median(difference: Float[np.ndarray, " N"], least: float) -> tuple[float, f
     """Median and its deviation, where neighbours are not independent."""
     median = float(np.median(difference))
     spread = sigma_by_median(difference - median)
-    count = min(len(difference) / _MIN_NEAR, _INDEPENDENT)
+    count = min(len(difference) / VIEW_GRAPH.min_near, _INDEPENDENT)
     return median, max(least, spread) / float(np.sqrt(count))
 
 

@@ -17,6 +17,7 @@ from ...geometry.graphs import in_largest_component, widest_paths
 from ...geometry.robust import sigma_by_median
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
+from ..thresholds import VIEW_GRAPH
 from ..twoview.all_pairs import RelativePoses, refit, relative_poses
 from ..twoview.pair_geometry import PairKind
 from .baseline_scales import baseline_ratios, known_ratios, pair_depths
@@ -26,15 +27,6 @@ from .refined_pairs import RefinedPairs
 from .rotation_averaging import average_rotations, rotation_residuals
 from .scale_bridges import join_parts
 from .translation_averaging import camera_centers, log_baselines, place_cameras
-
-_MIN_BELIEF = 0.6
-_MIN_ROTATION_RESIDUAL, _MAX_ROTATION_RESIDUAL = np.radians(2.0), np.radians(10.0)
-_ROTATION_SIGMAS = 5.0
-"""Of what is usual for the pairs of a capture."""
-_OWN_SIGMAS = 3.0
-"""Of what a pair's own matches leave open."""
-_MIN_PARALLAX = 1.0
-_MAX_OFFSET_RESIDUAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -152,7 +144,9 @@ def consistent_pairs(relative: RelativePoses, num_photos: int) -> RelativePoses:
     belief = probability_true(
         strong.pairs, strong.rotation, strong.rotation_sigma, num_photos, strong.inliers
     )
-    return strong.subset(in_largest_component(strong.pairs, belief > _MIN_BELIEF, num_photos))
+    return strong.subset(
+        in_largest_component(strong.pairs, belief > VIEW_GRAPH.min_belief, num_photos)
+    )
 
 
 def _trust(relative: RelativePoses) -> Float[np.ndarray, " E"]:
@@ -169,9 +163,9 @@ def _near(relative: RelativePoses, R: Float[np.ndarray, "V 3 3"]) -> Bool[np.nda
     """Pairs that agree with the averaged rotations."""
     size = np.linalg.norm(rotation_residuals(relative.pairs, relative.rotation, R), axis=1)
     spread = sigma_by_median(size)
-    usual = max(_ROTATION_SIGMAS * spread, _MIN_ROTATION_RESIDUAL)
-    own = _OWN_SIGMAS * relative.rotation_sigma
-    return size <= np.minimum(np.maximum(own, usual), _MAX_ROTATION_RESIDUAL)
+    usual = max(VIEW_GRAPH.rotation_sigmas * spread, np.radians(VIEW_GRAPH.min_rotation_residual))
+    own = VIEW_GRAPH.own_rotation_sigmas * relative.rotation_sigma
+    return size <= np.minimum(np.maximum(own, usual), np.radians(VIEW_GRAPH.max_rotation_residual))
 
 
 def _positions(
@@ -184,7 +178,7 @@ def _positions(
     by_depth: DepthEdges | None,
 ) -> tuple[Float[np.ndarray, "V 3"], Bool[np.ndarray, " E"]]:
     """Centres of the cameras, and which pairs contradict them."""
-    wide = (relative.parallax >= _MIN_PARALLAX) | (relative.kind == PairKind.BY_DEPTH)
+    wide = (relative.parallax >= VIEW_GRAPH.min_parallax) | (relative.kind == PairKind.BY_DEPTH)
     moving = np.flatnonzero(relative.moving & wide)
     if not len(moving):
         moving = np.flatnonzero(relative.moving)
@@ -211,7 +205,7 @@ def _positions(
         edges.pairs, in_world, edges.direction_sigma, ratios, centers, log_length
     )
     false = np.zeros(len(relative), bool)
-    false[moving[residual > _MAX_OFFSET_RESIDUAL]] = True
+    false[moving[residual > VIEW_GRAPH.max_offset_residual]] = True
     placed = np.zeros(len(R), bool)
     placed[edges.pairs] = True
     centers[~placed] = np.nan
