@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
+from ..geometry.robust import sigma_by_median
 from ..scene.depth_maps import DepthKind
 
 _HYPOTHESES = 300
@@ -108,7 +109,7 @@ def _refine(x: Float[np.ndarray, " N"], target: Float[np.ndarray, " N"], start: 
     for _ in range(_ROUNDS):
         error = np.abs(A @ line - 1)
         close = error[error < 3 * _TOLERANCE]
-        sigma = max(1.4826 * float(np.median(close)), _SMALLEST_SIGMA) if len(close) else 0.0
+        sigma = max(sigma_by_median(close), _SMALLEST_SIGMA) if len(close) else 0.0
         root = np.clip(1 - (error / max(_TUKEY * sigma, _SMALLEST_SIGMA)) ** 2, 0, None)
         if (root > 0).sum() < 2:
             break

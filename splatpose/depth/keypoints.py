@@ -20,7 +20,7 @@ class KeypointPriors:
     values: tuple[Float[np.ndarray, " _K"], ...]
     """For each photo; NaN where its map says nothing, or there is none."""
     kind: Literal["auto", "depth", "disparity"]
-    """auto: the depths that matches give tell; see `splatpose.depth.alignment.kind_of`."""
+    """auto: the depths that matches give tell; see `splatpose.depth.map_fit.kind_of_maps`."""
 
 
 def sample_priors(

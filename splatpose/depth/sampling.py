@@ -1,4 +1,4 @@
-"""Depth maps at pixels, aligned with the world, and as points in space.
+"""Depth maps at pixels, and aligned with the world.
 
 A map covers its photo whatever its resolution: value (row, column) lies at the photo's pixel
 ((column + 0.5) / W, (row + 0.5) / H) times the photo's size.
@@ -6,34 +6,18 @@ A map covers its photo whatever its resolution: value (row, column) lies at the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
-from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.depth_maps import DepthKind
 
 MAX_SLOPE = 10.0
 """Steepest surface that counts as one: tangent of the angle between the viewing ray and the
 normal (84 degrees). What is steeper is taken for the jump from one surface to another."""
-
-
-@dataclass(frozen=True)
-class DepthCloud:
-    """Points of one view's depth map."""
-
-    points: Float[np.ndarray, "N 3"]
-    """In the world."""
-    pixels: Float[np.ndarray, "N 2"]
-    """Of the photo as given."""
-    depth: Float[np.ndarray, " N"]
-    """Along the camera's z axis."""
-    cells: Int[np.ndarray, "N 2"]
-    """Row and column in the map."""
 
 
 def aligned_depth(values: Any, alpha: Any, beta: Any, kind: DepthKind) -> Any:
@@ -117,32 +101,3 @@ def on_surface(
         view[:-1] |= jump
         view[1:] |= jump
     return valid & (cv2.dilate(edge, np.ones((3, 3), np.uint8)) == 0)
-
-
-def back_project(
-    depth: Float[np.ndarray, "H W"],
-    camera: Camera,
-    cam_from_world: Float[np.ndarray, "4 4"],
-    *,
-    stride: int = 1,
-    max_slope: float = MAX_SLOPE,
-) -> DepthCloud:
-    """World points of a photo's depth map, jumps between surfaces left out.
-
-    Args:
-        depth: along the camera's z axis in world units, NaN where not valid; of the whole photo.
-        camera: of the photo as given; its distortion is taken out.
-        cam_from_world: of the photo.
-        stride: take every so many-th row and column of the map.
-        max_slope: see `on_surface`, which sees the map at full resolution.
-    """
-    rows, columns = depth.shape
-    take = np.zeros(depth.shape, bool)
-    take[stride // 2 :: stride, stride // 2 :: stride] = True
-    cells = np.argwhere(take & on_surface(depth, camera, max_slope=max_slope))
-    scale = np.array([camera.width / columns, camera.height / rows])
-    pixels = (cells[:, ::-1] + 0.5) * scale
-    z = depth[cells[:, 0], cells[:, 1]].astype(np.float64)
-    ray = np.concatenate([normalized_from_pixels(camera, pixels), np.ones((len(z), 1))], 1)
-    R, t = cam_from_world[:3, :3], cam_from_world[:3, 3]
-    return DepthCloud((ray * z[:, None] - t) @ R, pixels, z, cells)

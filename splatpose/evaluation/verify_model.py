@@ -20,6 +20,7 @@ from ..scene.sparse_model import SparseModel
 from ..scene.verdicts import Verdicts
 from ..sfm.correspondences import match_table
 from ..sfm.mapping.retriangulation import with_points
+from ..sfm.thresholds import INLIERS
 from ..stages.capture.stage import load_capture
 from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig
@@ -51,7 +52,7 @@ def verify_model(
     *,
     config: TrustConfig | None = None,
     max_error_px: float = 1.0,
-    min_matches: int = 15,
+    min_matches: int = INLIERS.enough_matches,
     seed: int = 0,
 ) -> Verification:
     """Judges a COLMAP model (binary or text) by the matches of a run over the same photos.

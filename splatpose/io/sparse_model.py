@@ -1,4 +1,4 @@
-"""A `SparseModel` on disk: a COLMAP model, its evidence as JSON, and the snapshots of its making."""
+"""A `SparseModel` on disk: a COLMAP model, its evidence as JSON, and its snapshots."""
 
 from __future__ import annotations
 

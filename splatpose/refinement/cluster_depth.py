@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from ..depth.alignment import MIN_ALPHA, DropRule, fit_map, kind_of
+from ..depth.map_fit import MIN_ALPHA, MapSamples, fit_map, kind_of_maps
 from ..depth.sampling import aligned_depth, on_surface, sample_map
 from ..scene.camera import Camera
 from ..scene.depth_maps import DepthKind
@@ -57,7 +57,7 @@ class PriorMaps:
             kind: what their values are; auto: as the tracks say.
             views: with poses.
             tracks: which tell the first alpha and beta of each map; a map that contradicts them
-                is dropped (see `depth.DropRule`).
+                is dropped (see `splatpose.depth.map_fit.DropRule`).
             seed: of the robust fits.
         """
         depths = tracks.depths(views.cam_from_world)
@@ -68,7 +68,7 @@ class PriorMaps:
                 known.append((np.zeros(0), np.zeros(0)))
             else:
                 known.append(_known(values, views.Ks[view], tracks.rays[own], depths[own]))
-        self._kind: DepthKind = kind_of(known) if kind == "auto" else kind
+        self._kind: DepthKind = kind_of_maps(known, kind)
         self.maps: list[_Map | None] = []
         for view, values in enumerate(maps):
             fitted = None
@@ -123,7 +123,7 @@ def _known(
     K: Float[np.ndarray, "3 3"],
     rays: Float[np.ndarray, "N 2"],
     depth: Float[np.ndarray, " N"],
-) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+) -> MapSamples:
     """Values of a map where the depth is known from tracks, and that depth."""
     sampled = sample_map(values, rays * K[[0, 1], [0, 1]] + K[:2, 2], *values.shape[::-1])
     known = np.isfinite(sampled) & (depth > 0)
@@ -132,14 +132,14 @@ def _known(
 
 def _fitted(
     values: Float[np.ndarray, "H W"],
-    known: tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]],
+    known: MapSamples,
     kind: DepthKind,
     K: Float[np.ndarray, "3 3"],
     image: UInt8[np.ndarray, "H W 3"],
     seed: int,
 ) -> _Map | None:
     """The map aligned to the tracks' depths, jumps between surfaces left out; None if it lies."""
-    fit = fit_map(*known, kind, DropRule(), seed=seed)
+    fit = fit_map(*known, kind, seed=seed)
     if not fit.kept:
         return None
     height, width = values.shape

@@ -7,26 +7,24 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..geometry.epipolar import relative_pose
+from ..geometry.graphs import component_labels, in_largest_component
+from ..geometry.robust import SIGMA_OF_MEDIAN
 from ..scene.camera import Camera
 from ..sfm.correspondences import MatchTable
+from ..sfm.thresholds import INLIERS
 from ..sfm.twoview.all_pairs import RelativePoses
 from ..sfm.twoview.match_errors import match_errors
 from ..sfm.twoview.pair_geometry import PairKind
 from ..sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
 from ..sfm.viewgraph.refined_pairs import RefinedPairs
 from ..sfm.viewgraph.translation_averaging import log_baselines
-from ..sfm.viewgraph.view_graph import component, consistent_pairs
+from ..sfm.viewgraph.view_graph import consistent_pairs
 from .cluster_optimization import Solved
-from .pair_covariance import NOISE_FLOOR
 
-_INLIER_SIGMAS = 3.0
 _MOST_NOISE = 2.0
 """A pair whose matches are off by this many times what they were is not the cluster's."""
-_MIN_INLIERS, _MIN_INLIER_SHARE = 15, 0.5
 _UNIT_SIGMA = 0.02
 
 
@@ -80,7 +78,7 @@ def merged(
     changed &= agrees
     baselines[relative.row[~changed]] = sigma[relative.row[~changed]] = np.nan
     trusted = _consistent(relative, len(camera_index)) | changed
-    keep = component(relative.pairs, trusted, len(camera_index))
+    keep = in_largest_component(relative.pairs, trusted, len(camera_index))
     rows = _either(changed, candidate, relative).subset(keep)
     return RefinedPairs(rows, changed[keep], baselines, sigma)
 
@@ -106,14 +104,14 @@ def _remeasured(
     count = np.bincount(e, minlength=len(candidate))
     order = np.lexsort((distance, e))
     middle = np.cumsum(count) - count + count // 2
-    noise = np.maximum(1.4826 * distance[order][middle], NOISE_FLOOR)
-    good = (distance <= _INLIER_SIGMAS * noise[e]) & ahead
+    noise = np.maximum(SIGMA_OF_MEDIAN * distance[order][middle], INLIERS.noise_floor_px)
+    good = (distance <= INLIERS.sigmas * noise[e]) & ahead
     share = np.bincount(e, good, minlength=len(candidate)) / count
     # Counted among as many matches as two views were fitted to.
     sampled = before.inliers / np.maximum(before.inlier_share, 1e-9)
     inliers = np.round(share * sampled).astype(np.int64)
     weak = before.kind == PairKind.WEAK
-    agrees = (share >= _MIN_INLIER_SHARE) & (inliers >= _MIN_INLIERS)
+    agrees = (share >= INLIERS.min_share) & (inliers >= INLIERS.enough_matches)
     agrees &= weak | (noise <= _MOST_NOISE * before.noise)
     agrees &= before.kind != PairKind.ROTATION_ONLY
     kind = np.where(weak, int(PairKind.GENERAL), before.kind)
@@ -149,7 +147,5 @@ def _units(solved: Sequence[Solved]) -> Float[np.ndarray, " C"]:
     )
     ratios = baseline_ratios(depths, np.full(len(solved), _UNIT_SIGMA))
     units = log_baselines(ratios, len(solved))
-    a, b = ratios.edges.T
-    links = coo_array((np.ones(len(a)), (a, b)), shape=(len(solved), len(solved)))
-    label = connected_components(links, directed=False)[1]
+    label = component_labels(ratios.edges, len(solved))
     return np.where(label == np.bincount(label).argmax(), units, np.nan)

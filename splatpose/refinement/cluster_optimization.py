@@ -16,6 +16,7 @@ from ..render import choose_backend
 from ..scene.evidence import ClusterEvidence
 from ..scene.views import Views
 from ..sfm.mapping.track_adjustment import resected, resolved
+from ..sfm.thresholds import INLIERS
 from ..sfm.tracks import Tracks
 from ..splatting.config import TrainingConfig
 from ..splatting.trainer import Diverged, Trainer
@@ -29,7 +30,7 @@ from .pair_covariance import Certainty, pair_certainty
 
 _FINE_OUTLIER = 8.0
 """In pixels: a track further off than this after bundle adjustment is not one."""
-_FEWEST_JUDGES, _FEWEST_TRACKS = 15, 30
+_FEWEST_TRACKS = 30
 _LOOK_EVERY = 50
 
 Candidate = Literal["two views", "tracks", "joint"]
@@ -69,7 +70,7 @@ def solve(
         placed = place(problem, min_matches=min_matches, seed=seed)
         if placed is None:
             return _nothing(problem, "two views do not place three of its photos", start)
-        if len(placed.judges) < _FEWEST_JUDGES or len(placed.tracks) < _FEWEST_TRACKS:
+        if len(placed.judges) < INLIERS.enough_matches or len(placed.tracks) < _FEWEST_TRACKS:
             return _nothing(problem, "too few tracks", start)
         tracks, adjusted = resolved(placed.tracks, placed.cam_from_world)
         tracks, keypoint = without_outliers(tracks, placed.keypoint, adjusted, _FINE_OUTLIER)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..geometry.graphs import spanning_tree
 from ..sfm.twoview.all_pairs import RelativePoses
-from ..sfm.viewgraph.rotation_averaging import spanning_tree
 
 SMALLEST, LARGEST = 3, 8
 _UNSURE = np.radians(3.0)

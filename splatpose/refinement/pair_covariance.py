@@ -9,12 +9,11 @@ from jaxtyping import Float, Int
 
 from ..geometry.epipolar import relative_pose
 from ..geometry.gauge import gauge_basis
+from ..geometry.robust import CAUCHY_BEND, cauchy_divisor
 from ..geometry.rotations import cross_matrix
+from ..sfm.thresholds import INLIERS
 from ..sfm.tracks import Tracks
-from ..sfm.twoview.relative_pose import CAUCHY
 
-NOISE_FLOOR = 0.35
-"""Pixels: what lens and calibration leave in the best of matches."""
 _RIDGE = 1e-9
 LENS_SIGMA = (0.02, 0.03)
 """How well the focal length (relative) and the first radial coefficient are known before any
@@ -86,8 +85,8 @@ def _camera_covariance(
     # points and poses have taken up their share of the noise.
     numbers = residual.size
     left = max(numbers - 3 * len(tracks) - size + 7, 0.1 * numbers) / numbers
-    noise = max(float(np.median(distance)) / 1.1774 / left**0.5, NOISE_FLOOR)
-    weight = 1 / (1 + (distance / (CAUCHY * noise)) ** 2) / noise**2
+    noise = max(float(np.median(distance)) / 1.1774 / left**0.5, INLIERS.noise_floor_px)
+    weight = 1 / cauchy_divisor(distance, CAUCHY_BEND * noise) / noise**2
     weighted = weight[:, None, None] * Jc
     P, G = np.zeros((len(tracks), 3, 3)), np.zeros((len(tracks), size + 2, 3))
     np.add.at(P, tracks.track, np.einsum("o,oki,okj->oij", weight, Jp, Jp))

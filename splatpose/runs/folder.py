@@ -2,8 +2,8 @@
 
 A stage computes into `NAME.part` and is renamed to `NAME` when it is whole, so a stage folder
 either does not exist or is complete, whatever killed the process. The manifest holds the key of
-the stage (see `splatpose.keys`): a changed photo or option invalidates exactly the stages that depend
-on it.
+the stage (see `splatpose.keys`): a changed photo or option invalidates exactly the stages that
+depend on it.
 """
 
 from __future__ import annotations

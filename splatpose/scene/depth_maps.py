@@ -27,7 +27,7 @@ class DepthPriors:
     source: str
     """Where the maps come from: a folder, or the network's name."""
     kind: Literal["auto", "depth", "disparity"]
-    """What the values are; auto: `align_priors` finds out from the matches."""
+    """What the values are; auto: `splatpose.depth.alignment.align` finds out from the matches."""
     paths: tuple[Path | None, ...]
     """Each photo's map, a .npy file; None where there is none."""
     reasons: tuple[str, ...]
@@ -86,8 +86,3 @@ class DepthAlignment:
     def beta(self) -> Float[np.ndarray, " V"]:
         """NaN where the map is dropped."""
         return np.array([fit.beta if fit.kept else np.nan for fit in self.fits], np.float64)
-
-
-def valid_values(values: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Where a map says something."""
-    return np.isfinite(values)

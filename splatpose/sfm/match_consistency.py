@@ -18,6 +18,7 @@ from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
 from .reprojection import projection_errors
+from .thresholds import FOCAL_RATIOS
 
 _TRANSFER_FACTOR = 3.0
 _MIN_AGREEING = 10
@@ -28,7 +29,6 @@ _CONTRADICTION = 5.0
 """Times the threshold: what is farther off is no matter of noise."""
 _CONTRADICTION_WEIGHT = 0.5
 _PAIR_CAP = 200
-_MIN_FOCAL_RATIO, _MAX_FOCAL_RATIO = 0.3, 5.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Explanation:
     @property
     def plausible(self) -> bool:
         """Whether every focal length is one that a camera could have."""
-        return _MIN_FOCAL_RATIO <= self.focal_ratio <= _MAX_FOCAL_RATIO
+        return FOCAL_RATIOS.plausible_result(self.focal_ratio)
 
     @property
     def score(self) -> float:

@@ -27,7 +27,7 @@ from splatpose.keys import Keyed, Unkeyed
 from splatpose.runs import RunFolder
 from splatpose.splatting.config import TrainingConfig
 from splatpose.splatting.live import LiveView
-from splatpose.stages.splats.stage import train_splats
+from splatpose.stages.splats.stage import SPLATS, train_splats
 from splatpose.stages.views.stage import load_views
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -18,15 +18,9 @@ from scenes.depth import (
     surface_error,
 )
 
-from splatpose.depth.alignment import (
-    DropRule,
-    align,
-    fix_gauge,
-    point_depths,
-    reference_photo,
-    summarise,
-)
+from splatpose.depth.alignment import align, point_depths, summarise
 from splatpose.depth.fitting import fit_scale_shift, spearman
+from splatpose.depth.map_fit import DropRule, fit_map, fitted_depth
 from splatpose.events import Message
 from splatpose.stages.depth.stage import align_depth
 
@@ -152,7 +146,6 @@ def test_all_dropped_is_a_warning(scene: DepthScene, tmp_path: Path) -> None:
     noise = [rng.uniform(1, 2, (60, 80)) for _ in scene.depth]
     result = align_depth(priors_of(tmp_path, [*noise]), scene.capture, scene.poses, events.append)
     assert not result.kept.any()
-    assert reference_photo(result) is None
     assert events[0].level == "warning"
     assert "all are dropped" in events[0].text
 
@@ -191,20 +184,30 @@ def test_a_flat_scale_is_dropped(scene: DepthScene, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gauge_is_a_scaling_of_the_world(scene: DepthScene, tmp_path: Path, kind) -> None:
-    """Aligning in the scaled world gives what fixing the gauge gives."""
+def test_alignment_follows_a_scaling_of_the_world(scene: DepthScene, tmp_path: Path, kind) -> None:
+    """In a world s times as large, depths by the maps are s times as large."""
+    s = 2.5
     priors = priors_of(tmp_path, [prior(d, kind, 0.2, 0.05) for d in scene.depth])
     before = align(priors, scene.poses, sizes(scene))
-    reference = reference_photo(before)
-    assert reference is not None
-    fixed, s = fix_gauge(before, reference)
-    assert fixed.alpha[reference] == 1
     scaled = scene.poses.cam_from_world.copy()
     scaled[:, :3, 3] *= s
     poses = replace(scene.poses, cam_from_world=scaled, points=scene.poses.points * s)
     again = align(priors, poses, sizes(scene))
-    np.testing.assert_allclose(again.alpha, fixed.alpha, rtol=1e-6)
-    np.testing.assert_allclose(again.beta, fixed.beta, rtol=1e-5, atol=1e-7)
+    factor = s if kind == "depth" else 1 / s
+    np.testing.assert_allclose(again.alpha, factor * before.alpha, rtol=1e-6)
+    np.testing.assert_allclose(again.beta, factor * before.beta, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fit_gives_depths_and_a_dropped_one_gives_none(kind) -> None:
+    depth = np.random.default_rng(0).uniform(1, 6, 60)
+    values = prior(depth, kind)
+    fit = fit_map(values, depth, kind)
+    assert fit.kept
+    np.testing.assert_allclose(fitted_depth(values, fit, kind), depth, rtol=1e-6)
+    dropped = fit_map(values[:19], depth[:19], kind)
+    assert not dropped.kept
+    assert np.isnan(fitted_depth(values, dropped, kind)).all()
 
 
 def test_points_without_parallax_do_not_count(scene: DepthScene) -> None:

@@ -6,6 +6,7 @@ what is slow and beside the point here, matching and posing, is replaced by what
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ from splatpose.runs import RunFolder
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
-from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
@@ -179,22 +179,13 @@ def write_poses(part: Path, capture: Capture, views: Views) -> None:
         observations=np.concatenate(rows)[order],
         observation_xy=np.concatenate(xy)[order],
     )
-    graph = MatchGraph(
-        database=part / "none.db",
-        matcher="sift",
-        keypoints=(*xy, np.zeros((0, 2))),
-        pairs=np.zeros((0, 2), np.int64),
-        num_putative=np.zeros(0, np.int64),
-        offsets=np.zeros(1, np.int64),
-        matches=np.zeros((0, 2), np.int64),
-        configuration=np.zeros(0, np.int64),
-    )
     evidence = [
         PhotoEvidence(name, bool(ok), "placed" if ok else "too few matches", 30, 0.9, 0.5)
         for name, ok in zip(model.names, registered, strict=True)
     ]
     chosen = HypothesisEvidence("incremental", 9, count, 0.9, 0.5, 1.3, 1.0, True, "the only one")
-    save_poses(part, model, graph, evidence, [chosen], [], [], [])
+    model = dataclasses.replace(model, evidence=tuple(evidence), hypotheses=(chosen,))
+    write_sparse_model(part, model, (*xy, np.zeros((0, 2))))
 
 
 def project(points: np.ndarray, pose: np.ndarray, K: np.ndarray) -> np.ndarray:

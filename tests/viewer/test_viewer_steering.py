@@ -16,6 +16,7 @@ import pytest
 from splatpose.event_lines import event_line, parse_event
 from splatpose.events import (
     Event,
+    EventSink,
     Message,
     Progress,
     RunFinished,

@@ -17,6 +17,8 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ...depth.keypoints import KeypointPriors
+from ...geometry.graphs import biconnected_blocks
+from ...geometry.robust import CAUCHY_BEND
 from ...io.colmap import (
     image_id_of,
     model_from_reconstruction,
@@ -27,24 +29,19 @@ from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
 from ..reprojection import reprojection_errors
+from ..thresholds import DEPTH
 from .bundle_adjustment import Scales, bundle_options, measure_scales
 from .depth_terms import DepthCost, DepthTerms, depth_terms
-from .scale_ambiguity import biconnected_blocks, shared_tracks
+from .scale_ambiguity import shared_tracks
 
-_WEAK_SHARED = 20
-"""Photos that share fewer tracks hold each other weakly."""
-_SIGMAS = 2.385
-"""Where Cauchy's loss bends, in standard deviations (Holland & Welsch 1977)."""
 _ITERATIONS = 50
 _SAME_CERES = pyceres.__ceres_version__ == pycolmap.__ceres_version__
 """Costs of one package work in problems of the other as long as both are of one ceres."""
-_CHANCE = 2.0
-"""Standard deviations by which matches may change sides by chance."""
 
 
 def held_weakly(model: SparseModel) -> bool:
     """Whether single photos or a few tracks are all that holds parts of a model together."""
-    linked = shared_tracks(model) >= _WEAK_SHARED
+    linked = shared_tracks(model) >= DEPTH.weakly_shared
     return len(biconnected_blocks(linked)) != 1 or not linked[model.registered].any(1).all()
 
 
@@ -124,9 +121,9 @@ def _add(
     problem: pyceres.Problem,
 ) -> tuple[object, ...]:
     """Adds one photo's residuals in pixels, the unit of all others, and returns what they need."""
-    pixel = scales.loss / _SIGMAS
+    pixel = scales.loss / CAUCHY_BEND
     factor = pixel * terms.weight / terms.sigma
-    loss = pyceres.CauchyLoss(_SIGMAS * pixel * terms.weight)
+    loss = pyceres.CauchyLoss(CAUCHY_BEND * pixel * terms.weight)
     frame = reconstruction.frame(reconstruction.image(image_id_of(terms.photo)).frame_id)
     assert frame.rig_from_world is not None, "terms are of registered photos"
     pose, ends = frame.rig_from_world.params, terms.ends.copy()
@@ -150,7 +147,7 @@ def not_worse(before: Explanation, after: Explanation) -> bool:
 
 def _moved(have: Bool[np.ndarray, " M"], still: Bool[np.ndarray, " M"]) -> bool:
     lost, gained = int((have & ~still).sum()), int((still & ~have).sum())
-    return lost - gained > _CHANCE * math.sqrt(lost + gained)
+    return lost - gained > DEPTH.chance * math.sqrt(lost + gained)
 
 
 def _without_outliers(model: SparseModel) -> SparseModel:

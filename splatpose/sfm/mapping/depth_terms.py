@@ -15,10 +15,11 @@ import pyceres
 from jaxtyping import Float, Int
 
 from ...depth.keypoints import KeypointPriors
-from ...depth.map_fit import FittedMap, fit_maps
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import FittedMap, fit_maps, fitted_depth
+from ...geometry.robust import SIGMA_OF_MEDIAN
 from ...scene.depth_maps import DepthKind
 from ...scene.sparse_model import SparseModel
+from ..thresholds import DEPTH
 
 _MOST = 150
 """Points of a photo that are asked."""
@@ -26,7 +27,6 @@ _INDEPENDENT = 10.0
 """Networks bend whole regions of a photo: no more of its points count as independent."""
 _LEAST_SIGMA = 0.05
 """Of the logarithm of a depth by its map, however well the map fits."""
-_LEAST_POINTS = 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def depth_terms(model: SparseModel, priors: KeypointPriors) -> list[DepthTerms]:
 
 def _terms_of(model: SparseModel, fitted: FittedMap, kind: DepthKind) -> DepthTerms | None:
     alpha, beta = fitted.fit.alpha, fitted.fit.beta
-    known = np.flatnonzero(np.isfinite(aligned_depth(fitted.values, alpha, beta, kind)))
-    if len(known) < _LEAST_POINTS:
+    known = np.flatnonzero(np.isfinite(fitted_depth(fitted.values, fitted.fit, kind)))
+    if len(known) < DEPTH.min_term_points:
         return None
     some = known[np.unique(np.linspace(0, len(known) - 1, _MOST).astype(int))]
     values = fitted.values[some]
@@ -73,7 +73,7 @@ def _terms_of(model: SparseModel, fitted: FittedMap, kind: DepthKind) -> DepthTe
         share=(values - low) / (high - low),
         ends=np.log(alpha * np.array([low, high]) + beta),
         kind=kind,
-        sigma=max(_LEAST_SIGMA, 1.4826 * fitted.fit.residual),
+        sigma=max(_LEAST_SIGMA, SIGMA_OF_MEDIAN * fitted.fit.residual),
     )
 
 

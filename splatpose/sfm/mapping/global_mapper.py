@@ -17,6 +17,7 @@ from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, focal_ratios
+from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import relative_poses
 from ..viewgraph.depth_edges import depth_edges
 from ..viewgraph.focal_calibration import with_focal
@@ -26,7 +27,6 @@ from .bundle_adjustment import FEW_PHOTOS, Mapper, Scales, least_freedom, mappin
 
 _CALIBRATIONS = 2
 _SAME_FOCAL = 0.08
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 _COARSE_OUTLIER = 16.0
 """In pixels at `REFERENCE_SIDE`, before the first bundle adjustment."""
 
@@ -107,7 +107,7 @@ def _with_focals(
         if reconstruction.exists_camera(camera_id):
             focal = reconstruction.cameras[camera_id].mean_focal_length()
             ratio = focal / max(camera.width, camera.height)
-            if _MIN_RATIO <= ratio <= _MAX_RATIO:
+            if FOCAL_RATIOS.plausible_start(ratio):
                 factor = focal / float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
         result.append(with_focal(camera, factor))
     return tuple(result)

@@ -32,6 +32,7 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
+from ..thresholds import INLIERS
 from ..viewgraph.focal_calibration import calibrate_pairs
 from ..viewgraph.focal_priors import calibrate, write_focals
 from ..viewgraph.refined_pairs import RefinedPairs
@@ -307,7 +308,7 @@ def incremental_options(
     options.triangulation.ignore_two_view_tracks = not few
     if relaxed:
         options.mapper.init_min_num_inliers = 50
-        options.mapper.abs_pose_min_num_inliers = 15
+        options.mapper.abs_pose_min_num_inliers = INLIERS.enough_matches
         options.mapper.abs_pose_min_inlier_ratio = 0.15
     return options
 

@@ -14,14 +14,13 @@ from ...io.colmap import image_id_of, reconstruction_from_model
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..model_comparison import camera_radius
+from ..thresholds import INLIERS
 from .bundle_adjustment import bundle_options, measure_scales
 
 _MOST_PHOTOS = 400
 """Beyond, the covariance of all photos with each other takes too much memory and time."""
 _FEWEST_OBSERVATIONS = 4
 """With fewer a pose has no covariance."""
-_NOISE_FLOOR = 0.35
-"""In pixels at `REFERENCE_SIDE`: what lens and calibration leave in the best of matches."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _noise(model: SparseModel) -> float:
     unknowns = 3 * len(model.points) + 6 * int(model.registered.sum())
     left = max(numbers - unknowns, 0.1 * numbers) / max(numbers, 1)
     median = float(np.median(model.point_errors)) if len(model.points) else 0.0
-    return max(median / 1.1774 / left**0.5, _NOISE_FLOOR * pixel)
+    return max(median / 1.1774 / left**0.5, INLIERS.noise_floor_px * pixel)
 
 
 def _without_gauge(

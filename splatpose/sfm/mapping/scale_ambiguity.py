@@ -11,18 +11,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from scipy.sparse import coo_array
 
 from ...depth.keypoints import KeypointPriors
+from ...depth.map_fit import kind_of_maps
 from ...geometry.centers import centers_of
+from ...geometry.graphs import biconnected_blocks
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
-from ..viewgraph.scale_bridges import Part, compare_parts, kind_of_maps
-
-_MIN_SHARED = 3
-"""Tracks that two photos must share to hold each other's scale."""
-_MIN_POINTS = 6
+from ..thresholds import DEPTH
+from ..viewgraph.scale_bridges import Part, compare_parts
 
 
 def settle_scales(
@@ -37,15 +36,16 @@ def settle_scales(
         The model, and a sentence for each part that was scaled.
     """
     shared = shared_tracks(model)
-    blocks = biconnected_blocks(shared >= _MIN_SHARED)
+    blocks = biconnected_blocks(shared >= DEPTH.min_shared_tracks)
     if len(blocks) < 2:
         return model, ()
     kind = None
     if priors is not None:
         everyone = np.arange(len(model.names))
         placed = np.flatnonzero(model.registered).tolist()
-        parts = [_part(model, photo, everyone, priors) for photo in placed]
-        kind = kind_of_maps(parts, priors.kind)
+        samples = [_part(model, photo, everyone, priors).samples for photo in placed]
+        if any(len(values) for values, _ in samples):
+            kind = kind_of_maps(samples, priors.kind)
     notes = []
     done = [max(blocks, key=len)]
     rest = [block for block in blocks if block is not done[0]]
@@ -59,7 +59,7 @@ def settle_scales(
         hinge = int(block[np.isin(block, joined)][0])
         sides = (joined[joined != hinge], block[block != hinge])
         fixed, hanging = (_part(model, hinge, photos, priors) for photos in sides)
-        if min(len(fixed.log_depth), len(hanging.log_depth)) >= _MIN_POINTS:
+        if min(len(fixed.log_depth), len(hanging.log_depth)) >= DEPTH.min_part_points:
             factor = float(np.exp(compare_parts(fixed, hanging, kind)[0]))
             model = _scaled_about(model, hinge, _hanging(block, hinge, rest), factor)
             names = ", ".join(model.names[i] for i in block[block != hinge][:3].tolist())
@@ -69,47 +69,6 @@ def settle_scales(
             )
         done.append(block)
     return model, tuple(notes)
-
-
-def biconnected_blocks(linked: Bool[np.ndarray, "V V"]) -> list[Int[np.ndarray, " B"]]:
-    """Largest sets of at least two photos that no single photo separates (Hopcroft & Tarjan 1973).
-
-    Args:
-        linked: symmetric adjacency.
-    """
-    count = len(linked)
-    order, low = np.full(count, -1), np.zeros(count, np.int64)
-    blocks: list[Int[np.ndarray, " B"]] = []
-    trail: list[tuple[int, int]] = []
-    clock = 0
-    for root in range(count):
-        if order[root] >= 0:
-            continue
-        order[root] = low[root] = clock
-        clock += 1
-        stack = [(root, -1, iter(np.flatnonzero(linked[root]).tolist()))]
-        while stack:
-            node, parent, others = stack[-1]
-            step = next(others, None)
-            if step is None:
-                stack.pop()
-                if stack:
-                    low[parent] = min(low[parent], low[node])
-                    if low[node] >= order[parent]:
-                        cut = trail.index((parent, node))
-                        blocks.append(np.unique(np.array(trail[cut:])))
-                        del trail[cut:]
-            elif step in (parent, node):
-                continue
-            elif order[step] < 0:
-                trail.append((node, step))
-                order[step] = low[step] = clock
-                clock += 1
-                stack.append((step, node, iter(np.flatnonzero(linked[step]).tolist())))
-            elif order[step] < order[node]:
-                trail.append((node, step))
-                low[node] = min(low[node], order[step])
-    return blocks
 
 
 def shared_tracks(model: SparseModel) -> Int[np.ndarray, "V V"]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from ...geometry.centers import centers_of
+from ...geometry.centers import centers_of, rms_radius
+from ...geometry.robust import cauchy_divisor
 from ...geometry.similarity import Similarity
 from ...scene.sparse_model import SparseModel
 
@@ -36,7 +37,7 @@ def gravity(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, " 3
         else:
             main = vectors[:, 2]
             estimate = _unit(mean_down - (mean_down @ main) * main, mean_down)
-        weight = 1 / (1 + ((right @ estimate) / _LEVEL) ** 2)
+        weight = 1 / cauchy_divisor(right @ estimate, _LEVEL)
     side = estimate @ mean_down
     return -estimate if side < 0 else estimate
 
@@ -55,9 +56,9 @@ def world_frame(model: SparseModel) -> Similarity:
     x = x / np.linalg.norm(x)
     rotation = np.stack([x, y, np.cross(x, y)])
     center = centers.mean(0)
-    radius = np.sqrt(((centers - center) ** 2).sum(1).mean())
+    radius = rms_radius(centers)
     scale = 1 / radius if radius > 0 else 1.0
-    return Similarity(float(scale), rotation, -scale * rotation @ center)
+    return Similarity(scale, rotation, -scale * rotation @ center)
 
 
 def _unit(

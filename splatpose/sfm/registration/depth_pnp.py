@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, Int
 
 from ...depth.keypoints import KeypointPriors
-from ...depth.map_fit import fit_maps
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import fit_maps, fitted_depth
 from ...geometry.projection import normalized_from_pixels
-from ...io.colmap import camera_to_colmap
 from ...scene.sparse_model import SparseModel
-from ..correspondences import REFERENCE_SIDE, MatchTable
-
-_MAX_ERROR = 12.0
-"""In pixels at `REFERENCE_SIDE`: prior depth is right to some percent only."""
-_MIN_INLIERS = 15
-_MIN_RATIO = 0.4
-_TRIALS = (100, 3000)
+from ..correspondences import MatchTable
+from ..thresholds import DEPTH
+from ..twoview.absolute_pose import absolute_pose
 
 
 def aligned_keypoints(
@@ -35,9 +28,7 @@ def aligned_keypoints(
     kind, fitted = fit_maps(model, priors)
     depths = [np.full(len(values), np.nan) for values in priors.values]
     for one in fitted:
-        if one.fit.kept:
-            whole = priors.values[one.photo]
-            depths[one.photo] = aligned_depth(whole, one.fit.alpha, one.fit.beta, kind)
+        depths[one.photo] = fitted_depth(priors.values[one.photo], one.fit, kind)
     return tuple(depths)
 
 
@@ -60,19 +51,9 @@ def pose_from_depth(
         seed: of the RANSAC.
     """
     xy, places = correspondences(photo, model, table, depths)
-    if len(xy) < _MIN_INLIERS:
-        return None
     camera = model.cameras[model.camera_index[photo]]
-    options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error = _MAX_ERROR * max(camera.width, camera.height) / REFERENCE_SIDE
-    options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
-    options.ransac.random_seed = seed
-    found = pycolmap.estimate_and_refine_absolute_pose(
-        xy, places, camera_to_colmap(camera, 1), options
-    )
-    if found is None or found["num_inliers"] < max(_MIN_INLIERS, _MIN_RATIO * len(xy)):
-        return None
-    return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
+    found = absolute_pose(xy, places, camera, DEPTH.late_pose, seed=seed)
+    return None if found is None else found[0]
 
 
 def correspondences(

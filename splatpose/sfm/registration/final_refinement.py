@@ -9,20 +9,18 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 from jaxtyping import Bool
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ...depth.keypoints import KeypointPriors
+from ...geometry.graphs import components
 from ...io.colmap import image_id_of, model_from_reconstruction, photo_of
 from ..correspondences import MatchTable
 from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
 from ..mapping.camera_model_selection import Choice, choose_freedom
 from ..match_consistency import explain
+from ..thresholds import INLIERS
 from .depth_pnp import aligned_keypoints, pose_from_depth
 
-_RELAXED_INLIERS = 15
 _RELAXED_RATIO = 0.15
-_MIN_LATE_MATCHES = 15
 _LATE_SUPPORT = 2.0
 """Matches that agree with a late photo's pose over those that contradict it."""
 _ROUNDS = 3
@@ -92,7 +90,7 @@ def _register_rest(mapper: Mapper) -> set[int]:
         options = mapper.options()
         options.max_reg_trials = 10
         if relaxed:
-            options.abs_pose_min_num_inliers = _RELAXED_INLIERS
+            options.abs_pose_min_num_inliers = INLIERS.enough_matches
             options.abs_pose_min_inlier_ratio = _RELAXED_RATIO
         for _ in range(_MAX_PASSES):
             if not _register_once(mapper, options):
@@ -157,7 +155,7 @@ def _take_back(
         )
         agree = int((evidence.explained & outside).sum())
         deny = int((evidence.contradicted & outside).sum())
-        if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
+        if agree < max(INLIERS.enough_matches, _LATE_SUPPORT * deny):
             bad |= set(group)
     mapper.deregister(bad & set(np.flatnonzero(model.registered).tolist()))
     return bad
@@ -184,6 +182,4 @@ def _groups(
     place[list(late)] = np.arange(len(late))
     between = place[table.photos[explained]]
     between = between[(between >= 0).all(1)]
-    graph = coo_array((np.ones(len(between)), between.T), shape=(len(late), len(late)))
-    count, label = connected_components(graph, directed=False)
-    return [[p for p, own in zip(late, label, strict=True) if own == k] for k in range(count)]
+    return [[late[n] for n in group] for group in components(between, len(late))]

@@ -20,6 +20,7 @@ from ..correspondences import REFERENCE_SIDE, MatchTable, with_matches
 from ..held_out import drawn
 from ..mapping.track_adjustment import resected
 from ..match_consistency import explain
+from ..thresholds import INLIERS
 from ..tracks import Tracks, labelled_tracks, triangulated
 from .depth_pnp import correspondences, pose_from_depth
 
@@ -27,7 +28,6 @@ _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
 _OUTLIERS = 30.0, 6.0
 """In pixels at `REFERENCE_SIDE`: matches further off take no part in the first and second refinement."""
-_MIN_AGREEING = 15
 _SUPPORT = 2.0
 """Matches that agree with a pose over those that contradict it."""
 _MIN_SHARE = 0.5
@@ -96,7 +96,7 @@ def with_pose(model: SparseModel, photo: int, pose: Float[np.ndarray, "4 4"]) ->
 
 
 def supported(
-    agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = _MIN_AGREEING
+    agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = INLIERS.enough_matches
 ) -> bool:
     """Whether enough matches agree with a pose, and few enough contradict it."""
     return bool(agree.sum() >= max(least, _SUPPORT * deny.sum()))

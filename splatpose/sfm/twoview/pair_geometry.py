@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 
 from ...geometry.epipolar import homogeneous, two_view_depths
 from ...geometry.rotations import rotation_angle
+from ..thresholds import INLIERS, TWO_VIEW
 from .relative_pose import (
     RelativeFit,
     RotationFit,
@@ -26,17 +27,7 @@ from .relative_pose import (
 )
 
 _RANSAC_MATCHES = 200
-_RANSAC_PIXELS = 2.0
 _MIN_TRIALS, _MAX_TRIALS = 30, 500
-_NOISE_FLOOR = 0.35
-"""In pixels at `REFERENCE_SIDE`: what lens and calibration leave in the best of matches."""
-_INLIER_SIGMAS = 3.0
-_MIN_INLIERS = 15
-_MIN_INLIER_SHARE = 0.5
-_MAX_ROTATION_SIGMA = np.radians(4.0)
-_NEAR_NOISE = 2.5
-"""In pixels at `REFERENCE_SIDE`: false matches fit no pose close to a given one better than that."""
-_NEAR_TURN = np.radians(10.0)
 
 
 class PairKind(IntEnum):
@@ -81,7 +72,7 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
     turned = fit_rotations(rays1, rays2, np.zeros(len(x), np.int64))
     fit = fit_essential(x1, x2, turned.rotation[0], focal, seed)
     H = _homography(x1, x2, focal)
-    noise = max(fit.sigma * focal, _NOISE_FLOOR)
+    noise = max(fit.sigma * focal, INLIERS.noise_floor_px)
     on_plane = homography_distance(H, x1, x2)
     turning = homography_distance(turned.rotation[0], x1, x2)
     scale = focal / noise
@@ -93,7 +84,7 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
         ]
     )
     kind = (PairKind.GENERAL, PairKind.PLANAR, PairKind.ROTATION_ONLY)[int(gric.argmin())]
-    limit = _INLIER_SIGMAS / scale
+    limit = INLIERS.sigmas / scale
     if kind == PairKind.ROTATION_ONLY:
         return _rotation_only(turned, turning <= limit, noise, gric)
     if kind == PairKind.PLANAR:
@@ -119,12 +110,16 @@ def fit_near(
     """
     x1, x2 = x[:, 0], x[:, 1]
     fit = refine_relative_pose(rotation, direction, x1, x2)
-    noise = max(fit.sigma * focal, _NOISE_FLOOR)
-    limit = _INLIER_SIGMAS * noise / focal
+    noise = max(fit.sigma * focal, INLIERS.noise_floor_px)
+    limit = INLIERS.sigmas * noise / focal
     found = _moving(fit, PairKind.GENERAL, x1, x2, limit, noise, focal, np.full(3, np.nan))
     turned = rotation_angle(fit.rotation @ rotation.T)
     back = float(found.direction @ direction) < 0
-    if noise > _NEAR_NOISE or np.radians(turned) > _NEAR_TURN or back:
+    if (
+        noise > TWO_VIEW.near_max_noise_px
+        or np.radians(turned) > np.radians(TWO_VIEW.near_max_rotation)
+        or back
+    ):
         return replace(found, kind=PairKind.WEAK)
     return found
 
@@ -155,7 +150,7 @@ def fit_essential(
     """Relative pose by RANSAC, refined; from another rotation where RANSAC finds none."""
     most = np.unique(np.linspace(0, len(x1) - 1, min(len(x1), _RANSAC_MATCHES)).astype(int))
     options = pycolmap.RANSACOptions(
-        max_error=_RANSAC_PIXELS / focal,
+        max_error=TWO_VIEW.ransac_max_error_px / focal,
         min_num_trials=_MIN_TRIALS,
         max_num_trials=_MAX_TRIALS,
         random_seed=seed,
@@ -176,7 +171,7 @@ def _homography(
     """In normalised coordinates; the identity where there is none."""
     # OpenCV's thresholds expect numbers of the size of pixels.
     H, _ = cv2.findHomography(
-        focal * x1, focal * x2, cv2.USAC_DEFAULT, _RANSAC_PIXELS, maxIters=_MAX_TRIALS
+        focal * x1, focal * x2, cv2.USAC_DEFAULT, TWO_VIEW.ransac_max_error_px, maxIters=_MAX_TRIALS
     )
     if H is None:
         return np.eye(3)
@@ -269,8 +264,8 @@ def _unless_weak(
     kind: PairKind, good: Bool[np.ndarray, " M"], covariance: Float[np.ndarray, "6 6"]
 ) -> PairKind:
     sigma = np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1])
-    few = good.sum() < _MIN_INLIERS or good.mean() < _MIN_INLIER_SHARE
-    return PairKind.WEAK if few or sigma > _MAX_ROTATION_SIGMA else kind
+    few = good.sum() < INLIERS.enough_matches or good.mean() < INLIERS.min_share
+    return PairKind.WEAK if few or sigma > np.radians(TWO_VIEW.max_rotation_sigma) else kind
 
 
 def _unit(vectors: Float[np.ndarray, "M 3"]) -> Float[np.ndarray, "M 3"]:

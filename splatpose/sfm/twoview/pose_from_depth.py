@@ -11,30 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pycolmap
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import homogeneous, two_view_depths
+from ...geometry.robust import sigma_by_median
 from ...geometry.rotations import cross_matrix, rotation_angle
-from ...io.colmap import camera_to_colmap
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
+from ..thresholds import DEPTH
+from .absolute_pose import absolute_pose
 from .all_pairs import RelativePoses, stacked
 from .pair_geometry import PairFit, PairKind
 
-_MAX_ERROR = 8.0
-"""In pixels at `REFERENCE_SIDE`: depths by maps are right to some percent only."""
 _NOISE_FLOOR = 1.0
-_MIN_INLIERS = 15
-_MIN_SHARE = 0.85
-"""False matches follow wrong depths as well as any; true ones follow nearly all."""
-_TRIALS = (100, 3000)
-_MAX_SIGMA = np.radians(2.0)
-"""Of the rotation by its matches: depths without relief leave the pose as open as a plane does."""
-_SAME_TURN = 10.0
-"""Degrees by which poses from the depths in either photo may differ."""
-_CLEARLY_BETTER = 2.0
-"""Ratio of standard deviations that decides between two that differ by more."""
 _TURN_SIGMA, _DIRECTION_SIGMA = np.radians(1.0), np.radians(5.0)
 """What errors that all depths of a map have in common add."""
 
@@ -125,25 +114,14 @@ def _resect(
     photo, other = (int(table.photos[matches[0], own]) for own in (side, 1 - side))
     depth = depths[photo][table.keypoints[matches, side]]
     known = np.isfinite(depth)
-    if known.sum() < _MIN_INLIERS:
-        return None
     points = homogeneous(x[known, side]) * depth[known, None]
     camera = cameras[camera_index[other]]
-    pixel = max(camera.width, camera.height) / REFERENCE_SIDE
-    options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error = _MAX_ERROR * pixel
-    options.ransac.min_num_trials, options.ransac.max_num_trials = _TRIALS
-    options.ransac.random_seed = seed
-    found = pycolmap.estimate_and_refine_absolute_pose(
-        table.xy[matches[known], 1 - side], points, camera_to_colmap(camera, 1), options
-    )
+    xy = table.xy[matches[known], 1 - side]
+    found = absolute_pose(xy, points, camera, DEPTH.pair_pose, seed=seed)
     if found is None:
         return None
-    good = np.asarray(found["inlier_mask"], bool)
-    if good.sum() < _MIN_INLIERS or good.mean() < _MIN_SHARE:
-        return None
-    pose = found["cam_from_world"].matrix()
-    R, t = pose[:, :3], pose[:, 3]
+    pose, good = found
+    R, t = pose[:3, :3], pose[:3, 3]
     focal = REFERENCE_SIDE * float(focal_ratios([camera])[0])
     covariance, noise = resection_covariance(R, t, points[good], x[known, 1 - side][good], focal)
     if side == 1:
@@ -171,7 +149,7 @@ def _log_unit(
     z = (homogeneous(x[:, found.side]) * own[:, None]) @ R[2] + t[2]
     known = np.isfinite(z) & np.isfinite(other)
     known[known] = z[known] > 0
-    if known.sum() < _MIN_INLIERS:
+    if known.sum() < DEPTH.pair_pose.min_inliers:
         return float("nan")
     return float(np.median(np.log(z[known] / other[known])))
 
@@ -198,7 +176,7 @@ def resection_covariance(
     turned = points @ rotation.T
     seen = turned + translation
     residual = seen[:, :2] / seen[:, 2:] - x
-    noise = max(1.4826 * float(np.median(np.abs(residual))) * focal, _NOISE_FLOOR)
+    noise = max(sigma_by_median(residual) * focal, _NOISE_FLOOR)
     project = np.zeros((len(points), 2, 3))
     project[:, 0, 0] = project[:, 1, 1] = 1 / seen[:, 2]
     project[:, :, 2] = -seen[:, :2] / seen[:, 2:] ** 2
@@ -209,10 +187,13 @@ def resection_covariance(
 
 def _better(found: Sequence[_Resection]) -> _Resection | None:
     """The more certain one, unless they contradict each other and neither is much more so."""
-    found = sorted((one for one in found if one.sigma <= _MAX_SIGMA), key=lambda one: one.sigma)
+    found = sorted(
+        (one for one in found if one.sigma <= np.radians(DEPTH.max_rotation_sigma)),
+        key=lambda one: one.sigma,
+    )
     if len(found) == 2:
         apart = float(rotation_angle(found[0].rotation @ found[1].rotation.T))
-        if apart > _SAME_TURN and found[1].sigma < _CLEARLY_BETTER * found[0].sigma:
+        if apart > DEPTH.same_rotation and found[1].sigma < DEPTH.clearly_better * found[0].sigma:
             return None
     return found[0] if found else None
 

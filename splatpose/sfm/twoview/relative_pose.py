@@ -12,11 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import homogeneous
+from ...geometry.robust import CAUCHY_BEND, cauchy_divisor, cauchy_loss, sigma_by_median
 from ...geometry.rotations import cross_matrix, so3_exp
-
-CAUCHY = 2.385
-"""Where the loss bends, in standard deviations of Gaussian noise: 95 % efficiency (Holland &
-Welsch 1977)."""
 
 _ROTATION_ROUNDS = 8
 _SCALE_ROUNDS = 3
@@ -86,10 +83,10 @@ def fit_rotations(
         R = (U * sign[:, None, :]) @ Vt
         residual = np.linalg.norm(np.einsum("nij,nj->ni", R[pair], rays1) - rays2, axis=1)
         median = np.maximum(median_of(residual, pair), 1e-9)
-        weight = 1 / (1 + (residual / median[pair]) ** 2)
+        weight = 1 / cauchy_divisor(residual, median[pair])
     # The distance in two dimensions has its median at 1.1774 sigma (Rayleigh).
     sigma = median / 1.1774
-    weight = 1 / (1 + (residual / (CAUCHY * sigma[pair])) ** 2)
+    weight = 1 / cauchy_divisor(residual, CAUCHY_BEND * sigma[pair])
     across = np.eye(3) - np.einsum("ni,nj->nij", rays2, rays2)
     information = np.add.reduceat(weight[:, None, None] * across, starts, axis=0)
     information = information / sigma[:, None, None] ** 2 + _PRIOR_INFORMATION * np.eye(3)
@@ -115,17 +112,17 @@ def refine_relative_pose(
     distance, J = sampson_derivatives(R, t, h1, h2)
     damping, sigma = 1e-3, 1.0
     for _ in range(_SCALE_ROUNDS):
-        sigma = max(1.4826 * float(np.median(np.abs(distance))), 1e-9)
-        scale = CAUCHY * sigma
-        cost = cauchy(distance / scale)
+        sigma = max(sigma_by_median(distance), 1e-9)
+        scale = CAUCHY_BEND * sigma
+        cost = cauchy_loss(distance / scale)
         for _ in range(_STEPS):
-            weighted = J / (1 + (distance / scale) ** 2)[:, None]
+            weighted = J / cauchy_divisor(distance, scale)[:, None]
             A, b = weighted.T @ J, weighted.T @ distance
             A = A + (damping * np.trace(A) / 5 + 1e-12) * np.eye(5)
             step = np.linalg.solve(A, -b)
             new_R, new_t = moved(R, t, step)
             new_distance, new_J = sampson_derivatives(new_R, new_t, h1, h2)
-            new_cost = cauchy(new_distance / scale)
+            new_cost = cauchy_loss(new_distance / scale)
             if new_cost >= cost:
                 damping *= 10
                 continue
@@ -134,7 +131,7 @@ def refine_relative_pose(
             R, t, distance, J, cost = new_R, new_t, new_distance, new_J, new_cost
             if settled:
                 break
-    weighted = J / (1 + (distance / (CAUCHY * sigma)) ** 2)[:, None]
+    weighted = J / cauchy_divisor(distance, CAUCHY_BEND * sigma)[:, None]
     information = weighted.T @ J / sigma**2 + _PRIOR_INFORMATION * np.eye(5)
     lift = np.zeros((6, 5))
     lift[:3, :3] = np.eye(3)
@@ -184,11 +181,6 @@ def moved(
     """A relative pose after a step in the parameters of `sampson_derivatives`."""
     t = t + _tangent(t) @ step[3:]
     return so3_exp(step[:3]) @ R, t / np.linalg.norm(t)
-
-
-def cauchy(residual: Float[np.ndarray, " M"]) -> float:
-    """Sum of Cauchy's loss."""
-    return float(np.log1p(residual**2).sum())
 
 
 def homography_distance(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ...geometry.graphs import spanning_forest
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation
 
@@ -84,14 +85,12 @@ def _sides(
 ) -> list[Bool[np.ndarray, " V"]]:
     """For each edge of the maximum spanning tree the photos on its smaller side."""
     count = len(registered)
-    home = np.arange(count)
+    held = weight > 0
+    tree, home = spanning_forest(pairs[held], weight[held], count)
     children: list[list[int]] = [[] for _ in range(count)]
-    for e in np.argsort(-weight, kind="stable"):
-        i, j = pairs[e].tolist()
-        if weight[e] and home[i] != home[j]:
-            home[home == home[j]] = home[i]
-            children[i].append(j)
-            children[j].append(i)
+    for i, j in pairs[held][tree].tolist():
+        children[i].append(j)
+        children[j].append(i)
     if not registered.any():
         return []
     main = np.bincount(home[registered]).argmax()

@@ -26,14 +26,13 @@ from ..held_out import split_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
 from ..model_comparison import difference
+from ..thresholds import FOCAL_RATIOS
 
 _POLL_S = 0.2
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
 """Of the matches that a pair needs otherwise, what it needs in a half."""
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
-"""Of a focal length to the longer side, to start from it."""
 _AGREEING = 0.97
 """Share of the photos that a half must place as the model does to need no second attempt."""
 
@@ -144,7 +143,7 @@ def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int
         own = np.flatnonzero((groups == group) & model.registered)
         if len(own):
             photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
-            if _MIN_RATIO <= ratio[photo] <= _MAX_RATIO:
+            if FOCAL_RATIOS.plausible_start(ratio[photo]):
                 found[group] = model.cameras[model.camera_index[photo]]
     return found
 

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
+from ...geometry.robust import sigma_by_median
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
+from ..thresholds import VIEW_GRAPH
 from ..twoview.all_pairs import RelativePoses
 
-_MIN_SHARED = 6
 _NEIGHBOURS = 10
-_DEPTH_SIGMAS = 4.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def pair_depths(
     e = edge_of[table.pair[rows]]
     x = calibrated_matches(table, rows, cameras, camera_index)
     focal = REFERENCE_SIDE * focal_ratios(cameras)[camera_index[edges.pairs]].mean(1)
-    limit = (_DEPTH_SIGMAS * edges.noise / focal)[e]
+    limit = (VIEW_GRAPH.depth_sigmas * edges.noise / focal)[e]
     R, t = edges.rotation, edges.direction
     distance = sampson_distance(essential_matrix(R, t)[e], x[:, 0], x[:, 1])
     z1, z2, sine = two_view_depths(R[e], t[e], x[:, 0], x[:, 1])
@@ -99,10 +99,10 @@ def baseline_ratios(depths: PairDepths, edge_sigma: Float[np.ndarray, " E"]) -> 
         np.fill_diagonal(shared, 0)
         for a in range(len(names)):
             best = np.argsort(-shared[a], kind="stable")[:_NEIGHBOURS]
-            for b in best[shared[a, best] >= _MIN_SHARED]:
+            for b in best[shared[a, best] >= VIEW_GRAPH.min_shared_depths]:
                 difference = (table[a] - table[b])[seen[a] & seen[b]]
                 median = float(np.median(difference))
-                spread = 1.4826 * float(np.median(np.abs(difference - median)))
+                spread = sigma_by_median(difference - median)
                 edges.append((names[a], names[b]))
                 values.append(median)
                 common = np.hypot(edge_sigma[names[a]], edge_sigma[names[b]])

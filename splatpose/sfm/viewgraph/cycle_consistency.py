@@ -12,12 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...geometry.rotations import so3_log
+from ..thresholds import VIEW_GRAPH
 
 _TRIANGLES_AN_EDGE = 40
-_FLOOR = np.radians(0.3)
-_LIMIT_SIGMAS = 4.0
-_MAX_INFLATION = 8.0
-_MAX_ANGLE = np.radians(12.0)
 _CHI3_QUARTER = 1.10
 """First quartile of the length of a Gaussian vector with three coordinates of unit variance."""
 _CLOSES_IF_TRUE = 0.95
@@ -77,10 +74,16 @@ def probability_true(
     triangle = triangles(pairs, num_photos)
     if not len(triangle):
         return prior
-    expected = np.sqrt((np.maximum(sigma, _FLOOR)[triangle] ** 2).sum(1))
+    expected = np.sqrt(
+        (np.maximum(sigma, np.radians(VIEW_GRAPH.rotation_floor))[triangle] ** 2).sum(1)
+    )
     angle = closing_angles(rotation, triangle)
-    inflation = np.clip(np.quantile(angle / expected, 0.25) / _CHI3_QUARTER, 1.0, _MAX_INFLATION)
-    limit = np.minimum(_LIMIT_SIGMAS * inflation * expected, _MAX_ANGLE)
+    inflation = np.clip(
+        np.quantile(angle / expected, 0.25) / _CHI3_QUARTER, 1.0, VIEW_GRAPH.max_cycle_inflation
+    )
+    limit = np.minimum(
+        VIEW_GRAPH.cycle_sigmas * inflation * expected, np.radians(VIEW_GRAPH.max_cycle_error)
+    )
     return _mean_field(triangle, angle <= limit, prior)
 
 

@@ -8,23 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...depth.alignment import DropRule, fit_map, kind_of
 from ...depth.keypoints import KeypointPriors
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import fit_map, fitted_depth, kind_of_maps
 from ...geometry.rotations import rotation_angle
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
+from ..thresholds import DEPTH
 from ..twoview.all_pairs import RelativePoses
 from ..twoview.pair_geometry import PairKind
 from ..twoview.pose_from_depth import PosesByDepth, poses_by_depth
 from .baseline_scales import PairDepths, Ratios, pair_depths
 
-_MIN_PARALLAX, _WIDE_PARALLAX = 3.0, 10.0
-"""Degrees: pairs with less tell no depths, and more than the other makes them no better."""
-_MIN_POINTS = 30
-_SURE_INLIERS = 100
-_SAME_TURN, _SAME_DIRECTION = 4.0, np.cos(np.radians(15.0))
-"""What agrees so well with a pair's own pose does not replace it."""
 _LENGTH_SIGMA = 0.25
 """Of the logarithm of a baseline by a map."""
 
@@ -102,15 +96,19 @@ def _ratios(found: PosesByDepth, moving: RelativePoses, unit: Int[np.ndarray, " 
 
 def _open(relative: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose matches alone may well be wrong about the pose."""
-    sure = (relative.kind == PairKind.GENERAL) & (relative.inliers >= _SURE_INLIERS)
-    return ~(sure & (relative.parallax >= _MIN_PARALLAX))
+    sure = (relative.kind == PairKind.GENERAL) & (relative.inliers >= DEPTH.sure_inliers)
+    return ~(sure & (relative.parallax >= DEPTH.min_parallax))
 
 
 def _same(own: RelativePoses, found: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose own pose, which is the more exact one, agrees."""
     turn = rotation_angle(own.rotation @ np.swapaxes(found.rotation, 1, 2))
     along = (own.direction * found.direction).sum(1)
-    return own.moving & (turn <= _SAME_TURN) & (along >= _SAME_DIRECTION)
+    return (
+        own.moving
+        & (turn <= DEPTH.kept_rotation)
+        & (along >= np.cos(np.radians(DEPTH.kept_direction)))
+    )
 
 
 def _aligned(
@@ -121,18 +119,16 @@ def _aligned(
     depths = [np.full(len(values), np.nan) for values in priors.values]
     unit = np.full(len(depths), -1)
     samples = list(_samples(moving, known, priors, stride))
-    kind = priors.kind
-    if kind == "auto":
-        kind = kind_of([(value, z) for _, _, value, z in samples])
+    kind = kind_of_maps([(value, z) for _, _, value, z in samples], priors.kind)
     best = np.zeros(len(depths))
     for photo, edge, value, z in samples:
-        worth = len(z) * min(float(moving.parallax[edge]), _WIDE_PARALLAX)
+        worth = len(z) * min(float(moving.parallax[edge]), DEPTH.wide_parallax)
         if worth <= best[photo]:
             continue
-        fit = fit_map(value, z, kind, DropRule(), seed=photo)
+        fit = fit_map(value, z, kind, seed=photo)
         if fit.kept:
             best[photo], unit[photo] = worth, edge
-            depths[photo] = aligned_depth(priors.values[photo], fit.alpha, fit.beta, kind)
+            depths[photo] = fitted_depth(priors.values[photo], fit, kind)
     return depths, unit
 
 
@@ -142,7 +138,10 @@ def _samples(moving: RelativePoses, known: PairDepths, priors: KeypointPriors, s
     key = np.stack([known.edge[order], known.photo[order]], 1)
     cuts = np.flatnonzero((key[1:] != key[:-1]).any(1)) + 1
     for rows in np.split(order, cuts):
-        if len(rows) < _MIN_POINTS or moving.parallax[known.edge[rows[0]]] < _MIN_PARALLAX:
+        if (
+            len(rows) < DEPTH.min_points
+            or moving.parallax[known.edge[rows[0]]] < DEPTH.min_parallax
+        ):
             continue
         photo = int(known.photo[rows[0]])
         value = priors.values[photo][known.point[rows] - photo * stride]

@@ -14,11 +14,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import homogeneous
+from ...geometry.robust import CAUCHY_BEND, cauchy_divisor, cauchy_loss
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
+from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import fit_essential
-from ..twoview.relative_pose import CAUCHY, cauchy, moved, sampson_derivatives, signed_sampson
+from ..twoview.relative_pose import moved, sampson_derivatives, signed_sampson
 
 _FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
 _FINE_STEPS = (1.06, 1.03, 1.015)
@@ -27,13 +29,12 @@ _LEAST_NOISE = 0.1
 _MATCHES_A_PAIR = 200
 _MAX_PAIRS = 30
 _STRONG_SHARE = 0.7
-_SCALE = CAUCHY * 0.5
+_SCALE = CAUCHY_BEND * 0.5
 """Where the loss bends, in pixels at `REFERENCE_SIDE`."""
 _ROUNDS = 10
 _STEP = 1e-5
 _TOLERANCE = 1e-4
 _KNOWN_SIGMA, _GUESS_SIGMA = 0.02, 0.5
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
 
 
 @dataclass
@@ -136,7 +137,8 @@ def adjust_focals(
     sigma = np.where(known, _KNOWN_SIGMA, _GUESS_SIGMA)
     shift = _adjust(pairs, ratio, np.log(focal_ratios(guesses) / ratio), sigma)
     factors = np.exp(shift)
-    inside = (ratio * factors >= _MIN_RATIO) & (ratio * factors <= _MAX_RATIO)
+    least, most = FOCAL_RATIOS.start
+    inside = (ratio * factors >= least) & (ratio * factors <= most)
     return [with_focal(c, f) for c, f in zip(cameras, np.where(inside, factors, 1.0), strict=True)]
 
 
@@ -233,7 +235,7 @@ def _residual(
 
 
 def _cost(pair: _Pair, shift: Float[np.ndarray, " C"], ratio: Float[np.ndarray, " C"]) -> float:
-    return cauchy(_residual(pair, shift, ratio))
+    return cauchy_loss(_residual(pair, shift, ratio))
 
 
 def _normal_equations(
@@ -249,6 +251,6 @@ def _normal_equations(
         bumped = shift.copy()
         bumped[pair.cameras[side]] += _STEP
         columns[:, side] = (_residual(pair, bumped, ratio) - residual) / _STEP
-    weight = 1 / (1 + residual**2)
+    weight = 1 / cauchy_divisor(residual)
     wJ, wc = J * weight[:, None], columns * weight[:, None]
     return wJ.T @ J, wJ.T @ columns, wc.T @ columns, wJ.T @ residual, wc.T @ residual

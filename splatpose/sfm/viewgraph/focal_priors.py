@@ -17,8 +17,7 @@ import pycolmap
 from ...io.colmap import index_of_camera
 from ...io.colmap_database import opened, read_cameras, update_cameras
 from ...scene.camera import Camera
-
-_MIN_RATIO, _MAX_RATIO = 0.4, 4.0
+from ..thresholds import FOCAL_RATIOS
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> N
     with opened(database_path) as database:
         for camera in database.read_all_cameras():
             ratio = camera.params[0] / max(camera.width, camera.height)
-            if not _MIN_RATIO <= ratio <= _MAX_RATIO:
+            if not FOCAL_RATIOS.plausible_start(ratio):
                 camera.params = list(guesses[index_of_camera(camera.camera_id)].params)
                 camera.has_prior_focal_length = False
                 database.update_camera(camera)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array, csr_array, eye_array
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
-from scipy.sparse.linalg import splu
+from scipy.sparse.csgraph import breadth_first_order
 
+from ...geometry.graphs import spanning_tree, values_from_differences
+from ...geometry.robust import cauchy_divisor
 from ...geometry.rotations import so3_exp, so3_log
 
 _L1_ROUNDS, _ROBUST_ROUNDS = 20, 20
 _FLOOR = np.radians(0.2)
 _SCALE = np.radians(4.0)
 _SETTLED = 1e-7
+_RIDGE = 1e-9
 
 
 def average_rotations(
@@ -38,7 +39,7 @@ def average_rotations(
     nodes = np.unique(pairs)
     position = np.full(num_photos, -1)
     position[nodes] = np.arange(len(nodes))
-    i, j = position[pairs].T
+    edges = position[pairs]
     inverse_variance = 1 / (np.maximum(sigma, _FLOOR) ** 2)
     for number in range(_L1_ROUNDS + _ROBUST_ROUNDS):
         residual = rotation_residuals(pairs, rotation, R)
@@ -46,10 +47,12 @@ def average_rotations(
         if number < _L1_ROUNDS:
             robust = 1 / np.maximum(size, 1e-4)
         else:
-            robust = 1 / (1 + (size / _SCALE) ** 2) ** 2
+            robust = 1 / cauchy_divisor(size, _SCALE) ** 2
         # In the world's axes, where R <- R exp(d) changes a residual by d_i - d_j.
         in_world = np.einsum("eji,ej->ei", R[pairs[:, 1]], residual)
-        step = _laplacian_step(i, j, inverse_variance * robust, in_world, len(nodes))
+        step = values_from_differences(
+            edges, inverse_variance * robust, in_world, len(nodes), ridge=_RIDGE
+        )
         R[nodes] = R[nodes] @ so3_exp(step)
         if number >= _L1_ROUNDS and np.abs(step).max() < _SETTLED:
             break
@@ -64,17 +67,6 @@ def rotation_residuals(
     """Rotation vectors that take each predicted relative rotation to the measured one."""
     predicted = cam_from_world[pairs[:, 1]] @ np.swapaxes(cam_from_world[pairs[:, 0]], 1, 2)
     return so3_log(rotation @ np.swapaxes(predicted, 1, 2))
-
-
-def spanning_tree(
-    pairs: Int[np.ndarray, "E 2"], trust: Float[np.ndarray, " E"], num_photos: int
-) -> csr_array:
-    """The tree of the most trusted edges, as an undirected graph."""
-    # Zero would mean no edge at all.
-    cost = 1 / np.maximum(trust, 1e-9)
-    graph = coo_array((cost, (pairs[:, 0], pairs[:, 1])), shape=(num_photos, num_photos)).tocsr()
-    tree = minimum_spanning_tree(graph)
-    return csr_array(tree + tree.T)
 
 
 def _along_tree(
@@ -96,21 +88,3 @@ def _along_tree(
         else:
             R[photo] = measured[photo, parent].T @ R[parent]
     return R
-
-
-def _laplacian_step(
-    i: Int[np.ndarray, " E"],
-    j: Int[np.ndarray, " E"],
-    weight: Float[np.ndarray, " E"],
-    residual: Float[np.ndarray, "E 3"],
-    count: int,
-) -> Float[np.ndarray, "V 3"]:
-    """Weighted least squares of d_j - d_i = residual, the mean of d being free."""
-    rows = np.r_[i, j, i, j]
-    columns = np.r_[i, j, j, i]
-    L = coo_array((np.r_[weight, weight, -weight, -weight], (rows, columns)), shape=(count, count))
-    b = np.zeros((count, 3))
-    np.add.at(b, j, weight[:, None] * residual)
-    np.add.at(b, i, -weight[:, None] * residual)
-    ridge = 1e-9 * weight.max() * eye_array(count)
-    return splu((L + ridge).tocsc()).solve(b)

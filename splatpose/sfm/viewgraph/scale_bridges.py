@@ -8,24 +8,20 @@ leave apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from ...depth.alignment import DropRule, fit_map, kind_of
-from ...depth.sampling import aligned_depth
+from ...depth.map_fit import MapSamples, fit_map, fitted_depth
+from ...geometry.graphs import component_labels
+from ...geometry.robust import sigma_by_median
 from ...scene.depth_maps import DepthKind
+from ..thresholds import VIEW_GRAPH
 from .baseline_scales import PairDepths, Ratios
 
-_NEAR = 50.0
-"""Pixels at `REFERENCE_SIDE` within which two keypoints are neighbours."""
-_MIN_NEAR = 6
 _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
@@ -48,6 +44,12 @@ class Part:
     """In the unit in which that pair's baseline has its length."""
     value: Float[np.ndarray, " N"]
     """Of the photo's prior map, NaN where it says nothing."""
+
+    @property
+    def samples(self) -> MapSamples:
+        """Values of the map where it says something, and the depths there."""
+        valid = np.isfinite(self.value)
+        return self.value[valid], np.exp(self.log_depth[valid])
 
 
 def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]) -> Ratios:
@@ -72,10 +74,7 @@ def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray,
 def _photos_of_parts(
     depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]
 ) -> Iterator[list[Part]]:
-    count = len(log_length)
-    a, b = ratios.edges.T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(count, count))
-    label = connected_components(graph, directed=False)[1][depths.edge]
+    label = component_labels(ratios.edges, len(log_length))[depths.edge]
     for photo in np.unique(depths.photo):
         own = np.flatnonzero(depths.photo == photo)
         names = np.unique(label[own])
@@ -102,24 +101,6 @@ def _part(
     )
 
 
-def kind_of_maps(
-    parts: Sequence[Part], kind: Literal["auto", "depth", "disparity"]
-) -> DepthKind | None:
-    """What the values of all maps are; None without any.
-
-    Args:
-        parts: of each photo one.
-        kind: what the user says.
-    """
-    samples = []
-    for part in parts:
-        valid = np.isfinite(part.value)
-        samples.append((part.value[valid], np.exp(part.log_depth[valid])))
-    if not any(len(value) for value, _ in samples):
-        return None
-    return kind_of(samples) if kind == "auto" else kind
-
-
 def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, float]:
     """Logarithm of the scale of the second part over that of the first, and its deviation.
 
@@ -133,8 +114,8 @@ def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, floa
         if by_map is not None:
             found.append(((-1.0 if turned else 1.0) * by_map[0], by_map[1]))
     distance, nearest = KDTree(a.xy).query(b.xy)
-    near = np.asarray(distance) <= _NEAR
-    if near.sum() >= _MIN_NEAR:
+    near = np.asarray(distance) <= VIEW_GRAPH.near_px
+    if near.sum() >= VIEW_GRAPH.min_near:
         difference = a.log_depth[np.asarray(nearest)[near]] - b.log_depth[near]
         found.append(_median(difference, _NEAR_SIGMA))
     if not found:
@@ -147,13 +128,10 @@ def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, floa
 def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
     """The same from the map, whose scale and shift the first part gives; None if it does not
     follow the depths of that part."""
-    valid = np.isfinite(a.value)
-    fit = fit_map(a.value[valid], np.exp(a.log_depth[valid]), kind, DropRule())
-    if not fit.kept:
-        return None
-    depth = aligned_depth(b.value, fit.alpha, fit.beta, kind)
+    fit = fit_map(*a.samples, kind)
+    depth = fitted_depth(b.value, fit, kind)
     known = np.isfinite(depth)
-    if known.sum() < _MIN_NEAR:
+    if known.sum() < VIEW_GRAPH.min_near:
         return None
     median, sigma = _median(np.log(depth[known]) - b.log_depth[known], 0.0)
     return median, float(np.hypot(sigma, _MAP_SIGMA))
@@ -162,8 +140,8 @@ def _by_map(a: Part, b: Part, kind: DepthKind) -> tuple[float, float] | None:
 def _median(difference: Float[np.ndarray, " N"], least: float) -> tuple[float, float]:
     """Median and its deviation, where neighbours are not independent."""
     median = float(np.median(difference))
-    spread = 1.4826 * float(np.median(np.abs(difference - median)))
-    count = min(len(difference) / _MIN_NEAR, _INDEPENDENT)
+    spread = sigma_by_median(difference - median)
+    count = min(len(difference) / VIEW_GRAPH.min_near, _INDEPENDENT)
     return median, max(least, spread) / float(np.sqrt(count))
 
 

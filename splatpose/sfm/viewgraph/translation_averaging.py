@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from scipy.sparse import coo_array, csr_array, diags_array, eye_array
 from scipy.sparse.linalg import splu
 
+from ...geometry.graphs import values_from_differences
+from ...geometry.robust import cauchy_divisor
 from .baseline_scales import Ratios
 
 _ROUNDS = 30
@@ -34,9 +36,11 @@ def log_baselines(ratios: Ratios, num_edges: int) -> Float[np.ndarray, " E"]:
     value = np.zeros(num_edges)
     weight = base
     for _ in range(_ROUNDS):
-        value = _solve(a, b, weight, ratios.log_ratio[:, None], num_edges)[:, 0]
+        value = values_from_differences(
+            ratios.edges, weight, ratios.log_ratio[:, None], num_edges, ridge=_RIDGE
+        )[:, 0]
         residual = value[b] - value[a] - ratios.log_ratio
-        weight = base / (1 + (residual / _RATIO_SCALE) ** 2)
+        weight = base / cauchy_divisor(residual, _RATIO_SCALE)
     return value - np.median(value)
 
 
@@ -63,10 +67,10 @@ def camera_centers(
     centers = residual = np.zeros(0)
     first, second = pairs[:, 0], pairs[:, 1]
     for _ in range(_ROUNDS):
-        centers = _solve(first, second, weight, offset, num_photos)
+        centers = values_from_differences(pairs, weight, offset, num_photos, ridge=_RIDGE)
         error = centers[second] - centers[first] - offset
         residual = np.linalg.norm(error, axis=1) / scale
-        weight = base / (1 + (residual / _DIRECTION_SCALE) ** 2)
+        weight = base / cauchy_divisor(residual, _DIRECTION_SCALE)
     return centers, residual
 
 
@@ -111,9 +115,9 @@ def place_cameras(
                 inverse,
                 offset,
                 residual,
-                base / (1 + (off / (factor * _DIRECTION_SCALE)) ** 2),
+                base / cauchy_divisor(off, factor * _DIRECTION_SCALE),
                 error,
-                base_ratio / (1 + (error / (factor * bend)) ** 2),
+                base_ratio / cauchy_divisor(error, factor * bend),
                 s - typical,
             )
             scale = _MAX_STEP / max(_MAX_STEP, float(np.abs(ds).max(initial=0.0)))
@@ -177,21 +181,3 @@ class _Placement:
         )
         step = splu(A.tocsc()).solve(-(J.T @ (w * r)))
         return step[: 3 * self._photos].reshape(-1, 3), step[3 * self._photos :]
-
-
-def _solve(
-    a: Int[np.ndarray, " Q"],
-    b: Int[np.ndarray, " Q"],
-    weight: Float[np.ndarray, " Q"],
-    difference: Float[np.ndarray, "Q D"],
-    count: int,
-) -> Float[np.ndarray, "N D"]:
-    """Weighted least squares of x_b - x_a = difference."""
-    rows, columns = np.r_[a, b, a, b], np.r_[a, b, b, a]
-    values = np.r_[weight, weight, -weight, -weight]
-    L = coo_array((values, (rows, columns)), shape=(count, count))
-    right = np.zeros((count, difference.shape[1]))
-    np.add.at(right, b, weight[:, None] * difference)
-    np.add.at(right, a, -weight[:, None] * difference)
-    top = max(float(weight.max(initial=0.0)), 1e-12)
-    return splu((L + _RIDGE * top * eye_array(count)).tocsc()).solve(right)

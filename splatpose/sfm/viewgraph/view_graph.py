@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ...geometry.epipolar import relative_pose
+from ...geometry.graphs import in_largest_component, widest_paths
+from ...geometry.robust import sigma_by_median
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
+from ..thresholds import VIEW_GRAPH
 from ..twoview.all_pairs import RelativePoses, refit, relative_poses
 from ..twoview.pair_geometry import PairKind
 from .baseline_scales import baseline_ratios, known_ratios, pair_depths
@@ -26,15 +27,6 @@ from .refined_pairs import RefinedPairs
 from .rotation_averaging import average_rotations, rotation_residuals
 from .scale_bridges import join_parts
 from .translation_averaging import camera_centers, log_baselines, place_cameras
-
-_MIN_BELIEF = 0.6
-_MIN_ROTATION_RESIDUAL, _MAX_ROTATION_RESIDUAL = np.radians(2.0), np.radians(10.0)
-_ROTATION_SIGMAS = 5.0
-"""Of what is usual for the pairs of a capture."""
-_OWN_SIGMAS = 3.0
-"""Of what a pair's own matches leave open."""
-_MIN_PARALLAX = 1.0
-_MAX_OFFSET_RESIDUAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ def solve_view_graph(
         relative = relative.replaced(refined.relative.subset(refined.refined))
     strong = consistent_pairs(relative, count)
     strong = strong.subset(
-        strong.inliers >= backbone * weakest_on_the_way(strong.pairs, strong.inliers, count)
+        strong.inliers >= backbone * widest_paths(strong.pairs, strong.inliers, count)
     )
     placed = _place(strong, table, cameras, camera_index, refined, by_depth)
     if placed is None:
@@ -111,7 +103,7 @@ def _place(
     if not len(relative):
         return None
     R = _rotations(relative, count)
-    relative = relative.subset(component(relative.pairs, _near(relative, R), count))
+    relative = relative.subset(in_largest_component(relative.pairs, _near(relative, R), count))
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
@@ -152,38 +144,9 @@ def consistent_pairs(relative: RelativePoses, num_photos: int) -> RelativePoses:
     belief = probability_true(
         strong.pairs, strong.rotation, strong.rotation_sigma, num_photos, strong.inliers
     )
-    return strong.subset(component(strong.pairs, belief > _MIN_BELIEF, num_photos))
-
-
-def weakest_on_the_way(
-    pairs: Int[np.ndarray, "E 2"], support: Int[np.ndarray, " E"], num_photos: int
-) -> Int[np.ndarray, " E"]:
-    """For each edge the support of the weakest edge on the best supported way between its photos.
-
-    That way runs along the maximum spanning tree; an edge of the tree is its own.
-    """
-    members = [[photo] for photo in range(num_photos)]
-    home = np.arange(num_photos)
-    found = np.zeros((num_photos, num_photos), support.dtype)
-    for e in np.argsort(-support, kind="stable"):
-        i, j = home[pairs[e]]
-        if i != j:
-            found[np.ix_(members[i], members[j])] = support[e]
-            found[np.ix_(members[j], members[i])] = support[e]
-            home[members[j]] = i
-            members[i] += members[j]
-    return found[pairs[:, 0], pairs[:, 1]]
-
-
-def component(
-    pairs: Int[np.ndarray, "E 2"], keep: Bool[np.ndarray, " E"], num_photos: int
-) -> Bool[np.ndarray, " E"]:
-    """Which of the kept edges belong to the largest component."""
-    own = pairs[keep]
-    graph = coo_array((np.ones(len(own)), (own[:, 0], own[:, 1])), shape=(num_photos, num_photos))
-    label = connected_components(graph, directed=False)[1]
-    largest = np.bincount(label).argmax()
-    return keep & (label[pairs[:, 0]] == largest)
+    return strong.subset(
+        in_largest_component(strong.pairs, belief > VIEW_GRAPH.min_belief, num_photos)
+    )
 
 
 def _trust(relative: RelativePoses) -> Float[np.ndarray, " E"]:
@@ -199,10 +162,10 @@ def _rotations(relative: RelativePoses, count: int) -> Float[np.ndarray, "V 3 3"
 def _near(relative: RelativePoses, R: Float[np.ndarray, "V 3 3"]) -> Bool[np.ndarray, " E"]:
     """Pairs that agree with the averaged rotations."""
     size = np.linalg.norm(rotation_residuals(relative.pairs, relative.rotation, R), axis=1)
-    spread = 1.4826 * float(np.median(size))
-    usual = max(_ROTATION_SIGMAS * spread, _MIN_ROTATION_RESIDUAL)
-    own = _OWN_SIGMAS * relative.rotation_sigma
-    return size <= np.minimum(np.maximum(own, usual), _MAX_ROTATION_RESIDUAL)
+    spread = sigma_by_median(size)
+    usual = max(VIEW_GRAPH.rotation_sigmas * spread, np.radians(VIEW_GRAPH.min_rotation_residual))
+    own = VIEW_GRAPH.own_rotation_sigmas * relative.rotation_sigma
+    return size <= np.minimum(np.maximum(own, usual), np.radians(VIEW_GRAPH.max_rotation_residual))
 
 
 def _positions(
@@ -215,7 +178,7 @@ def _positions(
     by_depth: DepthEdges | None,
 ) -> tuple[Float[np.ndarray, "V 3"], Bool[np.ndarray, " E"]]:
     """Centres of the cameras, and which pairs contradict them."""
-    wide = (relative.parallax >= _MIN_PARALLAX) | (relative.kind == PairKind.BY_DEPTH)
+    wide = (relative.parallax >= VIEW_GRAPH.min_parallax) | (relative.kind == PairKind.BY_DEPTH)
     moving = np.flatnonzero(relative.moving & wide)
     if not len(moving):
         moving = np.flatnonzero(relative.moving)
@@ -242,7 +205,7 @@ def _positions(
         edges.pairs, in_world, edges.direction_sigma, ratios, centers, log_length
     )
     false = np.zeros(len(relative), bool)
-    false[moving[residual > _MAX_OFFSET_RESIDUAL]] = True
+    false[moving[residual > VIEW_GRAPH.max_offset_residual]] = True
     placed = np.zeros(len(R), bool)
     placed[edges.pairs] = True
     centers[~placed] = np.nan

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ...sfm.thresholds import INLIERS
+
 
 @dataclass(frozen=True)
 class MatchingConfig:
@@ -37,7 +39,7 @@ class MatchingConfig:
     sift_neighbours: int = 4
     """xfeat+sift: pairs of each photo, those with the most verified matches, in which SIFT
     keypoints are matched too."""
-    min_inliers: int = 15
+    min_inliers: int = INLIERS.enough_matches
     """Fewest verified matches of two photos that count as overlapping."""
     refine: bool = True
     """Align matched keypoints on the photos, to a tenth of a pixel."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...keys import UNKEYED
+from ...sfm.thresholds import INLIERS
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class PosesConfig:
     max_error_px: float = 1.0
     """Distance within which a match counts as explained, in pixels of a photo whose longer side
     has 1000."""
-    min_matches: int = 15
+    min_matches: int = INLIERS.enough_matches
     """Verified matches that a pair of photos needs to count as overlapping."""
     intrinsics: Literal["auto", "simple"] = "auto"
     """auto: principal point and more distortion for a camera where matches that were not used to

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ...errors import SplatposeError
+from ...geometry.graphs import components
 from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
@@ -33,11 +32,7 @@ _OVERLAP_HINT = (
 def overlap_groups(graph: MatchGraph, num_photos: int, min_matches: int) -> list[list[int]]:
     """Photos connected by verified matches, the largest group first."""
     strong = graph.pairs[graph.num_verified >= min_matches]
-    ones = np.ones(len(strong))
-    links = coo_matrix((ones, (strong[:, 0], strong[:, 1])), shape=(num_photos, num_photos))
-    count, label = connected_components(links, directed=False)
-    groups = [np.flatnonzero(label == i).tolist() for i in range(count)]
-    return sorted(groups, key=lambda group: (-len(group), group[0]))
+    return sorted(components(strong, num_photos), key=lambda group: (-len(group), group[0]))
 
 
 def check_count(capture: Capture) -> None:

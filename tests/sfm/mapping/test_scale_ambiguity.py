@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from scenes.loose_scales import grown, largest_shift, maps_of, two_parts
 from scenes.poses import CAMERA
-from scipy.sparse.csgraph import connected_components
 
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import umeyama
-from splatpose.sfm.mapping.scale_ambiguity import biconnected_blocks, settle_scales
+from splatpose.sfm.mapping.scale_ambiguity import settle_scales
 from splatpose.sfm.viewgraph.baseline_scales import PairDepths, Ratios
 from splatpose.sfm.viewgraph.scale_bridges import Part, compare_parts, join_parts
 from splatpose.sfm.viewgraph.translation_averaging import (
@@ -20,7 +19,6 @@ from splatpose.sfm.viewgraph.translation_averaging import (
     log_baselines,
     place_cameras,
 )
-from splatpose.sfm.viewgraph.view_graph import weakest_on_the_way
 
 
 @pytest.mark.parametrize("factor", [0.3, 3.0])
@@ -68,38 +66,6 @@ def test_what_tracks_hold_together_is_left_alone() -> None:
     same, notes = settle_scales(model)
     assert notes == ()
     np.testing.assert_array_equal(same.cam_from_world, model.cam_from_world)
-
-
-def test_blocks_are_what_no_photo_separates() -> None:
-    """Against the definition: removing a photo separates what lies in different blocks only."""
-    rng = np.random.default_rng(1)
-    for _ in range(30):
-        count = int(rng.integers(3, 12))
-        linked = np.triu(rng.random((count, count)) < 0.25, 1)
-        linked |= linked.T
-        blocks = biconnected_blocks(linked)
-        for i, j in np.argwhere(np.triu(linked)):
-            assert sum(i in block and j in block for block in blocks) == 1
-        cuts = {v for v in range(count) if sum(v in block for block in blocks) > 1}
-        parts = connected_components(linked, directed=False)[0]
-        for v in range(count):
-            rest = np.delete(np.arange(count), v)
-            without = connected_components(linked[np.ix_(rest, rest)], directed=False)[0]
-            assert (without > parts - (not linked[v].any())) == (v in cuts)
-
-
-def test_the_weakest_edge_on_the_best_way() -> None:
-    rng = np.random.default_rng(2)
-    pairs = np.stack(np.triu_indices(9, 1), 1)
-    pairs = pairs[rng.random(len(pairs)) < 0.5]
-    support = rng.integers(10, 90, len(pairs))
-    found = weakest_on_the_way(pairs, support, 9)
-    for (i, j), weakest in zip(pairs, found, strict=True):
-        for level, joined in ((weakest, True), (weakest + 1, False)):
-            strong = np.zeros((9, 9), bool)
-            strong[tuple(pairs[support >= level].T)] = True
-            label = connected_components(strong, directed=False)[1]
-            assert (label[i] == label[j]) == joined
 
 
 def test_a_loop_tells_the_scale_of_its_parts() -> None:

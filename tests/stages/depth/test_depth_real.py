@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatpose.depth.alignment import DropRule, fit_map
+from splatpose.depth.map_fit import fit_map
 from splatpose.depth.sampling import aligned_depth, sample_map
 from splatpose.events import ignore_events
 from splatpose.io.depthmaps import read_depth_map
@@ -57,7 +57,7 @@ def test_kept_maps_are_better_than_dropped_ones(shared: Path, name: str, good: i
         wrong = rng.random(len(some)) < 0.2
         depth[wrong] *= np.exp(rng.normal(size=wrong.sum()))
         sampled = sample_map(values, pixels, truth.shape[1], truth.shape[0])
-        fit = fit_map(sampled, depth.astype(np.float64), "depth", DropRule())
+        fit = fit_map(sampled, depth.astype(np.float64), "depth")
         if fit.kept:
             kept.append(true_ratio(fit, values, truth, "depth", free=False))
         elif np.isfinite(fit.alpha):

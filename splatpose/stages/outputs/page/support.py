@@ -11,9 +11,7 @@ from ....scene.matches import MatchGraph
 from ....scene.sparse_model import SparseModel
 from ....sfm.correspondences import match_table
 from ....sfm.match_consistency import explain
-
-_FEWEST = 15
-"""A pair with fewer matches than this contradicts nothing."""
+from ....sfm.thresholds import INLIERS
 
 
 @dataclass(frozen=True)
@@ -43,4 +41,6 @@ def pair_support(graph: MatchGraph, poses: SparseModel, max_error_px: float) -> 
     asked = poses.registered[graph.pairs].all(1) & (total > 0)
     share = np.full(count, np.nan)
     share[asked] = agree[asked] / total[asked]
-    return PairSupport(share, asked & (deny > agree) & (total >= _FEWEST), explanation.share)
+    return PairSupport(
+        share, asked & (deny > agree) & (total >= INLIERS.enough_matches), explanation.share
+    )
