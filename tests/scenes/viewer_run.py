@@ -21,7 +21,7 @@ from splatpose.io.atomic import write_json
 from splatpose.io.colmap_database import PairMatches, opened, write_keypoints, write_pairs
 from splatpose.io.colmap_database import write_photos as write_database_photos
 from splatpose.io.ply import write_splat_ply
-from splatpose.io.sparse_model import read_sparse_model
+from splatpose.io.sparse_model import read_sparse_model, write_sparse_model
 from splatpose.keys import Stage, Unkeyed
 from splatpose.runs import RunFolder
 from splatpose.scene.camera import Camera
