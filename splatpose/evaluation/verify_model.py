@@ -27,7 +27,8 @@ from ..stages.trust.evidence import ModelUnderTest
 from ..stages.trust.verdict import assess
 
 MIN_TRUSTED_SHARE = 0.5
-"""Of the photos that the model places: with fewer, not enough speaks for it."""
+"""Least share of the photos placed by the model that must be trusted: with fewer, not enough speaks
+for it."""
 _DENIALS = 2
 """Halves of the matches that place a photo elsewhere, to call its pose wrong."""
 _NOT_PLACED = "the model does not place it"

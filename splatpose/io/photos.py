@@ -68,7 +68,7 @@ class PhotoHeader:
     """What a photo's file says of itself. None or "" where it does not say."""
 
     width: int
-    """Pixels, after orientation is applied."""
+    """Width in pixels after orientation is applied."""
     height: int
     orientation: int
     """EXIF orientation 1-8 that the pixels in the file still need."""
@@ -78,7 +78,7 @@ class PhotoHeader:
     serial: str = ""
     """Serial number of the camera's body."""
     date: str = ""
-    """When it was taken, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
+    """Time of the photo, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
     focal_mm: float | None = None
     focal_35mm: float | None = None
     """35 mm equivalent of the focal length, in mm."""

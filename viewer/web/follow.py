@@ -38,7 +38,7 @@ class Follower(Protocol):
     progress: RunProgress
     world: World
     folder: Path
-    """Where files go that somebody who looks on asks for."""
+    """Folder for files that somebody who looks on asks for."""
 
     def look(self) -> bool:
         """Reads what is new, and says whether anything is."""

@@ -12,11 +12,11 @@ from .gaussians import unit_quats
 
 _NEAR = 0.01
 _FAINTEST = 1 / 255
-"""Opacities below count as nothing, as in the rasterizer."""
+"""Opacity below which a Gaussian counts as nothing, as in the rasterizer."""
 _SOLID = 0.3
-"""A ray that meets less opacity in all goes through."""
+"""Least opacity in all that stops a ray."""
 _POINT_COSINE = np.cos(np.radians(1.0))
-"""Sparse points further off the ray are not meant."""
+"""Cosine of the angle to the ray beyond which a sparse point is not meant."""
 
 
 def seen_along(

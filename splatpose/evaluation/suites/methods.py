@@ -25,7 +25,7 @@ from ..finished_run import changed, read_report, stage_seconds
 from .jobs import Job
 
 RUN = "run"
-"""Where in a job's folder splatpose's run lies."""
+"""Folder of splatpose's run in a job's folder."""
 
 
 @dataclass(frozen=True)

@@ -43,15 +43,15 @@ class SceneScores:
     photos: int
     test: tuple[str, ...]
     size: tuple[int, int]
-    """Of the pictures that were compared, in pixels."""
+    """Width and height in pixels of the pictures that were compared."""
     poses: PoseMetrics | None = None
-    """Of the training photos."""
+    """Scores of the training photos' poses."""
     views: NovelViews | None = None
-    """Of the test photos."""
+    """Scores of the test photos' renderings."""
     refused: str | None = None
     error: str | None = None
     seconds: float = float("nan")
-    """All stages of `fit`."""
+    """Seconds that all stages of `fit` took."""
 
 
 def find_datasets(data: Path, only: Sequence[str] = ()) -> tuple[Dataset, ...]:

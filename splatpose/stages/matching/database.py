@@ -18,7 +18,7 @@ from ...scene.capture import CameraGroup, Capture
 from ...scene.matches import MatchGraph
 
 DEFAULT_FOCAL_RATIO = 1.2
-"""Focal length over the longer side where the photos do not say, COLMAP's guess."""
+"""Focal length over the longer side where the photos do not say (COLMAP's guess)."""
 
 
 @dataclasses.dataclass(frozen=True)
