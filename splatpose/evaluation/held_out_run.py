@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from ..errors import SplatposeError
-from ..events import EventSink, Message, Progress, ignore_events
+from ..events import STAGES, EventSink, Message, Progress, StageName, ignore_events
 from ..pipeline import fit
 from ..render import choose_backend
 from ..runs.folder import WORK
@@ -30,8 +30,8 @@ from .splits import held_out_names
 
 _AGAIN = "novel_views"
 """Folder in a run for trainings with another split."""
-_KEPT = ("capture", "depth", "matching", "local", "poses", "trust")
-"""Stages that do not depend on what is held out."""
+_HELD_OUT_MATTERS: tuple[StageName, ...] = ("views", "joint", "splats", "outputs")
+"""Stages that depend on what is held out."""
 
 
 def novel_views_of(
@@ -137,7 +137,9 @@ def _train_without(
             "Name their folder with --images; to train without the test photos they are needed.",
         )
     again = out / _AGAIN
-    for stage in _KEPT:
+    for stage in STAGES:
+        if stage in _HELD_OUT_MATTERS:
+            continue
         source, target = out / WORK / stage, again / WORK / stage
         if source.is_dir() and not target.exists():
             shutil.copytree(source, target)

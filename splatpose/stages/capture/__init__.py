@@ -1,4 +1,4 @@
-"""Stage 1: from a folder of photos or a video to a `Capture`."""
+"""From a folder of photos or a video to a `Capture`."""
 
 from .config import CaptureConfig as CaptureConfig
 from .stage import build_capture as build_capture

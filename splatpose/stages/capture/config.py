@@ -1,4 +1,4 @@
-"""Settings of stage 1."""
+"""Settings of the capture stage."""
 
 from __future__ import annotations
 

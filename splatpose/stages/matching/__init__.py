@@ -1,4 +1,4 @@
-"""Stage 2: local features, and verified matches of pairs of photos, in a COLMAP database."""
+"""Local features, and verified matches of pairs of photos, in a COLMAP database."""
 
 from .config import MatchingConfig as MatchingConfig
 from .stage import load_matches as load_matches

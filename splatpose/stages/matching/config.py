@@ -1,4 +1,4 @@
-"""Settings of stage 2."""
+"""Settings of the matching stage."""
 
 from __future__ import annotations
 

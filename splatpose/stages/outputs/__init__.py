@@ -1,4 +1,4 @@
-"""Stage 6: what the user gets in OUT/, and its export to other formats."""
+"""What the user gets in OUT/, and its export to other formats."""
 
 from .config import OutputsConfig as OutputsConfig
 from .export import ExportFormat as ExportFormat

@@ -1,4 +1,4 @@
-"""Stage 3: from matches to camera poses."""
+"""From matches to camera poses."""
 
 from .config import PosesConfig as PosesConfig
 from .stage import load_poses as load_poses

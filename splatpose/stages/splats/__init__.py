@@ -1,4 +1,4 @@
-"""Stage 5: Gaussians trained on the views."""
+"""Gaussians trained on the views."""
 
 from ...splatting.config import TrainingConfig as TrainingConfig
 from .stage import load_splats as load_splats

@@ -1,4 +1,4 @@
-"""Stage 4: registered photos undistorted to a pinhole camera and resized, for the trainer."""
+"""Registered photos undistorted to a pinhole camera and resized, for the trainer."""
 
 from .config import ViewsConfig as ViewsConfig
 from .stage import load_views as load_views
