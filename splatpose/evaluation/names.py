@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
+from ..io.photo_names import natural_key
 from ..io.photos import PHOTO_SUFFIXES
-from ..stages.capture.scan import natural_key
 from .readers.assemble import common_folder
 from .readers.tum import nearest
 
