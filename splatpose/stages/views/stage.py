@@ -34,7 +34,7 @@ def undistort_views(
         SplatposeError: a photo is gone or changed since the capture; a setting is out of range; a
             name to hold out is not among the photos.
     """
-    from ...undistortion.make_views import write_views
+    from .write import write_views
 
     _check_config(config)
     return write_views(capture, poses, config, folder, emit)
