@@ -88,8 +88,3 @@ class DepthAlignment:
     def beta(self) -> Float[np.ndarray, " V"]:
         """NaN where the map is dropped."""
         return np.array([fit.beta if fit.kept else np.nan for fit in self.fits], np.float64)
-
-
-def valid_values(values: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Where a map says something."""
-    return np.isfinite(values)

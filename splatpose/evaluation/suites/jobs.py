@@ -39,10 +39,17 @@ class Job:
     arguments: dict[str, Any]
     """Arguments of the function, which fit into JSON; a result of other arguments is not used
     again."""
+    inputs: str = ""
+    """Hash of the files that the function reads; a result of other files is not used again."""
 
     def identity(self) -> dict[str, Any]:
         """What a stored result must have been made with."""
-        value = {"function": self.function, "arguments": self.arguments, "splatpose": __version__}
+        value = {
+            "function": self.function,
+            "arguments": self.arguments,
+            "inputs": self.inputs,
+            "splatpose": __version__,
+        }
         return json.loads(json.dumps(value))
 
 
