@@ -53,7 +53,7 @@ class PoseEvaluation:
         return tuple(photo for photo in self.photos if photo.registered and not photo.right)
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; `write_json` makes null of NaN."""
+        """JSON object of the evaluation; `write_json` makes null of NaN."""
         return {
             "dataset": self.dataset,
             "metrics": asdict(self.metrics),

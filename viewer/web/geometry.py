@@ -16,6 +16,8 @@ from splatpose.stages.outputs.crop import CropBox
 
 UP = (0.0, -1.0, 0.0)
 """Direction away from the ground: the world has gravity along +y."""
+SOLID = 0.3
+"""Least opacity in all along a ray that makes a surface, 0 to 1."""
 _MOST_LINKS = 3000
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from .comparing import Reference, Surface, compare, heat_map
+from .geometry import SOLID
 from .world import ShownSplats
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _MOST_PIXELS = 1_500_000
 _FEWEST_PIXELS = 160 * 120
 _FAR = 160.0
 """Depth of empty pixels: beyond everything in viser's depth pictures, which end at 167."""
-_SOLID = 0.3
 _ENOUGH_SEEN = 0.1
 """Share of a view that a photo must see to be compared with."""
 _REFERENCE_SIZE = 320
@@ -89,7 +89,7 @@ class Renderer:
         if request.mode != "error":
             return compose(request, *seen, time.perf_counter() - start)
         colors, depth, opacity = seen
-        here = Surface(K, request.cam_from_world, depth, opacity > _SOLID)
+        here = Surface(K, request.cam_from_world, depth, opacity > SOLID)
         picture = self._error(request, _to_bytes(colors), here)
         return replace(picture, seconds=time.perf_counter() - start)
 
@@ -119,7 +119,7 @@ class Renderer:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             K = reference.K * [[size[0] / width], [size[1] / height], [1]]
             _, depth, opacity = self._see(splats, reference.cam_from_world, K, *size)
-            surface = Surface(K, reference.cam_from_world, depth, opacity > _SOLID)
+            surface = Surface(K, reference.cam_from_world, depth, opacity > SOLID)
             self._there = there = (splats, reference, surface)
         return there[2]
 
@@ -169,7 +169,7 @@ def compose(
     seconds: float = 0.0,
 ) -> Picture:
     """The picture in the mode that was asked for, from what was rendered."""
-    solid = opacity > _SOLID
+    solid = opacity > SOLID
     image = {
         "colour": lambda: colors,
         "depth": lambda: shade_depth(depth, solid),

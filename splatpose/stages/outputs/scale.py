@@ -153,7 +153,7 @@ def scaled_cameras(
 
 
 def _distances(centers: Sequence[tuple[float, float, float]]) -> Float[np.ndarray, " P"]:
-    """Of all pairs."""
+    """Distances of all pairs of camera centres."""
     places = np.array(centers, np.float64).reshape(-1, 3)
     first, second = np.triu_indices(len(places), 1)
     return np.linalg.norm(places[first] - places[second], axis=1)
