@@ -29,10 +29,14 @@ __all__ = ["FitConfig", "SplatposeError", "__version__", "fit"]
 
 def __getattr__(name: str) -> Any:
     """Loads the pipeline when it is first asked for, so that using one module stays cheap."""
-    if name in ("FitConfig", "fit"):
-        from . import pipeline
+    if name == "FitConfig":
+        from .config import FitConfig
 
-        return getattr(pipeline, name)
+        return FitConfig
+    if name == "fit":
+        from .pipeline import fit
+
+        return fit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -8,6 +8,7 @@ from .splatting.config import TrainingConfig
 from .stages.capture.config import CaptureConfig
 from .stages.depth.config import DepthConfig
 from .stages.joint.config import JointConfig
+from .stages.late_registration.config import LateRegistrationConfig
 from .stages.local.config import LocalConfig
 from .stages.matching.config import MatchingConfig
 from .stages.outputs.config import OutputsConfig
@@ -30,6 +31,8 @@ class FitConfig:
     """Relative poses refined in clusters of neighbouring photos."""
     poses: PosesConfig = field(default_factory=PosesConfig)
     """Cameras and sparse points."""
+    late_registration: LateRegistrationConfig = field(default_factory=LateRegistrationConfig)
+    """Photos that the poses left out, registered on depth that Gaussians render."""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """Undistorted photos for training, and which are held out."""
     joint: JointConfig = field(default_factory=JointConfig)

@@ -17,6 +17,7 @@ StageName = Literal[
     "matching",
     "local",
     "poses",
+    "late_registration",
     "views",
     "joint",
     "trust",
@@ -26,8 +27,8 @@ StageName = Literal[
 """The stages of a run, in order."""
 
 STAGES: tuple[StageName, ...] = get_args(StageName)
-OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "local", "joint")
-"""Stages that run only where they are asked for."""
+OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "local", "late_registration", "joint")
+"""Stages that run only where they are asked for, or where there is something for them to do."""
 
 
 @dataclass(frozen=True)

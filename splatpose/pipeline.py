@@ -1,82 +1,29 @@
-"""The whole method, one stage after the other.
-
-photos -> capture (-> depth) -> matches (-> local) -> poses -> views (-> joint) -> trust -> splats
--> outputs
-"""
+"""The whole method, one stage after the other, in the order of `events.STAGES`."""
 
 from __future__ import annotations
 
-import sys
-import time
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .config import FitConfig
-from .events import EventSink, RunFinished, StageFinished, StageStarted, ignore_events
-from .splatting.config import TrainingConfig
-from .stages.capture.stage import build_capture, fingerprint, load_capture
-from .stages.depth.stage import (
-    align_depth,
-    build_depth,
-    depth_fingerprint,
-    load_depth,
-    resolve_depth,
-)
-from .stages.joint.stage import load_joint, refine_jointly
-from .stages.late_registration.stage import place_left_out
-from .stages.local.stage import load_local, refine_pairs
-from .stages.matching.stage import load_matches, match_photos, resolve_matcher
-from .stages.outputs.stage import write_outputs
-from .stages.outputs.summary import closing_lines
-from .stages.poses.stage import load_poses, solve_poses
-from .stages.splats.stage import load_splats, resolve_backend, train_splats
-from .stages.trust.stage import judge_poses, load_verdicts, with_held_out
-from .stages.views.stage import load_views, undistort_views
-
-if TYPE_CHECKING:
-    from .runs import RunFolder
-    from .scene.capture import Capture
-    from .scene.depth_maps import DepthAlignment, DepthPriors
-    from .scene.evidence import JointEvidence, LocalEvidence
-    from .scene.matches import MatchGraph
-    from .scene.sparse_model import SparseModel
-    from .scene.verdicts import Verdicts
-    from .scene.views import Views
-
-
-@dataclass(frozen=True)
-class Solved:
-    """All that is known before Gaussians are trained for good."""
-
-    capture: Capture
-    graph: MatchGraph
-    poses: SparseModel
-    views: Views
-    verdicts: Verdicts
-    alignment: DepthAlignment | None
-    clusters: LocalEvidence | None
-    joint: JointEvidence | None
-    training: TrainingConfig
-    """With the backend that runs here."""
-    views_key: str
-    """What the training depends on."""
-
-
-@dataclass(frozen=True)
-class _Cameras:
-    """Poses as their stage leaves them."""
-
-    capture: Capture
-    graph: MatchGraph
-    priors: DepthPriors | None
-    poses: SparseModel
-    clusters: LocalEvidence | None
-    training: TrainingConfig
-    graph_key: str
-    depth_key: str
-    poses_key: str
+from .events import EventSink, ignore_events
+from .keys import Keyed, Unkeyed, key_of
+from .runs import RunFolder
+from .scene.solved import Solved as Solved
+from .stages.capture.stage import CAPTURE, fingerprint
+from .stages.depth.config import NO_DEPTH
+from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
+from .stages.joint.stage import joint_stage
+from .stages.late_registration.stage import LATE_REGISTRATION
+from .stages.local.stage import LOCAL
+from .stages.matching.matchers import resolve_matcher
+from .stages.matching.stage import MATCHING
+from .stages.outputs.report import run_facts
+from .stages.outputs.stage import finish
+from .stages.poses.stage import POSES
+from .stages.splats.stage import SPLATS, resolve_backend
+from .stages.trust.stage import TRUST, with_held_out
+from .stages.views.stage import VIEWS
 
 
 def fit(
@@ -106,67 +53,15 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
-    from .runs import RunFolder  # here, because `fit --help` imports this module
-
-    config = config or FitConfig()
-    seed = config.seed
-    source = fingerprint(images)
-    with RunFolder.open(out, overwrite=overwrite) as run:
-        emit = run.steering.sink(run.log.sink(emit))
-        solved = _solve(run, images, source, config, weights_dir, emit)
-        poses, views, training = solved.poses, solved.views, solved.training
-        trained, _ = run.stage(
-            "splats",
-            config=training,
-            inputs=(solved.views_key, str(seed)),
-            compute=lambda folder: train_splats(
-                views, training, folder, emit, seed=seed, steering=run.steering
-            ),
-            load=load_splats,
-            emit=emit,
-        )
-        verdicts = with_held_out(solved.verdicts, trained)
-        emit(StageStarted("outputs"))
-        start = time.perf_counter()
-        extras = {
-            "command": sys.argv,
-            "images": str(images),
-            "seed": seed,
-            "config": asdict(config),
-            "matcher": solved.graph.matcher,
-            "backend": training.backend,
-            "local": None if solved.clusters is None else asdict(solved.clusters),
-            "joint": None if solved.joint is None else asdict(solved.joint),
-            "stages": [asdict(record) for record in run.records()],
-        }
-        summary = write_outputs(
-            out,
-            solved.capture,
-            solved.graph,
-            poses,
-            views,
-            trained,
-            verdicts=verdicts,
-            depth=solved.alignment,
-            config=config.outputs,
-            report_extras=extras,
-            emit=emit,
-        )
-        emit(StageFinished("outputs", summary, time.perf_counter() - start, 0.0))
-        scores = [score.psnr for score in trained.held_out]
-        emit(
-            RunFinished(
-                out,
-                {
-                    "photos": len(solved.capture.photos),
-                    "registered": int(poses.registered.sum()),
-                    "trusted": verdicts.count("trusted"),
-                    "gaussians": len(trained.splats),
-                    "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
-                },
-                closing_lines(out),
-            )
-        )
+    config, source = config or FitConfig(), _keyed(images)
+    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
+        solved = _solve(run, source, config, weights_dir)
+        training = replace(config.training, backend=solved.backend)
+        steering = Unkeyed(run.steering)
+        trained = run.stage(SPLATS, training, solved.views, seed=config.seed, steering=steering)
+        solved = replace(solved, verdicts=with_held_out(solved.verdicts, trained.value))
+        facts = run_facts(images, config, solved, run.records())
+        finish(out, solved, trained.value, facts, config.outputs, run.emit)
     return out
 
 
@@ -183,166 +78,65 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    from .runs import RunFolder
+    source = _keyed(images)
+    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
+        return _solve(run, source, config or FitConfig(), weights_dir)
 
-    config = config or FitConfig()
-    source = fingerprint(images)
-    with RunFolder.open(out, overwrite=overwrite) as run:
-        return _solve(run, images, source, config, weights_dir, emit)
+
+def _keyed(images: Path) -> Keyed[Path]:
+    return Keyed(images, key_of(fingerprint(images), str(images.resolve())))
 
 
 def _solve(
-    run: RunFolder,
-    images: Path,
-    source: str,
-    config: FitConfig,
-    weights_dir: Path | None,
-    emit: EventSink,
+    run: RunFolder, images: Keyed[Path], config: FitConfig, weights_dir: Path | None
 ) -> Solved:
-    """From photos to views and verdicts."""
-    stage, seed = partial(run.stage, emit=emit), config.seed
-    found = _cameras(run, images, source, config, weights_dir, emit)
-    capture, graph, priors, training = found.capture, found.graph, found.priors, found.training
-    poses, poses_key = found.poses, found.poses_key
-    alignment = None if priors is None else align_depth(priors, capture, poses, emit)
-    views, views_key = stage(
-        "views",
-        config=config.views,
-        inputs=(poses_key,),
-        compute=lambda folder: undistort_views(capture, poses, config.views, folder, emit),
-        load=load_views,
-    )
-    evidence = None
-    if config.joint.steps:
-        joint, joint_key = stage(
-            "joint",
-            config=config.joint,
-            inputs=(views_key, str(seed), training.backend),
-            compute=lambda folder: refine_jointly(
-                graph,
-                poses,
-                views,
-                config.joint,
-                training.backend,
-                folder,
-                emit,
-                max_error_px=config.poses.max_error_px,
-                seed=seed,
-            ),
-            load=lambda folder: load_joint(folder, poses, views),
+    """From photos to views and verdicts, a line or two a stage."""
+    seed, weights = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
+    few = {"min_matches": config.poses.min_matches}
+    near = {"max_error_px": config.poses.max_error_px}
+    local = joint = alignment = priors = None
+
+    capture = run.stage(CAPTURE, config.capture, images)
+    depth = resolve_depth(config.depth, weights_dir, run.emit)
+    if depth.source != NO_DEPTH:
+        mapped = Keyed(capture.value, key_of(capture.key, depth_fingerprint(depth)))
+        priors = run.stage(DEPTH, depth, mapped, **weights)
+    matching = resolve_matcher(config.matching, len(capture.value.photos), weights_dir, run.emit)
+    graph = run.stage(MATCHING, matching, capture, **weights, **seed)
+    backend = resolve_backend(config.training, run.emit).backend
+    device = {"backend": backend}
+    if config.local.steps:
+        local = run.stage(
+            LOCAL, config.local, capture, graph, depth=priors, **device, **few, **seed
         )
-        poses, views, evidence = joint.poses, joint.views, joint.evidence
-        if evidence.decision == "kept":
-            poses_key = views_key = joint_key
-            alignment = None if priors is None else align_depth(priors, capture, poses, emit)
-    verdicts, _ = stage(
-        "trust",
-        config=config.trust,
-        inputs=(found.graph_key, poses_key, found.depth_key, str(seed)),
-        compute=lambda folder: judge_poses(
-            capture,
-            graph,
-            poses,
-            config.trust,
-            folder,
-            emit,
-            max_error_px=config.poses.max_error_px,
-            min_matches=config.poses.min_matches,
-            seed=seed,
-            depth=alignment,
-        ),
-        load=load_verdicts,
+    pairs = local and local.part(local.value[0])
+    poses = run.stage(POSES, config.poses, capture, graph, pairs=pairs, depth=priors, **seed)
+    if config.late_registration.steps and not poses.value.registered.all():
+        options = {**device, **near, **few, **seed}
+        late = run.stage(
+            LATE_REGISTRATION, config.late_registration, capture, graph, poses, **options
+        )
+        poses = poses if late.value is None else late.part(late.value)
+    views = run.stage(VIEWS, config.views, capture, poses)
+    if config.joint.steps:
+        stage = joint_stage(poses.value, views.value)
+        joint = run.stage(stage, config.joint, graph, poses, views, **device, **near, **seed)
+        if joint.value.evidence.decision == "kept":
+            poses, views = joint.part(joint.value.poses), joint.part(joint.value.views)
+    if priors is not None:
+        aligned = align_depth(priors.value, capture.value, poses.value, run.emit)
+        alignment = Keyed(aligned, key_of(priors.key, poses.key))
+    verdicts = run.stage(
+        TRUST, config.trust, capture, graph, poses, depth=alignment, **near, **few, **seed
     )
     return Solved(
-        capture,
-        graph,
-        poses,
-        views,
-        verdicts,
-        alignment,
-        found.clusters,
-        evidence,
-        training,
-        views_key,
-    )
-
-
-def _cameras(
-    run: RunFolder,
-    images: Path,
-    source: str,
-    config: FitConfig,
-    weights_dir: Path | None,
-    emit: EventSink,
-) -> _Cameras:
-    """From photos to poses."""
-    stage, seed = partial(run.stage, emit=emit), config.seed
-    capture, capture_key = stage(
-        "capture",
-        config=config.capture,
-        inputs=(source, str(images.resolve())),
-        compute=lambda folder: build_capture(images, config.capture, folder, emit),
-        load=load_capture,
-    )
-    depth = resolve_depth(config.depth, weights_dir, emit)
-    priors, depth_key = None, ""
-    if depth.source != "none":
-        priors, depth_key = stage(
-            "depth",
-            config=depth,
-            inputs=(capture_key, depth_fingerprint(depth)),
-            compute=lambda folder: build_depth(
-                capture, depth, folder, emit, weights_dir=weights_dir
-            ),
-            load=load_depth,
-        )
-    matching = resolve_matcher(config.matching, len(capture.photos), weights_dir, emit)
-    graph, graph_key = stage(
-        "matching",
-        config=matching,
-        inputs=(capture_key, str(seed)),
-        compute=lambda folder: match_photos(
-            capture, matching, folder, emit, weights_dir=weights_dir, seed=seed
-        ),
-        load=load_matches,
-    )
-    training = resolve_backend(config.training, emit)
-    pairs, clusters, pairs_key = None, None, graph_key
-    if config.local.steps:
-        (pairs, clusters), pairs_key = stage(
-            "local",
-            config=config.local,
-            inputs=(graph_key, depth_key, str(seed), training.backend),
-            compute=lambda folder: refine_pairs(
-                capture,
-                graph,
-                priors,
-                config.local,
-                training.backend,
-                folder,
-                emit,
-                min_matches=config.poses.min_matches,
-                seed=seed,
-            ),
-            load=load_local,
-        )
-
-    def compute_poses(folder: Path) -> str:
-        summary = solve_poses(
-            capture, graph, config.poses, folder, emit, seed=seed, pairs=pairs, depth=priors
-        )
-        more = place_left_out(
-            capture, graph, config.poses, training.backend, folder, emit, seed=seed
-        )
-        return f"{summary}; {more}" if more else summary
-
-    poses, poses_key = stage(
-        "poses",
-        config=config.poses,
-        inputs=(pairs_key, str(seed), depth_key, training.backend),
-        compute=compute_poses,
-        load=load_poses,
-    )
-    return _Cameras(
-        capture, graph, priors, poses, clusters, training, graph_key, depth_key, poses_key
+        capture=capture.value,
+        graph=graph.value,
+        poses=poses.value,
+        views=views,
+        verdicts=verdicts.value,
+        depth=alignment and alignment.value,
+        local=local and local.value[1],
+        joint=joint and joint.value.evidence,
+        backend=backend,
     )

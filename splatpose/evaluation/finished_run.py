@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ..config import FitConfig
 from ..errors import SplatposeError
 from ..events import StageName
-from ..runs.folder import MANIFEST, WORK
+from ..runs.folder import MANIFEST, stage_folder
 
 T = TypeVar("T")
 
@@ -66,21 +66,6 @@ def changed(config: T, values: Mapping[str, Any]) -> T:
         else:
             fields[name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(config, **fields)
-
-
-def stage_folder(out: Path, stage: StageName) -> Path:
-    """Where a run keeps a finished stage.
-
-    Raises:
-        SplatposeError: the run has no such stage.
-    """
-    folder = out / WORK / stage
-    if not (folder / MANIFEST).is_file():
-        raise SplatposeError(
-            f"{out} holds no finished {stage} stage.",
-            f"Run splatpose fit PHOTOS -o {out} first; {WORK} in it must stay.",
-        )
-    return folder
 
 
 def stage_seconds(out: Path, stage: StageName) -> float:

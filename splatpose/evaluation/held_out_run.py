@@ -12,17 +12,19 @@ import torch
 
 from ..errors import SplatposeError
 from ..events import STAGES, EventSink, Message, Progress, StageName, ignore_events
+from ..io.sparse_model import read_sparse_model
 from ..pipeline import fit
 from ..render import choose_backend
-from ..runs.folder import WORK
+from ..runs.folder import WORK, stage_folder
+from ..scene.sparse_model import SparseModel
 from ..scene.splats import TrainedSplats
 from ..scene.views import Views
 from ..stages.joint.stage import load_joint
-from ..stages.poses.stage import load_poses
+from ..stages.late_registration.stage import load_late_registration
 from ..stages.splats.stage import load_splats
 from ..stages.views.stage import load_views
 from ..weights import announce_download
-from .finished_run import config_of, read_report, stage_folder
+from .finished_run import config_of, read_report
 from .lpips import Lpips, load_lpips
 from .novel_views import NovelViews, check_unseen, score_novel_views
 from .pose_search import PoseSearch
@@ -91,9 +93,20 @@ def load_trained(out: Path, report: dict[str, Any]) -> tuple[Views, TrainedSplat
     """
     views = load_views(stage_folder(out, "views"))
     if (report.get("joint") or {}).get("decision") == "kept":
-        poses = load_poses(stage_folder(out, "poses"))
-        views = load_joint(stage_folder(out, "joint"), poses, views).views
+        views = load_joint(stage_folder(out, "joint"), load_poses(out, report), views).views
     return views, load_splats(stage_folder(out, "splats"))
+
+
+def load_poses(out: Path, report: dict[str, Any]) -> SparseModel:
+    """The reconstruction of a run before any joint optimisation.
+
+    Raises:
+        SplatposeError: a stage is missing.
+    """
+    late = None
+    if any(stage["stage"] == "late_registration" for stage in report["stages"]):
+        late = load_late_registration(stage_folder(out, "late_registration"))
+    return late or read_sparse_model(stage_folder(out, "poses"))
 
 
 def antialiased(report: dict[str, Any]) -> bool:

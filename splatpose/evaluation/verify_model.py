@@ -13,14 +13,14 @@ import pycolmap
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress
 from ..io.colmap import camera_from_colmap, quiet_colmap
-from ..runs.folder import WORK
+from ..runs.folder import stage_folder
 from ..scene.camera import Camera
 from ..scene.capture import Capture
 from ..scene.matches import MatchGraph
 from ..scene.sparse_model import SparseModel
 from ..scene.verdicts import Verdicts
 from ..sfm.correspondences import match_table
-from ..sfm.validation.retriangulation import with_points
+from ..sfm.mapping.retriangulation import with_points
 from ..stages.capture.stage import load_capture
 from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig
@@ -72,14 +72,8 @@ def verify_model(
         SplatposeError: no run at `out`, no model at `model`, a camera model that is not supported,
             or other photos.
     """
-    for stage in ("capture", "matching"):
-        if not (out / WORK / stage).is_dir():
-            raise SplatposeError(
-                f"{out} holds no finished {stage} of splatpose.",
-                "Give the output folder of `splatpose fit` over the same photos.",
-            )
-    capture = load_capture(out / WORK / "capture")
-    graph = load_matches(out / WORK / "matching")
+    capture = load_capture(stage_folder(out, "capture"))
+    graph = load_matches(stage_folder(out, "matching"))
     with quiet_colmap():
         bare = read_foreign_model(model, capture)
     emit(Message("trust", f"{int(bare.registered.sum())} of {len(bare.names)} photos are in it"))

@@ -1,6 +1,7 @@
 """Sparse models: COLMAP's binary files and `pycolmap.Reconstruction` as arrays, and back.
 
-Image ids are photo index + 1 and camera ids group index + 1, as in the database of matches.
+COLMAP counts images, cameras and points from 1, we count photos, cameras and tracks from 0; what
+one is called in the other is asked here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,31 @@ from ..scene.sparse_model import SparseModel
 _ONLY_FATAL = 3
 
 
+def image_id_of(photo: int) -> int:
+    """COLMAP's number of a photo's image."""
+    return photo + 1
+
+
+def photo_of(image_id: int) -> int:
+    """Index of the photo that an image is."""
+    return image_id - 1
+
+
+def camera_id_of(index: int) -> int:
+    """COLMAP's number of a camera."""
+    return index + 1
+
+
+def index_of_camera(camera_id: int) -> int:
+    """Index of a camera by COLMAP's number."""
+    return camera_id - 1
+
+
+def point_id_of(track: int) -> int:
+    """COLMAP's number of a track's point in what `reconstruction_from_model` makes."""
+    return track + 1
+
+
 def camera_from_colmap(camera: pycolmap.Camera) -> Camera:
     """The same intrinsics as our type.
 
@@ -32,10 +58,10 @@ def camera_from_colmap(camera: pycolmap.Camera) -> Camera:
     return Camera(model, camera.width, camera.height, np.array(camera.params, np.float64))
 
 
-def camera_to_colmap(camera: Camera, camera_id: int) -> pycolmap.Camera:
-    """The same intrinsics as pycolmap's type."""
+def camera_to_colmap(camera: Camera, index: int) -> pycolmap.Camera:
+    """The same intrinsics as pycolmap's type, for the camera of this index."""
     return pycolmap.Camera(
-        camera_id=camera_id,
+        camera_id=camera_id_of(index),
         model=getattr(pycolmap.CameraModelId, camera.model),
         width=camera.width,
         height=camera.height,
@@ -49,14 +75,14 @@ def model_from_reconstruction(
     """Arrays of a reconstruction, its tracks ordered by their id.
 
     Args:
-        names: all photos in order, where the reconstruction may lack some; then image id is
-            photo index + 1. Without it the reconstruction's own images in the order of their ids.
+        names: all photos in order, where the reconstruction may lack some. Without it the
+            reconstruction's own images in the order of their ids.
 
     Raises:
         ValueError: an image of the reconstruction is called otherwise in `names`.
     """
     images = {image.image_id: image for image in reconstruction.images.values()}
-    ids = list(range(1, len(names) + 1)) if names is not None else sorted(images)
+    ids = [image_id_of(i) for i in range(len(names))] if names is not None else sorted(images)
     names = tuple(names) if names is not None else tuple(images[i].name for i in ids)
     row = {image_id: i for i, image_id in enumerate(ids)}
     camera_ids = sorted(reconstruction.cameras)
@@ -98,7 +124,7 @@ def reconstruction_from_model(
     """
     reconstruction = pycolmap.Reconstruction()
     for index, camera in enumerate(model.cameras):
-        reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index + 1))
+        reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
     keypoint_of = model.observations[:, 2].copy()
     for photo in np.flatnonzero(model.registered).tolist():
         rows = np.flatnonzero(model.observations[:, 1] == photo)
@@ -110,8 +136,8 @@ def reconstruction_from_model(
         image = pycolmap.Image(
             name=model.names[photo],
             points2D=pycolmap.Point2DList([pycolmap.Point2D(p) for p in xy]),
-            camera_id=int(model.camera_index[photo]) + 1,
-            image_id=photo + 1,
+            camera_id=camera_id_of(int(model.camera_index[photo])),
+            image_id=image_id_of(photo),
         )
         pose = pycolmap.Rigid3d(model.cam_from_world[photo, :3])
         reconstruction.add_image_with_trivial_frame(image, pose)
@@ -119,7 +145,7 @@ def reconstruction_from_model(
     for track, xyz in enumerate(model.points):
         rows = range(starts[track], starts[track + 1])
         elements = [
-            pycolmap.TrackElement(int(model.observations[o, 1]) + 1, int(keypoint_of[o]))
+            pycolmap.TrackElement(image_id_of(int(model.observations[o, 1])), int(keypoint_of[o]))
             for o in rows
         ]
         reconstruction.add_point3D(xyz, pycolmap.Track(elements), model.point_colors[track])

@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from ..geometry.epipolar import relative_pose
 from ..scene.camera import Camera
 from ..sfm.correspondences import MatchTable
-from ..sfm.held_out import match_errors
 from ..sfm.twoview.all_pairs import RelativePoses
+from ..sfm.twoview.match_errors import match_errors
 from ..sfm.twoview.pair_geometry import PairKind
 from ..sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
 from ..sfm.viewgraph.refined_pairs import RefinedPairs

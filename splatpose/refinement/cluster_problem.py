@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int
 
 from ..scene.camera import Camera
 from ..scene.views import Views
-from ..sfm.correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
-from ..sfm.held_out import fitting_matches, keypoint_ids, track_labels, with_matches
+from ..sfm.correspondences import MatchTable, distinct_keypoints, with_matches
 from ..sfm.mapping.track_adjustment import resected
-from ..sfm.tracks import Tracks, clipped, triangulated
+from ..sfm.tracks import Tracks, clipped, component_labels, labelled_tracks, triangulated
 from ..sfm.twoview.all_pairs import RelativePoses
+from ..sfm.twoview.match_errors import fitting_matches
 from ..sfm.viewgraph.view_graph import solve_view_graph
 
 _COARSE_OUTLIER = 30.0
@@ -110,21 +110,12 @@ def cluster_tracks(
 ) -> tuple[Tracks, Int[np.ndarray, " O"]]:
     """Tracks of the matches `rows` in the placed photos, triangulated, and their keypoints."""
     rows = rows & np.isin(table.photos, members).all(axis=1)
-    label, proper = track_labels(table, rows)
+    label, proper = component_labels(table, rows)
     rows = rows & proper[np.maximum(label, 0)] if len(proper) else rows
-    every = np.flatnonzero(rows)
-    ids = keypoint_ids(table)[every].ravel()
-    _, first = np.unique(ids, return_index=True)
-    match, side = every[first // 2], first % 2
-    _, track = np.unique(label[match], return_inverse=True)
-    ratio = focal_ratios(problem.cameras)[problem.camera_index[members]]
-    rays = calibrated_matches(table, every, problem.cameras, problem.camera_index)
-    tracks = Tracks(
-        points=np.zeros((int(track.max(initial=-1)) + 1, 3)),
-        track=track,
-        view=np.searchsorted(members, table.photos[match, side]),
-        rays=rays.reshape(-1, 2)[first],
-        focal=REFERENCE_SIDE * ratio,
+    table, label = with_matches(table, rows), label[rows]
+    match, side = distinct_keypoints(table)
+    tracks = labelled_tracks(
+        table, (match, side), label[match], members, problem.cameras, problem.camera_index
     )
     return triangulated(tracks, cam_from_world), table.keypoints[match, side]
 

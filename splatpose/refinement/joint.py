@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from ..events import Event, EventSink, Message, Progress, TrainingStep
+from ..geometry.centers import rms_radius
 from ..geometry.rotations import rotation_angle
 from ..geometry.similarity import alignment
 from ..io.colmap import quiet_colmap
@@ -20,8 +21,9 @@ from ..scene.evidence import JointEvidence
 from ..scene.matches import MatchGraph
 from ..scene.sparse_model import SparseModel
 from ..scene.views import Views
+from ..sfm.held_out import held_out_tracks
 from ..sfm.mapping.track_adjustment import held_out_error, resected, resolved
-from ..sfm.tracks import Tracks, clipped_error, held_out_tracks, tracks_of
+from ..sfm.tracks import Tracks, clipped_error, tracks_of
 from ..splatting.config import TrainingConfig
 from ..splatting.train import train
 from ..stages.joint.config import JointConfig
@@ -232,8 +234,7 @@ def _changes(
     """Median changes of rotation and position, as `JointEvidence` has them."""
     turned = rotation_angle(np.einsum("vij,vkj->vik", refined[:, :3, :3], given[:, :3, :3]))
     centers = [np.linalg.inv(poses)[:, :3, 3] for poses in (given, refined)]
-    radius = np.sqrt(((centers[0] - centers[0].mean(axis=0)) ** 2).sum(axis=1).mean())
-    shifted = np.linalg.norm(centers[1] - centers[0], axis=1) / radius
+    shifted = np.linalg.norm(centers[1] - centers[0], axis=1) / rms_radius(centers[0])
     return {
         "rotation_change": float(np.median(turned)),
         "position_change": float(100 * np.median(shifted)),

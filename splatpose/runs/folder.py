@@ -2,20 +2,19 @@
 
 A stage computes into `NAME.part` and is renamed to `NAME` when it is whole, so a stage folder
 either does not exist or is complete, whatever killed the process. The manifest holds the key of
-the stage: a hash of its config, of its code's version and of the keys of what it read. A changed
-photo or option therefore invalidates exactly the stages that depend on it.
+the stage (see `splatpose.keys`): a changed photo or option invalidates exactly the stages that depend
+on it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +22,19 @@ from typing import Any, TypeVar
 import filelock
 import psutil
 
-from .._version import __version__
 from ..errors import SplatposeError
-from ..events import STAGES, EventSink, StageFinished, StageName, StageSkipped, StageStarted
+from ..events import (
+    STAGES,
+    EventSink,
+    Message,
+    StageFinished,
+    StageName,
+    StageSkipped,
+    StageStarted,
+    ignore_events,
+)
 from ..io.atomic import write_json
+from ..keys import LAYOUT, Keyed, Stage, stage_key, value_of
 from ..steering import StoppedEarly
 from .log import EventLog
 from .steering import FolderSteering
@@ -61,6 +69,8 @@ class RunFolder:
 
     log: EventLog
     """Where events are written down for other processes; there while the folder is open."""
+    emit: EventSink
+    """Tells the log and whoever opened the folder; there while the folder is open."""
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
@@ -72,7 +82,9 @@ class RunFolder:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, overwrite: bool = False) -> Iterator[RunFolder]:
+    def open(
+        cls, path: Path, *, overwrite: bool = False, emit: EventSink = ignore_events
+    ) -> Iterator[RunFolder]:
         """Opens or creates the folder for writing and holds its lock.
 
         With `overwrite`, every stage is computed afresh. An earlier result is replaced only once
@@ -82,61 +94,57 @@ class RunFolder:
         run._create()
         with holding(path), EventLog(run.work) as run.log, _disk_errors(path):
             run.steering.forget()
+            run.emit = run.steering.sink(run.log.sink(emit))
             yield run
 
-    def stage(
-        self,
-        name: StageName,
-        *,
-        config: Any,
-        inputs: tuple[str, ...],
-        compute: Callable[[Path], str | StoppedEarly],
-        load: Callable[[Path], T],
-        emit: EventSink,
-    ) -> tuple[T, str]:
-        """Returns the stage's result and key, computing it only where no valid one is on disk.
+    def stage(self, stage: Stage[T], config: Any, *inputs: Keyed[Any], **params: Any) -> Keyed[T]:
+        """A stage's result, computed only where no valid one is on disk.
+
+        Fresh results are read back too, so that a resumed run cannot differ from an uninterrupted
+        one. The folder may hold the stage's own checkpoints from an interrupted run with the same
+        key. Where `compute` returns `StoppedEarly`, its result is used and the stage stays
+        unfinished: the next run computes on in the same folder.
 
         Args:
-            name: the stage; also the sub-folder's name.
+            stage: what to compute, and how it is read.
             config: the stage's frozen config dataclass.
-            inputs: keys of what the stage reads (earlier stages' keys, hashes of files).
-            compute: fills the folder it is given and returns a one-line summary. The folder may
-                hold the stage's own checkpoints from an interrupted run with the same key. Where
-                it returns `StoppedEarly`, its result is used and the stage stays unfinished: the
-                next run computes on in the same folder.
-            load: reads the result from the folder. Fresh results are read back too, so that a
-                resumed run cannot differ from an uninterrupted one.
-            emit: receives the stage's start, skip and finish.
+            inputs: results of earlier stages.
+            params: everything else that `compute` takes. All of it is in the key, but for what is
+                `Unkeyed`.
         """
+        name = stage.name
         self._asked.add(name)
-        key = stage_key(name, config, inputs)
+        key = stage_key(name, config, inputs, params)
         folder = self.work / name
         part = self.work / f"{name}.part"
         if not self._overwrite:
             if (record := _record(part)) is not None and record.key == key:
                 _replace_folder(part, folder)  # killed between finishing and renaming
             if (record := _record(folder)) is not None and record.key == key:
-                emit(StageSkipped(name, record.summary))
-                return load(folder), key
-        emit(StageStarted(name))
+                self.emit(StageSkipped(name, record.summary))
+                return Keyed(stage.load(folder), key)
+        self.emit(StageStarted(name))
+        if not self._overwrite and layout_of(folder) not in (None, LAYOUT):
+            text = "the result in this folder is of another version of splatpose: computed anew"
+            self.emit(Message(name, text))
         self._prepare(part, key)
+        values = [argument.value for argument in inputs]
+        named = {parameter: value_of(value) for parameter, value in params.items()}
         start = time.perf_counter()
         with _PeakMemory() as memory:
-            summary = compute(part)
+            told = stage.compute(*values, config, part, self.emit, **named)
         seconds = time.perf_counter() - start
-        stopped = isinstance(summary, StoppedEarly)
-        if isinstance(summary, StoppedEarly):
-            summary = summary.summary
+        summary = told.summary if isinstance(told, StoppedEarly) else told
         record = StageRecord(name, key, summary, seconds, memory.mb, dataclasses.asdict(config))
-        if stopped:
+        if isinstance(told, StoppedEarly):
             self._stopped[name] = record
             folder = part
         else:
-            write_json(part / MANIFEST, dataclasses.asdict(record))
+            write_json(part / MANIFEST, dataclasses.asdict(record), LAYOUT)
             _replace_folder(part, folder)
-        result = load(folder)
-        emit(StageFinished(name, summary, seconds, memory.mb))
-        return result, key
+        result = stage.load(folder)
+        self.emit(StageFinished(name, summary, seconds, memory.mb))
+        return Keyed(result, key)
 
     def records(self) -> list[StageRecord]:
         """The manifests of the stages that were asked for since the folder was opened, in order.
@@ -205,13 +213,52 @@ def holding(out: Path) -> Iterator[None]:
         lock.release()
 
 
+def stage_folder(out: Path, stage: StageName) -> Path:
+    """Where a run keeps a finished stage.
+
+    Raises:
+        SplatposeError: the run has no such stage, or another version of splatpose left it.
+    """
+    folder = out / WORK / stage
+    if layout_of(folder) is None:
+        raise SplatposeError(
+            f"{out} holds no finished {stage} stage of splatpose.",
+            f"Run splatpose fit PHOTOS -o {out} first; {WORK} in it must stay.",
+        )
+    check_layout(folder)
+    return folder
+
+
+def check_layout(folder: Path) -> None:
+    """Refuses a finished stage that another version of splatpose left.
+
+    Raises:
+        SplatposeError: it did.
+    """
+    if layout_of(folder) not in (None, LAYOUT):
+        raise SplatposeError(
+            f"{folder} is of another version of splatpose.",
+            "Run the same splatpose fit again: it computes anew what it cannot read.",
+        )
+
+
+def layout_of(folder: Path) -> int | None:
+    """The layout that a stage's folder was written in, or None where none is finished there."""
+    try:
+        return int(json.loads((folder / MANIFEST).read_text())["version"])
+    except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError, ValueError):
+        return None
+
+
 def _record(folder: Path) -> StageRecord | None:
     """The manifest in a stage's folder, or None where there is none or it cannot be read."""
+    if layout_of(folder) != LAYOUT:
+        return None
     try:
         value = json.loads((folder / MANIFEST).read_text())
         value.pop("version")
         return StageRecord(**value)
-    except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None
 
 
@@ -219,13 +266,6 @@ def _replace_folder(new: Path, old: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     new.rename(old)
-
-
-def stage_key(name: str, config: Any, inputs: tuple[str, ...]) -> str:
-    """Hash of everything that decides a stage's result."""
-    value = [name, __version__, dataclasses.asdict(config), list(inputs)]
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager

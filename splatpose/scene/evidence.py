@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+PlacedBy = Literal["mapping", "late", "splat", "none"]
+"""The mapping of the chosen hypothesis, registration into its finished model, or depth rendered
+from a splat of that."""
+
 
 @dataclass(frozen=True)
 class PhotoEvidence:
@@ -22,6 +26,8 @@ class PhotoEvidence:
     reprojection_error: float
     """Median reprojection error of the photo's triangulated keypoints in pixels; NaN if not
     registered."""
+    placed_by: PlacedBy = "none"
+    """What gave the photo its pose; "none" without one, and where it was not recorded."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
@@ -40,6 +40,30 @@ def match_table(graph: MatchGraph) -> MatchTable:
     xy = np.concatenate([*graph.keypoints, np.zeros((0, 2))]).astype(np.float64)
     rows = starts[photos] + graph.matches
     return MatchTable(graph.pairs, pair, photos, graph.matches, xy[rows])
+
+
+def with_matches(table: MatchTable, rows: Bool[np.ndarray, " M"]) -> MatchTable:
+    """The table with only some of its matches; the pairs keep their numbers."""
+    return replace(
+        table,
+        pair=table.pair[rows],
+        photos=table.photos[rows],
+        keypoints=table.keypoints[rows],
+        xy=table.xy[rows],
+    )
+
+
+def keypoint_ids(table: MatchTable) -> Int[np.ndarray, "M 2"]:
+    """A number for each keypoint of each match, the same wherever the keypoint occurs."""
+    stride = int(table.keypoints.max(initial=0)) + 1
+    return table.photos * stride + table.keypoints
+
+
+def distinct_keypoints(table: MatchTable) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+    """Match and side (0 or 1) where each keypoint occurs first; ascending by photo and keypoint."""
+    _, first = np.unique(keypoint_ids(table), return_index=True)
+    match, side = np.divmod(first, 2)
+    return match, side
 
 
 def overlapping(table: MatchTable, min_matches: int) -> Int[np.ndarray, " E"]:

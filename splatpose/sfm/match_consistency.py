@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.epipolar import essential_matrix, relative_pose, sampson_distance, two_view_depths
-from ..geometry.projection import normalized_from_pixels, project
+from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
+from .reprojection import projection_errors
 
 _TRANSFER_FACTOR = 3.0
 _MIN_AGREEING = 10
@@ -166,28 +167,10 @@ def _transfer(
     for source, target in ((0, 1), (1, 0)):
         track = track_of(table.photos[rows, source], table.keypoints[rows, source])
         ask = np.flatnonzero(track >= 0)
-        error = _projection_errors(model, table, rows[ask], target, track[ask])
+        photo, xy = table.photos[rows[ask], target], table.xy[rows[ask], target]
+        error = projection_errors(model, track[ask], photo, xy)
         off[ask] = np.maximum(off[ask], error / (_TRANSFER_FACTOR * limit[ask, target]))
     return off
-
-
-def _projection_errors(
-    model: SparseModel,
-    table: MatchTable,
-    rows: Int[np.ndarray, " N"],
-    side: int,
-    track: Int[np.ndarray, " N"],
-) -> Float[np.ndarray, " N"]:
-    """In pixels; infinite behind the camera."""
-    result = np.zeros(len(rows))
-    photo = table.photos[rows, side]
-    for index in np.unique(photo):
-        own = np.flatnonzero(photo == index)
-        camera = model.cameras[model.camera_index[index]]
-        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
-        error = np.linalg.norm(xy - table.xy[rows[own], side], axis=1)
-        result[own] = np.nan_to_num(error, nan=np.inf)
-    return result
 
 
 class _TrackLookup:

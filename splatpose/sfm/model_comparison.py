@@ -1,18 +1,30 @@
-"""Do two reconstructions say the same?"""
+"""Do two models of the same photos say the same? As a whole, or photo by photo.
+
+`compare` has one verdict for two candidates, after a least-squares alignment that outliers do not
+draw. `difference` asks each photo, after the alignment that most photos agree to: the error of one
+misplaced photo is not spread over all others. `change` asks each photo where both models are in
+one frame already.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 
-from ..geometry.centers import centers_of
+from ..geometry.camera_alignment import find_consensus
+from ..geometry.centers import centers_of, rms_radius
 from ..geometry.epipolar import relative_pose
 from ..geometry.rotations import rotation_angle
 from ..geometry.similarity import umeyama
 from ..scene.sparse_model import SparseModel
 
 _ROBUST_ROUNDS = 5
+ROTATION_LIMIT, POSITION_LIMIT = 5.0, 5.0
+"""Degrees, and percent of the radius, from which on a photo counts as placed elsewhere."""
+_FAR = 6.0
+"""Median distances from the middle beyond which a camera does not count for the radius."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,21 @@ class Agreement:
         )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How far each photo's pose in one model is from that in the other; NaN where one has none."""
+
+    rotation: Float[np.ndarray, " V"]
+    """Degrees."""
+    position: Float[np.ndarray, " V"]
+    """Percent of the radius of the second model's centres."""
+
+    @property
+    def agrees(self) -> Bool[np.ndarray, " V"]:
+        """Photos that both models place alike."""
+        return (self.rotation <= ROTATION_LIMIT) & (self.position <= POSITION_LIMIT)
+
+
 def compare(a: SparseModel, b: SparseModel) -> Agreement:
     """Compares two models of the same photos; both must have two photos in common or fail to."""
     common = np.flatnonzero(a.registered & b.registered)
@@ -49,7 +76,7 @@ def compare(a: SparseModel, b: SparseModel) -> Agreement:
         centers_of(a.cam_from_world)[common],
         centers_of(b.cam_from_world)[common],
     )
-    radius = np.sqrt(((centers_b - centers_b.mean(0)) ** 2).sum(1).mean())
+    radius = rms_radius(centers_b)
     if radius == 0 or np.ptp(centers_a, axis=0).max() == 0:
         return Agreement(overlap, np.inf, 180.0)
     weights = np.ones(len(common))
@@ -76,3 +103,56 @@ def _compare_pair(a: SparseModel, b: SparseModel, common: np.ndarray, overlap: f
         return Agreement(overlap, np.inf, 180.0)
     turn = float(np.arccos(np.clip(ta @ tb / norm, -1, 1)))
     return Agreement(overlap, turn, float(rotation_angle(Ra @ Rb.T)))
+
+
+def difference(a: Float[np.ndarray, "V 4 4"], b: Float[np.ndarray, "V 4 4"]) -> Difference:
+    """Aligns the cameras `a` to `b` and compares them photo by photo.
+
+    Args:
+        a, b: cam_from_world; NaN where a photo has no pose.
+    """
+    count = len(a)
+    rotation, position = np.full(count, np.nan), np.full(count, np.nan)
+    common = np.flatnonzero(np.isfinite(a[:, 0, 0]) & np.isfinite(b[:, 0, 0]))
+    radius = camera_radius(centers_of(b[np.isfinite(b[:, 0, 0])]))
+    if len(common) >= 2 and radius > 0:
+        found = find_consensus(
+            b[common],
+            a[common],
+            radius,
+            max_rotation=ROTATION_LIMIT,
+            max_position=POSITION_LIMIT / 100,
+        )
+        rotation[common] = found.rotation_error
+        position[common] = 100 * found.position_error / radius
+    return Difference(rotation, position)
+
+
+def change(before: Float[np.ndarray, "V 4 4"], after: Float[np.ndarray, "V 4 4"]) -> Difference:
+    """Compares cameras in one frame photo by photo.
+
+    Args:
+        before, after: cam_from_world; NaN where a photo has no pose.
+    """
+    rotation, position = np.full((2, len(before)), np.nan)
+    both = np.flatnonzero(np.isfinite(before[:, 0, 0]) & np.isfinite(after[:, 0, 0]))
+    if len(both):
+        a, b = before[both], after[both]
+        rotation[both] = rotation_angle(np.einsum("vij,vkj->vik", b[:, :3, :3], a[:, :3, :3]))
+        radius = rms_radius(centers_of(b))
+        if radius > 0:
+            moved = np.linalg.norm(centers_of(b) - centers_of(a), axis=1)
+            position[both] = 100 * moved / radius
+    return Difference(rotation, position)
+
+
+def camera_radius(centers: Float[np.ndarray, "N 3"]) -> float:
+    """RMS distance of camera centres from their mean, without those that are far out.
+
+    A single camera at infinity would make every other distance small by comparison.
+    """
+    if len(centers) < 2:
+        return 0.0
+    distance = np.linalg.norm(centers - np.median(centers, axis=0), axis=1)
+    near = centers[distance <= _FAR * np.median(distance)] if len(centers) > 3 else centers
+    return rms_radius(near)

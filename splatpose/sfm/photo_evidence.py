@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from ..geometry.projection import project
-from ..scene.evidence import PhotoEvidence
+from ..scene.evidence import PhotoEvidence, PlacedBy
 from ..scene.sparse_model import SparseModel
 from .correspondences import MatchTable
 from .match_consistency import Explanation, per_photo
+from .reprojection import reprojection_errors
 
 _WEAK_SHARE = 0.5
 _WEAK_MATCHES = 50
-_PLACED, _LATE = "placed", "placed late, from the finished model"
-_ON_SPLAT = "placed on the splat's depth"
+_PLACED: dict[PlacedBy, str] = {
+    "mapping": "placed",
+    "late": "placed late, from the finished model",
+    "splat": "placed on the splat's depth",
+    "none": "placed",
+}
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,12 @@ def photo_evidence(record: Record) -> list[PhotoEvidence]:
     result = []
     for photo, name in enumerate(model.names):
         registered = bool(model.registered[photo])
-        reason = (
-            _why_registered(
-                _LATE if photo in record.late else _PLACED,
-                int(verified[photo]),
-                float(share[photo]),
-            )
-            if registered
-            else _why_left_out(record, photo, int(verified[photo]))
-        )
+        placed_by: PlacedBy = "none"
+        if registered:
+            placed_by = "late" if photo in record.late else "mapping"
+            reason = _why_registered(placed_by, int(verified[photo]), float(share[photo]))
+        else:
+            reason = _why_left_out(record, photo, int(verified[photo]))
         result.append(
             PhotoEvidence(
                 name=name,
@@ -57,6 +58,7 @@ def photo_evidence(record: Record) -> list[PhotoEvidence]:
                 verified_matches=int(verified[photo]),
                 inlier_share=float(share[photo]) if registered else float("nan"),
                 reprojection_error=float(error[photo]),
+                placed_by=placed_by,
             )
         )
     return result
@@ -71,17 +73,17 @@ def updated_evidence(photo: PhotoEvidence, share: float, error: float) -> PhotoE
     """
     if not photo.registered:
         return photo
-    how = next((way for way in (_LATE, _ON_SPLAT) if photo.reason.startswith(way)), _PLACED)
-    reason = _why_registered(how, photo.verified_matches, share)
+    reason = _why_registered(photo.placed_by, photo.verified_matches, share)
     return replace(photo, reason=reason, inlier_share=share, reprojection_error=error)
 
 
 def placed_on_splat(photo: PhotoEvidence) -> PhotoEvidence:
     """Evidence of a photo that was left out and is not any more; for `updated_evidence`."""
-    return replace(photo, registered=True, reason=_ON_SPLAT)
+    return replace(photo, registered=True, reason=_PLACED["splat"], placed_by="splat")
 
 
-def _why_registered(how: str, verified: int, share: float) -> str:
+def _why_registered(placed_by: PlacedBy, verified: int, share: float) -> str:
+    how = _PLACED[placed_by]
     if share < _WEAK_SHARE:
         return f"{how}, but only {100 * share:.0f} % of its {verified} matches agree with its pose"
     if verified < _WEAK_MATCHES:
@@ -105,12 +107,8 @@ def _why_left_out(record: Record, photo: int, verified: int) -> str:
 def median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
     """Median reprojection error of each photo's observations in pixels, NaN without any."""
     result = np.full(len(model.names), np.nan)
+    errors, photos = reprojection_errors(model), model.observations[:, 1]
     for photo in np.flatnonzero(model.registered):
-        own = np.flatnonzero(model.observations[:, 1] == photo)
-        if len(own):
-            track = model.observations[own, 0]
-            camera = model.cameras[model.camera_index[photo]]
-            xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
-            distance = np.linalg.norm(xy - model.observation_xy[own], axis=1)
-            result[photo] = np.median(np.nan_to_num(distance, nan=np.inf))
+        own = errors[photos == photo]
+        result[photo] = np.median(own) if len(own) else np.nan
     return result

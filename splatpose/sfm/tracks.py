@@ -1,17 +1,27 @@
-"""The sparse points with what the photos saw of them, free of lens and photo size."""
+"""Tracks: which keypoints show one point, and the points, free of lens and photo size."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..geometry.centers import centers_of
 from ..geometry.projection import normalized_from_pixels
+from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from ..scene.views import Views
-from .correspondences import REFERENCE_SIDE
+from .correspondences import (
+    REFERENCE_SIDE,
+    MatchTable,
+    calibrated_matches,
+    focal_ratios,
+    keypoint_ids,
+)
 
 _ALLOWED_COST = 6.0
 
@@ -88,6 +98,88 @@ class Tracks:
         return np.einsum("oij,oj->oi", pose[:, :3, :3], point) + pose[:, :3, 3]
 
 
+def component_labels(
+    table: MatchTable, rows: Bool[np.ndarray, " M"]
+) -> tuple[Int[np.ndarray, " M"], Bool[np.ndarray, " L"]]:
+    """Numbers of the tracks that some of the matches link keypoints to.
+
+    For matches that fit the relative pose of their pair: whatever they link, directly or not, is
+    one track, and one that has two keypoints in a photo is known to be false.
+
+    Returns:
+        Of each match its track's number, -1 for matches that are not in `rows`; and of each track
+        whether it has at most one keypoint in a photo.
+    """
+    ids = keypoint_ids(table)[rows]
+    nodes, index = np.unique(ids, return_inverse=True)
+    a, b = index.reshape(-1, 2).T
+    links = coo_array((np.ones(len(a)), (a, b)), shape=(len(nodes), len(nodes)))
+    number, label = connected_components(links, directed=False)
+    photo = np.zeros(len(nodes), np.int64)
+    photo[index.reshape(-1, 2)] = table.photos[rows]
+    places, count = np.unique(np.stack([label, photo], 1), axis=0, return_counts=True)
+    proper = np.ones(number, bool)
+    proper[places[count > 1, 0]] = False
+    labels = np.full(len(table), -1)
+    labels[rows] = label[a]
+    return labels, proper
+
+
+def grown_labels(table: MatchTable) -> Int[np.ndarray, "M 2"]:
+    """Number of the track of both keypoints of each match, counting from 0.
+
+    For matches of which some are false: tracks grow over the best supported pairs first and never
+    take in two keypoints of one photo, so that a false match parts two tracks (its two numbers
+    differ) where in `component_labels` it would cost both.
+    """
+    stride = int(table.keypoints.max(initial=0)) + 1
+    nodes, inverse = np.unique(keypoint_ids(table), return_inverse=True)
+    index = inverse.reshape(-1, 2)
+    parent = list(range(len(nodes)))
+    photos = [1 << photo for photo in (nodes // stride).tolist()]
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    support = np.bincount(table.pair, minlength=len(table.pairs))
+    for a, b in index[np.argsort(-support[table.pair], kind="stable")].tolist():
+        a, b = root(a), root(b)
+        if a != b and not photos[a] & photos[b]:
+            parent[b] = a
+            photos[a] |= photos[b]
+    track = np.array([root(node) for node in range(len(nodes))], np.int64)
+    return np.unique(track, return_inverse=True)[1][index]
+
+
+def labelled_tracks(
+    table: MatchTable,
+    observed: tuple[Int[np.ndarray, " O"], Int[np.ndarray, " O"]],
+    label: Int[np.ndarray, " O"],
+    views: Int[np.ndarray, " V"],
+    cameras: Sequence[Camera],
+    camera_index: Int[np.ndarray, " P"],
+) -> Tracks:
+    """Tracks of keypoints that carry the same label, in ascending order of it; points still to be
+    found.
+
+    Args:
+        observed: match and side (0 or 1) of each observation.
+        views: photos to number the views by, ascending.
+        cameras: and which of them each photo has.
+    """
+    _, track = np.unique(label, return_inverse=True)
+    rays = calibrated_matches(table, np.arange(len(table)), cameras, camera_index)
+    return Tracks(
+        points=np.zeros((int(track.max(initial=-1)) + 1, 3)),
+        track=track,
+        view=np.searchsorted(views, table.photos[observed]),
+        rays=rays[observed],
+        focal=REFERENCE_SIDE * focal_ratios(cameras)[camera_index[views]],
+    )
+
+
 def tracks_of(poses: SparseModel, views: Views) -> Tracks:
     """Tracks of a reconstruction, their observations in the order of `views`."""
     registered = np.flatnonzero(poses.registered)
@@ -105,19 +197,6 @@ def tracks_of(poses: SparseModel, views: Views) -> Tracks:
         per_pixel = REFERENCE_SIDE / max(camera.width, camera.height)
         focal[camera_index == index] = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * per_pixel
     return Tracks(poses.points, poses.observations[:, 0], view, rays, focal)
-
-
-def held_out_tracks(tracks: Tracks, share: float, seed: int) -> Bool[np.ndarray, " T"]:
-    """A random share of the tracks of three and more observations, for the gate alone.
-
-    Two observations leave a triangulated point hardly any error to show.
-    """
-    count = np.bincount(tracks.track, minlength=len(tracks))
-    long = np.flatnonzero(count >= 3)
-    rng = np.random.default_rng([seed, 0x7AC5])
-    chosen = np.zeros(len(tracks), bool)
-    chosen[rng.permutation(long)[: round(share * len(long))]] = True
-    return chosen
 
 
 def triangulated(tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]) -> Tracks:

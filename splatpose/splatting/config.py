@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from ..keys import UNKEYED
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class TrainingConfig:
     """Learning rate of the exposure maps."""
     lr_decay: float = 0.1
     """Factor that every learning rate but the positions' has come down to at the last step."""
-    measure_every: int = 0
+    measure_every: int = field(default=0, metadata=UNKEYED)
     """Steps between measurements of the held-out photos on the way; 0 measures at the end only."""
-    checkpoint_seconds: float = 25.0
+    checkpoint_seconds: float = field(default=25.0, metadata=UNKEYED)
     """Seconds between checkpoints."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
+from ..keys import keyed_fields
 from ..render import choose_backend
 from ..scene.splats import HeldOutScore, TrainedSplats
 from ..scene.views import Views
@@ -276,8 +277,7 @@ def _mean_psnr(scores: tuple[HeldOutScore, ...]) -> float:
 
 def _identity(views: Views, config: TrainingConfig, seed: int) -> str:
     """Hash of all that decides the result, so that no other training's checkpoint is taken."""
-    settings = dataclasses.asdict(config) | {"checkpoint_seconds": 0, "measure_every": 0}
-    digest = hashlib.sha256(json.dumps([settings, seed, views.names]).encode())
+    digest = hashlib.sha256(json.dumps([keyed_fields(config), seed, views.names]).encode())
     for array in (views.Ks, views.cam_from_world, views.held_out, views.points):
         digest.update(np.ascontiguousarray(array).tobytes())
     training = np.flatnonzero(~np.asarray(views.held_out, bool))

@@ -1,61 +1,93 @@
-"""Photos undistorted camera by camera, two at a time."""
+"""From a reconstruction's photos to `Views`, one photo at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, UInt8
 
-from ..scene.camera import Camera
+from ..scene.capture import Capture
+from ..scene.sparse_model import SparseModel
+from ..scene.views import Views
 from .lens import Pinhole, choose_pinhole
 from .resample import Resampler
 
-WriteView = Callable[[int, UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"] | None], None]
-"""Takes a view's number, its picture (RGB), and which pixels exist; None where all do."""
+T = TypeVar("T")
+
+Picture = tuple[UInt8[np.ndarray, "_H _W 3"], Bool[np.ndarray, "_H _W"] | None]
+"""RGB, and where the undistorted pixel exists in the photo (None where all do)."""
+
 # Few, because each holds a photo.
 _THREADS = 2
 
 
-def make_views(
-    paths: Sequence[Path],
-    cameras: Sequence[Camera],
-    camera_index: Int[np.ndarray, " V"],
-    write: WriteView,
+def make_pictures(
+    capture: Capture,
+    poses: SparseModel,
+    use: Callable[[int, Picture], T],
     *,
     max_size: int,
-    keep_edges: float,
-) -> Iterator[tuple[int, Pinhole, bool]]:
-    """Undistorts and resizes photos; yields each view, its pinhole, and whether it has a mask.
+    keep_edges: float = 0.0,
+) -> Iterator[tuple[int, Pinhole, T]]:
+    """Undistorts the registered photos, camera by camera.
 
     Args:
-        paths: the photos.
-        cameras: calibrations of the photos as given.
-        camera_index: each photo's row in `cameras`.
-        write: called for every view, from several threads.
-        max_size, keep_edges: see `choose_pinhole`.
+        use: called with the number of a view and its picture, in a few threads side by side.
+        max_size: long side at most, in pixels.
+        keep_edges: see `lens.choose_pinhole`.
+
+    Yields:
+        The number of a view among the registered photos, its camera, and what `use` returned.
+
+    Raises:
+        SplatposeError: a photo is gone or changed since the capture.
     """
+    assert poses.names == tuple(photo.name for photo in capture.photos)
+    photos = np.flatnonzero(poses.registered)
+    paths = [capture.photos[photo].path for photo in photos]
+    cameras = poses.camera_index[photos]
     # Camera by camera, so that only one camera's sampling positions are held.
-    for camera in dict.fromkeys(camera_index.tolist()):
-        views = np.flatnonzero(camera_index == camera).tolist()
-        pinhole = choose_pinhole(cameras[camera], max_size, keep_edges)
-        resampler = Resampler(cameras[camera], pinhole)
-        for view, masked in _views_of_camera(resampler, views, paths, write):
-            yield view, pinhole, masked
+    for camera in dict.fromkeys(cameras.tolist()):
+        pinhole = choose_pinhole(poses.cameras[camera], max_size, keep_edges)
+        resampler = Resampler(poses.cameras[camera], pinhole)
+
+        def used(view: int, resampler: Resampler = resampler) -> T:
+            return use(view, resampler(paths[view]))
+
+        views = np.flatnonzero(cameras == camera).tolist()
+        # Decoding, resampling and encoding release the interpreter's lock.
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            for view, result in zip(views, pool.map(used, views), strict=True):
+                yield view, pinhole, result
 
 
-def _views_of_camera(
-    resampler: Resampler, views: Sequence[int], paths: Sequence[Path], write: WriteView
-) -> Iterator[tuple[int, bool]]:
-    """Undistorts the photos of one camera; yields each view and whether it has a mask."""
+def make_views(capture: Capture, poses: SparseModel, max_size: int) -> Views:
+    """The registered photos as views in memory, none of them held out.
 
-    def make(view: int) -> bool:
-        image, mask = resampler(paths[view])
-        write(view, image, mask)
-        return mask is not None
+    Args:
+        max_size: long side at most, in pixels.
+    """
+    photos = np.flatnonzero(poses.registered)
+    pictures = make_pictures(capture, poses, lambda _, picture: picture, max_size=max_size)
+    made = sorted(pictures, key=lambda item: item[0])
+    return Views(
+        names=tuple(poses.names[photo] for photo in photos),
+        images=tuple(image for _, _, (image, _) in made),
+        masks=tuple(mask for _, _, (_, mask) in made),
+        Ks=np.stack([pinhole.K for _, pinhole, _ in made]),
+        cam_from_world=poses.cam_from_world[photos],
+        held_out=np.zeros(len(photos), bool),
+        points=poses.points,
+        point_colors=poses.point_colors,
+    )
 
-    # Decoding, resampling and encoding release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        yield from zip(views, pool.map(make, views), strict=True)
+
+def split(count: int, eval_every: int) -> Bool[np.ndarray, " V"]:
+    """Which of `count` views are held out: every `eval_every`-th, from the middle of the first."""
+    held_out = np.zeros(count, bool)
+    if eval_every:
+        held_out[eval_every // 2 :: eval_every] = True
+    return held_out

@@ -45,12 +45,12 @@ from splatpose.io.colmap import (
     reconstruction_from_model,
     write_model,
 )
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.capture import Capture
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import read_cameras
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.sfm.viewgraph.view_graph import solve_view_graph
 from splatpose.splatting.config import TrainingConfig
@@ -181,8 +181,8 @@ class Ablation:
         config = LocalConfig(steps=self.args.steps)
         try:
             refine_pairs(
-                self.capture, self.graph, None, config, self.backend, folder, ignore_events,
-                min_matches=PosesConfig().min_matches, seed=self.args.seed,
+                self.capture, self.graph, config, folder, ignore_events, depth=None,
+                backend=self.backend, min_matches=PosesConfig().min_matches, seed=self.args.seed,
             )  # fmt: skip
         except SplatposeError:
             return None
@@ -206,7 +206,7 @@ class Ablation:
         views = self._views(poses)
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         refine_jointly(
-            self.graph, poses, views, config, self.backend, folder, ignore_events,
+            self.graph, poses, views, config, folder, ignore_events, backend=self.backend,
             max_error_px=PosesConfig().max_error_px, seed=self.args.seed,
         )  # fmt: skip
         return load_joint(folder, poses, views).poses

@@ -101,9 +101,9 @@ def run(name: str, args: argparse.Namespace, config: JointConfig) -> dict[str, A
             poses,
             views,
             config,
-            backend,
             parts["joint"],
             tell,
+            backend=backend,
             max_error_px=1.0,
             seed=args.seed,
         )

@@ -25,6 +25,7 @@ from splatpose.events import Event, Message
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.capture import Capture
 from splatpose.scene.depth_maps import DepthPriors
 from splatpose.scene.evidence import LocalEvidence
@@ -33,7 +34,7 @@ from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.global_mapper import reconstructions
 from splatpose.sfm.twoview.all_pairs import RelativePoses, relative_poses
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import read_cameras, write_focals
+from splatpose.sfm.viewgraph.focal_priors import write_focals
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.stage import load_capture
 from splatpose.stages.depth.config import DepthConfig
@@ -143,7 +144,9 @@ def refined(
 
     with tempfile.TemporaryDirectory() as folder:
         refine_pairs(
-            *(capture, graph, priors, config, "cpu", Path(folder), tell),
+            *(capture, graph, config, Path(folder), tell),
+            depth=priors,
+            backend="cpu",
             min_matches=MIN_MATCHES,
             seed=seed,
         )

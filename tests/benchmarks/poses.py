@@ -44,7 +44,11 @@ from splatpose.stages.capture.config import CaptureConfig  # noqa: E402
 from splatpose.stages.capture.stage import build_capture, load_capture  # noqa: E402
 from splatpose.stages.depth.config import DepthConfig  # noqa: E402
 from splatpose.stages.depth.stage import build_depth, load_depth  # noqa: E402
-from splatpose.stages.late_registration.stage import place_left_out  # noqa: E402
+from splatpose.stages.late_registration.config import LateRegistrationConfig  # noqa: E402
+from splatpose.stages.late_registration.stage import (  # noqa: E402
+    load_late_registration,
+    register_left_out,
+)
 from splatpose.stages.matching.config import MatchingConfig  # noqa: E402
 from splatpose.stages.matching.stage import load_matches, match_photos, resolve_matcher  # noqa: E402
 from splatpose.stages.poses.config import PosesConfig  # noqa: E402
@@ -186,7 +190,7 @@ def splatpose_rows(
 
     print(f"{name}: splatpose", flush=True)
     reuse = args.reuse and (folder / "matching" / "matching.json").exists()
-    parts = {stage: folder / stage for stage in ("capture", "matching", "poses")}
+    parts = {stage: folder / stage for stage in ("capture", "matching", "poses", "late")}
     for stage in ("poses",) if reuse else parts:
         fresh(parts[stage])
     seconds: dict[str, float] = {}
@@ -217,8 +221,13 @@ def splatpose_rows(
         depth = priors_of(name, capture, folder / "depth", args.depth, tell)
         config = PosesConfig()
         solve_poses(capture, graph, config, parts["poses"], tell, seed=args.seed, depth=depth)
-        place_left_out(capture, graph, config, "auto", parts["poses"], tell, seed=args.seed)
         poses = load_poses(parts["poses"])
+        register_left_out(
+            capture, graph, poses, LateRegistrationConfig(), fresh(parts["late"]), tell,
+            backend="auto", max_error_px=config.max_error_px, min_matches=config.min_matches,
+            seed=args.seed,
+        )  # fmt: skip
+        poses = load_late_registration(parts["late"]) or poses
         seconds["poses"] = time.perf_counter() - start
     except SplatposeError as error:
         return [{**row, "refused": error.message, "seconds": seconds}]

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,20 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from splatpose.events import ignore_events  # noqa: E402
 from splatpose.geometry.centers import centers_of  # noqa: E402
 from splatpose.geometry.rotations import rotation_angle  # noqa: E402
 from splatpose.io.colmap import quiet_colmap  # noqa: E402
+from splatpose.refinement.late_registration import depths_around  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402  # noqa: E402
-from splatpose.sfm.correspondences import MatchTable, match_table  # noqa: E402
-from splatpose.sfm.held_out import keypoint_ids, with_matches  # noqa: E402
+from splatpose.sfm.correspondences import (  # noqa: E402
+    MatchTable,
+    keypoint_ids,
+    match_table,
+    with_matches,
+)
 from splatpose.sfm.registration.from_depth import place  # noqa: E402
 from splatpose.stages.capture.stage import load_capture  # noqa: E402
-from splatpose.stages.late_registration.run import depths_around  # noqa: E402
+from splatpose.stages.late_registration.config import LateRegistrationConfig  # noqa: E402
 from splatpose.stages.matching.stage import load_matches  # noqa: E402
 from splatpose.stages.poses.config import PosesConfig  # noqa: E402
 from splatpose.stages.poses.stage import load_poses  # noqa: E402
@@ -78,10 +81,11 @@ def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str,
     for photo in np.flatnonzero(poses.registered)[:: args.every].tolist():
         rng = np.random.default_rng([args.seed, photo])
         without, own = stranded(photo, poses, matches, rng)
-        with tempfile.TemporaryDirectory() as scratch, quiet_colmap():
+        with quiet_colmap():
             depths = depths_around(
-                [photo], capture, graph, without, own, PosesConfig(), "auto", Path(scratch),
-                ignore_events, seed=args.seed,
+                [photo], capture, graph, without, own, "auto",
+                steps=LateRegistrationConfig().steps, min_matches=PosesConfig().min_matches,
+                seed=args.seed,
             )  # fmt: skip
             assert depths is not None
             for variant, (photos, most, false) in VARIANTS.items():

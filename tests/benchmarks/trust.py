@@ -43,7 +43,7 @@ from splatpose.io.colmap import quiet_colmap  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402
 from splatpose.scene.verdicts import Verdicts  # noqa: E402
 from splatpose.sfm.correspondences import match_table  # noqa: E402
-from splatpose.sfm.validation.retriangulation import with_points  # noqa: E402
+from splatpose.sfm.mapping.retriangulation import with_points  # noqa: E402
 from splatpose.stages.capture.stage import load_capture  # noqa: E402
 from splatpose.stages.matching.stage import load_matches  # noqa: E402
 from splatpose.stages.poses.stage import load_poses  # noqa: E402

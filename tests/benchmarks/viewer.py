@@ -23,10 +23,11 @@ from typing import Any
 import psutil
 
 from splatpose.events import StageSkipped, ignore_events
+from splatpose.keys import Keyed, Unkeyed
 from splatpose.runs import RunFolder
 from splatpose.splatting.config import TrainingConfig
 from splatpose.splatting.live import LiveView
-from splatpose.stages.splats.stage import load_splats, train_splats
+from splatpose.stages.splats.stage import train_splats
 from splatpose.stages.views.stage import load_views
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,7 +40,7 @@ def train(out: Path, steps: int) -> dict[str, float]:
     config = TrainingConfig(backend="cpu", steps=steps, checkpoint_seconds=1e6)
     process = psutil.Process()
     with RunFolder.open(out) as run:
-        emit = run.log.sink(ignore_events)
+        emit = run.emit
         for stage in ("capture", "matching", "poses", "views"):
             emit(StageSkipped(stage, "copied"))
         warm = TrainingConfig(backend="cpu", steps=30, final_steps=0)
@@ -47,16 +48,8 @@ def train(out: Path, steps: int) -> dict[str, float]:
             train_splats(views, warm, Path(folder), ignore_events, seed=0)
         spent = count_live_view()
         before, start = sum(process.cpu_times()[:2]), time.perf_counter()
-        run.stage(
-            "splats",
-            config=config,
-            inputs=(str(start),),
-            compute=lambda part: train_splats(
-                views, config, part, emit, seed=0, steering=run.steering
-            ),
-            load=load_splats,
-            emit=emit,
-        )
+        fresh = Keyed(views, str(start))
+        run.stage(SPLATS, config, fresh, seed=0, steering=Unkeyed(run.steering))
         return {
             "wall": time.perf_counter() - start,
             "training": sum(process.cpu_times()[:2]) - before,

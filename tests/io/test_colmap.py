@@ -13,8 +13,13 @@ from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.io.colmap import (
     camera_from_colmap,
+    camera_id_of,
     camera_to_colmap,
+    image_id_of,
+    index_of_camera,
     model_from_reconstruction,
+    photo_of,
+    point_id_of,
     read_model,
     reconstruction_from_model,
     write_model,
@@ -117,3 +122,16 @@ def test_cameras_round_trip_and_unknown_models_are_named() -> None:
     fisheye = pycolmap.Camera.create_from_model_name(1, "OPENCV_FISHEYE", 500, 640, 480)
     with pytest.raises(ValueError, match="OPENCV_FISHEYE"):
         camera_from_colmap(fisheye)
+
+
+def test_numbers_are_those_of_the_reconstruction(reconstruction: pycolmap.Reconstruction) -> None:
+    model = model_from_reconstruction(reconstruction)
+    again = reconstruction_from_model(model)
+    for photo, name in enumerate(model.names):
+        image = again.image(image_id_of(photo))
+        assert image.name == name
+        assert photo_of(image.image_id) == photo
+        assert image.camera_id == camera_id_of(int(model.camera_index[photo]))
+        assert index_of_camera(image.camera_id) == model.camera_index[photo]
+    for track, xyz in enumerate(model.points):
+        np.testing.assert_array_equal(again.points3D[point_id_of(track)].xyz, xyz)

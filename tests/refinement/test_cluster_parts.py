@@ -27,16 +27,12 @@ from splatpose.refinement.cluster_selection import clusters, strengths, strong_e
 from splatpose.refinement.pair_covariance import pair_certainty
 from splatpose.refinement.processes import side_by_side
 from splatpose.scene.evidence import ClusterEvidence
-from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.held_out import (
-    fitting_matches,
-    held_out_matches,
-    keypoint_ids,
-    track_labels,
-    with_matches,
-)
+from splatpose.sfm.correspondences import keypoint_ids, match_table, with_matches
+from splatpose.sfm.held_out import held_out_matches
 from splatpose.sfm.mapping.track_adjustment import resolved
+from splatpose.sfm.tracks import component_labels
 from splatpose.sfm.twoview.all_pairs import relative_poses
+from splatpose.sfm.twoview.match_errors import fitting_matches
 from splatpose.sfm.twoview.pair_geometry import PairKind
 from splatpose.sfm.viewgraph.view_graph import consistent_pairs
 from splatpose.stages.local.config import LocalConfig
@@ -146,7 +142,7 @@ def test_held_out_matches_are_a_share_of_every_pair(table, relative, share: floa
     assert not np.isin(ids[learning], ids[judging]).any()
     assert learning.mean() > 0.6
     # Whole tracks with one keypoint a photo.
-    label, proper = track_labels(table, fits)
+    label, proper = component_labels(table, fits)
     assert proper[label[judging]].all()
     assert not np.isin(label[learning & fits], label[judging]).any()
 
@@ -381,7 +377,9 @@ def test_settings_out_of_bounds_are_refused(scene: Scene, tmp_path: Path, wrong:
     config = replace(CONFIG, **wrong)
     with pytest.raises(SplatposeError, match=f"local: {next(iter(wrong))}"):
         refine_pairs(
-            *(scene.capture, scene.graph, None, config, "cpu", tmp_path, ignore_events),
+            *(scene.capture, scene.graph, config, tmp_path, ignore_events),
+            depth=None,
+            backend="cpu",
             min_matches=15,
             seed=0,
         )

@@ -15,8 +15,9 @@ from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity, alignment
 from splatpose.refinement.camera_optimizer import CameraOptimizer, Motion
 from splatpose.refinement.gate import Figures, decide, split_views
+from splatpose.sfm.held_out import held_out_tracks
 from splatpose.sfm.mapping.track_adjustment import held_out_error, resected, resolved
-from splatpose.sfm.tracks import Tracks, held_out_tracks, tracks_of, triangulated
+from splatpose.sfm.tracks import Tracks, tracks_of, triangulated
 from splatpose.stages.joint.config import JointConfig
 
 MOTION = Motion(steps=100, start=0.2, rate=0.5, track_weight=1.0)

@@ -13,11 +13,7 @@ from PIL import Image
 from scenes.depth import CAMERA, pixel_grid, ray_cast
 from scenes.poses import arc
 from splatpose.geometry.projection import normalized_from_pixels, project
-from splatpose.scene.capture import CameraGroup, Capture, Photo
-from splatpose.scene.evidence import PhotoEvidence
-from splatpose.scene.matches import MatchGraph
-from splatpose.scene.sparse_model import SparseModel
-from splatpose.stages.matching.database import (
+from splatpose.io.colmap_database import (
     PairMatches,
     opened,
     read_graph,
@@ -25,8 +21,12 @@ from splatpose.stages.matching.database import (
     write_pairs,
     write_photos,
 )
-from splatpose.stages.poses.snapshots import save_snapshots, snapshot
-from splatpose.stages.poses.storage import save
+from splatpose.io.sparse_model import write_sparse_model
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.evidence import PhotoEvidence
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.stages.poses.snapshots import snapshot
 
 COUNT, LEFT_OUT = 7, 2
 LEFT_OUT_REASON = "its matches meet too few points of the model to place it"
@@ -118,8 +118,9 @@ def resection_scene(
         PhotoEvidence(p.name, bool(known), "placed" if known else LEFT_OUT_REASON, 9, 1.0, noise)
         for p, known in zip(capture.photos, model.registered, strict=True)
     ]
-    save(stage, model, graph, evidence, [], [], [], [])
-    save_snapshots(stage, [snapshot("initial", model, model), snapshot("global", model, model)])
+    snapshots = (snapshot("initial", model, model), snapshot("global", model, model))
+    model = replace(model, evidence=tuple(evidence), snapshots=snapshots)
+    write_sparse_model(stage, model, graph.keypoints)
     return ResectionScene(capture, graph, stage, cameras)
 
 

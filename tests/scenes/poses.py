@@ -12,11 +12,7 @@ from PIL import Image
 
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import umeyama
-from splatpose.scene.camera import Camera
-from splatpose.scene.capture import CameraGroup, Capture, Photo
-from splatpose.scene.matches import MatchGraph
-from splatpose.scene.sparse_model import SparseModel
-from splatpose.stages.matching.database import (
+from splatpose.io.colmap_database import (
     PairMatches,
     opened,
     read_graph,
@@ -24,6 +20,10 @@ from splatpose.stages.matching.database import (
     write_pairs,
     write_photos,
 )
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.matches import MatchGraph
+from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.poses.config import PosesConfig
 from splatpose.stages.poses.stage import load_poses, solve_poses
 

@@ -12,7 +12,7 @@ from splatpose.geometry.rotations import so3_exp
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.verdicts import Verdicts
 from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.validation.retriangulation import with_points
+from splatpose.sfm.mapping.retriangulation import with_points
 from splatpose.stages.trust.config import TrustConfig
 from splatpose.stages.trust.evidence import ModelUnderTest
 from splatpose.stages.trust.verdict import assess

@@ -17,7 +17,11 @@ import pycolmap
 from scenes.splats import synthetic_views
 from splatpose.events import EventSink, Message, RunFinished, ignore_events
 from splatpose.io.atomic import write_json
+from splatpose.io.colmap_database import PairMatches, opened, write_keypoints, write_pairs
+from splatpose.io.colmap_database import write_photos as write_database_photos
 from splatpose.io.ply import write_splat_ply
+from splatpose.io.sparse_model import read_sparse_model
+from splatpose.keys import Stage, Unkeyed
 from splatpose.runs import RunFolder
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import CameraGroup, Capture, Photo
@@ -27,12 +31,8 @@ from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
 from splatpose.stages.capture.storage import save_capture
-from splatpose.stages.matching.database import PairMatches, opened, write_keypoints, write_pairs
-from splatpose.stages.matching.database import write_photos as write_database_photos
 from splatpose.stages.outputs.layout import REPORT, SPLAT
-from splatpose.stages.poses.storage import load as load_poses
-from splatpose.stages.poses.storage import save as save_poses
-from splatpose.stages.splats.stage import load_splats, train_splats
+from splatpose.stages.splats.stage import SPLATS
 from splatpose.stages.views.storage import (
     ViewArrays,
     prepare_folder,
@@ -76,15 +76,14 @@ def compute_run(
     folder.mkdir(parents=True, exist_ok=True)
     views = synthetic_views(REGISTERED, *SIZE)
     capture = write_photos(folder, views)
-    with RunFolder.open(out) as run:
-        emit = run.log.sink(emit)
+    with RunFolder.open(out, emit=emit) as run:
+        emit = run.emit
 
-        def stage(name, compute, load, config=None):
-            config = config or Nothing()
-            result, _ = run.stage(
-                name, config=config, inputs=(), compute=compute, load=load, emit=emit
-            )
-            return result
+        def stage(name, compute, load):
+            def filled(config: Nothing, part: Path, emit: EventSink) -> str:
+                return compute(part)
+
+            return run.stage(Stage(name, filled, load), Nothing())
 
         def compute_capture(part: Path) -> str:
             save_capture(capture, part, folder)
@@ -111,18 +110,13 @@ def compute_run(
         if last == "capture":
             return
         stage("matching", compute_matches, lambda part: None)
-        stage("poses", compute_poses, load_poses)
+        stage("poses", compute_poses, read_sparse_model)
         if last == "poses":
             return
         views = stage("views", compute_views, read_views)
-        config = training(steps)
-        trained = stage(
-            "splats",
-            lambda part: train_splats(views, config, part, emit, seed=3, steering=run.steering),
-            load_splats,
-            config,
-        )
-        write_splat_ply(out / SPLAT, trained.splats)
+        steering = Unkeyed(run.steering)
+        trained = run.stage(SPLATS, training(steps), views, seed=3, steering=steering)
+        write_splat_ply(out / SPLAT, trained.value.splats)
         rows = [
             {
                 "name": capture.photos[0].name,

@@ -15,6 +15,7 @@ from splatpose.geometry.centers import centers_of
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import MatchTable, match_table
@@ -23,7 +24,7 @@ from splatpose.sfm.mapping.world_frame import gravity, world_frame
 from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.model_comparison import compare
 from splatpose.sfm.registration.final_refinement import Refined, refine
-from splatpose.sfm.viewgraph.focal_priors import calibrate, read_cameras
+from splatpose.sfm.viewgraph.focal_priors import calibrate
 from splatpose.stages.poses.refusal import check_support, describe, describe_groups, overlap_groups
 
 

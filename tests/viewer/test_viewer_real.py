@@ -15,7 +15,7 @@ from scenes import DEMO
 from scenes.viewer_browsing import FRUSTA, PATIENCE, Log, page_at, shown, viewing, wait_until
 
 from splatpose.io.nerfstudio import read_transforms
-from splatpose.stages.poses.storage import load as load_poses
+from splatpose.io.sparse_model import read_sparse_model as load_poses
 
 pytestmark = pytest.mark.slow
 

@@ -25,6 +25,7 @@ from splatpose.events import (
     TrainingStep,
     ignore_events,
 )
+from splatpose.keys import Stage
 from splatpose.runs import RunFolder
 from splatpose.runs.log import EVENTS, EventLog, LogReader, read_header
 from splatpose.runs.steering import WATCHERS, WISHES, FolderSteering, Watcher, read_wishes
@@ -251,17 +252,15 @@ class Config:
 
 
 def test_a_stage_that_stops_early_has_a_result_and_goes_on_later(tmp_path: Path) -> None:
-    def run(compute) -> tuple[str, list[Event], list[str]]:
+    def run(fill) -> tuple[str, list[Event], list[str]]:
         events: list[Event] = []
-        with RunFolder.open(tmp_path / "out") as folder:
-            value, _ = folder.stage(
-                "splats",
-                config=Config(),
-                inputs=(),
-                compute=compute,
-                load=lambda path: (path / "value").read_text(),
-                emit=events.append,
-            )
+
+        def compute(config: Config, path: Path, emit: EventSink) -> str | StoppedEarly:
+            return fill(path)
+
+        stage = Stage("splats", compute, lambda path: (path / "value").read_text())
+        with RunFolder.open(tmp_path / "out", emit=events.append) as folder:
+            value = folder.stage(stage, Config()).value
             return value, events, [record.summary for record in folder.records()]
 
     def stopping(path: Path) -> StoppedEarly:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES, StageName
-from splatpose.runs.folder import MANIFEST, WORK
+from splatpose.runs.folder import MANIFEST, WORK, check_layout
 from splatpose.runs.log import LogReader
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.outputs.layout import SCALE
@@ -120,6 +120,7 @@ class RunFollower:
             "capture": self._capture,
             "matching": lambda: {"links": reading.read_links(self.work)},
             "poses": self._poses,
+            "late_registration": self._more_poses,
             "views": lambda: {"views": reading.read_view_table(self.work)},
             "joint": self._refined_poses,
             "trust": lambda: {"verdicts": reading.read_verdicts(self.work)},
@@ -128,6 +129,7 @@ class RunFollower:
         if stage not in readers:
             return
         try:
+            check_layout(self.work / stage)
             parts = readers[stage]()
         except (OSError, ValueError, KeyError, RuntimeError, SplatposeError) as error:
             text = f"The result of {stage} cannot be shown: {error}"
@@ -146,6 +148,10 @@ class RunFollower:
     def _poses(self) -> dict[str, Any]:
         poses = reading.read_poses(self.work)
         return {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
+
+    def _more_poses(self) -> dict[str, Any]:
+        poses = reading.read_late_poses(self.work)
+        return {} if poses is None else {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
 
     def _refined_poses(self) -> dict[str, Any]:
         poses = self.world.poses

@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
+from splatpose.io.colmap_database import read_verified_pairs
 from splatpose.io.photos import read_photo
 from splatpose.io.ply import read_splat_ply
+from splatpose.io.sparse_model import read_sparse_model as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.scene.capture import Capture
 from splatpose.scene.sparse_model import SparseModel
@@ -25,12 +27,11 @@ from splatpose.splatting.live import SNAPSHOT, read_snapshot
 from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
 from splatpose.stages.joint.storage import load as load_joint
-from splatpose.stages.matching.build import DATABASE
-from splatpose.stages.matching.database import read_verified_pairs
+from splatpose.stages.late_registration.stage import load_late_registration
+from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT
 from splatpose.stages.outputs.scale import metres_per_unit, read_scale, scaled_splats
-from splatpose.stages.poses.storage import load as load_poses
 from splatpose.stages.trust.storage import load as load_verdicts
 from splatpose.stages.views.storage import read_view, read_view_arrays
 
@@ -79,6 +80,11 @@ def read_links(work: Path) -> MatchLinks:
 def read_poses(work: Path) -> SparseModel:
     """The poses as the poses stage left them."""
     return load_poses(work / "poses")
+
+
+def read_late_poses(work: Path) -> SparseModel | None:
+    """The poses with photos that were registered late, where any were tried."""
+    return load_late_registration(work / "late_registration")
 
 
 def read_refined_poses(work: Path, poses: SparseModel) -> SparseModel:

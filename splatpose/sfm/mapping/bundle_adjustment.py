@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float
 
+from ...io.colmap import image_id_of
+from ...io.colmap_database import opened
 from ...scene.camera import CameraModel
 from ..correspondences import REFERENCE_SIDE
 
@@ -134,12 +136,18 @@ class Mapper:
         options.ignore_two_view_tracks = not (few or self._two_view_tracks)
         return options
 
-    def register_at(self, image_id: int, pose: Float[np.ndarray, "4 4"]) -> None:
-        """Gives an image a pose (cam_from_world) and triangulates what it sees."""
-        frame = self.reconstruction.image(image_id).frame_id
+    def register_at(self, photo: int, pose: Float[np.ndarray, "4 4"]) -> None:
+        """Gives a photo a pose (cam_from_world) and triangulates what it sees."""
+        frame = self.reconstruction.image(image_id_of(photo)).frame_id
         self.reconstruction.frame(frame).rig_from_world = pycolmap.Rigid3d(pose[:3])
         self.mapper.observation_manager.register_frame(frame)
-        self.mapper.triangulate_image(self.triangulation(), image_id)
+        self.mapper.triangulate_image(self.triangulation(), image_id_of(photo))
+
+    def deregister(self, photos: Iterable[int]) -> None:
+        """Takes the poses of photos back."""
+        for photo in sorted(photos):
+            frame = self.reconstruction.image(image_id_of(photo)).frame_id
+            self.mapper.observation_manager.deregister_frame(frame)
 
     def refine(self, freedom: Mapping[int, Freedom], *, rounds: int, hold: bool = False) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
@@ -174,13 +182,10 @@ def mapping(
     two_view_tracks: bool = False,
 ) -> Iterator[Mapper]:
     """Loads the matches of a database and works on `reconstruction` in place."""
-    database = pycolmap.Database.open(database_path)
-    try:
-        options = pycolmap.DatabaseCacheOptions()
-        options.min_num_matches = min_matches
+    options = pycolmap.DatabaseCacheOptions()
+    options.min_num_matches = min_matches
+    with opened(database_path) as database:
         cache = pycolmap.DatabaseCache.create(database, options)
-    finally:
-        database.close()
     models = _take_models(reconstruction, cache)
     mapper = pycolmap.IncrementalMapper(cache)
     mapper.begin_reconstruction(reconstruction)

@@ -14,8 +14,9 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float, Int
 
-from ...geometry.projection import project
 from ...io.colmap import model_from_reconstruction
+from ..held_out import drawn
+from ..reprojection import reprojection_errors
 from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
 
 LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
@@ -38,6 +39,8 @@ _MIN_SIGMAS = 3.0
 _MAX_PRINCIPAL_SHIFT = 0.1
 _MAX_ASPECT = 0.015
 _ITERATIONS = 30
+_BEHIND = 1e3
+"""In pixels: what the error behind a camera counts as."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +213,8 @@ def _split(
     # Long tracks tie the cameras together, but all lengths shall be there: a random order, with
     # the two-view tracks last.
     order = np.lexsort((rng.random(len(ids)), lengths < 3))[:_MAX_TRACKS]
-    chosen = rng.permutation(ids[order])
-    half = len(chosen) // 2
-    return _only(reconstruction, chosen[:half]), _only(reconstruction, chosen[half:])
+    first, second = drawn(ids[order], len(order) // 2, rng)
+    return _only(reconstruction, first), _only(reconstruction, second)
 
 
 def _only(
@@ -252,15 +254,10 @@ def _unseen_cost(
     config = _config(test)
     pycolmap.create_default_bundle_adjuster(options, config, test).solve()
     model = model_from_reconstruction(test)
+    errors = reprojection_errors(model)
+    squared = (np.where(np.isinf(errors), _BEHIND, errors) / scales.loss) ** 2
     cost = np.zeros(len(model.points))
-    for photo in np.flatnonzero(model.registered):
-        own = np.flatnonzero(model.observations[:, 1] == photo)
-        track = model.observations[own, 0]
-        camera = model.cameras[model.camera_index[photo]]
-        xy, _ = project(camera, model.cam_from_world[photo], model.points[track])
-        error = np.nan_to_num(np.linalg.norm(xy - model.observation_xy[own], axis=1), nan=1e3)
-        squared = (error / scales.loss) ** 2
-        np.add.at(cost, track, squared / (1 + squared))
+    np.add.at(cost, model.observations[:, 0], squared / (1 + squared))
     return cost
 
 

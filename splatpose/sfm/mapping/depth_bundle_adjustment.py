@@ -17,11 +17,16 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ...depth.keypoints import KeypointPriors
-from ...geometry.projection import project
-from ...io.colmap import model_from_reconstruction, reconstruction_from_model
+from ...io.colmap import (
+    image_id_of,
+    model_from_reconstruction,
+    point_id_of,
+    reconstruction_from_model,
+)
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
+from ..reprojection import reprojection_errors
 from .bundle_adjustment import Scales, bundle_options, measure_scales
 from .depth_terms import DepthCost, DepthTerms, depth_terms
 from .scale_ambiguity import biconnected_blocks, shared_tracks
@@ -122,13 +127,13 @@ def _add(
     pixel = scales.loss / _SIGMAS
     factor = pixel * terms.weight / terms.sigma
     loss = pyceres.CauchyLoss(_SIGMAS * pixel * terms.weight)
-    frame = reconstruction.frame(reconstruction.image(terms.photo + 1).frame_id)
+    frame = reconstruction.frame(reconstruction.image(image_id_of(terms.photo)).frame_id)
     assert frame.rig_from_world is not None, "terms are of registered photos"
     pose, ends = frame.rig_from_world.params, terms.ends.copy()
     costs = []
     for track, share in zip(terms.tracks.tolist(), terms.share.tolist(), strict=True):
         cost = DepthCost(share, terms.kind, factor)
-        point = reconstruction.points3D[track + 1].xyz
+        point = reconstruction.points3D[point_id_of(track)].xyz
         problem.add_residual_block(cost, loss, [pose, point, ends])
         costs.append(cost)
     return loss, ends, costs
@@ -151,15 +156,9 @@ def _moved(have: Bool[np.ndarray, " M"], still: Bool[np.ndarray, " M"]) -> bool:
 def _without_outliers(model: SparseModel) -> SparseModel:
     """Without tracks that a part drags along which was scaled since."""
     limit = measure_scales(reconstruction_from_model(model)).outlier
-    track, photo = model.observations[:, 0], model.observations[:, 1]
-    error = np.zeros(len(track))
-    for index in np.flatnonzero(model.registered):
-        own = np.flatnonzero(photo == index)
-        camera = model.cameras[model.camera_index[index]]
-        xy, _ = project(camera, model.cam_from_world[index], model.points[track[own]])
-        error[own] = np.linalg.norm(xy - model.observation_xy[own], axis=1)
+    track = model.observations[:, 0]
     bad = np.zeros(len(model.points), bool)
-    bad[track[~(error <= limit)]] = True
+    bad[track[reprojection_errors(model) > limit]] = True
     number = np.cumsum(~bad) - 1
     rows = ~bad[track]
     observations = model.observations[rows].copy()

@@ -11,7 +11,8 @@ import pycolmap
 from jaxtyping import Int
 
 from ...depth.keypoints import KeypointPriors
-from ...io.colmap import reconstruction_from_model
+from ...io.colmap import camera_id_of, reconstruction_from_model
+from ...io.colmap_database import forget_pairs, opened
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
@@ -102,22 +103,14 @@ def _with_focals(
     result = []
     for index, camera in enumerate(cameras):
         factor = 1.0
-        if reconstruction.exists_camera(index + 1):
-            focal = reconstruction.cameras[index + 1].mean_focal_length()
+        camera_id = camera_id_of(index)
+        if reconstruction.exists_camera(camera_id):
+            focal = reconstruction.cameras[camera_id].mean_focal_length()
             ratio = focal / max(camera.width, camera.height)
             if _MIN_RATIO <= ratio <= _MAX_RATIO:
                 factor = focal / float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
         result.append(with_focal(camera, factor))
     return tuple(result)
-
-
-def _forget(database_path: Path, pairs: Int[np.ndarray, "D 2"]) -> None:
-    database = pycolmap.Database.open(database_path)
-    try:
-        for i, j in pairs.tolist():
-            database.delete_two_view_geometry(i + 1, j + 1)
-    finally:
-        database.close()
 
 
 def _grow(
@@ -130,17 +123,18 @@ def _grow(
     seed: int,
 ) -> pycolmap.Reconstruction | None:
     """Tracks over the pairs that were kept, and bundle adjustment, coarse first."""
-    database = scratch / "kept.db"
-    shutil.copyfile(graph.database, database)
-    _forget(database, view_graph.dropped)
+    kept = scratch / "kept.db"
+    shutil.copyfile(graph.database, kept)
+    with opened(kept) as database:
+        forget_pairs(database, view_graph.dropped)
     model = SparseModel.of_cameras(
         names, view_graph.cam_from_world, camera_index, view_graph.cameras
     )
     start = reconstruction_from_model(model, graph.keypoints)
     try:
-        return grow(start, database, min_matches, seed)
+        return grow(start, kept, min_matches, seed)
     finally:
-        database.unlink()
+        kept.unlink()
 
 
 def grow(

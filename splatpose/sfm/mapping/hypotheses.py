@@ -27,12 +27,13 @@ from jaxtyping import Int
 from ...depth.keypoints import KeypointPriors
 from ...io.atomic import write_json
 from ...io.colmap import model_from_reconstruction
+from ...io.colmap_database import read_cameras
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
 from ..viewgraph.focal_calibration import calibrate_pairs
-from ..viewgraph.focal_priors import calibrate, read_cameras, write_focals
+from ..viewgraph.focal_priors import calibrate, write_focals
 from ..viewgraph.refined_pairs import RefinedPairs
 from .bundle_adjustment import FEW_PHOTOS
 from .global_mapper import reconstructions

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 
 from ...geometry.centers import centers_of
 from ...geometry.rotations import cross_matrix
-from ...io.colmap import reconstruction_from_model
+from ...io.colmap import image_id_of, reconstruction_from_model
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
-from ..pose_comparison import camera_radius
+from ..model_comparison import camera_radius
 from .bundle_adjustment import bundle_options, measure_scales
 
 _MOST_PHOTOS = 400
@@ -70,7 +70,7 @@ def _covariance(
     reconstruction = reconstruction_from_model(model)
     config = pycolmap.BundleAdjustmentConfig()
     for photo in placed.tolist():
-        config.add_image(photo + 1)
+        config.add_image(image_id_of(photo))
     config.fix_gauge(pycolmap.BundleAdjustmentGauge.THREE_POINTS)
     scales = measure_scales(reconstruction)
     adjuster = pycolmap.create_default_ceres_bundle_adjuster(
@@ -84,7 +84,7 @@ def _covariance(
     covariance = np.zeros((6 * len(placed), 6 * len(placed)))
     for a, first in enumerate(placed.tolist()):
         for b, second in enumerate(placed.tolist()[: a + 1]):
-            block = found.get_cam_cross_cov_from_world(first + 1, second + 1)
+            block = found.get_cam_cross_cov_from_world(image_id_of(first), image_id_of(second))
             if block is None or block.shape != (6, 6):
                 return None
             rows, columns = slice(6 * a, 6 * a + 6), slice(6 * b, 6 * b + 6)

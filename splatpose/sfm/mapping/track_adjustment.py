@@ -7,6 +7,7 @@ import pycolmap
 from jaxtyping import Bool, Float
 
 from ...geometry.similarity import alignment
+from ...io.colmap import camera_id_of, image_id_of, point_id_of
 from ..tracks import Tracks, clipped_error
 from .bundle_adjustment import bundle_options
 
@@ -70,19 +71,20 @@ def _adjusted(
 ) -> tuple[Tracks, Float[np.ndarray, "V 4 4"]]:
     reconstruction = _reconstruction(tracks, poses)
     config = pycolmap.BundleAdjustmentConfig()
-    for view in range(len(poses)):
-        config.add_image(view + 1)
-        config.set_constant_cam_intrinsics(view + 1)
+    images = [reconstruction.image(image_id_of(view)) for view in range(len(poses))]
+    for view, image in enumerate(images):
+        config.add_image(image.image_id)
+        config.set_constant_cam_intrinsics(image.camera_id)
         if fixed[view]:
-            config.set_constant_rig_from_world_pose(reconstruction.image(view + 1).frame_id)
+            config.set_constant_rig_from_world_pose(image.frame_id)
     if fixed.sum() < 2:
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
     options = bundle_options(loss, principal_point=False)
     pycolmap.create_default_bundle_adjuster(options, config, reconstruction).solve()
     result = poses.copy()
     for view in np.flatnonzero(~fixed).tolist():
-        result[view, :3] = reconstruction.image(view + 1).cam_from_world().matrix()
-    points = np.array([reconstruction.points3D[i + 1].xyz for i in range(len(tracks))])
+        result[view, :3] = images[view].cam_from_world().matrix()
+    points = np.array([reconstruction.points3D[point_id_of(i)].xyz for i in range(len(tracks))])
     return tracks.moved(points), result
 
 
@@ -95,22 +97,26 @@ def _reconstruction(tracks: Tracks, poses: Float[np.ndarray, "V 4 4"]) -> pycolm
         number[rows] = np.arange(len(rows))
         focal = float(tracks.focal[view])
         camera = pycolmap.Camera(
-            camera_id=view + 1, model="SIMPLE_PINHOLE", width=1, height=1, params=[focal, 0, 0]
+            camera_id=camera_id_of(view),
+            model="SIMPLE_PINHOLE",
+            width=1,
+            height=1,
+            params=[focal, 0, 0],
         )
         reconstruction.add_camera_with_trivial_rig(camera)
         points = [pycolmap.Point2D(xy) for xy in tracks.rays[rows] * focal]
         image = pycolmap.Image(
             name=str(view),
             points2D=pycolmap.Point2DList(points),
-            camera_id=view + 1,
-            image_id=view + 1,
+            camera_id=camera.camera_id,
+            image_id=image_id_of(view),
         )
         reconstruction.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pose[:3]))
     order = np.argsort(tracks.track, kind="stable")
     starts = np.searchsorted(tracks.track[order], np.arange(len(tracks) + 1))
     for index, xyz in enumerate(tracks.points):
         elements = [
-            pycolmap.TrackElement(int(tracks.view[o]) + 1, int(number[o]))
+            pycolmap.TrackElement(image_id_of(int(tracks.view[o])), int(number[o]))
             for o in order[starts[index] : starts[index + 1]]
         ]
         reconstruction.add_point3D(xyz, pycolmap.Track(elements))

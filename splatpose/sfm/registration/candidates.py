@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from ...scene.sparse_model import SparseModel
-from ..correspondences import MatchTable
-from ..held_out import keypoint_ids
+from ..correspondences import MatchTable, keypoint_ids
 
 _MIN_NEIGHBOURS = 2
 _MAX_ON_TRACKS = 0.5

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...depth.keypoints import KeypointPriors
-from ...io.colmap import model_from_reconstruction
+from ...io.colmap import image_id_of, model_from_reconstruction, photo_of
 from ..correspondences import MatchTable
 from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
 from ..mapping.camera_model_selection import Choice, choose_freedom
@@ -97,7 +97,7 @@ def _register_rest(mapper: Mapper) -> set[int]:
         for _ in range(_MAX_PASSES):
             if not _register_once(mapper, options):
                 break
-    return {i - 1 for i in set(mapper.reconstruction.reg_image_ids()) - before}
+    return {photo_of(i) for i in set(mapper.reconstruction.reg_image_ids()) - before}
 
 
 def _register_by_depth(
@@ -123,9 +123,9 @@ def _register_by_depth(
         tried.add(photo)
         depths = aligned_keypoints(model, priors)
         pose = pose_from_depth(photo, model, table, depths, seed=seed)
-        if pose is None or not reconstruction.exists_image(photo + 1):
+        if pose is None or not reconstruction.exists_image(image_id_of(photo)):
             continue
-        mapper.register_at(photo + 1, pose)
+        mapper.register_at(photo, pose)
         added.add(photo)
         tried = set(added)
 
@@ -159,7 +159,7 @@ def _take_back(
         deny = int((evidence.contradicted & outside).sum())
         if agree < max(_MIN_LATE_MATCHES, _LATE_SUPPORT * deny):
             bad |= set(group)
-    _deregister(mapper, bad & set(np.flatnonzero(model.registered).tolist()))
+    mapper.deregister(bad & set(np.flatnonzero(model.registered).tolist()))
     return bad
 
 
@@ -172,14 +172,8 @@ def _leave_loose(
     loose = set(np.flatnonzero(model.registered & ~connected).tolist())
     if connected.sum() < 2:
         return set()
-    _deregister(mapper, loose)
+    mapper.deregister(loose)
     return loose
-
-
-def _deregister(mapper: Mapper, photos: set[int]) -> None:
-    for photo in sorted(photos):
-        frame = mapper.reconstruction.image(photo + 1).frame_id
-        mapper.mapper.observation_manager.deregister_frame(frame)
 
 
 def _groups(

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...geometry.centers import centers_of
+from ...geometry.centers import centers_of, rms_radius
 from ...geometry.projection import project
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
-from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
-from ..held_out import with_matches
+from ..correspondences import REFERENCE_SIDE, MatchTable, with_matches
+from ..held_out import drawn
 from ..mapping.track_adjustment import resected
 from ..match_consistency import explain
-from ..tracks import Tracks, triangulated
+from ..tracks import Tracks, labelled_tracks, triangulated
 from .depth_pnp import correspondences, pose_from_depth
 
 _HELD_OUT_SHARE = 0.2
@@ -109,17 +109,17 @@ def _with_registered(photo: int, model: SparseModel, table: MatchTable) -> Bool[
 
 def _drawn(photo: int, own: MatchTable, share: float, seed: int) -> Bool[np.ndarray, " M"]:
     """All matches of a random share of the photo's keypoints."""
-    keypoint, index = np.unique(_Sides(photo, own).keypoint, return_inverse=True)
+    own_keypoint = _Sides(photo, own).keypoint
+    keypoint = np.unique(own_keypoint)
     rng = np.random.default_rng([seed, photo, 0x5E5E])
-    chosen = np.zeros(len(keypoint), bool)
-    chosen[rng.permutation(len(keypoint))[: round(share * len(keypoint))]] = True
-    return chosen[index.reshape(-1)]
+    chosen, _ = drawn(keypoint, round(share * len(keypoint)), rng)
+    return np.isin(own_keypoint, chosen)
 
 
 def _alike(model: SparseModel, a: Float[np.ndarray, "4 4"], b: Float[np.ndarray, "4 4"]) -> bool:
     """Whether two poses differ by no more than noise."""
     centers = centers_of(model.cam_from_world)[model.registered]
-    radius = np.sqrt(((centers - centers.mean(axis=0)) ** 2).sum(axis=1).mean())
+    radius = rms_radius(centers)
     first, second = centers_of(np.stack([a, b]))
     return bool(
         np.linalg.norm(first - second) <= _MAX_POSITION * radius
@@ -185,17 +185,11 @@ def _tracks(
 ) -> Tracks:
     """Every keypoint of the photo with all that it matches, points still to be found."""
     sides = _Sides(photo, own)
-    _, first, track = np.unique(sides.keypoint, return_index=True, return_inverse=True)
-    track = track.reshape(-1)
-    rows = np.arange(len(own))
-    rays = calibrated_matches(own, rows, model.cameras, model.camera_index)
-    return Tracks(
-        points=np.zeros((len(first), 3)),
-        track=np.concatenate([track[first], track]),
-        view=np.searchsorted(views, np.r_[np.full(len(first), photo), sides.neighbour]),
-        rays=np.concatenate([rays[first, sides.side[first]], rays[rows, 1 - sides.side]]),
-        focal=REFERENCE_SIDE * focal_ratios(model.cameras)[model.camera_index[views]],
-    )
+    _, first = np.unique(sides.keypoint, return_index=True)
+    match = np.r_[first, np.arange(len(own))]
+    side = np.r_[sides.side[first], 1 - sides.side]
+    label = sides.keypoint[match]
+    return labelled_tracks(own, (match, side), label, views, model.cameras, model.camera_index)
 
 
 def _doubt(

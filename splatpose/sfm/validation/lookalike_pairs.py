@@ -16,8 +16,7 @@ from jaxtyping import Float
 from ...geometry.epipolar import relative_pose
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
-from ..correspondences import MatchTable
-from ..held_out import with_matches
+from ..correspondences import MatchTable, with_matches
 from ..match_consistency import Explanation
 from ..twoview.all_pairs import relative_poses
 

@@ -10,8 +10,7 @@ from jaxtyping import Bool, Float, Int
 from ...geometry.epipolar import relative_pose
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
-from ..correspondences import MatchTable
-from ..held_out import with_matches
+from ..correspondences import MatchTable, with_matches
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import PairKind
 from ..viewgraph.cycle_consistency import closing_angles, triangles

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
-from ..pose_comparison import Difference, difference
+from ..model_comparison import Difference, difference
 from .split_reconstructions import Half
 
 _MAJORITY = 0.6

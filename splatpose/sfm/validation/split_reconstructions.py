@@ -17,17 +17,15 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float, Int
 
-from ...io.colmap import camera_to_colmap
+from ...io.colmap_database import keep_inliers, opened, update_cameras
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
-from ...stages.matching.database import opened
-from ..correspondences import MatchTable, focal_ratios
-from ..held_out import with_matches
+from ..correspondences import MatchTable, focal_ratios, with_matches
+from ..held_out import split_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
-from ..pose_comparison import difference
-from .retriangulation import grown_tracks
+from ..model_comparison import difference
 
 _POLL_S = 0.2
 _FEWEST = 8
@@ -67,18 +65,6 @@ class Half:
     """Matches of the other half between photos that the best attempt places."""
     explained: Bool[np.ndarray, " M"]
     """Those of them that agree with it."""
-
-
-def split_matches(table: MatchTable, seed: int) -> Int[np.ndarray, " M"]:
-    """Half (0 or 1) of each match, -1 for the few between keypoints of different halves.
-
-    Each track goes to a half at random, whole.
-    """
-    label = grown_tracks(table)
-    count = int(label.max(initial=-1)) + 1
-    side = np.random.default_rng([seed, 0xF01D]).permutation(count) % 2
-    ends = side[label]
-    return np.where(ends[:, 0] == ends[:, 1], ends[:, 0], -1)
 
 
 def map_halves(
@@ -248,19 +234,9 @@ def _write_half(
 ) -> None:
     shutil.copyfile(graph.database, path)
     with opened(path) as database, pycolmap.DatabaseTransaction(database):
-        for before in database.read_all_cameras():
-            if before.camera_id - 1 not in cameras:
-                continue
-            camera = camera_to_colmap(cameras[before.camera_id - 1], before.camera_id)
-            camera.has_prior_focal_length = before.has_prior_focal_length
-            database.update_camera(camera)
+        update_cameras(database, cameras)
         for number, (i, j) in enumerate(graph.pairs.tolist()):
-            if not graph.num_verified[number]:
-                continue
-            geometry = database.read_two_view_geometry(i + 1, j + 1)
-            database.delete_two_view_geometry(i + 1, j + 1)
-            rows = slice(graph.offsets[number], graph.offsets[number + 1])
-            matches = graph.matches[rows][own[rows]]
-            if len(matches) >= fewest:
-                geometry.inlier_matches = np.ascontiguousarray(matches, np.uint32)
-                database.write_two_view_geometry(i + 1, j + 1, geometry)
+            if graph.num_verified[number]:
+                rows = slice(graph.offsets[number], graph.offsets[number + 1])
+                matches = graph.matches[rows][own[rows]]
+                keep_inliers(database, (i, j), matches if len(matches) >= fewest else matches[:0])

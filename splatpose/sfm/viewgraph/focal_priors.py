@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pycolmap
 
-from ...io.colmap import camera_from_colmap
+from ...io.colmap import index_of_camera
+from ...io.colmap_database import opened, read_cameras, update_cameras
 from ...scene.camera import Camera
 
 _MIN_RATIO, _MAX_RATIO = 0.4, 4.0
@@ -29,17 +30,6 @@ class Calibration:
     """The cameras as this database has them."""
     num_calibrated: int
     """Cameras whose focal length the view graph gave; 0 where the guesses stand."""
-
-
-def read_cameras(database_path: Path) -> tuple[tuple[Camera, ...], tuple[bool, ...]]:
-    """Cameras of a database in the order of their ids, and whether their focal length is known."""
-    database = pycolmap.Database.open(database_path)
-    try:
-        cameras = sorted(database.read_all_cameras(), key=lambda camera: camera.camera_id)
-    finally:
-        database.close()
-    known = tuple(camera.has_prior_focal_length for camera in cameras)
-    return tuple(camera_from_colmap(camera) for camera in cameras), known
 
 
 def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
@@ -68,13 +58,8 @@ def write_focals(source: Path, target: Path, cameras: Sequence[Camera]) -> None:
         return
     temporary = target.with_name(f"{target.stem}.tmp{target.suffix}")
     shutil.copyfile(source, temporary)
-    database = pycolmap.Database.open(temporary)
-    try:
-        for camera in database.read_all_cameras():
-            camera.params = list(cameras[camera.camera_id - 1].params)
-            database.update_camera(camera)
-    finally:
-        database.close()
+    with opened(temporary) as database:
+        update_cameras(database, dict(enumerate(cameras)))
     os.replace(temporary, target)
 
 
@@ -85,13 +70,10 @@ def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> N
     # the focal lengths do not depend on it.
     options.reestimate_relative_pose = False
     pycolmap.calibrate_view_graph(database_path, options)
-    database = pycolmap.Database.open(database_path)
-    try:
+    with opened(database_path) as database:
         for camera in database.read_all_cameras():
             ratio = camera.params[0] / max(camera.width, camera.height)
             if not _MIN_RATIO <= ratio <= _MAX_RATIO:
-                camera.params = list(guesses[camera.camera_id - 1].params)
+                camera.params = list(guesses[index_of_camera(camera.camera_id)].params)
                 camera.has_prior_focal_length = False
                 database.update_camera(camera)
-    finally:
-        database.close()

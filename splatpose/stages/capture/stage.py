@@ -1,16 +1,20 @@
-"""Stage 1: which files are photos, which camera took them, what is left out and why."""
+"""Which files are photos, which camera took them, what is left out and why."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import SplatposeError
 from ...events import EventSink, Message
+from ...io.photos import FORMATS_TEXT, HEIC_REASON
+from ...keys import Stage
+from ...scene.capture import Capture, SkippedFile
+from .cameras import group_photos
+from .check import check_photos
 from .config import CaptureConfig
-
-if TYPE_CHECKING:
-    from ...scene.capture import Capture, SkippedFile
+from .frames import take_frames
+from .scan import hash_inputs, scan
+from .storage import read_capture, save_capture
 
 
 def fingerprint(images: Path) -> str:
@@ -19,8 +23,6 @@ def fingerprint(images: Path) -> str:
     Raises:
         SplatposeError: the path is missing, or there is nothing that could be a photo or a video.
     """
-    from .scan import hash_inputs, scan
-
     return hash_inputs(scan(images))
 
 
@@ -36,13 +38,6 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     Raises:
         SplatposeError: nothing in `images` can be used; says what is read and what was found.
     """
-    from ...scene.capture import Capture
-    from .cameras import group_photos
-    from .check import check_photos
-    from .frames import take_frames
-    from .scan import scan
-    from .storage import save_capture
-
     _check_config(config)
     found = scan(images)
     if found.video is not None:
@@ -62,8 +57,6 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
 
 def load_capture(folder: Path) -> Capture:
     """Reads back what `build_capture` wrote; frames of a video are where `folder` is now."""
-    from .storage import read_capture
-
     return read_capture(folder)
 
 
@@ -86,8 +79,6 @@ def _tell_skipped(skipped: tuple[SkippedFile, ...], emit: EventSink) -> None:
 
 
 def _nothing_usable(images: Path, skipped: tuple[SkippedFile, ...]) -> SplatposeError:
-    from ...io.photos import FORMATS_TEXT, HEIC_REASON
-
     reasons = [file.reason for file in skipped]
     if all(reason == HEIC_REASON for reason in reasons):
         return SplatposeError(
@@ -114,3 +105,6 @@ def _summary(capture: Capture) -> str:
     if capture.skipped:
         text += f", {len(capture.skipped)} file{'s' * (len(capture.skipped) != 1)} skipped"
     return text
+
+
+CAPTURE = Stage("capture", build_capture, load_capture)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ...depth.alignment import align, summarise
 from ...errors import SplatposeError
 from ...events import EventSink, Message
+from ...keys import Stage
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthAlignment, DepthPriors
+from ...scene.sparse_model import SparseModel
+from ...weights import WEIGHTS, announce_download, resolve
 from .config import DEPTH_ANYTHING, NO_DEPTH, DepthConfig
-
-if TYPE_CHECKING:
-    from ...scene.capture import Capture
-    from ...scene.depth_maps import DepthAlignment, DepthPriors
-    from ...scene.sparse_model import SparseModel
+from .folder import hash_folder, import_maps
+from .storage import read_priors, save_priors
 
 
 def resolve_depth(config: DepthConfig, weights_dir: Path | None, emit: EventSink) -> DepthConfig:
@@ -55,11 +58,7 @@ def depth_fingerprint(config: DepthConfig) -> str:
         SplatposeError: the folder does not exist or holds no maps.
     """
     if config.source == DEPTH_ANYTHING:
-        from ...weights import WEIGHTS
-
         return WEIGHTS[DEPTH_ANYTHING].sha256[0]
-    from .folder import hash_folder
-
     return hash_folder(Path(config.source))
 
 
@@ -86,8 +85,6 @@ def build_depth(
     Raises:
         SplatposeError: not one map can be used, or the network cannot be had.
     """
-    from .storage import save_priors
-
     names = tuple(photo.name for photo in capture.photos)
     if config.source == DEPTH_ANYTHING:
         from .depth_anything import predict_maps
@@ -102,8 +99,6 @@ def build_depth(
             emit=emit,
         )
     else:
-        from .folder import import_maps
-
         reasons = import_maps(capture, Path(config.source), folder, config.max_size, emit)
     save_priors(folder, names, config.source, config.kind, reasons)
     _tell_missing(names, reasons, emit)
@@ -113,8 +108,6 @@ def build_depth(
 
 def load_depth(folder: Path) -> DepthPriors:
     """Reads what `build_depth` wrote."""
-    from .storage import read_priors
-
     return read_priors(folder)
 
 
@@ -129,8 +122,6 @@ def align_depth(
         poses: with triangulated points; reads nothing else.
         emit: is told what the maps are and how many are dropped.
     """
-    from ...depth.alignment import align, summarise
-
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     alignment = align(priors, poses, sizes)
     some = bool(alignment.kept.any())
@@ -139,10 +130,6 @@ def align_depth(
 
 
 def _network_weights(weights_dir: Path | None, emit: EventSink) -> Path:
-    from importlib.util import find_spec
-
-    from ...weights import WEIGHTS, announce_download, resolve
-
     if find_spec("transformers") is None:
         raise SplatposeError(
             "Depth Anything needs the package transformers, which is not installed.",
@@ -175,3 +162,6 @@ def _tell_missing(names: tuple[str, ...], reasons: tuple[str, ...], emit: EventS
         shown = ", ".join(without[:3])
         shown += f" and {len(without) - 3} more" if len(without) > 3 else ""
         emit(Message("depth", f"No depth map for {shown}: {reason}", "warning"))
+
+
+DEPTH = Stage("depth", build_depth, load_depth)

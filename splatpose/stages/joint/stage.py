@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...events import EventSink
+from ...keys import Stage
 from .config import JointConfig
 
 if TYPE_CHECKING:
@@ -19,10 +21,10 @@ def refine_jointly(
     poses: SparseModel,
     views: Views,
     config: JointConfig,
-    backend: Literal["auto", "gsplat", "cpu"],
     folder: Path,
     emit: EventSink,
     *,
+    backend: Literal["auto", "gsplat", "cpu"],
     max_error_px: float,
     seed: int,
 ) -> str:
@@ -57,3 +59,8 @@ def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:
     from .storage import load
 
     return load(folder, poses, views)
+
+
+def joint_stage(poses: SparseModel, views: Views) -> Stage[Joint]:
+    """The stage for these poses and views, which are its result where it keeps no others."""
+    return Stage("joint", refine_jointly, partial(load_joint, poses=poses, views=views))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ...keys import UNKEYED
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,6 @@ class LocalConfig:
     min_standard_errors: float = 1.0
     """Gain on the held-out matches, in its own standard errors, without which a cluster's poses
     stay as they were."""
-    workers: int = 2
+    workers: int = field(default=2, metadata=UNKEYED)
     """Clusters that are optimised side by side, each in a process of its own with one thread.
     Does not change the result."""

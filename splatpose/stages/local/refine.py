@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from ...errors import SplatposeError
 from ...events import EventSink, Message, Progress
+from ...io.colmap_database import read_cameras
 from ...refinement.cluster_merging import merged
 from ...refinement.cluster_optimization import Solved, solve
 from ...refinement.cluster_photos import Pictures
@@ -26,11 +27,11 @@ from ...scene.capture import Capture
 from ...scene.depth_maps import DepthPriors
 from ...scene.evidence import LocalEvidence
 from ...scene.matches import MatchGraph
-from ...sfm.correspondences import MatchTable, match_table
-from ...sfm.held_out import fitting_matches, held_out_matches, with_matches
+from ...sfm.correspondences import MatchTable, match_table, with_matches
+from ...sfm.held_out import held_out_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
+from ...sfm.twoview.match_errors import fitting_matches
 from ...sfm.viewgraph.focal_calibration import calibrate_pairs
-from ...sfm.viewgraph.focal_priors import read_cameras
 from ...sfm.viewgraph.view_graph import consistent_pairs
 from .config import LocalConfig
 from .storage import cluster_path, load_cluster, save, save_cluster

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...events import EventSink
+from ...keys import Stage
 from .config import LocalConfig
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 def refine_pairs(
     capture: Capture,
     graph: MatchGraph,
-    priors: DepthPriors | None,
     config: LocalConfig,
-    backend: Literal["auto", "gsplat", "cpu"],
     folder: Path,
     emit: EventSink,
     *,
+    depth: DepthPriors | None,
+    backend: Literal["auto", "gsplat", "cpu"],
     min_matches: int,
     seed: int,
 ) -> str:
@@ -38,7 +39,7 @@ def refine_pairs(
     Args:
         capture: the photos.
         graph: their matches.
-        priors: relative depth of the photos, if there is any.
+        depth: relative depth of the photos, if there is any.
         config: how; `steps` must not be 0.
         backend: rasterizer.
         folder: owned by this stage.
@@ -55,7 +56,7 @@ def refine_pairs(
     from .refine import refine
 
     return refine(
-        capture, graph, priors, config, backend, folder, emit, min_matches=min_matches, seed=seed
+        capture, graph, depth, config, backend, folder, emit, min_matches=min_matches, seed=seed
     )
 
 
@@ -64,3 +65,6 @@ def load_local(folder: Path) -> tuple[RefinedPairs, LocalEvidence]:
     from .storage import load
 
     return load(folder)
+
+
+LOCAL = Stage("local", refine_pairs, load_local)

@@ -19,10 +19,7 @@ from jaxtyping import Int
 from ...events import EventSink, Message, Progress
 from ...features.matcher import Features, Matcher, PhotoMatches
 from ...io.atomic import replacing
-from ...scene.capture import Capture
-from ...scene.matches import MatchGraph
-from .config import MatchingConfig
-from .database import (
+from ...io.colmap_database import (
     PairMatches,
     append_keypoints,
     opened,
@@ -30,6 +27,9 @@ from .database import (
     read_putative,
     replace_pairs,
 )
+from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
+from .config import MatchingConfig
 from .verify import BATCH, Verifier
 
 _MIN_SHARE = 0.5

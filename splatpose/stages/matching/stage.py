@@ -1,56 +1,53 @@
-"""Stage 2: keypoints of every photo, and geometrically verified matches of pairs of photos."""
+"""Keypoints of every photo, and geometrically verified matches of pairs of photos.
+
+Every photo's features and every batch of pairs are on disk as soon as they are done, so that an
+interrupted run continues where it was.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...errors import SplatposeError
-from ...events import EventSink, Message
+import numpy as np
+import pycolmap
+from jaxtyping import Float, Int
+
+from ...events import EventSink, Message, Progress
+from ...features.matcher import Features, Matcher, PhotoMatches
+from ...io.atomic import write_json
+from ...io.colmap import quiet_colmap
+from ...io.colmap_database import (
+    PairMatches,
+    done_pairs,
+    opened,
+    read_graph,
+    read_putative,
+    write_keypoints,
+    write_pairs,
+    write_photos,
+)
+from ...io.photos import read_photo
+from ...keys import Stage
+from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
 from .config import MatchingConfig
+from .join import Second, join_second
+from .matchers import create_matcher, resolve_matcher
+from .pairs import select_pairs
+from .photos import GrayPhotos, refine_matches
+from .verify import BATCH, Verifier
 
-if TYPE_CHECKING:
-    from ...scene.capture import Capture
-    from ...scene.matches import MatchGraph
+DATABASE = "database.db"
+_RESULT = "matching.json"
+_RAW = "matches.db"
+_FEATURES = "features"
 
-
-def resolve_matcher(
-    config: MatchingConfig, num_photos: int, weights_dir: Path | None, emit: EventSink
-) -> MatchingConfig:
-    """Replaces "auto" by the matcher that will run, and makes sure that its weights are here.
-
-    Args:
-        config: the user's wishes.
-        num_photos: of the capture.
-        weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
-        emit: is told the choice of "auto" with its reason, and of downloads.
-
-    Raises:
-        SplatposeError: the weights of the matcher that was asked for cannot be had.
-    """
-    from ...weights import MATCHER_WEIGHTS, WEIGHTS, announce_download, resolve
-
-    few = num_photos <= config.sift_limit
-    learned = "xfeat+sift" if few else "xfeat"
-    wanted = learned if config.matcher == "auto" else config.matcher
-    try:
-        for name in MATCHER_WEIGHTS[wanted]:
-            progress = announce_download(WEIGHTS[name].paths[0], "matching", emit)
-            resolve(WEIGHTS[name], weights_dir, progress)
-    except SplatposeError as error:
-        if config.matcher != "auto":
-            raise
-        text = (
-            f"Matching with sift, because xfeat's network weights cannot be used. {error.message}"
-        )
-        emit(Message("matching", text, "warning"))
-        return replace(config, matcher="sift")
-    if config.matcher == "auto":
-        beside = ", and with sift beside it for the few photos" if few else ""
-        text = f"Matching with xfeat: its network weights are on this machine{beside}."
-        emit(Message("matching", text))
-    return replace(config, matcher=wanted)
+Keypoints = Float[np.ndarray, "_ 2"]
 
 
 def match_photos(
@@ -67,7 +64,7 @@ def match_photos(
     Args:
         capture: the photos.
         config: how to match; "auto" is resolved first.
-        folder: receives `database.db`. Image ids are photo index + 1, camera ids group index + 1.
+        folder: receives `database.db`, see `splatpose.io.colmap_database`.
         emit: receives progress.
         weights_dir: folder with weight files, or None for $SPLATPOSE_WEIGHTS.
         seed: of RANSAC.
@@ -75,21 +72,168 @@ def match_photos(
     Raises:
         SplatposeError: weights are missing or damaged.
     """
-    from ...io.colmap import quiet_colmap
-    from .build import build_database
-
     if config.matcher == "auto":
         config = resolve_matcher(config, len(capture.photos), weights_dir, emit)
     with quiet_colmap():
-        return build_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
+        return _fill_database(capture, config, folder, emit, weights_dir=weights_dir, seed=seed)
 
 
 def load_matches(folder: Path) -> MatchGraph:
     """Reads what `match_photos` wrote."""
-    import json
-
-    from .build import DATABASE, RESULT
-    from .database import read_graph
-
-    matcher = json.loads((folder / RESULT).read_text(encoding="utf-8"))["matcher"]
+    matcher = json.loads((folder / _RESULT).read_text(encoding="utf-8"))["matcher"]
     return read_graph(folder / DATABASE, matcher)
+
+
+def _fill_database(
+    capture: Capture,
+    config: MatchingConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    weights_dir: Path | None,
+    seed: int,
+) -> str:
+    """Writes the database and what is said of it; the matcher is resolved."""
+    joint = config.matcher == "xfeat+sift"
+    first = replace(config, matcher="xfeat") if joint else config
+    matcher, hashes = create_matcher(first, weights_dir)
+    features = _extract(capture, matcher, folder / _FEATURES, hashes, emit)
+    pairs = _select_pairs(matcher, features, config, emit)
+    raw = folder / _RAW
+    verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
+    with opened(raw) as base:
+        sizes = [len(f) for f in features]
+        if base.num_images() != len(sizes) or base.num_keypoints() != sum(sizes):
+            base.clear_all_tables()
+            write_photos(base, capture)
+            write_keypoints(base, [f.keypoints for f in features])
+        verify = partial(verifier.verify, max_error=config.max_error)
+        _match_pairs(base, matcher, verify, features, pairs, emit)
+    _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
+    name = matcher.name
+    if joint and _join_sift(
+        capture, config, folder, emit, working_size=matcher.working_size, seed=seed
+    ):
+        name = config.matcher
+    write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
+    raw.unlink()
+    shutil.rmtree(folder / _FEATURES)
+    return _summary(read_graph(folder / DATABASE, name), len(pairs))
+
+
+def _select_pairs(
+    matcher: Matcher, features: Sequence[Features], config: MatchingConfig, emit: EventSink
+) -> Int[np.ndarray, "P 2"]:
+    pairs = select_pairs(
+        [matcher.similarity(f.descriptors) for f in features],
+        exhaustive_limit=config.exhaustive_limit,
+        neighbours=config.neighbours,
+        window=config.window,
+    )
+    if len(features) > config.exhaustive_limit:
+        total = len(features) * (len(features) - 1) // 2
+        text = f"Matching {len(pairs)} of {total} pairs: similar photos and neighbours by name."
+        emit(Message("matching", text))
+    return pairs
+
+
+def _join_sift(
+    capture: Capture,
+    config: MatchingConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    working_size: int,
+    seed: int,
+) -> bool:
+    """Whether SIFT keypoints were worth adding to the database of `folder`."""
+    own = replace(config, matcher="sift", max_keypoints=None, working_size=None)
+    sift, _ = create_matcher(own, None)
+    second = Second(sift, _extract(capture, sift, folder / _FEATURES, {}, emit))
+    return join_second(
+        capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
+    )
+
+
+def _extract(
+    capture: Capture, matcher: Matcher, folder: Path, hashes: dict[str, str], emit: EventSink
+) -> list[Features]:
+    """Features of every photo, read back from `folder` where an interrupted run left them."""
+    # The same stage may be continued with other weight files, whose features must not be mixed.
+    folder = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
+    folder.mkdir(parents=True, exist_ok=True)
+    features = []
+    total = len(capture.photos)
+    for index, photo in enumerate(capture.photos):
+        path = folder / f"{index:06d}.npz"
+        found = Features.load(path)
+        if found is None:
+            found = matcher.extract(read_photo(photo.path))
+            found.save(path)
+        features.append(found)
+        emit(Progress("matching", index + 1, total, "photos: keypoints found"))
+    return features
+
+
+def _match_pairs(
+    database: pycolmap.Database,
+    matcher: Matcher,
+    verify: Callable[[Sequence[Keypoints], Sequence[PhotoMatches]], list[PairMatches]],
+    features: Sequence[Features],
+    pairs: Int[np.ndarray, "P 2"],
+    emit: EventSink,
+) -> None:
+    """Matches and verifies the pairs that the database does not hold yet."""
+    done = done_pairs(database)
+    todo = [(int(i), int(j)) for i, j in pairs if (int(i), int(j)) not in done]
+    keypoints = [f.keypoints for f in features]
+    for start in range(0, len(todo), BATCH):
+        batch = [(i, j, matcher.match(features[i], features[j])) for i, j in todo[start:][:BATCH]]
+        write_pairs(database, verify(keypoints, batch))
+        finished = len(pairs) - len(todo) + start + len(batch)
+        emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
+
+
+def _finish(
+    capture: Capture,
+    config: MatchingConfig,
+    verifier: Verifier,
+    graph: MatchGraph,
+    path: Path,
+    emit: EventSink,
+) -> None:
+    """Writes the final database: keypoints aligned on the photos, and verified anew."""
+    path.unlink(missing_ok=True)
+    putative = read_putative(graph.database)
+    keypoints: Sequence[Keypoints] = graph.keypoints
+    verified = [(int(i), int(j), graph.verified(p)) for p, (i, j) in enumerate(graph.pairs)]
+    errors = [config.max_error] * len(verified)
+    if config.refine:
+        emit(Message("matching", "Aligning matched keypoints on the photos."))
+        photos = GrayPhotos(capture, config.refine_size)
+        keypoints, verified, precise = refine_matches(
+            keypoints, verified, photos, config.min_precise, config.min_confirmed
+        )
+        errors = [config.precise_error if p else config.max_error for p in precise]
+    with opened(path) as base:
+        write_photos(base, capture)
+        write_keypoints(base, keypoints)
+        for start in range(0, len(verified), BATCH):
+            part = slice(start, start + BATCH)
+            pairs = verifier.verify(keypoints, verified[part], errors[part])
+            write_pairs(base, [replace(p, putative=putative[p.first, p.second]) for p in pairs])
+            done = min(start + BATCH, len(verified))
+            emit(Progress("matching", done, len(verified), "pairs of photos verified"))
+
+
+def _summary(graph: MatchGraph, tried: int) -> str:
+    counts = graph.num_verified[graph.num_verified > 0]
+    if not len(counts):
+        return f"{graph.matcher}: none of {tried} pairs of photos overlap"
+    return (
+        f"{graph.matcher}: {len(counts)} of {tried} pairs of photos overlap, "
+        f"{int(np.median(counts))} verified matches each (median)"
+    )
+
+
+MATCHING = Stage("matching", match_photos, load_matches)

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 
 from ...features.matcher import PhotoMatches
+from ...io.colmap_database import PairMatches, camera_of
 from ...scene.capture import Capture
-from .database import PairMatches, camera_of
 
 BATCH = 16
 """Pairs that are matched, verified and written together."""
@@ -34,7 +34,7 @@ class Verifier:
 
     def __init__(self, capture: Capture, working_size: int, min_inliers: int, seed: int) -> None:
         self._photos = capture.photos
-        self._cameras = [camera_of(group, i + 1) for i, group in enumerate(capture.groups)]
+        self._cameras = [camera_of(group, i) for i, group in enumerate(capture.groups)]
         self._min_inliers = min_inliers
         self._working_size = working_size
         self._seed = seed

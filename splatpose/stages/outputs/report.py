@@ -6,8 +6,11 @@ import importlib.metadata
 import math
 import os
 import platform
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
 from ...scene.evidence import HypothesisEvidence
 from ...scene.matches import MatchGraph
+from ...scene.solved import Solved
 from ...scene.sparse_model import SparseModel
 from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
@@ -28,6 +32,27 @@ from ...scene.views import Views
 from .scale import units_in_report
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
+
+
+def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any]) -> dict[str, Any]:
+    """What only the run knows: command, options, what was chosen, and each stage's cost.
+
+    Args:
+        images: the photos, as the user named them.
+        config: the whole config of the run.
+        records: of the run's stages, dataclasses.
+    """
+    return {
+        "command": sys.argv,
+        "images": str(images),
+        "seed": config.seed,
+        "config": asdict(config),
+        "matcher": solved.graph.matcher,
+        "backend": solved.backend,
+        "local": None if solved.local is None else asdict(solved.local),
+        "joint": None if solved.joint is None else asdict(solved.joint),
+        "stages": [asdict(record) for record in records],
+    }
 
 
 def build_report(

@@ -1,21 +1,83 @@
-"""Stage 6: the run's results as files that other tools read, and the report."""
+"""The run's results as files that other tools read, and the report.
+
+Everything is written aside and then put in its place.
+"""
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...events import EventSink
+import numpy as np
+
+from ...errors import SplatposeError
+from ...events import EventSink, Message, RunFinished, StageFinished, StageStarted
+from ...io.atomic import write_bytes, write_json
+from ...io.nerfstudio import Transforms, write_transforms
+from ...io.ply import write_splat_ply
+from ...io.pointcloud import write_point_cloud
+from ...io.tum import write_tum
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthAlignment
+from ...scene.matches import MatchGraph
+from ...scene.solved import Solved
+from ...scene.sparse_model import SparseModel
+from ...scene.splats import TrainedSplats
+from ...scene.verdicts import Verdicts
+from ...scene.views import Views
+from .atomic_replace import new_part, put_in_place
 from .config import OutputsConfig
+from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
+from .page.build import build_page
+from .report import build_report
+from .rescale import rescale_files
+from .scale import read_scale, write_scale
+from .summary import closing_lines
 
-if TYPE_CHECKING:
-    from ...scene.capture import Capture
-    from ...scene.depth_maps import DepthAlignment
-    from ...scene.matches import MatchGraph
-    from ...scene.sparse_model import SparseModel
-    from ...scene.splats import TrainedSplats
-    from ...scene.verdicts import Verdicts
-    from ...scene.views import Views
+
+def finish(
+    out: Path,
+    solved: Solved,
+    trained: TrainedSplats,
+    facts: dict[str, Any],
+    config: OutputsConfig,
+    emit: EventSink,
+) -> None:
+    """Writes a run's outputs and tells its end; see `write_outputs`.
+
+    Args:
+        facts: see `report.run_facts`.
+    """
+    emit(StageStarted("outputs"))
+    start = time.perf_counter()
+    summary = write_outputs(
+        out,
+        solved.capture,
+        solved.graph,
+        solved.poses,
+        solved.views.value,
+        trained,
+        verdicts=solved.verdicts,
+        depth=solved.depth,
+        report_extras=facts,
+        emit=emit,
+        config=config,
+    )
+    emit(StageFinished("outputs", summary, time.perf_counter() - start, 0.0))
+    emit(RunFinished(out, _numbers(solved, trained), closing_lines(out)))
+
+
+def _numbers(solved: Solved, trained: TrainedSplats) -> dict[str, float | int | str]:
+    scores = [score.psnr for score in trained.held_out]
+    return {
+        "photos": len(solved.capture.photos),
+        "registered": int(solved.poses.registered.sum()),
+        "trusted": solved.verdicts.count("trusted"),
+        "gaussians": len(trained.splats),
+        "held_out_psnr": sum(scores) / len(scores) if scores else float("nan"),
+    }
 
 
 def write_outputs(
@@ -56,18 +118,99 @@ def write_outputs(
         SplatposeError: there is no finite Gaussian.
         OSError: the disk is full or not writable.
     """
-    from .write import write_all
+    with new_part(out) as part:
+        dropped = write_splat_ply(part / SPLAT, trained.splats)
+        if dropped:
+            emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
+        _write_poses(part, out, capture, poses, config or OutputsConfig())
+        _copy_previews(trained.previews_dir, part / PREVIEWS)
+        report = build_report(
+            capture,
+            graph,
+            poses,
+            views,
+            trained,
+            verdicts=verdicts,
+            depth=depth,
+            dropped=dropped,
+        )
+        assert not report.keys() & report_extras.keys()
+        report = {**report_extras, **report}
+        write_json(part / REPORT, report)
+        page = build_page(out.resolve().name, report, capture, graph, poses, views, trained)
+        write_bytes(part / PAGE, page.encode())
+        size = (part / SPLAT).stat().st_size
+        _apply_scale(part, out, poses, emit)
+        put_in_place(part, out)
+    return _summary(poses, trained, dropped, size)
 
-    return write_all(
-        out,
-        capture,
-        graph,
-        poses,
-        views,
-        trained,
-        verdicts=verdicts,
-        depth=depth,
-        report_extras=report_extras,
-        config=config or OutputsConfig(),
-        emit=emit,
+
+def _write_poses(
+    part: Path, out: Path, capture: Capture, poses: SparseModel, config: OutputsConfig
+) -> None:
+    """Cameras and sparse points in every format."""
+    assert poses.model_dir is not None
+    (part / MODEL).mkdir(parents=True)
+    for file in sorted(poses.model_dir.glob("*.bin")):
+        shutil.copyfile(file, part / MODEL / file.name)
+    write_point_cloud(part / POINTS, poses.points, poses.point_colors)
+    write_transforms(
+        part / TRANSFORMS,
+        _registered_cameras(out, capture, poses),
+        folder=out,
+        absolute=config.absolute_paths,
     )
+    numbers = np.flatnonzero(poses.registered)
+    write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
+
+
+def _registered_cameras(out: Path, capture: Capture, poses: SparseModel) -> Transforms:
+    numbers = np.flatnonzero(poses.registered)
+    return Transforms(
+        photos=tuple(capture.photos[i].path for i in numbers),
+        cam_from_world=poses.cam_from_world[numbers],
+        cameras=poses.cameras,
+        camera_index=poses.camera_index[numbers],
+        point_cloud=out / POINTS,
+    )
+
+
+def _copy_previews(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in sorted(source.glob("*.png")):
+        shutil.copyfile(file, target / file.name)
+
+
+def _apply_scale(part: Path, out: Path, poses: SparseModel, emit: EventSink) -> None:
+    """Puts the outputs in metres if somebody has set the run's scale.
+
+    The scale is carried over to the poses of this run. What cannot be used is said aloud: the
+    results of hours are not lost for it.
+    """
+    try:
+        scale = read_scale(out)
+    except SplatposeError as error:
+        emit(Message("outputs", f"{error.message} The outputs have no scale.", "warning"))
+        return
+    if scale is None:
+        return
+    here = scale.in_frame_of(poses.names, poses.cam_from_world)
+    if here is None:
+        text = f"{SCALE} was set with other photos; the outputs have no scale. Set it again."
+        emit(Message("outputs", text, "warning"))
+        return
+    if here != scale:
+        write_scale(out, here)
+    rescale_files(part, None, here.metres_per_unit)
+    unit = f"{here.metres_per_unit:.4g} m to a unit of the cameras' RMS distance"
+    emit(Message("outputs", f"written in metres, as set: {unit}"))
+
+
+def _summary(poses: SparseModel, trained: TrainedSplats, dropped: int, size: int) -> str:
+    gaussians = len(trained.splats) - dropped
+    text = f"{SPLAT} with {gaussians:,} Gaussians ({size / 1e6:.1f} MB), "
+    text += f"{int(poses.registered.sum())} of {len(poses.names)} cameras"
+    scores = [score.psnr for score in trained.held_out]
+    if scores:
+        text += f", held-out PSNR {sum(scores) / len(scores):.2f} dB"
+    return text

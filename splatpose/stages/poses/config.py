@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from ...keys import UNKEYED
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,5 @@ class PosesConfig:
     depth_pairs: bool = False
     """With depth maps, one more reconstruction in which they give the poses of pairs whose matches
     say little. More photos of sparse captures find a place, but often at wrong scales."""
-    splat_steps: int = 300
-    """Steps of a short training where photos were left out whose matches meet no points of the
-    model: they are placed on the depth that its Gaussians render. 0 leaves them out."""
-    workers: int = 2
+    workers: int = field(default=2, metadata=UNKEYED)
     """Reconstructions that run side by side, in threads. Does not change the result."""

@@ -15,6 +15,7 @@ from ...scene.matches import MatchGraph
 from ...sfm.correspondences import MatchTable
 from ...sfm.mapping.rotation_only import rotation_only_share
 from ...sfm.match_consistency import Explanation
+from ...wording import list_photos
 
 _TURN_PIXELS = 6.0
 _TURN_SHARE = 0.75
@@ -69,7 +70,7 @@ def check_overlap(capture: Capture, groups: Sequence[Sequence[int]]) -> None:
     if _too_few(len(groups[0]), len(names)):
         raise SplatposeError(
             f"Only {len(groups[0])} of {len(names)} photos overlap "
-            f"({describe(names, groups[0])}); the others show other places. "
+            f"({list_photos(names, groups[0])}); the others show other places. "
             f"{describe_groups(names, groups)}",
             _OVERLAP_HINT,
         )
@@ -170,35 +171,19 @@ def check_support(
         )
 
 
-def describe(names: Sequence[str], photos: Sequence[int]) -> str:
-    """Names of photos for a person: ranges of neighbours, shortened where there are many."""
-    runs: list[list[int]] = []
-    for photo in sorted(photos):
-        if runs and photo == runs[-1][-1] + 1:
-            runs[-1].append(photo)
-        else:
-            runs.append([photo])
-    texts = [
-        names[run[0]] if len(run) == 1 else f"{names[run[0]]}..{names[run[-1]]}" for run in runs
-    ]
-    if len(texts) > 4:
-        return ", ".join(texts[:3]) + f" and {len(photos) - sum(map(len, runs[:3]))} more"
-    return ", ".join(texts)
-
-
 def describe_groups(names: Sequence[str], groups: Sequence[Sequence[int]]) -> str:
     """Which groups of photos share no matches with each other; empty if all are connected."""
     several = [group for group in groups if len(group) > 1]
     single = [group[0] for group in groups if len(group) == 1]
     parts = []
     if len(several) > 1:
-        listed = " and ".join(describe(names, group) for group in several[:4])
+        listed = " and ".join(list_photos(names, group) for group in several[:4])
         parts.append(
             f"{len(several)} groups share no matches with each other: {listed}. "
             "Photos between them would connect them."
         )
     if single and several:
-        parts.append(f"No match with any other photo: {describe(names, single)}.")
+        parts.append(f"No match with any other photo: {list_photos(names, single)}.")
     return " ".join(parts)
 
 

@@ -1,19 +1,56 @@
-"""Stage 3: from matches to camera poses, the reconstruction that the evidence supports."""
+"""From matches to camera poses: refuse, reconstruct, choose, refine, record."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...events import EventSink
+import numpy as np
+import pycolmap
+
+from ...depth.keypoints import KeypointPriors, sample_priors
+from ...events import EventSink, Message, Progress
+from ...io.colmap import camera_id_of, camera_to_colmap, model_from_reconstruction, quiet_colmap
+from ...io.colmap_database import read_cameras
+from ...io.sparse_model import read_sparse_model as load_poses
+from ...io.sparse_model import write_sparse_model
+from ...keys import Stage
+from ...scene.camera import Camera
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthPriors
+from ...scene.evidence import HypothesisEvidence, PhotoEvidence
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...sfm.correspondences import MatchTable, match_table
+from ...sfm.mapping.depth_bundle_adjustment import hold_by_depth
+from ...sfm.mapping.hypotheses import Hypothesis, Workshop
+from ...sfm.mapping.point_colors import point_colors
+from ...sfm.mapping.scale_ambiguity import settle_scales
+from ...sfm.mapping.world_frame import world_frame
+from ...sfm.match_consistency import Explanation, explain
+from ...sfm.model_comparison import compare
+from ...sfm.photo_evidence import Record, photo_evidence
+from ...sfm.registration.final_refinement import Refined, refine
+from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
+from .refusal import (
+    check_count,
+    check_overlap,
+    check_result,
+    check_support,
+    check_turning,
+    describe_groups,
+    nothing_reconstructed,
+    overlap_groups,
+)
+from .search import SearchResult, search
+from .snapshots import snapshot
 
-if TYPE_CHECKING:
-    from ...scene.capture import Capture
-    from ...scene.depth_maps import DepthPriors
-    from ...scene.matches import MatchGraph
-    from ...scene.sparse_model import SparseModel
-    from ...sfm.viewgraph.refined_pairs import RefinedPairs
+__all__ = ["load_poses", "solve_poses"]
+
+_HYPOTHESES = "hypotheses"
 
 
 def solve_poses(
@@ -43,13 +80,204 @@ def solve_poses(
         SplatposeError: a refusal: one photo, no overlap, a camera that only turned, or no
             reconstruction. It says why, and what to photograph next.
     """
-    from .solve import solve
+    names = tuple(photo.name for photo in capture.photos)
+    check_count(capture)
+    groups = overlap_groups(graph, len(names), config.min_matches)
+    check_overlap(capture, groups)
+    table = match_table(graph)
+    cameras, known = read_cameras(graph.database)
+    check_turning(capture, table, cameras, known, config.min_matches)
+    sizes = [(photo.width, photo.height) for photo in capture.photos]
+    priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
+    with quiet_colmap():
+        workshop = Workshop(
+            folder / _HYPOTHESES,
+            graph,
+            names,
+            np.array([photo.group for photo in capture.photos]),
+            table,
+            max_error_px=config.max_error_px,
+            min_matches=config.min_matches,
+            seed=seed,
+            refined=pairs,
+            priors=priors if config.depth_pairs else None,
+        )
+        found = search(
+            workshop,
+            max_rounds=config.max_rounds,
+            workers=config.workers,
+            num_photos=len(names),
+            num_connected=len(groups[0]),
+            emit=emit,
+        )
+        if not found.hypotheses:
+            raise nothing_reconstructed(capture, graph, groups, found.tried)
+        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
+        model, scaled = _settled(
+            refined.reconstruction, graph, table, config, cameras, names, priors
+        )
+        model = _in_world(model, capture)
+    for text in scaled:
+        emit(Message("poses", text))
+    explanation = explain(model, table, max_error_px=config.max_error_px)
+    registered = int(model.registered.sum())
+    check_result(capture, groups, registered, explanation.median_angle)
+    check_support(len(names), registered, explanation, confirmed=found.agreeing)
+    record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
+    photos = photo_evidence(record)
+    rows = _hypothesis_evidence(found, chosen)
+    model = replace(
+        model,
+        evidence=tuple(photos),
+        hypotheses=tuple(rows),
+        snapshots=(snapshot("initial", chosen.model, model), snapshot("global", model, model)),
+    )
+    notes = {
+        "skipped_hypotheses": list(found.skipped),
+        "intrinsics": list(refined.choice.notes),
+        "free_scales": list(scaled),
+    }
+    write_sparse_model(folder, model, graph.keypoints, notes)
+    shutil.rmtree(folder / _HYPOTHESES)
+    _tell_left_out(names, groups, photos, emit)
+    return _summary(model, explanation, chosen)
 
-    return solve(capture, graph, config, folder, emit, seed=seed, pairs=pairs, depth=depth)
+
+def _refine_best(
+    found: SearchResult,
+    graph: MatchGraph,
+    names: Sequence[str],
+    table: MatchTable,
+    config: PosesConfig,
+    emit: EventSink,
+    seed: int,
+    priors: KeypointPriors | None,
+) -> tuple[Hypothesis, Refined]:
+    """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
+    contenders = found.contenders
+    results: list[tuple[float, Hypothesis, Refined]] = []
+    for number, contender in enumerate(contenders):
+        emit(Progress("poses", number, len(contenders), f"refining {contender.name}"))
+        refined = refine(
+            contender.reconstruction,
+            graph.database,
+            names,
+            table,
+            free_intrinsics=config.intrinsics == "auto",
+            max_error_px=config.max_error_px,
+            min_matches=config.min_matches,
+            seed=seed,
+            priors=priors,
+        )
+        model = model_from_reconstruction(refined.reconstruction, names)
+        score = explain(model, table, max_error_px=config.max_error_px).score
+        results.append((score, contender, refined))
+    emit(Progress("poses", len(contenders), len(contenders), "refined"))
+    _, chosen, refined = max(results, key=lambda result: result[0])
+    if not found.agreeing:
+        emit(Message("poses", _unconfirmed(found, chosen), "warning"))
+    return chosen, refined
 
 
-def load_poses(folder: Path) -> SparseModel:
-    """Reads the result of `solve_poses`."""
-    from .storage import load
+def _settled(
+    reconstruction: pycolmap.Reconstruction,
+    graph: MatchGraph,
+    table: MatchTable,
+    config: PosesConfig,
+    cameras: Sequence[Camera],
+    names: Sequence[str],
+    priors: KeypointPriors | None,
+) -> tuple[SparseModel, tuple[str, ...]]:
+    """Arrays with a camera for every group, what tracks leave open settled; and what that was."""
+    for index, camera in enumerate(cameras):
+        if not reconstruction.exists_camera(camera_id_of(index)):
+            reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
+    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
+    if priors is None:
+        return model, scaled
+    held = hold_by_depth(model, graph.keypoints, table, priors, max_error_px=config.max_error_px)
+    return held or model, scaled
 
-    return load(folder)
+
+def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
+    """The model in the world frame, with each photo's camera and a colour for every point."""
+    frame = world_frame(model)
+    model = replace(
+        model,
+        camera_index=np.array([photo.group for photo in capture.photos]),
+        cam_from_world=frame.cam_from_world(model.cam_from_world),
+        points=frame.points(model.points),
+    )
+    return replace(model, point_colors=point_colors(model, capture))
+
+
+def _hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[HypothesisEvidence]:
+    rows = []
+    for h in found.hypotheses:
+        rows.append(
+            HypothesisEvidence(
+                name=h.name,
+                num_registered=h.num_registered,
+                num_points=len(h.model.points),
+                explained_share=h.explanation.share,
+                reprojection_error=h.reprojection_error,
+                focal_ratio=h.explanation.focal_ratio,
+                seconds=h.seconds,
+                chosen=h is chosen,
+                note=_note(h, chosen, found),
+            )
+        )
+    nan = float("nan")
+    for failure in found.failures:
+        rows.append(
+            HypothesisEvidence(
+                failure.name, 0, 0, 0.0, nan, nan, failure.seconds, False, "no reconstruction"
+            )
+        )
+    return rows
+
+
+def _note(h: Hypothesis, chosen: Hypothesis, found: SearchResult) -> str:
+    if h is chosen:
+        how = "an independent one agrees" if found.agreeing else "no other confirms it"
+        return f"explains the most matches; {how}"
+    if not h.explanation.plausible:
+        return f"implausible focal length ({h.explanation.focal_ratio:.2f} of the longer side)"
+    agreement = compare(h.model, chosen.model)
+    if agreement.holds():
+        return "agrees with the chosen one"
+    return (
+        f"explains {100 * (chosen.explanation.share - h.explanation.share):.1f} % fewer of the "
+        f"matches; rotations differ by up to {agreement.rotation_error:.1f} degrees"
+    )
+
+
+def _unconfirmed(found: SearchResult, chosen: Hypothesis) -> str:
+    share = 100 * chosen.explanation.share
+    return (
+        f"{chosen.name} mapping explains the matches best ({share:.0f} %), but none of "
+        f"{len(found.tried)} attempts confirms it: check the result"
+    )
+
+
+def _tell_left_out(
+    names: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    photos: Sequence[PhotoEvidence],
+    emit: EventSink,
+) -> None:
+    left = [photo for photo in photos if not photo.registered]
+    if left:
+        text = f"{len(left)} of {len(names)} photos could not be placed. "
+        emit(Message("poses", (text + describe_groups(names, groups)).strip(), "warning"))
+
+
+def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -> str:
+    registered = int(model.registered.sum())
+    return (
+        f"{registered}/{len(model.names)} photos placed, {len(model.points)} points, "
+        f"{100 * explanation.share:.0f} % of the matches explained ({chosen.name})"
+    )
+
+
+POSES = Stage("poses", solve_poses, load_poses)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...events import EventSink, Message
+from ...keys import Stage
 from ...splatting.config import TrainingConfig
 from ...steering import SteeringSource, StoppedEarly, unsteered
 
@@ -73,3 +74,6 @@ def load_splats(folder: Path) -> TrainedSplats:
     from ...splatting.result import load_result
 
     return load_result(folder)
+
+
+SPLATS = Stage("splats", train_splats, load_splats)

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from ...sfm.correspondences import MatchTable
 from ...sfm.validation.connectivity import Cut
-from ..poses.refusal import describe
+from ...wording import list_photos
 from .evidence import Evidence
 from .judge import Cause, Finding
 
@@ -77,7 +77,7 @@ def advise(
 def _across(names: Sequence[str], cut: Cut) -> str:
     own, other = cut.between
     what = "the two halves" if len(cut.part) > 1 else "it to the others"
-    listed = f" ({describe(names, cut.part)} and the rest)" if len(cut.part) > 1 else ""
+    listed = f" ({list_photos(names, cut.part)} and the rest)" if len(cut.part) > 1 else ""
     return f"{_between(names, own, other)} would connect {what}{listed}."
 
 
@@ -112,7 +112,7 @@ def _bridge(
             "Photograph the place again, neighbouring photos sharing at least two thirds of what "
             "they show, a step to the side between one and the next."
         )
-    listed = describe(names, group)
+    listed = list_photos(names, group)
     verb = "connect" if not placed[photo] else "confirm"
     return f"{_between(names, own, other)} would {verb} {listed}."
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ...keys import UNKEYED
 
 
 @dataclass(frozen=True)
@@ -12,5 +14,5 @@ class TrustConfig:
     folds: bool = True
     """Map two disjoint halves of the matches anew and compare. Without it no photo is trusted that
     nothing else confirms, and the stage takes a few seconds."""
-    workers: int = 2
+    workers: int = field(default=2, metadata=UNKEYED)
     """Halves that are mapped side by side, in threads. Does not change the result."""

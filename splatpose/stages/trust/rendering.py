@@ -15,8 +15,12 @@ _FEWEST = 3
 """Held-out photos that it takes to know what is usual."""
 
 
-def revised(verdicts: Verdicts, trained: TrainedSplats) -> Verdicts:
-    """See `splatpose.stages.trust.with_held_out`."""
+def with_held_out(verdicts: Verdicts, trained: TrainedSplats) -> Verdicts:
+    """The verdicts after the training: what held-out photos look like from their poses counts too.
+
+    A photo that its rendering does not resemble, far less than the others resemble theirs, is not
+    trusted any more. No verdict becomes better.
+    """
     psnr = {score.name: score.psnr for score in trained.held_out}
     usual = float(np.median(list(psnr.values()))) if len(psnr) >= _FEWEST else float("nan")
     photos = tuple(_revised(photo, psnr.get(photo.name), usual) for photo in verdicts.photos)

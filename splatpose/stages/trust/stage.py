@@ -1,20 +1,31 @@
-"""Between poses and training: how far every photo's pose can be trusted, and why."""
+"""How far every photo's pose can be trusted, and why."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...events import EventSink
-from ...scene.verdicts import Verdicts
+import numpy as np
+
+from ...events import EventSink, Message, Progress
+from ...keys import Stage
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthAlignment
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...sfm.correspondences import match_table
 from .config import TrustConfig
+from .evidence import ModelUnderTest
+from .rendering import with_held_out
+from .storage import load as load_verdicts
+from .storage import save
+from .verdict import assess, describe_verdicts
 
-if TYPE_CHECKING:
-    from ...scene.capture import Capture
-    from ...scene.depth_maps import DepthAlignment
-    from ...scene.matches import MatchGraph
-    from ...scene.sparse_model import SparseModel
-    from ...scene.splats import TrainedSplats
+__all__ = ["judge_poses", "load_verdicts", "with_held_out"]
+
+_FOLDS = "halves"
+_STEPS = 6
+"""Mappings of both halves at most."""
 
 
 def judge_poses(
@@ -47,35 +58,38 @@ def judge_poses(
     Returns:
         One line for a person.
     """
-    from .run import judge_run
-
-    return judge_run(
-        capture,
-        graph,
-        poses,
-        config,
-        folder,
-        emit,
+    subject = ModelUnderTest(
+        model=poses,
+        graph=graph,
+        table=match_table(graph),
+        groups=np.array([photo.group for photo in capture.photos]),
+        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
         max_error_px=max_error_px,
         min_matches=min_matches,
-        seed=seed,
         depth=depth,
     )
+    done = 0
+
+    def progress(text: str) -> None:
+        nonlocal done
+        done += 1
+        emit(Progress("trust", done, _STEPS, text))
+
+    verdicts = assess(
+        subject,
+        config,
+        folder / _FOLDS,
+        [photo.reason for photo in poses.evidence],
+        seed=seed,
+        progress=progress,
+    )
+    save(folder, verdicts)
+    shutil.rmtree(folder / _FOLDS, ignore_errors=True)
+    summary = describe_verdicts(verdicts)
+    if verdicts.trusted_share < 1:
+        first = f" {verdicts.advice[0]}" if verdicts.advice else ""
+        emit(Message("trust", f"{summary}.{first}", "warning"))
+    return summary
 
 
-def load_verdicts(folder: Path) -> Verdicts:
-    """Reads what `judge_poses` wrote."""
-    from .storage import load
-
-    return load(folder)
-
-
-def with_held_out(verdicts: Verdicts, trained: TrainedSplats) -> Verdicts:
-    """The verdicts after the training: what held-out photos look like from their poses counts too.
-
-    A photo that its rendering does not resemble, far less than the others resemble theirs, is not
-    trusted any more. No verdict becomes better.
-    """
-    from .rendering import revised
-
-    return revised(verdicts, trained)
+TRUST = Stage("trust", judge_poses, load_verdicts)

@@ -16,14 +16,13 @@ from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
 from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
-from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.held_out import keypoint_ids
+from splatpose.sfm.correspondences import keypoint_ids, match_table
+from splatpose.sfm.held_out import split_matches
 from splatpose.sfm.match_consistency import explain
-from splatpose.sfm.pose_comparison import camera_radius, difference
+from splatpose.sfm.model_comparison import camera_radius, difference
+from splatpose.sfm.tracks import grown_labels
 from splatpose.sfm.validation.connectivity import find_ties, spread
 from splatpose.sfm.validation.lookalike_pairs import find_lookalikes
-from splatpose.sfm.validation.retriangulation import grown_tracks
-from splatpose.sfm.validation.split_reconstructions import split_matches
 from splatpose.stages.trust.stage import load_verdicts, with_held_out
 from splatpose.stages.trust.storage import save
 
@@ -46,7 +45,7 @@ def test_halves_share_no_keypoint_and_next_to_nothing_is_lost(scene: Scene) -> N
 
 def test_tracks_never_see_a_photo_twice(scene: Scene) -> None:
     table = match_table(scene.graph)
-    label = grown_tracks(table).ravel()
+    label = grown_labels(table).ravel()
     ids, first = np.unique(keypoint_ids(table).ravel(), return_index=True)
     photo = table.photos.ravel()[first]
     assert len(ids) == len(np.unique(np.stack([label[first], photo]), axis=1).T)

@@ -27,7 +27,10 @@ CONFIG = JointConfig(steps=120, gaussians=400)
 def _refine(folder: Path, scene: JointScene, config: JointConfig = CONFIG, emit=ignore_events):
     folder.mkdir(exist_ok=True)
     refine_jointly(
-        scene.graph, scene.poses, scene.views, config, "cpu", folder, emit, max_error_px=1.0, seed=1
+        *(scene.graph, scene.poses, scene.views, config, folder, emit),
+        backend="cpu",
+        max_error_px=1.0,
+        seed=1,
     )
     return load_joint(folder, scene.poses, scene.views)
 

@@ -8,6 +8,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.io.colmap import quiet_colmap
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.capture import Capture
 from splatpose.scene.evidence import LocalEvidence
 from splatpose.scene.matches import MatchGraph
@@ -24,7 +26,6 @@ from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import read_cameras
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.config import CaptureConfig
 from splatpose.stages.capture.stage import build_capture, load_capture
@@ -36,6 +37,7 @@ from splatpose.stages.matching.config import MatchingConfig
 from splatpose.stages.matching.stage import load_matches, match_photos
 
 CONFIG = LocalConfig(steps=40, max_size=96, gaussians=600, cluster_size=4, neighbours=2, workers=2)
+OPTIONS: dict[str, Any] = {"depth": None, "backend": "cpu", "min_matches": 15, "seed": 0}
 
 
 def prepared(photos: list[Path], folder: Path) -> tuple[Capture, MatchGraph]:
@@ -64,7 +66,7 @@ def done(
 ) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("local")
     events: list[Event] = []
-    refine_pairs(*demo, None, CONFIG, "cpu", folder, events.append, min_matches=15, seed=0)
+    refine_pairs(*demo, CONFIG, folder, events.append, **OPTIONS)
     return folder, events
 
 
@@ -128,7 +130,7 @@ def test_one_process_interrupted_comes_to_the_same_as_two(
 
     for _ in range(2):
         with contextlib.suppress(KeyboardInterrupt):
-            refine_pairs(*demo, None, config, "cpu", tmp_path, interrupt, min_matches=15, seed=0)
+            refine_pairs(*demo, config, tmp_path, interrupt, **OPTIONS)
     assert finished[:2] == [0, 1]
     assert finished[2] >= 1, "a finished cluster is optimised again"
     assert same(load_local(folder), load_local(tmp_path))
@@ -186,9 +188,8 @@ def test_real_facade_with_prior_depth(shared: Path, tmp_path: Path) -> None:
     priors = load_depth(tmp_path / "depth")
     config = replace(CONFIG, steps=60, max_size=128, neighbours=4)
     refine_pairs(
-        *(capture, graph, priors, config, "cpu", tmp_path / "local", ignore_events),
-        min_matches=15,
-        seed=0,
+        *(capture, graph, config, tmp_path / "local", ignore_events),
+        **(OPTIONS | {"depth": priors}),
     )
     pairs, evidence = load_local(tmp_path / "local")
     assert evidence.num_refined >= 2

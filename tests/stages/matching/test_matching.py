@@ -12,10 +12,7 @@ import pytest
 from scenes.matching import make_capture, wall_photos
 
 from splatpose.events import Event, Progress
-from splatpose.scene.capture import CameraGroup, Capture, Photo
-from splatpose.scene.matches import MatchGraph
-from splatpose.stages.matching.config import MatchingConfig
-from splatpose.stages.matching.database import (
+from splatpose.io.colmap_database import (
     PairMatches,
     opened,
     read_graph,
@@ -23,6 +20,9 @@ from splatpose.stages.matching.database import (
     write_pairs,
     write_photos,
 )
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.matches import MatchGraph
+from splatpose.stages.matching.config import MatchingConfig
 from splatpose.stages.matching.stage import load_matches, match_photos
 from splatpose.stages.matching.verify import Verifier
 
@@ -79,7 +79,7 @@ def test_same_seed_same_result(graph: MatchGraph, capture: Capture, tmp_path: Pa
 def test_interrupted_matching_continues_where_it_was(
     graph: MatchGraph, capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    monkeypatch.setattr("splatpose.stages.matching.build.BATCH", 3)
+    monkeypatch.setattr("splatpose.stages.matching.stage.BATCH", 3)
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.text == stop and event.done >= 3:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -27,7 +26,7 @@ from splatpose.stages.outputs.layout import PAGE
 from splatpose.stages.outputs.page.build import build_page
 from splatpose.stages.outputs.page.charts import Dot, curve, histogram, strip
 from splatpose.stages.outputs.page.matrix import match_matrix
-from splatpose.stages.outputs.page.support import PairSupport, pose_change, reprojection_errors
+from splatpose.stages.outputs.page.support import PairSupport
 from splatpose.stages.outputs.page.svg import Axis, decimal, element
 from splatpose.stages.outputs.report import build_report
 
@@ -339,41 +338,6 @@ def enlarged(scene: Scene, count: int) -> Scene:
     return dataclasses.replace(
         scene, capture=capture, graph=graph, poses=poses, views=views, trained=trained
     )
-
-
-def test_errors_are_those_of_a_projection_by_hand(scene: Scene) -> None:
-    errors = reprojection_errors(scene.poses)
-    for (track, photo, _), xy, error in zip(
-        scene.poses.observations, scene.poses.observation_xy, errors, strict=True
-    ):
-        x, y, z = (scene.poses.cam_from_world[photo] @ [*scene.poses.points[track], 1])[:3]
-        if z <= 0:
-            assert error == np.inf
-            continue
-        u, v = x / z, y / z
-        bent = 1 + 0.05 * (u * u + v * v)  # SIMPLE_RADIAL of the scene's first camera
-        expected = math.hypot(60 * u * bent + 32 - xy[0], 60 * v * bent + 24 - xy[1])
-        assert error == pytest.approx(expected)
-
-
-def test_pose_changes_are_in_degrees_and_percent_of_the_radius() -> None:
-    before = np.tile(np.eye(4), (3, 1, 1))
-    before[:, 0, 3] = -1, 0, 1  # centres at 1, 0, -1: RMS radius sqrt(2 / 3)
-    after = before.copy()
-    c, s = np.cos(0.1), np.sin(0.1)
-    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    after[0, :3] = turn @ before[0, :3]  # about its own centre
-    before[2] = np.nan
-    rotation, position = pose_change(before, after)
-    np.testing.assert_allclose(rotation[:2], [math.degrees(0.1), 0], atol=1e-6)
-    np.testing.assert_allclose(position[:2], 0, atol=1e-9)
-    assert np.isnan(rotation[2])
-    after = before.copy()
-    after[1, 2, 3] = 0.5
-    _, position = pose_change(before, after)
-    centers = np.array([[1, 0, 0], [0, 0, -0.5]])
-    radius = np.sqrt(((centers - centers.mean(0)) ** 2).sum(1).mean())
-    assert position[1] == pytest.approx(100 * 0.5 / radius)
 
 
 def test_the_matrix_shades_by_matches_and_outlines_contradictions(scene: Scene) -> None:

@@ -18,10 +18,10 @@ from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import rotation_angle
 from splatpose.geometry.similarity import umeyama
 from splatpose.io.colmap import model_from_reconstruction
+from splatpose.io.colmap_database import read_graph
 from splatpose.sfm.correspondences import MatchTable, match_table
 from splatpose.sfm.mapping.global_mapper import reconstructions
 from splatpose.sfm.registration.final_refinement import Refined, refine
-from splatpose.stages.matching.database import read_graph
 from splatpose.stages.poses.config import PosesConfig
 from splatpose.stages.poses.stage import load_poses, solve_poses
 

@@ -15,12 +15,14 @@ from markupsafe import Markup
 from ....scene.capture import Capture
 from ....scene.sparse_model import SparseModel
 from ....scene.splats import TrainedSplats
+from ....sfm.model_comparison import change
+from ....sfm.reprojection import reprojection_errors
 from ....splatting.quality import preview_names
 from ..formatting import known, plural, quantity
 from . import texts
 from .cards import Card
 from .charts import Dot, curve, histogram, strip
-from .support import PairSupport, pose_change, reprojection_errors
+from .support import PairSupport
 from .thumbnails import preview
 
 _WORST = 4
@@ -64,16 +66,16 @@ def changes(poses: SparseModel, cards: Sequence[Card]) -> dict[str, Any] | None:
     names = [card.name for card in cards]
     rotations, positions, notes = [], [], []
     for number, (a, b) in enumerate(pairwise(poses.snapshots)):
-        turned, moved = pose_change(a.cam_from_world, b.cam_from_world)
+        found = change(a.cam_from_world, b.cam_from_world)
         kind = "second" if number else "first"
-        rotations.append((kind, _dots(cards, turned, "turned by {}°")))
-        positions.append((kind, _dots(cards, moved, "moved by {} % of the radius")))
+        rotations.append((kind, _dots(cards, found.rotation, "turned by {}°")))
+        positions.append((kind, _dots(cards, found.position, "moved by {} % of the radius")))
         notes.append(
             {
                 "kind": kind,
                 "step": _STEPS.get((a.stage, b.stage), f"{a.stage} → {b.stage}"),
-                "rotation": texts.summary_of_changes(turned.tolist(), "°", names),
-                "position": texts.summary_of_changes(moved.tolist(), " %", names),
+                "rotation": texts.summary_of_changes(found.rotation.tolist(), "°", names),
+                "position": texts.summary_of_changes(found.position.tolist(), " %", names),
             }
         )
     charts = [

@@ -1,4 +1,4 @@
-"""What the final poses make of the matches and of the triangulated keypoints."""
+"""What the final poses make of the matches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ....geometry.centers import centers_of, rms_radius
-from ....geometry.projection import project
-from ....geometry.rotations import rotation_angle
 from ....scene.matches import MatchGraph
 from ....scene.sparse_model import SparseModel
 from ....sfm.correspondences import match_table
@@ -47,37 +44,3 @@ def pair_support(graph: MatchGraph, poses: SparseModel, max_error_px: float) -> 
     share = np.full(count, np.nan)
     share[asked] = agree[asked] / total[asked]
     return PairSupport(share, asked & (deny > agree) & (total >= _FEWEST), explanation.share)
-
-
-def reprojection_errors(poses: SparseModel) -> Float[np.ndarray, " O"]:
-    """Distance of every observation from its point's projection, in pixels of the photo as given;
-    infinite behind the camera."""
-    errors = np.full(len(poses.observations), np.inf)
-    order = np.argsort(poses.observations[:, 1], kind="stable")
-    photos = poses.observations[order, 1]
-    bounds = np.searchsorted(photos, np.arange(len(poses.names) + 1))
-    for photo in np.flatnonzero(poses.registered).tolist():
-        own = order[bounds[photo] : bounds[photo + 1]]
-        if len(own):
-            camera = poses.cameras[int(poses.camera_index[photo])]
-            points = poses.points[poses.observations[own, 0]]
-            xy, _ = project(camera, poses.cam_from_world[photo], points)
-            errors[own] = np.linalg.norm(xy - poses.observation_xy[own], axis=1)
-    return np.where(np.isnan(errors), np.inf, errors)
-
-
-def pose_change(
-    before: Float[np.ndarray, "V 4 4"], after: Float[np.ndarray, "V 4 4"]
-) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, " V"]]:
-    """How far each camera turned in degrees, and moved in percent of the RMS radius of the camera
-    centres after; NaN where it has no pose before or after."""
-    rotation, position = np.full((2, len(before)), np.nan)
-    both = np.flatnonzero(np.isfinite(before[:, 0, 0]) & np.isfinite(after[:, 0, 0]))
-    if len(both):
-        a, b = before[both], after[both]
-        rotation[both] = rotation_angle(np.einsum("vij,vkj->vik", b[:, :3, :3], a[:, :3, :3]))
-        radius = rms_radius(centers_of(b))
-        if radius > 0:
-            moved = np.linalg.norm(centers_of(b) - centers_of(a), axis=1)
-            position[both] = 100 * moved / radius
-    return rotation, position

@@ -1,12 +1,13 @@
 """The COLMAP database of a capture: cameras, keypoints, matches and two-view geometries.
 
-Image ids are photo index + 1, camera ids group index + 1, so that any COLMAP tool can take over.
+Photos and camera groups are numbered as `splatpose.io.colmap` has it, so that any COLMAP tool can
+take over.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +15,19 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float, Int
 
-from ...scene.capture import CameraGroup, Capture
-from ...scene.matches import MatchGraph
+from ..scene.camera import Camera
+from ..scene.capture import CameraGroup, Capture
+from ..scene.matches import MatchGraph
+from .colmap import (
+    camera_from_colmap,
+    camera_id_of,
+    camera_to_colmap,
+    image_id_of,
+    index_of_camera,
+    photo_of,
+)
 
-DEFAULT_FOCAL_RATIO = 1.2
+_DEFAULT_FOCAL_RATIO = 1.2
 """Focal length over the longer side where the photos do not say (COLMAP's guess)."""
 
 
@@ -42,11 +52,11 @@ def opened(path: Path) -> Iterator[pycolmap.Database]:
         database.close()
 
 
-def camera_of(group: CameraGroup, camera_id: int) -> pycolmap.Camera:
+def camera_of(group: CameraGroup, index: int) -> pycolmap.Camera:
     """COLMAP's SIMPLE_RADIAL camera of a group, with EXIF's focal length where there is one."""
-    focal = group.focal_prior or DEFAULT_FOCAL_RATIO * max(group.width, group.height)
+    focal = group.focal_prior or _DEFAULT_FOCAL_RATIO * max(group.width, group.height)
     camera = pycolmap.Camera.create_from_model_name(
-        camera_id, "SIMPLE_RADIAL", focal, group.width, group.height
+        camera_id_of(index), "SIMPLE_RADIAL", focal, group.width, group.height
     )
     camera.has_prior_focal_length = group.focal_prior is not None
     return camera
@@ -56,14 +66,15 @@ def write_photos(database: pycolmap.Database, capture: Capture) -> None:
     """Cameras, rigs (one camera each), frames (one photo each) and images."""
     with pycolmap.DatabaseTransaction(database):
         for index, group in enumerate(capture.groups):
-            camera = camera_of(group, index + 1)
+            camera = camera_of(group, index)
             database.write_camera(camera, use_camera_id=True)
             rig = pycolmap.Rig(rig_id=camera.camera_id)
             rig.add_ref_sensor(camera.sensor_id)
             database.write_rig(rig, use_rig_id=True)
         for index, photo in enumerate(capture.photos):
-            image = pycolmap.Image(name=photo.name, camera_id=photo.group + 1, image_id=index + 1)
-            frame = pycolmap.Frame(frame_id=index + 1, rig_id=photo.group + 1)
+            image_id, camera_id = image_id_of(index), camera_id_of(photo.group)
+            image = pycolmap.Image(name=photo.name, camera_id=camera_id, image_id=image_id)
+            frame = pycolmap.Frame(frame_id=image_id, rig_id=camera_id)
             frame.add_data_id(image.data_id)
             image.frame_id = frame.frame_id
             database.write_frame(frame, use_frame_id=True)
@@ -76,14 +87,14 @@ def write_keypoints(
     """Keypoints of all photos, in pixels of the photo as given."""
     with pycolmap.DatabaseTransaction(database):
         for index, xy in enumerate(keypoints):
-            database.write_keypoints(index + 1, np.ascontiguousarray(xy, np.float32))
+            database.write_keypoints(image_id_of(index), np.ascontiguousarray(xy, np.float32))
 
 
 def write_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
     """Putative and verified matches, all or none of them."""
     with pycolmap.DatabaseTransaction(database):
         for pair in pairs:
-            ids = (pair.first + 1, pair.second + 1)
+            ids = image_id_of(pair.first), image_id_of(pair.second)
             database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
             database.write_two_view_geometry(*ids, pair.geometry)
 
@@ -94,19 +105,56 @@ def append_keypoints(
     """Adds keypoints after those that each photo has already."""
     with pycolmap.DatabaseTransaction(database):
         for index, xy in enumerate(keypoints):
-            both = np.concatenate([database.read_keypoints(index + 1)[:, :2], xy])
-            database.update_keypoints(index + 1, np.ascontiguousarray(both, np.float32))
+            image_id = image_id_of(index)
+            both = np.concatenate([database.read_keypoints(image_id)[:, :2], xy])
+            database.update_keypoints(image_id, np.ascontiguousarray(both, np.float32))
 
 
 def replace_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
     """Writes pairs in place of what the database holds about them, all or none."""
     with pycolmap.DatabaseTransaction(database):
         for pair in pairs:
-            ids = (pair.first + 1, pair.second + 1)
+            ids = image_id_of(pair.first), image_id_of(pair.second)
             database.delete_matches(*ids)
             database.delete_two_view_geometry(*ids)
             database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
             database.write_two_view_geometry(*ids, pair.geometry)
+
+
+def forget_pairs(database: pycolmap.Database, pairs: Int[np.ndarray, "P 2"]) -> None:
+    """Takes back the verification of pairs of photos."""
+    for i, j in pairs.tolist():
+        database.delete_two_view_geometry(image_id_of(i), image_id_of(j))
+
+
+def keep_inliers(
+    database: pycolmap.Database, pair: tuple[int, int], inliers: Int[np.ndarray, "M 2"]
+) -> None:
+    """Leaves two photos only some of their verified matches; no geometry where there are none."""
+    ids = image_id_of(pair[0]), image_id_of(pair[1])
+    geometry = database.read_two_view_geometry(*ids)
+    database.delete_two_view_geometry(*ids)
+    if len(inliers):
+        geometry.inlier_matches = np.ascontiguousarray(inliers, np.uint32)
+        database.write_two_view_geometry(*ids, geometry)
+
+
+def read_cameras(path: Path) -> tuple[tuple[Camera, ...], tuple[bool, ...]]:
+    """Cameras in the order of their ids, and whether their focal length is known beforehand."""
+    with opened(path) as database:
+        cameras = sorted(database.read_all_cameras(), key=lambda camera: camera.camera_id)
+    known = tuple(camera.has_prior_focal_length for camera in cameras)
+    return tuple(camera_from_colmap(camera) for camera in cameras), known
+
+
+def update_cameras(database: pycolmap.Database, cameras: Mapping[int, Camera]) -> None:
+    """Gives cameras, by their index, other intrinsics; whether they are known stays as it is."""
+    for before in database.read_all_cameras():
+        index = index_of_camera(before.camera_id)
+        if index in cameras:
+            camera = camera_to_colmap(cameras[index], index)
+            camera.has_prior_focal_length = before.has_prior_focal_length
+            database.update_camera(camera)
 
 
 def done_pairs(database: pycolmap.Database) -> set[tuple[int, int]]:
@@ -170,4 +218,4 @@ def read_verified_pairs(
 
 def _photos_of(pair_id: int) -> tuple[int, int]:
     first, second = pycolmap.pair_id_to_image_pair(pair_id)
-    return first - 1, second - 1
+    return photo_of(first), photo_of(second)

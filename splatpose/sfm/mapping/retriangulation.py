@@ -1,4 +1,4 @@
-"""Tracks of keypoints over many photos that false matches do not tie together, and their points."""
+"""Points of a model whose cameras are known, from its matches alone."""
 
 from __future__ import annotations
 
@@ -8,42 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...scene.sparse_model import SparseModel
-from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
-from ..held_out import keypoint_ids, with_matches
+from ..correspondences import MatchTable, distinct_keypoints, keypoint_ids, with_matches
 from ..match_consistency import explain, pixel_thresholds
-from ..tracks import Tracks, triangulated
+from ..tracks import Tracks, grown_labels, labelled_tracks, triangulated
 
 _MAX_ERROR = 4.0
 """Reprojection error of a triangulated point in thresholds."""
 _MIN_ANGLE = np.radians(1.5)
 """Angle under which two photos must see a point."""
-
-
-def grown_tracks(table: MatchTable) -> Int[np.ndarray, "M 2"]:
-    """Number of the track of both keypoints of each match, counting from 0.
-
-    Tracks grow over the best supported pairs first and never take in two keypoints of one photo,
-    so that the two numbers of a match that would do so differ.
-    """
-    stride = int(table.keypoints.max(initial=0)) + 1
-    nodes, inverse = np.unique(keypoint_ids(table), return_inverse=True)
-    index = inverse.reshape(-1, 2)
-    parent = list(range(len(nodes)))
-    photos = [1 << photo for photo in (nodes // stride).tolist()]
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
-    support = np.bincount(table.pair, minlength=len(table.pairs))
-    for a, b in index[np.argsort(-support[table.pair], kind="stable")].tolist():
-        a, b = root(a), root(b)
-        if a != b and not photos[a] & photos[b]:
-            parent[b] = a
-            photos[a] |= photos[b]
-    track = np.array([root(node) for node in range(len(nodes))], np.int64)
-    return np.unique(track, return_inverse=True)[1][index]
 
 
 def with_points(model: SparseModel, table: MatchTable, max_error_px: float) -> SparseModel:
@@ -83,24 +55,17 @@ def with_points(model: SparseModel, table: MatchTable, max_error_px: float) -> S
 
 def _tracks(model: SparseModel, table: MatchTable) -> tuple[Tracks, Int[np.ndarray, " O"]]:
     """Tracks of at least two keypoints without points yet, and the keypoint of each observation."""
-    label = grown_tracks(table)
-    ids = keypoint_ids(table).ravel()
-    _, first = np.unique(ids, return_index=True)
-    match, side = np.divmod(first, 2)
-    _, number = np.unique(label[match, side], return_inverse=True)
-    several = np.bincount(number)[number] >= 2
+    label = grown_labels(table)
+    match, side = distinct_keypoints(table)
+    several = np.bincount(label[match, side])[label[match, side]] >= 2
     match, side = match[several], side[several]
-    _, number = np.unique(label[match, side], return_inverse=True)
-    every = np.arange(len(table))
-    rays = calibrated_matches(table, every, model.cameras, model.camera_index)
-    view = np.cumsum(model.registered) - 1
-    ratio = focal_ratios(model.cameras)[model.camera_index[model.registered]]
-    tracks = Tracks(
-        points=np.zeros((int(number.max(initial=-1)) + 1, 3)),
-        track=number,
-        view=view[table.photos[match, side]],
-        rays=rays[match, side],
-        focal=REFERENCE_SIDE * ratio,
+    tracks = labelled_tracks(
+        table,
+        (match, side),
+        label[match, side],
+        np.flatnonzero(model.registered),
+        model.cameras,
+        model.camera_index,
     )
     return tracks, table.keypoints[match, side]
 
@@ -126,6 +91,7 @@ def _pixels_of(
     table: MatchTable, photo: Int[np.ndarray, " O"], keypoint: Int[np.ndarray, " O"]
 ) -> Float[np.ndarray, "O 2"]:
     stride = int(table.keypoints.max(initial=0)) + 1
-    ids, first = np.unique(keypoint_ids(table).ravel(), return_index=True)
-    rows = first[np.searchsorted(ids, photo * stride + keypoint)]
-    return table.xy.reshape(-1, 2)[rows]
+    match, side = distinct_keypoints(table)
+    ids = keypoint_ids(table)[match, side]
+    found = np.searchsorted(ids, photo * stride + keypoint)
+    return table.xy[match[found], side[found]]
