@@ -27,7 +27,7 @@ from ..stages.outputs.scale import metres_per_unit, scaled_cameras, scaled_splat
 from .paths import CameraPath, along, orbit, read_keyframes, through
 
 _QUALITY = "18"
-"""x264's constant rate factor: hardly a difference to be seen."""
+"""Constant rate factor of x264: hardly a difference to be seen."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from ..errors import SplatposeError
 from ..io.atomic import write_json
 
 _WIDE_GAP = math.radians(120)
-"""Where no camera stands over so wide an angle, an orbit turns back instead of closing."""
+"""Widest angle in radians without a camera over which an orbit closes; over a wider one it turns
+back."""
 _SMOOTHING = 0.02
 """Standard deviation of the smoothing of the photos' path, relative to its length."""
 

@@ -56,7 +56,8 @@ class Eval:
     data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Scenes of the suite. Default for stress: $SPLATPOSE_STRESS, then the cache."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = None
-    """Where the suite keeps runs and tables; run it again to go on. Default: runs/SUITE."""
+    """Folder in which the suite keeps runs and tables; run it again to go on. Default:
+    runs/SUITE."""
     only: tuple[str, ...] | None = None
     """Scenes of the suite, by name; all by default."""
     methods: tuple[Literal["splatpose", "incremental", "global"], ...] | None = None

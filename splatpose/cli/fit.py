@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROG = "splatpose fit"
 USUAL_SHARE = 0.9
-"""What `--strict` without a number asks for."""
+"""Share of all photos that `--strict` without a number asks for, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Fit:
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
     """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
     preset: PresetName = "default"
-    """Where all other options start: fast to try photos out, quality for a GPU or a patient
-    CPU."""
+    """Start of all other options: fast to try photos out, quality for a GPU or a patient CPU."""
     max_size: Annotated[int, tyro.conf.arg(metavar="PX")] = 0
     """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0

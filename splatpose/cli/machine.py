@@ -34,7 +34,7 @@ PACKAGES = (
 _SIMD = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "neon", "sve")
 
 Facts = dict[str, str]
-"""What is asked, and the answer."""
+"""Pairs of what is asked and the answer."""
 
 
 def describe_splatpose() -> Facts:

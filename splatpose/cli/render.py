@@ -25,7 +25,8 @@ class Render:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="VIDEO.mp4")]
     """File to write."""
     path: Annotated[str, tyro.conf.arg(metavar="orbit|trajectory|KEYFRAMES.json")] = "orbit"
-    """Around the scene, along the photos, or through keyframes that were set in the viewer."""
+    """Path of the camera: around the scene, along the photos, or through keyframes that were set in
+    the viewer."""
     seconds: float = 8.0
     """Length of the film in seconds."""
     rate: int = 30

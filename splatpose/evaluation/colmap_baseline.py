@@ -38,7 +38,7 @@ class ColmapResult:
     error: str | None
     """What the mapper complained of, where it gave up with an error."""
     seconds: dict[str, float]
-    """Of matching (with feature extraction) and poses."""
+    """Seconds that matching (with feature extraction) and mapping ("poses") took."""
 
     def poses(self, model: int = 0) -> dict[str, Float[np.ndarray, "4 4"]]:
         """cam_from_world of the registered photos of a model, by name."""

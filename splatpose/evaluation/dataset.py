@@ -20,14 +20,15 @@ class Dataset:
     images: Path
     """Folder of the photos."""
     names: tuple[str, ...]
-    """The photos relative to `images`, forward slashes, in the order the truth has them."""
+    """Paths of the photos relative to `images`, forward slashes, in the order of the truth."""
     cam_from_world: Float[np.ndarray, "V 4 4"]
-    """In the data set's own units; NaN where the truth does not know a photo."""
+    """True poses in the data set's own units; NaN where the truth does not know a photo."""
     K: Float[np.ndarray, "V 3 3"]
-    """In pixels of the photos as given; NaN where unknown."""
+    """Calibration matrices in pixels of the photos as given; NaN where unknown."""
     sizes: Int[np.ndarray, "V 2"]
-    """Width and height that `K` belongs to; 0 where unknown."""
+    """Width and height in pixels that `K` belongs to; 0 where unknown."""
     place: Int[np.ndarray, " V"]
-    """Photos of different places have no common frame: poses across them cannot be right."""
+    """Number of the place each photo shows. Photos of different places have no common frame: poses
+    across them cannot be right."""
     test: Bool[np.ndarray, " V"] | None = None
-    """The data set's own held-out photos, where it names them."""
+    """Held-out photos of the data set, where it names them."""

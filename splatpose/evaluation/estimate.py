@@ -33,14 +33,14 @@ class Estimate:
 
     source: Path
     kind: str
-    """What it was read from, for people."""
+    """Format it was read from, for people."""
     names: tuple[str, ...]
     cam_from_world: Float[np.ndarray, "E 4 4"]
-    """NaN where a photo is not registered."""
+    """Estimated poses; NaN where a photo is not registered."""
     K: Float[np.ndarray, "E 3 3"]
-    """In pixels; NaN where unknown."""
+    """Calibration matrices in pixels; NaN where unknown."""
     sizes: Int[np.ndarray, "E 2"]
-    """Width and height that `K` belongs to; 0 where unknown."""
+    """Width and height in pixels that `K` belongs to; 0 where unknown."""
     complete: bool
     """Whether `names` are all the photos that were given; otherwise those not named may have been
     given and left out."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from ..errors import SplatposeError
-from ..events import EventSink, Message, Progress, ignore_events
+from ..events import STAGES, EventSink, Message, Progress, StageName, ignore_events
 from ..io.sparse_model import read_sparse_model
 from ..pipeline import fit
 from ..render import choose_backend
@@ -32,16 +32,8 @@ from .splits import held_out_names
 
 _AGAIN = "novel_views"
 """Folder in a run for trainings with another split."""
-_KEPT = (
-    "capture",
-    "depth",
-    "matching",
-    "local",
-    "poses",
-    "late_registration",
-    "trust",
-)
-"""Stages that do not depend on what is held out."""
+_HELD_OUT_MATTERS: tuple[StageName, ...] = ("views", "joint", "splats", "outputs")
+"""Stages that depend on what is held out."""
 
 
 def novel_views_of(
@@ -158,7 +150,9 @@ def _train_without(
             "Name their folder with --images; to train without the test photos they are needed.",
         )
     again = out / _AGAIN
-    for stage in _KEPT:
+    for stage in STAGES:
+        if stage in _HELD_OUT_MATTERS:
+            continue
         source, target = out / WORK / stage, again / WORK / stage
         if source.is_dir() and not target.exists():
             shutil.copytree(source, target)

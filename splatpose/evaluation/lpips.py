@@ -113,7 +113,7 @@ def load_lpips(
         status = locate(weight, weights_dir)
         if status.state == "absent" and progress is None:
             raise SplatposeError(_missing(status), "Get them with: splatpose weights fetch lpips")
-        path = resolve(weight, weights_dir, progress or _silent)
+        path = resolve(weight, weights_dir, progress or (lambda received, total: None))
         tensors.append(torch.load(path, map_location="cpu", weights_only=True))
     features, heads = tensors
     return Lpips(features, heads, device)
@@ -121,10 +121,6 @@ def load_lpips(
 
 def _missing(status: WeightStatus) -> str:
     return f"LPIPS cannot be measured: {status.detail}"
-
-
-def _silent(received: int, total: int | None) -> None:
-    del received, total
 
 
 def _unit(features: Float[Tensor, "1 C h w"]) -> Float[Tensor, "1 C h w"]:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
+from ..io.photo_names import natural_key
 from ..io.photos import PHOTO_SUFFIXES
-from ..stages.capture.scan import natural_key
 from .readers.assemble import common_folder
 from .readers.tum import nearest
 
@@ -22,9 +22,9 @@ class NameMatch:
     """Photos of a truth found among the photos of an estimate."""
 
     index: Int[np.ndarray, " V"]
-    """For each photo of the truth its row in the estimate, -1 where there is none."""
+    """Row in the estimate of each photo of the truth, -1 where there is none."""
     rule: str
-    """What had to agree."""
+    """What names had to agree in, for a person."""
 
 
 def match_names(truth: Sequence[str], estimate: Sequence[str]) -> NameMatch:

@@ -30,7 +30,7 @@ PoseSource = Literal["registered", "from neighbour", "from registered"]
 from the pose of the neighbouring training photo or from the pipeline's own."""
 SOURCES: tuple[PoseSource, ...] = get_args(PoseSource)
 Tell = Callable[[int, int], None]
-"""Told of pictures done, and of how many in all."""
+"""Listener that is told the pictures done, and how many there are in all."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class ViewScore:
 
     name: str
     psnr: float
-    """dB."""
+    """Peak signal-to-noise ratio in dB."""
     ssim: float
     lpips: float
-    """NaN where its weights were not at hand."""
+    """Learned perceptual distance (Zhang et al. 2018); NaN where its weights were not at hand."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class NovelViews:
     """Scores of a run's test photos."""
 
     scores: dict[PoseSource, tuple[ViewScore, ...]]
-    """By where the poses are from; test photos in the order of the capture."""
+    """Scores by the origin of the poses; test photos in the order of the capture."""
     missing: tuple[str, ...]
     """Test photos that the run did not register: they cannot be rendered, and no mean has them."""
     num_training: int

@@ -31,10 +31,10 @@ from ..geometry.centers import centers_of, rms_radius
 from ..geometry.rotations import rotation_angle
 
 AUC_LIMITS = (5.0, 10.0, 30.0)
-"""Degrees."""
+"""Largest errors in degrees up to which the area under the curve is taken."""
 _FAILURE = 180.0
 _NO_BASELINE = 1e-9
-"""Of the radius: photos nearer to each other have no direction from one to the other."""
+"""Least distance of two photos in radii; nearer ones have no direction from one to the other."""
 
 
 @dataclass(frozen=True)
@@ -42,35 +42,37 @@ class PoseMetrics:
     """Figures of one estimate against one truth. NaN where a figure does not exist."""
 
     photos: int
-    """With known truth."""
+    """Photos with known truth."""
     registered: int
     right: int
-    """Within 5 degrees and 5 % of the radius under the consensus alignment."""
+    """Photos within 5 degrees and 5 % of the radius under the consensus alignment."""
     radius: float
     """RMS radius of all true centres (of the place measured), in the truth's unit."""
     ate: float
     """RMSE of the registered centres after least-squares alignment, in the truth's unit."""
     ate_percent: float
-    """The same in % of `radius`."""
+    """RMSE of the registered centres after least-squares alignment, in % of `radius`."""
     rotation_mean: float
-    """Degrees, after the same alignment."""
+    """Mean rotation error in degrees after least-squares alignment."""
     rotation_median: float
     rpe_translation: float
-    """NoPe-NeRF's: mean over consecutive registered photos after the alignment, in the truth's
-    unit, times 100."""
+    """Relative translation error as NoPe-NeRF measures it: mean over consecutive registered photos
+    after the alignment, in the truth's unit, times 100."""
     rpe_rotation: float
-    """Degrees; the same in both units."""
+    """Relative rotation error in degrees, mean over consecutive registered photos; no alignment
+    changes it."""
     ate_normalized: float
-    """CF-3DGS's: both sets of centres centred and divided by their Frobenius norms before."""
+    """RMSE of the registered centres as CF-3DGS measures it: both sets of centres are centred and
+    divided by their Frobenius norms before the alignment."""
     rpe_translation_normalized: float
-    """CF-3DGS's, times 100."""
+    """Relative translation error as CF-3DGS measures it: of the normalised centres, times 100."""
     auc5: float
     """Area under the curve of max(rotation, translation angle) over all pairs up to 5 degrees, in
     %; pairs with a photo that is not registered are failures."""
     auc10: float
     auc30: float
     focal_percent: float
-    """Mean absolute error of the registered photos' focal lengths."""
+    """Mean absolute error of the registered photos' focal lengths in %."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ class PoseScore:
     registered: Bool[np.ndarray, " V"]
     right: Bool[np.ndarray, " V"]
     rotation_error: Float[np.ndarray, " V"]
-    """Degrees, under the consensus alignment; NaN where it says nothing."""
+    """Rotation error in degrees under the consensus alignment; NaN where it says nothing."""
     position_error: Float[np.ndarray, " V"]
-    """In the truth's unit, under the consensus alignment."""
+    """Distance from the true centre in the truth's unit, under the consensus alignment."""
     main_place: int
     """The place that is measured."""
 

@@ -24,9 +24,11 @@ class PhotoPose:
     registered: bool
     right: bool
     rotation_error: float
-    """Degrees, under the alignment that most photos agree on; NaN where it says nothing."""
+    """Rotation error in degrees, under the alignment that most photos agree on; NaN where it says
+    nothing."""
     position_error_percent: float
-    """Of the true centres' RMS radius, under the same alignment."""
+    """Distance from the true centre in % of the true centres' RMS radius, under the alignment that
+    most photos agree on."""
     place: int
 
 
@@ -37,7 +39,7 @@ class PoseEvaluation:
     dataset: str
     metrics: PoseMetrics
     photos: tuple[PhotoPose, ...]
-    """Those that count, in the data set's order."""
+    """Photos that count, in the data set's order."""
     matched_by: str
     """What names had to agree in."""
     not_given: tuple[str, ...]
@@ -51,7 +53,7 @@ class PoseEvaluation:
         return tuple(photo for photo in self.photos if photo.registered and not photo.right)
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; `write_json` makes null of NaN."""
+        """JSON object of the evaluation; `write_json` makes null of NaN."""
         return {
             "dataset": self.dataset,
             "metrics": asdict(self.metrics),

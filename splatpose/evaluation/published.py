@@ -22,7 +22,7 @@ class Published:
     psnr: float
     """Mean over the benchmark's test photos in dB."""
     source: str
-    """Where the figure stands."""
+    """Paper and table of the figure."""
 
 
 _REPORTED = "as later papers report it on this benchmark"

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import SplatposeError
 
 FAMILY_RATE = 2
-"""NoPe-NeRF holds out every second photo of Tanks & Temples Family, and every 8th elsewhere."""
+"""One test photo in so many of Tanks & Temples Family; elsewhere NoPe-NeRF holds out every 8th."""
 DEFAULT_SPLIT = "every:8"
 _EVERY = re.compile(r"(every|family)(?::(\d+))?")
 

@@ -16,6 +16,7 @@ from ..io.colmap import camera_from_colmap, quiet_colmap
 from ..runs.folder import stage_folder
 from ..scene.camera import Camera
 from ..scene.capture import Capture
+from ..scene.matches import MatchGraph
 from ..scene.sparse_model import SparseModel
 from ..scene.verdicts import Verdicts
 from ..sfm.correspondences import match_table
@@ -28,7 +29,8 @@ from ..stages.trust.evidence import ModelUnderTest
 from ..stages.trust.verdict import assess
 
 MIN_TRUSTED_SHARE = 0.5
-"""Of the photos that the model places: with fewer, not enough speaks for it."""
+"""Least share of the photos placed by the model that must be trusted: with fewer, not enough speaks
+for it."""
 _DENIALS = 2
 """Halves of the matches that place a photo elsewhere, to call its pose wrong."""
 _NOT_PLACED = "the model does not place it"
@@ -73,11 +75,31 @@ def verify_model(
     """
     capture = load_capture(stage_folder(out, "capture"))
     graph = load_matches(stage_folder(out, "matching"))
-    table = match_table(graph)
     with quiet_colmap():
         bare = read_foreign_model(model, capture)
     emit(Message("trust", f"{int(bare.registered.sum())} of {len(bare.names)} photos are in it"))
-    subject = ModelUnderTest(
+
+    def progress(text: str) -> None:
+        emit(Progress("trust", 0, 0, text))
+
+    with tempfile.TemporaryDirectory(prefix="splatpose-verify-") as scratch:
+        verdicts = assess(
+            _under_test(bare, capture, graph, max_error_px, min_matches),
+            config or TrustConfig(),
+            Path(scratch),
+            [_NOT_PLACED] * len(bare.names),
+            seed=seed,
+            progress=progress,
+        )
+    return _judged(verdicts)
+
+
+def _under_test(
+    bare: SparseModel, capture: Capture, graph: MatchGraph, max_error_px: float, min_matches: int
+) -> ModelUnderTest:
+    """The cameras of a model with points triangulated from the run's matches."""
+    table = match_table(graph)
+    return ModelUnderTest(
         model=with_points(bare, table, max_error_px),
         graph=graph,
         table=table,
@@ -86,20 +108,6 @@ def verify_model(
         max_error_px=max_error_px,
         min_matches=min_matches,
     )
-
-    def progress(text: str) -> None:
-        emit(Progress("trust", 0, 0, text))
-
-    with tempfile.TemporaryDirectory(prefix="splatpose-verify-") as scratch:
-        verdicts = assess(
-            subject,
-            config or TrustConfig(),
-            Path(scratch),
-            [_NOT_PLACED] * len(bare.names),
-            seed=seed,
-            progress=progress,
-        )
-    return _judged(verdicts)
 
 
 def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:

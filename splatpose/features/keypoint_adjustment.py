@@ -21,11 +21,12 @@ from .matcher import PhotoMatches
 from .patch_alignment import align, fit_affinities
 
 MAX_SHIFT = 3.0
-"""A keypoint that would move farther, in pixels, stays where it was detected."""
+"""Farthest that a keypoint may move, in pixels; one that would move farther stays where it was
+detected."""
 MIN_CORRELATION = 0.8
-"""Windows must agree at least so well."""
+"""Lowest normalised correlation of two aligned windows."""
 MAX_DISAGREEMENT = 0.5
-"""A match is precise if its own alignment is within so many pixels of the final positions."""
+"""Largest distance of a precise match's own alignment from the final positions, in pixels."""
 _MAX_ROUNDS = 40
 
 
@@ -34,9 +35,9 @@ class RefinedKeypoints:
     """Keypoints after alignment."""
 
     keypoints: tuple[Float[np.ndarray, "_ 2"], ...]
-    """For each photo, in the pixels they were given in."""
+    """Keypoints of each photo, in the pixels they were given in."""
     precise: tuple[Bool[np.ndarray, " _"], ...]
-    """For each pair of photos, which of its matches the photos themselves confirm."""
+    """Matches of each pair of photos that the photos themselves confirm."""
 
 
 @dataclass(frozen=True)

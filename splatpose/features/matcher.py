@@ -21,9 +21,10 @@ class Features:
     """Keypoints of one photo with their descriptors, strongest first."""
 
     keypoints: Float[np.ndarray, "K 2"]
-    """(x, y) in pixels of the photo as given; the top-left pixel's centre is (0.5, 0.5)."""
+    """Positions (x, y) in pixels of the photo as given; the top-left pixel's centre is (0.5,
+    0.5)."""
     descriptors: Shaped[np.ndarray, "K D"]
-    """Unit length for learned features; SIFT's are COLMAP's bytes (norm 512)."""
+    """Descriptors, of unit length for learned features; SIFT's are COLMAP's bytes (norm 512)."""
     width: int
     height: int
     """Size of the photo as given, in pixels."""
@@ -58,7 +59,7 @@ class Matcher(Protocol):
 
     name: str
     working_size: int
-    """Photos are scaled to this longer side (pixels) before features are extracted."""
+    """Longer side in pixels to which photos are scaled before features are extracted."""
 
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
         """Features of an RGB photo, its keypoints in the photo's own pixels."""

@@ -8,11 +8,11 @@ from jaxtyping import Float, UInt8
 from scipy.spatial import KDTree
 
 RADIUS = 5
-"""Windows are 2 * RADIUS + 1 pixels wide."""
+"""Half width of a window in pixels, which is 2 * RADIUS + 1 wide."""
 _STEPS = 6
 _NEIGHBOURS = 8
 _MIN_SPREAD = 1.0
-"""Grey levels of contrast below which a window says nothing."""
+"""Contrast in grey levels below which a window says nothing."""
 
 _REACH = np.arange(-RADIUS, RADIUS + 1, dtype=np.float32)
 _OFFSETS = np.stack(np.meshgrid(_REACH, _REACH), -1).reshape(-1, 2)

@@ -12,7 +12,7 @@ from .matcher import Features
 MAX_RATIO = 0.8
 """Largest distance to the best match over the distance to the second best (Lowe 2004)."""
 MAX_DISTANCE = 0.7
-"""Largest distance between unit descriptors of a match, COLMAP's default."""
+"""Largest distance between unit descriptors of a match (COLMAP's default)."""
 
 
 class SiftMatcher:

@@ -17,7 +17,7 @@ from .matcher import Features
 MIN_SCORE = 0.05
 """Lowest probability of a keypoint, as published."""
 _STRIDE = 32
-"""The network wants sides that are multiples of this, in pixels."""
+"""Divisor in pixels of the sides that the network takes."""
 _NMS_RADIUS = 2
 
 

@@ -28,7 +28,7 @@ from .colmap import (
 )
 
 _DEFAULT_FOCAL_RATIO = 1.2
-"""Focal length over the longer side where the photos do not say, COLMAP's guess."""
+"""Focal length over the longer side where the photos do not say (COLMAP's guess)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..errors import SplatposeError
 from .exr import UnsupportedExr, read_exr_channel
 
 DEPTH_SUFFIXES = (".npy", ".exr", ".png")
-"""Of files that `read_depth_map` reads, the most precise first."""
+"""Suffixes of files that `read_depth_map` reads, the most precise first."""
 DEPTH_FORMATS_TEXT = "16-bit PNG, .npy and .exr"
 _FULL_16 = 65535
 

@@ -31,14 +31,14 @@ class UnsupportedExr(ValueError):
 @dataclass(frozen=True)
 class _Header:
     channels: tuple[tuple[str, np.dtype], ...]
-    """In the order of the file, which is by name."""
+    """Name and type of each channel in the order of the file, which is by name."""
     compression: str
     width: int
     height: int
     top: int
-    """First line's number."""
+    """Number of the first line."""
     offsets_at: int
-    """Where in the file the table of blocks begins."""
+    """Byte at which the table of blocks begins."""
 
 
 def read_exr_channel(path: Path) -> Float[np.ndarray, "H W"]:

@@ -30,7 +30,7 @@ class Transforms:
     """What a transforms.json holds. V photos."""
 
     photos: tuple[Path, ...]
-    """Where the photos lie, absolute."""
+    """Absolute paths of the photos."""
     cam_from_world: Float[np.ndarray, "V 4 4"]
     cameras: tuple[Camera, ...]
     camera_index: Int[np.ndarray, " V"]

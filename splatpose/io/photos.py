@@ -12,15 +12,15 @@ import math
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import SplatposeError
+from .exif import PhotoHeader, photo_header
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
@@ -44,8 +44,6 @@ _DECODE_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
-
 # JPEG's own scaled decoding may do the first part of a reduction; an area filter does the rest.
 _DECODE_MARGIN = 1.5
 
@@ -61,32 +59,6 @@ class UnreadablePhoto(SplatposeError):
             f"{path} cannot be read: {reason}.", "Replace the file or take it out of the folder."
         )
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class PhotoHeader:
-    """What a photo's file says of itself. None or "" where it does not say."""
-
-    width: int
-    """Pixels, after orientation is applied."""
-    height: int
-    orientation: int
-    """EXIF orientation 1-8 that the pixels in the file still need."""
-    make: str = ""
-    model: str = ""
-    lens: str = ""
-    serial: str = ""
-    """Serial number of the camera's body."""
-    date: str = ""
-    """When it was taken, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
-    focal_mm: float | None = None
-    focal_35mm: float | None = None
-    """35 mm equivalent of the focal length, in mm."""
-    digital_zoom: float | None = None
-    pixels_per_mm: float | None = None
-    """Pixels per mm on the sensor, for photos `exif_size` large."""
-    exif_size: tuple[int, int] | None = None
-    """Long and short side in pixels that the camera wrote, before any later edit."""
 
 
 def heif_available() -> bool:
@@ -113,7 +85,7 @@ def read_header(path: Path) -> PhotoHeader:
     """
     with _open(path) as image:
         try:
-            return _header(image)
+            return photo_header(image)
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
 
@@ -135,7 +107,7 @@ def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H 
         if image.mode in ("I", "F"):
             raise UnreadablePhoto(path, "32-bit or floating-point values, not 8- or 16-bit colours")
         try:
-            header = _header(image)
+            header = photo_header(image)
             turned = header.orientation >= 5
             target = scaled_size(header.width, header.height, max_size)
             _decode_smaller(image, math.ceil(_DECODE_MARGIN * max(target)))
@@ -196,73 +168,6 @@ def _reason(path: Path, error: Exception) -> str:
 def _is_text(start: bytes) -> bool:
     # The cut at 512 bytes may split the last character.
     return "\ufffd" not in start.decode("utf-8", errors="replace")[:-1]
-
-
-def _header(image: Image.Image) -> PhotoHeader:
-    exif, ifd = _exif(image)
-    # Pillow turns TIFF by itself when its pixels are loaded, and reports the turned size.
-    orientation = exif.get(ExifTags.Base.Orientation, 1) if image.format != "TIFF" else 1
-    if orientation not in range(1, 9):
-        orientation = 1
-    width, height = image.size[::-1] if orientation >= 5 else image.size
-    return PhotoHeader(
-        width=width,
-        height=height,
-        orientation=int(orientation),
-        make=_text(exif.get(ExifTags.Base.Make)),
-        model=_text(exif.get(ExifTags.Base.Model)),
-        lens=_text(ifd.get(ExifTags.Base.LensModel)),
-        serial=_text(ifd.get(ExifTags.Base.BodySerialNumber)),
-        date=_text(ifd.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)),
-        focal_mm=_number(ifd.get(ExifTags.Base.FocalLength)),
-        focal_35mm=_number(ifd.get(ExifTags.Base.FocalLengthIn35mmFilm)),
-        digital_zoom=_number(ifd.get(ExifTags.Base.DigitalZoomRatio)),
-        pixels_per_mm=_pixels_per_mm(ifd),
-        exif_size=_exif_size(ifd),
-    )
-
-
-def _exif(image: Image.Image) -> tuple[dict, dict]:
-    try:
-        # PngImageFile.getexif decodes the whole picture when there is no EXIF before it.
-        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
-        return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
-    except _EXIF_ERRORS:
-        return {}, {}
-
-
-def _exif_size(ifd: dict) -> tuple[int, int] | None:
-    width = _number(ifd.get(ExifTags.Base.ExifImageWidth))
-    height = _number(ifd.get(ExifTags.Base.ExifImageHeight))
-    if width is None or height is None:
-        return None
-    return round(max(width, height)), round(min(width, height))
-
-
-def _pixels_per_mm(ifd: dict) -> float | None:
-    # EXIF 2.3, FocalPlaneResolutionUnit: 2 inch (the default), 3 cm; 4 mm and 5 um are seen too.
-    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}
-    resolution = _number(ifd.get(ExifTags.Base.FocalPlaneXResolution))
-    unit = unit_mm.get(ifd.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
-    return resolution / unit if resolution and unit else None
-
-
-def _number(value: object) -> float | None:
-    """A positive finite number, or None: EXIF writes 0 and 0/0 for "unknown"."""
-    try:
-        number = float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return number if math.isfinite(number) and number > 0 else None
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="replace")
-    if not isinstance(value, str):
-        return ""
-    # Cameras pad with NULs and blanks, and what follows a NUL is not text.
-    return " ".join(value.split("\0")[0].split())
 
 
 def _decode_smaller(image: Image.Image, size: int) -> None:

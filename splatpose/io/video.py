@@ -31,11 +31,11 @@ class Frame:
     index: int
     """Number of the frame in the video, from 0."""
     seconds: float
-    """When it is shown."""
+    """Time in seconds at which the frame is shown."""
     expected: int
-    """How many frames the sampling will give in all, about."""
+    """Frames that the sampling will give in all, about."""
     pixels: UInt8[np.ndarray, "H W 3"]
-    """RGB, turned as the video's rotation flag says."""
+    """RGB picture, turned as the video's rotation flag says."""
 
 
 def sample_frames(path: Path, *, rate: float, max_frames: int) -> Iterator[Frame]:

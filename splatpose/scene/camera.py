@@ -23,7 +23,7 @@ class Camera:
     width: int
     height: int
     params: Float[np.ndarray, " C"]
-    """In COLMAP's order for `model`: focal length(s), principal point, distortion."""
+    """Focal length(s), principal point (pixels) and distortion, in COLMAP's order for `model`."""
 
     @property
     def K(self) -> Float[np.ndarray, "3 3"]:

@@ -11,7 +11,7 @@ class CameraGroup:
     """Photos taken with one camera at one zoom and one size: they share intrinsics."""
 
     label: str
-    """For people: make, model and focal length where EXIF has them, else the size."""
+    """Name for people: make, model and focal length where EXIF has them, else the size."""
     width: int
     height: int
     focal_prior: float | None

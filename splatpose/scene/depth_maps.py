@@ -25,11 +25,11 @@ class DepthPriors:
     names: tuple[str, ...]
     """All V photos of the capture, in its order."""
     source: str
-    """Where the maps come from: a folder, or the network's name."""
+    """Origin of the maps: a folder, or the network's name."""
     kind: Literal["auto", "depth", "disparity"]
     """What the values are; auto: `splatpose.depth.alignment.align` finds out from the matches."""
     paths: tuple[Path | None, ...]
-    """Each photo's map, a .npy file; None where there is none."""
+    """Each photo's map, a .npy file; None where a photo has none."""
     reasons: tuple[str, ...]
     """Why a photo has no map; empty where it has one."""
 
@@ -56,11 +56,13 @@ class DepthFit:
     points: int = 0
     """Triangulated points that lie on valid values of the map."""
     rank_correlation: float = float("nan")
-    """Spearman's, positive where the map orders the points' depths as its kind says."""
+    """Spearman's rank correlation of map and triangulated depths, positive where the map orders
+    them as its kind says."""
     residual: float = float("nan")
     """Median of |aligned depth / triangulated depth - 1|."""
     flat_residual: float = float("nan")
-    """The same for the best constant depth: what a map without any information would reach."""
+    """Median of |constant depth / triangulated depth - 1| for the best constant: what a map without
+    any information would reach."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ class PhotoEvidence:
     verified_matches: int
     """Verified matches of this photo with all others."""
     inlier_share: float
-    """Share of those that the poses explain within the threshold; NaN if not registered."""
+    """Share of the photo's verified matches that the poses explain within the threshold, 0 to 1;
+    NaN if not registered."""
     reprojection_error: float
-    """Median reprojection error of its triangulated keypoints in pixels; NaN if not registered."""
+    """Median reprojection error of the photo's triangulated keypoints in pixels; NaN if not
+    registered."""
     placed_by: PlacedBy = "none"
     """What gave the photo its pose; "none" without one, and where it was not recorded."""
 
@@ -38,8 +40,8 @@ class ClusterEvidence:
 
     photos: tuple[str, ...]
     kept: Literal["two views", "tracks", "joint"]
-    """Whose poses: those of two-view geometry, of a bundle adjustment of the cluster's tracks, or
-    of the optimisation together with Gaussians and prior depth."""
+    """Origin of the relative poses that were kept: two-view geometry, a bundle adjustment of the
+    cluster's tracks, or the optimisation together with Gaussians and prior depth."""
     reason: str
     """One sentence for a person."""
     held_out_tracks: int
@@ -58,9 +60,9 @@ class LocalEvidence:
 
     clusters: tuple[ClusterEvidence, ...]
     num_pairs: int
-    """Pairs with enough matches."""
+    """Pairs of photos with enough matches."""
     num_refined: int
-    """Those whose relative pose is that of a cluster now."""
+    """Pairs of photos whose relative pose a cluster replaced."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,15 @@ class HypothesisEvidence:
     num_points: int
     explained_share: float
     """Share of all verified matches (used or not) that agree within the threshold, cheirality
-    included; matches of photos that are not registered count as unexplained."""
+    included, 0 to 1; matches of photos that are not registered count as unexplained."""
     reprojection_error: float
-    """Mean over the triangulated observations in pixels."""
+    """Mean reprojection error of the triangulated observations in pixels."""
     focal_ratio: float
-    """Focal length over the longer image side, the least plausible camera's."""
+    """Focal length over the longer image side, of the least plausible camera."""
     seconds: float
     chosen: bool
     note: str
-    """Why it won or lost."""
+    """Why the hypothesis won or lost."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,21 @@ class JointEvidence:
     reason: str
     """One sentence for a person."""
     candidate: Literal["joint", "re-solved", "none"]
-    """Which poses were judged: those the training ended with, or those of the bundle adjustment
-    that set out from them."""
+    """Poses that were judged: those the training ended with, or those of the bundle adjustment that
+    set out from them."""
     validation: tuple[str, ...]
     """Photos that judged, and no Gaussian was trained on before; none is a held-out photo."""
     psnr_before: float
-    """Mean over the validation photos with the poses as given in dB; NaN if not measured."""
+    """Mean PSNR in dB over the validation photos with the poses as given; NaN if not measured."""
     psnr_after: float
     held_out_tracks: int
     """Tracks that judged, and took no part in the optimisation."""
     match_error_before: float
-    """Their mean reprojection error after triangulation, large ones clipped."""
+    """Mean reprojection error in pixels of the held-out tracks after triangulation with the poses
+    as given, large errors clipped."""
     match_error_after: float
     rotation_change: float
-    """Median over the registered photos in degrees."""
+    """Median change of rotation over the registered photos in degrees."""
     position_change: float
-    """Median over the registered photos in percent of the RMS radius of the camera centres."""
+    """Median shift of the centre over the registered photos, in percent of the RMS radius of the
+    camera centres."""

@@ -21,13 +21,13 @@ class MatchGraph:
     matcher: str
     """The matcher that ran: "xfeat", "xfeat+sift", "aliked" or "sift"."""
     keypoints: tuple[Float[np.ndarray, "_K 2"], ...]
-    """For each photo its keypoints (x, y) in pixels."""
+    """Keypoints (x, y) of each photo in pixels."""
     pairs: Int[np.ndarray, "P 2"]
     """Photo indices (i < j) of the pairs with at least one putative match."""
     num_putative: Int[np.ndarray, " P"]
     """Matches of each pair before geometric verification."""
     offsets: Int[np.ndarray, " P+1"]
-    """Pair p owns rows `offsets[p]:offsets[p+1]` of `matches`."""
+    """First row of each pair's matches: pair p owns rows `offsets[p]:offsets[p+1]` of `matches`."""
     matches: Int[np.ndarray, "M 2"]
     """Verified matches: keypoint index in the first and in the second photo of the pair."""
     configuration: Int[np.ndarray, " P"]

@@ -24,9 +24,9 @@ class PoseSnapshot:
 
     stage: SnapshotStage
     cam_from_world: Float[np.ndarray, "V 4 4"]
-    """NaN where a photo had no pose then."""
+    """Poses at that moment; NaN where a photo had none."""
     points: Float[np.ndarray, "N 3"]
-    """Its sparse points; their number and order are the snapshot's own."""
+    """Sparse points of the snapshot; their number and order are its own."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SparseModel:
     """All V photos of the capture, in its order, registered or not."""
     registered: Bool[np.ndarray, " V"]
     cam_from_world: Float[np.ndarray, "V 4 4"]
-    """NaN where a photo is not registered."""
+    """Pose of each photo; NaN where it is not registered."""
     camera_index: Int[np.ndarray, " V"]
     """Each photo's row in `cameras`."""
     cameras: tuple[Camera, ...]
@@ -54,13 +54,13 @@ class SparseModel:
     observation_xy: Float[np.ndarray, "O 2"]
     """Pixel of each observation in the photo as given."""
     evidence: tuple[PhotoEvidence, ...] = ()
-    """One a photo, for a model that the poses stage left."""
+    """Why each photo was or was not registered, for a model that the poses stage left."""
     hypotheses: tuple[HypothesisEvidence, ...] = ()
-    """The reconstructions that it was chosen from."""
+    """Reconstructions that the model was chosen from."""
     snapshots: tuple[PoseSnapshot, ...] = ()
     """Earlier states of the model, its present state last; empty where none was recorded."""
     model_dir: Path | None = None
-    """The same as a COLMAP binary model on disk; None where it was not written."""
+    """Folder with the model in COLMAP's binary format; None where it was not written."""
 
     @classmethod
     def of_cameras(

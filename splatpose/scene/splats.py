@@ -18,7 +18,7 @@ class Splats:
 
     means: Float[torch.Tensor, "N 3"]
     quats: Float[torch.Tensor, "N 4"]
-    """wxyz, not necessarily normalised."""
+    """Rotations as quaternions wxyz, not necessarily normalised."""
     log_scales: Float[torch.Tensor, "N 3"]
     logit_opacities: Float[torch.Tensor, " N"]
     sh: Float[torch.Tensor, "N K 3"]
@@ -38,7 +38,7 @@ class HeldOutScore:
 
     name: str
     psnr: float
-    """dB."""
+    """Peak signal-to-noise ratio in dB."""
     ssim: float
 
 
@@ -48,7 +48,7 @@ class TrainedSplats:
 
     splats: Splats
     held_out: tuple[HeldOutScore, ...]
-    """Measured before any held-out photo was trained on."""
+    """Scores of the held-out photos, before any of them was trained on."""
     final_pass_on_all: bool
     """Whether a last pass trained on the held-out photos too, after the measurement."""
     backend: str

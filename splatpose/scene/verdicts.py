@@ -22,50 +22,58 @@ class PhotoTrust:
     verified_matches: int = 0
     """Verified matches with all other photos."""
     neighbours: int = 0
-    """Registered photos with which it shares enough matches that agree with the poses."""
+    """Registered photos with which the photo shares enough matches that agree with the poses."""
     spread: float = NAN
     """Share of the photo's area over which the matches that agree lie, 0 to 1."""
     held_out_share: float = NAN
     """Share of the matches that took no part in a solve which agree with its poses, 0 to 1."""
     fold_rotation: float = NAN
-    """Rotation in degrees by which models from disjoint halves of the matches differ here."""
+    """Rotation in degrees by which models from disjoint halves of the matches differ at the
+    photo."""
     fold_position: float = NAN
-    """Distance of the centres of those models, in percent of the RMS radius of the centres."""
+    """Distance of the photo's centres in models from disjoint halves of the matches, in percent of
+    the RMS radius of the centres."""
     folds_agreeing: int = 0
-    """Models from disjoint halves of the matches, 0 to 2, that place it as the final model does."""
+    """Models from disjoint halves of the matches, 0 to 2, that place the photo as the final model
+    does."""
     folds_denying: int = 0
-    """Models from disjoint halves of the matches that place it elsewhere."""
+    """Models from disjoint halves of the matches that place the photo elsewhere."""
     ways: int = 0
-    """Different ways of mapping, of either half, that place it as the final model does."""
+    """Different ways of mapping, of either half of the matches, that place the photo as the final
+    model does."""
     rivals: int = 0
-    """Mappings of a half that explain the matches about as well as its best one, and place it, or
-    several other photos, elsewhere than the final model."""
+    """Mappings of a half of the matches that explain them about as well as its best one, and place
+    the photo, or several others, elsewhere than the final model."""
     cycle_error: float = NAN
-    """Median rotation error of the triangles of relative poses that it is in, in degrees."""
+    """Median rotation error in degrees of the triangles of relative poses that the photo is in."""
     turn_error: float = NAN
-    """Median difference of its pairs' own relative rotations from the final model's, in degrees."""
+    """Median difference in degrees of the relative rotations of the photo's pairs from the final
+    model's."""
     rotation_sigma: float = NAN
-    """Standard deviation of its rotation from bundle adjustment, in degrees."""
+    """Standard deviation of the photo's rotation from bundle adjustment, in degrees."""
     position_sigma: float = NAN
-    """Standard deviation of its centre, in percent of the RMS radius of the centres."""
+    """Standard deviation of the photo's centre from bundle adjustment, in percent of the RMS radius
+    of the centres."""
     contradicted_share: float = NAN
-    """Share of its matches that the poses contradict, 0 to 1."""
+    """Share of the photo's matches that the poses contradict, 0 to 1."""
     missing_overlap: float = NAN
-    """Share of the photos that it must overlap, by the poses, with which it shares no matches."""
+    """Share of the photos that the photo must overlap, by the poses, with which it shares no
+    matches, 0 to 1."""
     lookalikes: float = NAN
-    """Share of its pairs with very many matches that the poses deny: such pairs show the same
-    thing, or things that look the same."""
+    """Share of the photo's pairs with very many matches that the poses deny, 0 to 1: such pairs
+    show the same thing, or things that look the same."""
     lookalikes_overall: float = NAN
-    """The same of all photos' pairs together."""
+    """Share of all photos' pairs with very many matches that the poses deny, 0 to 1."""
     lookalikes_shifted: float = NAN
-    """The same of all pairs, but only those that turn their photos as the poses do: a copy stands
-    beside the original."""
+    """Share of all photos' pairs with very many matches that the poses deny, 0 to 1, only pairs
+    that rotate their photos as the poses do: a copy stands beside the original."""
     ties: int = 0
-    """Pairs of photos that hold it and what hangs on it at the weakest place; counted up to 3."""
+    """Pairs of photos that hold the photo and what hangs on it at the weakest place; counted up to
+    3."""
     depth_residual: float = NAN
-    """Relative disagreement of its prior depth with the triangulated points."""
+    """Relative disagreement of the photo's prior depth with the triangulated points."""
     held_out_psnr: float = NAN
-    """PSNR in dB of the rendering from its pose, where the photo was held out of the training."""
+    """PSNR in dB of the rendering from the photo's pose, where it was held out of the training."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ class Views:
 
     names: tuple[str, ...]
     images: tuple[UInt8[np.ndarray, "_H _W 3"], ...]
-    """RGB. Sizes may differ between cameras."""
+    """Undistorted photos, RGB; sizes may differ between cameras."""
     masks: tuple[Bool[np.ndarray, "_H _W"] | None, ...]
-    """True where the undistorted pixel exists in the photo; None when all do."""
+    """Pixels that exist in the photo; None when all do."""
     Ks: Float[np.ndarray, "V 3 3"]
     cam_from_world: Float[np.ndarray, "V 4 4"]
     held_out: Bool[np.ndarray, " V"]

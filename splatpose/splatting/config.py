@@ -1,4 +1,4 @@
-"""Settings of stage 5. Light to import, because `--help` reads them."""
+"""Settings of a training. Light to import, because `--help` reads them."""
 
 from __future__ import annotations
 

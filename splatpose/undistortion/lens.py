@@ -29,7 +29,7 @@ class Pinhole:
     width: int
     height: int
     K: Float[np.ndarray, "3 3"]
-    """In pixels of this picture."""
+    """Calibration matrix in pixels of the undistorted picture."""
 
 
 def distort(

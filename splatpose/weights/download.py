@@ -16,12 +16,13 @@ from ..errors import SplatposeError
 from ..io.atomic import replacing
 
 DownloadProgress = Callable[[int, int | None], None]
-"""Called with the bytes received so far and in all, None where the server does not say."""
+"""Listener that is told the bytes received so far and in all, None where the server does not
+say."""
 
 CONNECT_SECONDS = 5.0
-"""All addresses of a file together must answer within this."""
+"""Seconds within which all addresses of a file together must answer."""
 MAX_BYTES = 640 * 2**20
-"""No weight file is larger; a server that sends more is cut off."""
+"""Most bytes of a weight file; a server that sends more is cut off."""
 _CHUNK = 1 << 16
 
 

@@ -12,14 +12,14 @@ class WeightFile:
     name: str
     purpose: str
     paths: tuple[str, ...]
-    """Where it lies below a weights folder. A download takes the first; the others are rebuilt
+    """Paths of the file below a weights folder. A download takes the first; the others are rebuilt
     or shortened forms that serve as well."""
     urls: tuple[str, ...]
     """Addresses of the published file."""
     sha256: tuple[str, ...]
     """Accepted hashes, the published file's first."""
     size: int | None
-    """Bytes of the published file, where known."""
+    """Size of the published file in bytes, where known."""
     licence: str
     otherwise: str = "Or use --matcher sift, which needs no weights."
     """What to do without the file, said where it cannot be had."""

@@ -17,7 +17,7 @@ class Answer:
     """What becomes of a request."""
 
     refusal: str = ""
-    """Why it is refused, as a sentence for a person; empty where it is let in."""
+    """Why the visitor is refused, as a sentence for a person; empty where it is let in."""
     cookie: str = ""
     """Set-Cookie header by which the browser is known from now on; empty where none is needed."""
 

@@ -21,7 +21,7 @@ _BEHIND = 1.05
 """What lies further away than the photo's surface by this factor is hidden in the photo."""
 _CONTRAST = 4.0
 _UNKNOWN = 0.3
-"""Brightness of what the photo does not see."""
+"""Brightness of what the photo does not see, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Surface:
     K: Float[np.ndarray, "3 3"]
     cam_from_world: Float[np.ndarray, "4 4"]
     depth: Float[np.ndarray, "H W"]
-    """Along the optical axis."""
+    """Depth along the optical axis in units of the world."""
     solid: Bool[np.ndarray, "H W"]
-    """False where nothing is."""
+    """Pixels where there is something."""
 
 
 class References:

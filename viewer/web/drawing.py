@@ -43,9 +43,9 @@ class Shown:
     splat_size: float = 1.0
     point_size: float = 0.006
     crop: CropBox | None = None
-    """Nothing outside it is shown of the Gaussians."""
+    """Box outside which no Gaussian is shown; None shows all."""
     snapshot: int = -1
-    """Which of the saved poses; -1: the final ones."""
+    """Number of the saved poses that are shown; -1: the final ones."""
 
 
 class Drawer:

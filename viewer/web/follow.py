@@ -19,18 +19,6 @@ from . import reading
 from .progress import RunProgress, StageProgress
 from .world import World
 
-_READABLE: tuple[StageName, ...] = (
-    "capture",
-    "matching",
-    "poses",
-    "late_registration",
-    "views",
-    "joint",
-    "trust",
-    "splats",
-)
-"""Stages whose result can be shown, in order."""
-
 
 @runtime_checkable
 class Follower(Protocol):
@@ -39,7 +27,7 @@ class Follower(Protocol):
     progress: RunProgress
     world: World
     folder: Path
-    """Where files go that somebody who looks on asks for."""
+    """Folder for files that somebody who looks on asks for."""
 
     def look(self) -> bool:
         """Reads what is new, and says whether anything is."""
@@ -102,7 +90,7 @@ class RunFollower:
         self.progress.check_alive()
         if self.progress.header is None:
             self._trust_manifests()
-        for stage in _READABLE:
+        for stage in STAGES:
             if self.progress.is_ready(stage) and stage not in self._shown:
                 self._shown.add(stage)
                 self._read(stage)
@@ -127,16 +115,19 @@ class RunFollower:
             self.progress.revision += 1
 
     def _read(self, stage: StageName) -> None:
+        """Adds the result of a stage to what is shown, where there is something to see."""
         readers: dict[StageName, Callable[[], dict[str, Any]]] = {
             "capture": self._capture,
             "matching": lambda: {"links": reading.read_links(self.work)},
             "poses": self._poses,
             "late_registration": self._more_poses,
+            "views": lambda: {"views": reading.read_view_table(self.work)},
             "joint": self._refined_poses,
             "trust": lambda: {"verdicts": reading.read_verdicts(self.work)},
-            "views": lambda: {"views": reading.read_view_table(self.work)},
             "splats": lambda: {"splats": reading.read_result(self.work)},
         }
+        if stage not in readers:
+            return
         try:
             check_layout(self.work / stage)
             parts = readers[stage]()

@@ -24,7 +24,7 @@ class BrowserSplats:
     centers: Float[np.ndarray, "N 3"]
     covariances: Float[np.ndarray, "N 3 3"]
     colors: Float[np.ndarray, "N 3"]
-    """0 to 1."""
+    """RGB, 0 to 1."""
     opacities: Float[np.ndarray, "N 1"]
 
     def __len__(self) -> int:

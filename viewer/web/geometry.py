@@ -15,7 +15,9 @@ from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.outputs.crop import CropBox
 
 UP = (0.0, -1.0, 0.0)
-"""The world has gravity along +y."""
+"""Direction away from the ground: the world has gravity along +y."""
+SOLID = 0.3
+"""Least opacity in all along a ray that makes a surface, 0 to 1."""
 _MOST_LINKS = 3000
 
 

@@ -65,7 +65,7 @@ class MeasurePanel:
 
     @property
     def _distance(self) -> float:
-        """In the run's own units; 0 where there are not two ends."""
+        """Distance of the ends in the run's own units; 0 where there are not two ends."""
         return float(np.linalg.norm(self._ends[1] - self._ends[0])) if len(self._ends) == 2 else 0.0
 
     def _begin(self) -> None:

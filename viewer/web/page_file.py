@@ -16,6 +16,7 @@ from .geometry import UP, first_view
 from .reading import cropped_splats
 from .server import open_server
 from .show import follower_of
+from .world import World
 
 
 def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bool = True) -> str:
@@ -40,12 +41,26 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
     box = read_crop(follower.folder) if crop else None
     if box is not None and world.splats is not None:
         world = replace(world, splats=cropped_splats(world.splats, box))
-    unit = world.metres_per_unit or 1.0
     if world.splats is None and world.poses is None:
         raise SplatposeError(
             f"{source} has neither cameras nor Gaussians yet.", "Wait for the fit to get there."
         )
-    # The page is recorded from a server that nobody can enter.
+    drawer, page = _recorded(world)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(target, page.encode())
+    except OSError as error:
+        raise SplatposeError(
+            f"{target} cannot be written: {error.strerror or error}.", "Choose another target."
+        ) from error
+    what = f"{drawer.cameras_shown} cameras, {drawer.splats_shown:,} Gaussians"
+    what += ", no true scale" if world.metres_per_unit is None else ", in metres"
+    return f"{target}: a page with {what} ({target.stat().st_size / 1e6:.1f} MB)"
+
+
+def _recorded(world: World) -> tuple[Drawer, str]:
+    """What was drawn, and the page, recorded from a server that nobody can enter."""
+    unit = world.metres_per_unit or 1.0
     server = open_server("127.0.0.1", 0, Door(secrets.token_urlsafe()))
     try:
         server.scene.set_up_direction("-y")
@@ -63,13 +78,4 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
         page = server.get_scene_serializer().as_html(dark_mode=True)
     finally:
         server.stop()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(target, page.encode())
-    except OSError as error:
-        raise SplatposeError(
-            f"{target} cannot be written: {error.strerror or error}.", "Choose another target."
-        ) from error
-    what = f"{drawer.cameras_shown} cameras, {drawer.splats_shown:,} Gaussians"
-    what += ", no true scale" if world.metres_per_unit is None else ", in metres"
-    return f"{target}: a page with {what} ({target.stat().st_size / 1e6:.1f} MB)"
+    return drawer, page

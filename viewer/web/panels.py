@@ -32,9 +32,9 @@ class Controls:
     stop: Callable[[], None]
     save: Callable[[], None]
     set_scale: Callable[[float | None], None]
-    """Metres in one of the units that are shown, or None to forget them."""
+    """Takes the metres in one of the units that are shown, or None to forget them."""
     folder: Path
-    """Where files go that a page asks for."""
+    """Folder for files that a page asks for."""
 
 
 class RunPanel:

@@ -30,7 +30,7 @@ class PhotoView:
     cam_from_world: Float[np.ndarray, "4 4"]
     K: Float[np.ndarray, "3 3"]
     image: UInt8[np.ndarray, "H W 3"] | None
-    """None where the photo is gone: one can still look from where it was taken."""
+    """Photo, undistorted; None where it is gone: one can still look from where it was taken."""
 
     def fov(self, aspect: float) -> float:
         """Vertical field of view in radians that shows all of it in a window."""

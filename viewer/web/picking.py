@@ -9,14 +9,13 @@ from splatpose.geometry.rotations import matrix_from_quat
 from splatpose.scene.splats import Splats
 
 from .gaussians import unit_quats
+from .geometry import SOLID
 
 _NEAR = 0.01
 _FAINTEST = 1 / 255
-"""Opacities below count as nothing, as in the rasterizer."""
-_SOLID = 0.3
-"""A ray that meets less opacity in all goes through."""
+"""Opacity below which a Gaussian counts as nothing, as in the rasterizer."""
 _POINT_COSINE = np.cos(np.radians(1.0))
-"""Sparse points further off the ray are not meant."""
+"""Cosine of the angle to the ray beyond which a sparse point is not meant."""
 
 
 def seen_along(
@@ -58,6 +57,6 @@ def depth_along(
     met = np.flatnonzero((depth > _NEAR) & (opacity > _FAINTEST))
     met = met[np.argsort(depth[met])]
     covered = 1 - np.cumprod(1 - np.minimum(opacity[met], 0.999))
-    if not len(met) or not covered[-1] > _SOLID:
+    if not len(met) or not covered[-1] > SOLID:
         return None
     return float(depth[met[np.searchsorted(covered, covered[-1] / 2)]])

@@ -33,9 +33,9 @@ class StageProgress:
     state: StageState = "waiting"
     summary: str = ""
     began: float = 0.0
-    """Seconds since the epoch."""
+    """Time at which the stage began, in seconds since the epoch."""
     seconds: float = 0.0
-    """How long it took, once it is done."""
+    """Seconds that the stage took, once it is done."""
     progress: Progress | None = None
 
 
@@ -57,9 +57,9 @@ class RunProgress:
     error: str = ""
     """Why the run failed; empty where it did not."""
     revision: int = 0
-    """Counts the lines that were taken in."""
+    """Number of log lines that were taken in."""
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_PACE_SAMPLES))
-    """The last steps, and when they were done."""
+    """Last training steps, and the times in seconds at which they were done."""
 
     def after(self, value: dict[str, Any]) -> RunProgress:
         """What has happened once a line of the log is taken in: this, changed, or another run."""

@@ -39,7 +39,7 @@ from .gaussians import for_browser
 from .world import MatchLinks, PhotoVerdict, ShownSplats, VerdictLevel, ViewTable
 
 THUMBNAIL_SIZE = 192
-"""Longer side in pixels."""
+"""Longer side of a thumbnail in pixels."""
 
 _LEVELS: tuple[VerdictLevel, ...] = ("trusted", "weak", "refused")
 

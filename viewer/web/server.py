@@ -8,7 +8,6 @@ import http.client
 import logging
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -150,10 +149,3 @@ def _free_port(host: str, port: int) -> int:
         f"No port from {port} to {port + _PORTS_TRIED - 1} is free on {host}.",
         "Choose another one with --port.",
     )
-
-
-def wait_for_pages(server: PrivateServer) -> threading.Event:
-    """An event that is set when the first browser has connected."""
-    connected = threading.Event()
-    server.on_client_connect(lambda client: connected.set())
-    return connected

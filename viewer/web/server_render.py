@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from .comparing import Reference, Surface, compare, heat_map
+from .geometry import SOLID
 from .world import ShownSplats
 
 if TYPE_CHECKING:
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
 
 RenderMode = Literal["colour", "depth", "opacity", "error"]
 _QUICK_SECONDS = 0.12
-"""A picture while the camera moves should take no longer."""
+"""Most seconds that a picture should take while the camera moves."""
 _PATIENT_SECONDS = 1.5
-"""A picture at rest should take no longer."""
+"""Most seconds that a picture should take while the camera rests."""
 _MOST_PIXELS = 1_500_000
 _FEWEST_PIXELS = 160 * 120
 _FAR = 160.0
-"""Where nothing is: beyond everything in viser's depth pictures, which end at 167."""
-_SOLID = 0.3
+"""Depth of empty pixels: beyond everything in viser's depth pictures, which end at 167."""
 _ENOUGH_SEEN = 0.1
 """Share of a view that a photo must see to be compared with."""
 _REFERENCE_SIZE = 320
@@ -42,7 +42,7 @@ class Overlay:
     K: Float[np.ndarray, "3 3"]
     kind: Literal["blend", "split", "error"]
     share: float
-    """Opacity of the photo, or the part of the width that shows it."""
+    """Opacity of the photo, or the part of the width that shows it, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Request:
     splats: ShownSplats
     cam_from_world: Float[np.ndarray, "4 4"]
     fov: float
-    """Vertical, in radians."""
+    """Vertical field of view in radians."""
     size: tuple[int, int]
     """Width and height of the window in pixels."""
     mode: RenderMode = "colour"
     overlay: Overlay | None = None
     reference: Reference | None = None
-    """What to compare with in the mode "error"."""
+    """Photo to compare with in the mode "error"."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Picture:
 
     image: UInt8[np.ndarray, "H W 3"]
     depth: Float[np.ndarray, "H W"] | None
-    """Along the optical axis; for mixing with lines and points. None: they stay hidden."""
+    """Depth along the optical axis, for mixing with lines and points. None: they stay hidden."""
     seconds: float
     note: str = ""
-    """What to know of it, for a person."""
+    """What to know of the picture, for a person."""
 
 
 class Renderer:
@@ -89,7 +89,7 @@ class Renderer:
         if request.mode != "error":
             return compose(request, *seen, time.perf_counter() - start)
         colors, depth, opacity = seen
-        here = Surface(K, request.cam_from_world, depth, opacity > _SOLID)
+        here = Surface(K, request.cam_from_world, depth, opacity > SOLID)
         picture = self._error(request, _to_bytes(colors), here)
         return replace(picture, seconds=time.perf_counter() - start)
 
@@ -119,7 +119,7 @@ class Renderer:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             K = reference.K * [[size[0] / width], [size[1] / height], [1]]
             _, depth, opacity = self._see(splats, reference.cam_from_world, K, *size)
-            surface = Surface(K, reference.cam_from_world, depth, opacity > _SOLID)
+            surface = Surface(K, reference.cam_from_world, depth, opacity > SOLID)
             self._there = there = (splats, reference, surface)
         return there[2]
 
@@ -169,7 +169,7 @@ def compose(
     seconds: float = 0.0,
 ) -> Picture:
     """The picture in the mode that was asked for, from what was rendered."""
-    solid = opacity > _SOLID
+    solid = opacity > SOLID
     image = {
         "colour": lambda: colors,
         "depth": lambda: shade_depth(depth, solid),

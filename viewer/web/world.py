@@ -19,7 +19,7 @@ from splatpose.scene.splats import Splats
 from .gaussians import BrowserSplats
 
 VerdictLevel = Literal["registered", "trusted", "weak", "refused"]
-"""As `splatpose.scene.verdicts`; registered: there is a pose, and nobody judged it."""
+"""Level of `splatpose.scene.verdicts`; or registered: there is a pose, and nobody judged it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class MatchLinks:
     """Which photos share verified matches."""
 
     pairs: Int[np.ndarray, "P 2"]
-    """Photo indices."""
+    """Photo indices of the pairs."""
     matches: Int[np.ndarray, " P"]
-    """Verified matches, at least one."""
+    """Verified matches of each pair, at least one."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ViewTable:
     Ks: Float[np.ndarray, "V 3 3"]
     held_out: tuple[bool, ...]
     picture: Callable[[int], UInt8[np.ndarray, "H W 3"]]
-    """Reads one of them; raises OSError or SplatposeError where it is gone."""
+    """Reads one of the photos; raises OSError or SplatposeError where it is gone."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class ShownSplats:
     browser: BrowserSplats
     full: Splats
     step: int | None
-    """None where the training is over, or unknown."""
+    """Training step; None where the training is over, or unknown."""
     antialiased: bool = False
-    """Whether they were trained with Mip-Splatting's opacity compensation."""
+    """Whether the Gaussians were trained with Mip-Splatting's opacity compensation."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class World:
 
     capture: Capture | None = None
     thumbnails: tuple[UInt8[np.ndarray, "_h _w 3"], ...] = ()
-    """One for each photo of the capture."""
+    """Thumbnails, one for each photo of the capture."""
     links: MatchLinks | None = None
     poses: SparseModel | None = None
     verdicts: tuple[PhotoVerdict, ...] = ()
-    """One for each photo of the poses."""
+    """Verdicts, one for each photo of the poses."""
     views: ViewTable | None = None
     splats: ShownSplats | None = None
     metres_per_unit: float | None = None
-    """Of the units in which all of this is, where somebody has set the scale."""
+    """Metres in one unit of everything here, where somebody has set the scale."""
     problems: tuple[str, ...] = field(default=())
     """What could not be read, and why."""

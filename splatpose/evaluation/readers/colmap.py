@@ -20,7 +20,7 @@ import pycolmap
 
 from ...errors import SplatposeError
 from ...io.colmap import quiet_colmap
-from ...stages.capture.scan import natural_key
+from ...io.photo_names import natural_key
 from ..dataset import Dataset
 from .assemble import every, make_dataset, photo_size, squared
 

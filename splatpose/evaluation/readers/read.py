@@ -18,10 +18,10 @@ class Reader:
     """How one format is recognised and read."""
 
     looks_for: str
-    """What its files are, for an error message."""
+    """Files that the format consists of, for an error message."""
     recognises: Callable[[Path], bool]
     read: Callable[[Path, str | None], Dataset]
-    """Of the path, and the photos' folder in it where that is not the usual one."""
+    """Function of the path, and of the photos' folder in it where that is not the usual one."""
 
 
 READERS: dict[Format, Reader] = {
@@ -37,7 +37,8 @@ READERS: dict[Format, Reader] = {
     "colmap": Reader(colmap.LOOKS_FOR, colmap.recognises, colmap.read),
     "llff": Reader(llff.LOOKS_FOR, llff.recognises, llff.read),
 }
-"""In the order in which `auto` tries them: a data set may also hold a more general format."""
+"""Readers by format, in the order in which `auto` tries them: a data set may also hold a more
+general format."""
 
 
 def read_dataset(path: Path, format: Format = "auto", *, subfolder: str | None = None) -> Dataset:

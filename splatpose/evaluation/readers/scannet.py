@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import SplatposeError
-from ...stages.capture.scan import natural_key
+from ...io.photo_names import natural_key
 from ..dataset import Dataset
 from .assemble import (
     HALF_PIXEL,

@@ -21,7 +21,7 @@ from .assemble import calibration, inverted, make_dataset, matrix_in, photo_size
 LOOKS_FOR = "7-Scenes: frame-XXXXXX.color.png and frame-XXXXXX.pose.txt of one sequence"
 _POSE = ".pose.txt"
 _FOCAL = 525 / 640
-"""Over the photo's width."""
+"""Focal length over the photo's width."""
 
 
 def recognises(path: Path) -> bool:

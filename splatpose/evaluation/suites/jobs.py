@@ -30,18 +30,26 @@ class Job:
     """One piece of work."""
 
     name: str
-    """For a person."""
+    """What the job does, for a person."""
     folder: Path
-    """Belongs to the job; what an interrupted run of the same job left there may be used."""
+    """Folder of the job; what an interrupted run of the same job left there may be used."""
     function: str
     """`module:name` of a function that takes the folder and the arguments, and returns a
     dictionary that fits into JSON."""
     arguments: dict[str, Any]
-    """Fit into JSON; a result of other arguments is not used again."""
+    """Arguments of the function, which fit into JSON; a result of other arguments is not used
+    again."""
+    inputs: str = ""
+    """Hash of the files that the function reads; a result of other files is not used again."""
 
     def identity(self) -> dict[str, Any]:
         """What a stored result must have been made with."""
-        value = {"function": self.function, "arguments": self.arguments, "splatpose": __version__}
+        value = {
+            "function": self.function,
+            "arguments": self.arguments,
+            "inputs": self.inputs,
+            "splatpose": __version__,
+        }
         return json.loads(json.dumps(value))
 
 
@@ -52,9 +60,9 @@ class Outcome:
     job: Job
     result: dict[str, Any] | None
     error: str | None
-    """One line; the whole is in `log.txt` of the job's folder."""
+    """Reason of a failure in one line; the whole is in `log.txt` of the job's folder."""
     seconds: float
-    """Of the process, start and imports included."""
+    """Seconds that the process took, start and imports included."""
     reused: bool
     """Whether an earlier run of the suite did the work."""
 

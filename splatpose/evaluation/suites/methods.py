@@ -25,7 +25,7 @@ from ..finished_run import changed, read_report, stage_seconds
 from .jobs import Job
 
 RUN = "run"
-"""Where in a job's folder splatpose's run lies."""
+"""Folder of splatpose's run in a job's folder."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def splatpose_job(
     """splatpose as a job; `config` holds what differs from the default `FitConfig`."""
     arguments = {
         "images": str(images.resolve()),
-        "photos": fingerprint(images),
         "seed": seed,
         "train": train,
         "config": config,
         "weights_dir": None if weights_dir is None else str(weights_dir.resolve()),
     }
-    return Job(f"{name}: splatpose", folder, f"{__name__}:run_splatpose", arguments)
+    function = f"{__name__}:run_splatpose"
+    return Job(f"{name}: splatpose", folder, function, arguments, fingerprint(images))
 
 
 def colmap_job(folder: Path, images: Path, mapper: Mapper, *, name: str, seed: int) -> Job:
@@ -80,14 +80,12 @@ def run_splatpose(
     folder: Path,
     *,
     images: str,
-    photos: str,
     seed: int,
     train: bool,
     config: dict[str, Any],
     weights_dir: str | None,
 ) -> dict[str, Any]:
     """The work of `splatpose_job`. A refusal is a result."""
-    del photos  # only tells results of other photos apart
     options = changed(FitConfig(seed=seed), config)
     weights = None if weights_dir is None else Path(weights_dir)
     out, seconds = folder / RUN, _Seconds(folder / RUN)

@@ -43,15 +43,15 @@ class SceneScores:
     photos: int
     test: tuple[str, ...]
     size: tuple[int, int]
-    """Of the pictures that were compared, in pixels."""
+    """Width and height in pixels of the pictures that were compared."""
     poses: PoseMetrics | None = None
-    """Of the training photos."""
+    """Scores of the training photos' poses."""
     views: NovelViews | None = None
-    """Of the test photos."""
+    """Scores of the test photos' renderings."""
     refused: str | None = None
     error: str | None = None
     seconds: float = float("nan")
-    """All stages of `fit`."""
+    """Seconds that all stages of `fit` took."""
 
 
 def find_datasets(data: Path, only: Sequence[str] = ()) -> tuple[Dataset, ...]:
@@ -114,16 +114,14 @@ def run_nope_nerf(
 
 
 def measure_views(
-    folder: Path,
+    _folder: Path,
     *,
     run: str,
     test: list[str],
-    photos: str,
     lpips_missing: str | None,
     weights_dir: str | None,
 ) -> dict[str, Any]:
     """The work of a job: test photos of a run that never saw them."""
-    del folder, photos  # only tells results of other photos apart
     out, weights = Path(run), None if weights_dir is None else Path(weights_dir)
     report = read_report(out)
     views, trained = load_trained(out, report)
@@ -195,13 +193,13 @@ def _measuring(out: Path, fitting: Job, test: tuple[str, ...], lpips_missing: st
     arguments = {
         "run": str((out / RUN).resolve()),
         "test": list(test),
-        "photos": str(fitting.arguments["photos"]),
         # A table without LPIPS is made anew once its weights are there.
         "lpips_missing": lpips_missing,
         "weights_dir": fitting.arguments["weights_dir"],
     }
-    return Job(f"{fitting.name}: novel views", out / "novel_views",
-               f"{__name__}:{measure_views.__name__}", arguments)  # fmt: skip
+    function = f"{__name__}:{measure_views.__name__}"
+    name = f"{fitting.name}: novel views"
+    return Job(name, out / "novel_views", function, arguments, fitting.inputs)
 
 
 def _with_views(row: SceneScores, measured: Outcome) -> SceneScores:

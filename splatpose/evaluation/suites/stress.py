@@ -40,9 +40,10 @@ class Scene:
     name: str
     seed: int
     split: Literal["tune", "test"]
-    """Verdicts are calibrated on the tune scenes and checked on the test scenes."""
+    """Use of the scene: verdicts are calibrated on the tune scenes and checked on the test
+    scenes."""
     about: str
-    """What it is, in a sentence."""
+    """One sentence on what the scene is."""
     reconstructable: bool
     """Whether the photos hold what poses can be found from."""
 
@@ -83,9 +84,9 @@ class Row:
     silent_photos: tuple[str, ...] = ()
     refused: str | None = None
     error: str | None = None
-    """The method crashed."""
+    """Message of a crash; None where the method did not crash."""
     seconds: float = float("nan")
-    """All stages but a training."""
+    """Seconds that all stages but a training took."""
 
 
 def default_data() -> Path:

@@ -19,18 +19,19 @@ class Totals:
     """What the suite is run for."""
 
     scenes: int
-    """Those that splatpose and at least one COLMAP have a row of."""
+    """Scenes that splatpose and at least one COLMAP have a row of."""
     silent_failures: int | None
     """Photos called trusted whose pose is wrong; None where there are no verdicts."""
     right: int
     """Photos that splatpose places rightly and gives a verdict on, over the scenes that can be
     reconstructed."""
     right_trusted: int | None
-    """Those of them that it trusts; None where there are no verdicts."""
+    """Photos that splatpose places rightly and trusts, over the scenes that can be reconstructed;
+    None where there are no verdicts."""
     at_least_as_many: int
     """Scenes where splatpose has at least as many right photos as the better COLMAP."""
     more: int
-    """Scenes where it has more."""
+    """Scenes where splatpose has more right photos than the better COLMAP."""
     wrong: dict[Method, int]
     """Photos with a wrong pose, by method."""
     errors: int

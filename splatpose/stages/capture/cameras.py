@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...io.photos import PhotoHeader
+from ...io.exif import PhotoHeader
 from ...scene.capture import CameraGroup, Photo
 from .check import GoodPhoto
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ...events import EventSink, Progress
-from ...io.photos import PhotoHeader, UnreadablePhoto, read_header, read_photo
+from ...io.exif import PhotoHeader
+from ...io.photos import UnreadablePhoto, read_header, read_photo
 from ...scene.capture import SkippedFile
 from .scan import Candidate, hash_file
 

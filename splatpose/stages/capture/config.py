@@ -1,4 +1,4 @@
-"""Settings of stage 1."""
+"""Settings of the capture stage."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class CaptureConfig:
     """How photos are chosen from a folder, and frames from a video."""
 
     min_size: int = 64
-    """Photos whose shorter side is below this are skipped, in pixels."""
+    """Shorter side in pixels below which photos are skipped."""
     video_rate: float = 2.0
     """Frames taken from each second of a video: the sharpest of each stretch, in 1/s."""
     max_frames: int = 120
-    """At most this many frames are taken from a video, spread over its whole length."""
+    """Most frames that are taken from a video, spread over its whole length."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ...errors import SplatposeError
+from ...io.photo_names import natural_key
 from ...io.photos import FORMATS_TEXT, HEIF_SUFFIXES, PHOTO_SUFFIXES, heif_available
 from ...io.video import VIDEO_SUFFIXES
 from ...runs.folder import WORK
@@ -107,18 +107,6 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
-    """Sort key by which `img2` comes before `img2 copy` and `img10`, folder by folder."""
-    return tuple(
-        tuple(
-            (0, int(part), part) if part.isdigit() else (1, 0, part.casefold())
-            for part in re.split(r"([0-9]+)", piece)
-            if part
-        )
-        for piece in (*PurePosixPath(name).with_suffix("").parts, name)
-    )
 
 
 def _scan_file(path: Path) -> Found:

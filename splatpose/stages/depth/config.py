@@ -15,10 +15,10 @@ class DepthConfig:
 
     source: str = NO_DEPTH
     """none; a folder with a map a photo, named like it (16-bit PNG, .npy, .exr; phone LiDAR or any
-    network); depth-anything: Depth Anything V2 Small, with the extra splatpose[depth]; auto: that,
-    where it can be had, else none."""
+    network); depth-anything: Depth Anything V2 Small, with the extra splatpose[depth]; auto:
+    depth-anything where it can be had, else none."""
     kind: Literal["auto", "depth", "disparity"] = "auto"
-    """What a folder's values are. depth: bigger is farther. disparity: bigger is nearer. auto: as
+    """Meaning of a folder's values. depth: bigger is farther. disparity: bigger is nearer. auto: as
     the matches say."""
     input_size: int = 518
     """Shorter side at which the network sees a photo, in pixels."""

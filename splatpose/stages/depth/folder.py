@@ -14,7 +14,8 @@ from ...scene.capture import Capture, Photo
 from .storage import save_map
 
 _SAME_SHAPE = math.log(1.04)
-"""Networks round a map's sides to multiples of up to 32 pixels."""
+"""Largest difference of the logarithms of two aspects that count as one: networks round a map's
+sides to multiples of up to 32 pixels."""
 _MARKS = ("_depth", "-depth", ".depth", "_disparity", "_disp")
 """Endings that programs put behind the photo's name."""
 

@@ -1,4 +1,4 @@
-"""Settings of stage 2."""
+"""Settings of the matching stage."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class MatchingConfig:
     """Longer side at which photos are matched, in pixels. Unset: 1024 (xfeat, aliked) or 1600
     (sift)."""
     exhaustive_limit: int = 30
-    """Up to this many photos every pair is matched; beyond that, similar and neighbouring ones."""
+    """Most photos of which every pair is matched; beyond that, similar and neighbouring ones."""
     neighbours: int = 8
-    """Beyond `exhaustive_limit`: most similar photos, outside of `window`, that each photo is
-    matched with."""
+    """Most similar photos, outside of `window`, that each photo is matched with beyond
+    `exhaustive_limit`."""
     window: int = 5
-    """Beyond `exhaustive_limit`: photos before and after it, in the order of the names, that each
-    photo is matched with."""
+    """Photos before and after each photo, in the order of the names, that it is matched with beyond
+    `exhaustive_limit`."""
     max_error: float = 4.0
     """Largest distance of a verified match to its epipolar line, in pixels at `working_size`."""
     sift_limit: int = 30
-    """auto: most photos with which SIFT keypoints stand beside xfeat's. Beyond that they cost more,
+    """Most photos with which auto takes SIFT keypoints beside xfeat's. Beyond that they cost more,
     and gain little: many photos average the same errors out."""
     sift_neighbours: int = 4
-    """xfeat+sift: pairs of each photo, those with the most verified matches, in which SIFT
-    keypoints are matched too."""
+    """Pairs of each photo, those with the most verified matches, in which xfeat+sift matches SIFT
+    keypoints too."""
     min_inliers: int = INLIERS.enough_matches
     """Fewest verified matches of two photos that count as overlapping."""
     refine: bool = True
@@ -46,9 +46,10 @@ class MatchingConfig:
     refine_size: int = 1600
     """Longer side at which keypoints are aligned, in pixels."""
     min_precise: int = 30
-    """Matches of two photos that alignment must confirm before the others are dropped."""
+    """Fewest matches of two photos that alignment must confirm before the others are dropped."""
     min_confirmed: int = 8
-    """Photos of which alignment confirms fewer matches than this do not overlap, whatever geometry
-    says."""
+    """Fewest matches that alignment must confirm: photos with fewer do not overlap, whatever
+    geometry says."""
     precise_error: float = 2.0
-    """As `max_error`, for pairs of photos of which only confirmed matches are kept."""
+    """Largest distance of a match to its epipolar line, in pixels at `working_size`, for pairs of
+    photos of which only confirmed matches are kept."""

@@ -30,9 +30,8 @@ from ...io.colmap_database import (
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
 from .config import MatchingConfig
-from .verify import Verifier
+from .verify import BATCH, Verifier
 
-_BATCH = 16
 _MIN_SHARE = 0.5
 """Verified matches of the second kind over those of the first below which a pair stays as it is."""
 
@@ -127,10 +126,10 @@ def _matches(
     keypoints = [f.keypoints for f in second.features]
     verifier = Verifier(capture, second.matcher.working_size, config.min_inliers, seed)
     found: list[PairMatches] = []
-    for start in range(0, len(pairs), _BATCH):
+    for start in range(0, len(pairs), BATCH):
         batch = [
             (i, j, second.matcher.match(second.features[i], second.features[j]))
-            for i, j in pairs[start:][:_BATCH].tolist()
+            for i, j in pairs[start:][:BATCH].tolist()
         ]
         found += verifier.verify(keypoints, batch, config.max_error)
         text = f"pairs of photos matched with {second.matcher.name} too"

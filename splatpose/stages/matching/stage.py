@@ -40,14 +40,12 @@ from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
-from .verify import Verifier
+from .verify import BATCH, Verifier
 
 DATABASE = "database.db"
 _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
-_BATCH = 16
-"""Pairs that are matched, verified and written together."""
 
 Keypoints = Float[np.ndarray, "_ 2"]
 
@@ -100,20 +98,7 @@ def _fill_database(
     first = replace(config, matcher="xfeat") if joint else config
     matcher, hashes = create_matcher(first, weights_dir)
     features = _extract(capture, matcher, folder / _FEATURES, hashes, emit)
-    pairs = select_pairs(
-        [matcher.similarity(f.descriptors) for f in features],
-        exhaustive_limit=config.exhaustive_limit,
-        neighbours=config.neighbours,
-        window=config.window,
-    )
-    if len(features) > config.exhaustive_limit:
-        total = len(features) * (len(features) - 1) // 2
-        emit(
-            Message(
-                "matching",
-                f"Matching {len(pairs)} of {total} pairs: similar photos and neighbours by name.",
-            )
-        )
+    pairs = _select_pairs(matcher, features, config, emit)
     raw = folder / _RAW
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
@@ -134,6 +119,22 @@ def _fill_database(
     raw.unlink()
     shutil.rmtree(folder / _FEATURES)
     return _summary(read_graph(folder / DATABASE, name), len(pairs))
+
+
+def _select_pairs(
+    matcher: Matcher, features: Sequence[Features], config: MatchingConfig, emit: EventSink
+) -> Int[np.ndarray, "P 2"]:
+    pairs = select_pairs(
+        [matcher.similarity(f.descriptors) for f in features],
+        exhaustive_limit=config.exhaustive_limit,
+        neighbours=config.neighbours,
+        window=config.window,
+    )
+    if len(features) > config.exhaustive_limit:
+        total = len(features) * (len(features) - 1) // 2
+        text = f"Matching {len(pairs)} of {total} pairs: similar photos and neighbours by name."
+        emit(Message("matching", text))
+    return pairs
 
 
 def _join_sift(
@@ -186,8 +187,8 @@ def _match_pairs(
     done = done_pairs(database)
     todo = [(int(i), int(j)) for i, j in pairs if (int(i), int(j)) not in done]
     keypoints = [f.keypoints for f in features]
-    for start in range(0, len(todo), _BATCH):
-        batch = [(i, j, matcher.match(features[i], features[j])) for i, j in todo[start:][:_BATCH]]
+    for start in range(0, len(todo), BATCH):
+        batch = [(i, j, matcher.match(features[i], features[j])) for i, j in todo[start:][:BATCH]]
         write_pairs(database, verify(keypoints, batch))
         finished = len(pairs) - len(todo) + start + len(batch)
         emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
@@ -217,11 +218,11 @@ def _finish(
     with opened(path) as base:
         write_photos(base, capture)
         write_keypoints(base, keypoints)
-        for start in range(0, len(verified), _BATCH):
-            part = slice(start, start + _BATCH)
+        for start in range(0, len(verified), BATCH):
+            part = slice(start, start + BATCH)
             pairs = verifier.verify(keypoints, verified[part], errors[part])
             write_pairs(base, [replace(p, putative=putative[p.first, p.second]) for p in pairs])
-            done = min(start + _BATCH, len(verified))
+            done = min(start + BATCH, len(verified))
             emit(Progress("matching", done, len(verified), "pairs of photos verified"))
 
 

@@ -15,6 +15,9 @@ from ...features.matcher import PhotoMatches
 from ...io.colmap_database import PairMatches, camera_of
 from ...scene.capture import Capture
 
+BATCH = 16
+"""Pairs that are matched, verified and written together."""
+
 
 class Verifier:
     """Finds the matches of a pair of photos that one relative pose explains.

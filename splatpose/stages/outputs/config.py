@@ -1,4 +1,4 @@
-"""Settings of stage 6."""
+"""Settings of the outputs."""
 
 from __future__ import annotations
 

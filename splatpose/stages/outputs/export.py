@@ -71,7 +71,7 @@ def export(
 
 
 def units_of(run_folder: Path) -> str:
-    """In what the outputs of a run are, for a person."""
+    """Units of the outputs of a run, for a person."""
     from .scale import metres_per_unit
 
     return "no true scale" if metres_per_unit(run_folder) is None else "in metres"

@@ -11,9 +11,10 @@ PREVIEWS = "previews"
 PAGE = "report.html"
 REPORT = "report.json"
 CROP = "crop.json"
-"""Not written by a run: set in the viewer."""
+"""Crop box; not written by a run, but set in the viewer."""
 SCALE = "scale.json"
-"""Set in the viewer, or by `splatpose scale`; a run only carries it over to its own cameras."""
+"""Scale in metres, set in the viewer or by `splatpose scale`; a run only carries it over to its own
+cameras."""
 
 FILES = (MODEL, PREVIEWS, SPLAT, POINTS, TRANSFORMS, TRAJECTORY, PAGE, REPORT)
-"""What a run writes, the report last: files beside a report belong together."""
+"""Files that a run writes, the report last: files beside a report belong together."""

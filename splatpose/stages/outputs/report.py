@@ -22,6 +22,7 @@ from ...host import processor_name
 from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
+from ...scene.evidence import HypothesisEvidence
 from ...scene.matches import MatchGraph
 from ...scene.solved import Solved
 from ...scene.sparse_model import SparseModel
@@ -83,32 +84,8 @@ def build_report(
         "cameras": _cameras(capture, poses),
         "depth": _depth(depth),
         "matching": _matching(graph),
-        "hypotheses": [
-            {
-                "name": h.name,
-                "chosen": h.chosen,
-                "note": h.note,
-                "registered": h.num_registered,
-                "points": h.num_points,
-                "explained_share": h.explained_share,
-                "reprojection_error": h.reprojection_error,
-                "focal_ratio": h.focal_ratio,
-                "seconds": h.seconds,
-            }
-            for h in poses.hypotheses
-        ],
-        "training": {
-            "backend": trained.backend,
-            "steps": trained.steps,
-            "gaussians": len(trained.splats) - dropped,
-            "gaussians_dropped": dropped,
-            "sh_degree": trained.splats.sh_degree,
-            "final_pass_on_all": trained.final_pass_on_all,
-            "curve": [
-                dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
-                for sample in trained.curve
-            ],
-        },
+        "hypotheses": [_hypothesis(hypothesis) for hypothesis in poses.hypotheses],
+        "training": _training(trained, dropped),
         "versions": _versions(),
         "machine": _machine(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -249,6 +226,35 @@ def _matching(graph: MatchGraph) -> dict[str, Any]:
         "verified_pairs": int((verified > 0).sum()),
         "putative_matches": int(graph.num_putative.sum()),
         "verified_matches": int(verified.sum()),
+    }
+
+
+def _hypothesis(evidence: HypothesisEvidence) -> dict[str, Any]:
+    return {
+        "name": evidence.name,
+        "chosen": evidence.chosen,
+        "note": evidence.note,
+        "registered": evidence.num_registered,
+        "points": evidence.num_points,
+        "explained_share": evidence.explained_share,
+        "reprojection_error": evidence.reprojection_error,
+        "focal_ratio": evidence.focal_ratio,
+        "seconds": evidence.seconds,
+    }
+
+
+def _training(trained: TrainedSplats, dropped: int) -> dict[str, Any]:
+    return {
+        "backend": trained.backend,
+        "steps": trained.steps,
+        "gaussians": len(trained.splats) - dropped,
+        "gaussians_dropped": dropped,
+        "sh_degree": trained.splats.sh_degree,
+        "final_pass_on_all": trained.final_pass_on_all,
+        "curve": [
+            dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
+            for sample in trained.curve
+        ],
     }
 
 

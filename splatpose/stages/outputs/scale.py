@@ -26,7 +26,7 @@ from .layout import REPORT, SCALE
 
 _MOST_CAMERAS = 200
 _SAME = 1e-6
-"""Frames whose units differ by less are one frame."""
+"""Relative difference of units below which two frames are one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scale:
     metres_per_unit: float
     """Metres in one of the run's own units."""
     cameras: Mapping[str, tuple[float, float, float]]
-    """Photo names and camera centres, in those units."""
+    """Photo names and camera centres, in the run's own units."""
 
     @classmethod
     def of(
@@ -153,7 +153,7 @@ def scaled_cameras(
 
 
 def _distances(centers: Sequence[tuple[float, float, float]]) -> Float[np.ndarray, " P"]:
-    """Of all pairs."""
+    """Distances of all pairs of camera centres."""
     places = np.array(centers, np.float64).reshape(-1, 3)
     first, second = np.triu_indices(len(places), 1)
     return np.linalg.norm(places[first] - places[second], axis=1)

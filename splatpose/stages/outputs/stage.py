@@ -119,22 +119,10 @@ def write_outputs(
         OSError: the disk is full or not writable.
     """
     with new_part(out) as part:
-        (part / MODEL).mkdir(parents=True)
         dropped = write_splat_ply(part / SPLAT, trained.splats)
         if dropped:
             emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
-        assert poses.model_dir is not None
-        for file in sorted(poses.model_dir.glob("*.bin")):
-            shutil.copyfile(file, part / MODEL / file.name)
-        write_point_cloud(part / POINTS, poses.points, poses.point_colors)
-        write_transforms(
-            part / TRANSFORMS,
-            _registered_cameras(out, capture, poses),
-            folder=out,
-            absolute=(config or OutputsConfig()).absolute_paths,
-        )
-        numbers = np.flatnonzero(poses.registered)
-        write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
+        _write_poses(part, out, capture, poses, config or OutputsConfig())
         _copy_previews(trained.previews_dir, part / PREVIEWS)
         report = build_report(
             capture,
@@ -155,6 +143,25 @@ def write_outputs(
         _apply_scale(part, out, poses, emit)
         put_in_place(part, out)
     return _summary(poses, trained, dropped, size)
+
+
+def _write_poses(
+    part: Path, out: Path, capture: Capture, poses: SparseModel, config: OutputsConfig
+) -> None:
+    """Cameras and sparse points in every format."""
+    assert poses.model_dir is not None
+    (part / MODEL).mkdir(parents=True)
+    for file in sorted(poses.model_dir.glob("*.bin")):
+        shutil.copyfile(file, part / MODEL / file.name)
+    write_point_cloud(part / POINTS, poses.points, poses.point_colors)
+    write_transforms(
+        part / TRANSFORMS,
+        _registered_cameras(out, capture, poses),
+        folder=out,
+        absolute=config.absolute_paths,
+    )
+    numbers = np.flatnonzero(poses.registered)
+    write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
 
 
 def _registered_cameras(out: Path, capture: Capture, poses: SparseModel) -> Transforms:

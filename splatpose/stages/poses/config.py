@@ -1,4 +1,4 @@
-"""Settings of stage 3."""
+"""Settings of the poses stage."""
 
 from __future__ import annotations
 

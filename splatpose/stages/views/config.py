@@ -1,4 +1,4 @@
-"""Settings of stage 4."""
+"""Settings of the views stage."""
 
 from __future__ import annotations
 

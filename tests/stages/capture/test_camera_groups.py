@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from splatpose.io.photos import PhotoHeader
+from splatpose.io.exif import PhotoHeader
 from splatpose.stages.capture.cameras import focal_pixels, group_photos
 from splatpose.stages.capture.check import GoodPhoto
 from splatpose.stages.capture.scan import Candidate

@@ -16,7 +16,6 @@ from splatpose.events import Event, EventSink, Message, Progress, ignore_events
 from splatpose.io.photos import heif_available
 from splatpose.scene.capture import Capture
 from splatpose.stages.capture.config import CaptureConfig
-from splatpose.stages.capture.scan import natural_key
 from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
 
 
@@ -66,17 +65,6 @@ def test_photos_in_natural_order_and_back_from_disk(images: Path) -> None:
     assert len(capture.groups) == 1
     assert not capture.skipped
     assert {(photo.width, photo.height) for photo in capture.photos} == {(120, 90)}
-
-
-def test_natural_key_orders_any_names() -> None:
-    names = ["a10", "a9", "a", "A09", "10", "9", "a9b", "x/2", "x/10", "x 1/1", "ä1"]
-    ordered = sorted(names, key=natural_key)
-    assert ordered.index("a9") < ordered.index("a10")
-    assert sorted(["a 2.jpg", "a.jpg", "a (1).jpg"], key=natural_key)[0] == "a.jpg"
-    assert ordered.index("9") < ordered.index("10")
-    assert ordered.index("x/2") < ordered.index("x/10")
-    names.reverse()
-    assert sorted(names, key=natural_key) == ordered
 
 
 def test_every_kind_of_bad_file_is_skipped_with_its_reason(images: Path) -> None:

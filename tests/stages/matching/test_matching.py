@@ -79,7 +79,7 @@ def test_same_seed_same_result(graph: MatchGraph, capture: Capture, tmp_path: Pa
 def test_interrupted_matching_continues_where_it_was(
     graph: MatchGraph, capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    monkeypatch.setattr("splatpose.stages.matching.stage._BATCH", 3)
+    monkeypatch.setattr("splatpose.stages.matching.stage.BATCH", 3)
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.text == stop and event.done >= 3:

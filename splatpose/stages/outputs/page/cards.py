@@ -35,9 +35,9 @@ class Fact:
 
     name: str
     value: str
-    """With its unit, or "not measured"."""
+    """Figure with its unit, or "not measured"."""
     meaning: str
-    """For people who do not know the term."""
+    """Explanation for people who do not know the term."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Card:
     """What the contact sheet says of one photo or skipped file."""
 
     anchor: str
-    """The card's id in the page."""
+    """Id of the card in the page."""
     name: str
     level: Level
     reason: str
@@ -55,7 +55,7 @@ class Card:
     """The most telling numbers, always shown."""
     facts: tuple[Fact, ...]
     picture: str | None
-    """Data URI."""
+    """Thumbnail as a data URI."""
 
     @property
     def label(self) -> str:

@@ -17,7 +17,8 @@ LEVELS = (1, 15, 50, 150, 500)
 _SIDE = 560.0
 _LEFT, _TOP = 30.0, 20.0
 _SEPARATE = 80
-"""With more photos than this cells touch, and runs of equal ones are drawn as one."""
+"""Most photos with which cells stand apart; with more, cells touch and runs of equal ones are drawn
+as one."""
 
 
 @dataclass(frozen=True)

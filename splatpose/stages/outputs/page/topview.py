@@ -20,7 +20,7 @@ _TALLEST, _FLATTEST = 0.95, 0.5
 _MARGIN = 26.0
 _MOST_POINTS = 1800
 _REACH = 3.5
-"""The picture shows points as far from the cameras as this many times the cameras' extent."""
+"""Distance from the cameras up to which points are shown, over the cameras' extent."""
 
 
 def top_view(poses: SparseModel, cards: Sequence[Card]) -> Markup | None:
