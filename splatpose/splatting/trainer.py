@@ -15,7 +15,9 @@ from ..scene.splats import Splats
 from ..scene.views import Views
 from .camera_parameters import TrainableCameras
 from .config import TrainingConfig
-from .densification import DefaultDensifier, Densifier, McmcDensifier, seeded
+from .densification import Densifier, seeded
+from .densification.default import DefaultDensifier
+from .densification.mcmc import McmcDensifier
 from .exposure import Exposure
 from .gaussian_model import GaussianModel
 from .initialization import initial_splats, scene_scale
