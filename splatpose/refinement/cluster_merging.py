@@ -14,6 +14,7 @@ from ..geometry.epipolar import relative_pose
 from ..scene.camera import Camera
 from ..sfm.correspondences import MatchTable
 from ..sfm.held_out import match_errors
+from ..sfm.mapping.pose_covariance import NOISE_FLOOR
 from ..sfm.twoview.all_pairs import RelativePoses
 from ..sfm.twoview.pair_geometry import PairKind
 from ..sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
@@ -21,7 +22,6 @@ from ..sfm.viewgraph.refined_pairs import RefinedPairs
 from ..sfm.viewgraph.translation_averaging import log_baselines
 from ..sfm.viewgraph.view_graph import component, consistent_pairs
 from .cluster_optimization import Solved
-from .pair_covariance import NOISE_FLOOR
 
 _INLIER_SIGMAS = 3.0
 _MOST_NOISE = 2.0

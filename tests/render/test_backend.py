@@ -110,7 +110,8 @@ print(*Listener.names)
 Listener.names.clear()
 from pathlib import Path
 from scenes.splats import synthetic_views
-from splatpose.stages.splats import TrainingConfig, train_splats
+from splatpose.splatting.config import TrainingConfig
+from splatpose.stages.splats.stage import train_splats
 config = TrainingConfig(backend="cpu", steps=20, refine_start=5, refine_every=5, final_steps=5)
 train_splats(synthetic_views(), config, Path(sys.argv[1]), lambda event: None, seed=0)
 print(*Listener.names)

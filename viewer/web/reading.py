@@ -24,7 +24,7 @@ from splatpose.scene.views import Views
 from splatpose.splatting.live import SNAPSHOT, read_snapshot
 from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
-from splatpose.stages.joint.storage import load as load_joint
+from splatpose.stages.joint.storage import load_joint
 from splatpose.stages.matching.build import DATABASE
 from splatpose.stages.matching.database import read_verified_pairs
 from splatpose.stages.outputs.crop import CropBox, cropped

@@ -7,9 +7,7 @@ from nothing.
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...stages.matching.database import opened
+from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios
 from ..held_out import with_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
@@ -29,7 +28,6 @@ from ..match_consistency import explain
 from ..pose_comparison import difference
 from .retriangulation import grown_tracks
 
-_POLL_S = 0.2
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
@@ -125,26 +123,8 @@ def map_halves(
             progress=progress,
         )
 
-    first, second = _side_by_side(solve, 2 if workers > 1 else 1)
+    first, second = in_threads(solve, (0, 1), 2 if workers > 1 else 1)
     return first, second
-
-
-def _side_by_side(solve: Callable[[int], Half], workers: int) -> list[Half]:
-    """Both halves in daemon threads, so that an interruption need not wait for a mapper."""
-    jobs: list[Future[Half]] = [Future(), Future()]
-
-    def work(own: list[int]) -> None:
-        for number in own:
-            try:
-                jobs[number].set_result(solve(number))
-            except BaseException as error:
-                jobs[number].set_exception(error)
-
-    for own in [[0], [1]] if workers > 1 else [[0, 1]]:
-        threading.Thread(target=work, args=(own,), daemon=True).start()
-    while wait(jobs, timeout=_POLL_S).not_done:
-        continue
-    return [job.result() for job in jobs]
 
 
 def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:

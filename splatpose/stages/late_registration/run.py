@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from ...events import EventSink, Message, Progress, ignore_events
 from ...io.colmap import quiet_colmap
 from ...refinement.rendered_depth import keypoint_depths
+from ...refinement.short_training import run_steps, short_config
 from ...render import choose_backend
 from ...scene.capture import Capture
 from ...scene.evidence import PhotoEvidence
@@ -28,8 +29,7 @@ from ...sfm.photo_evidence import median_errors, placed_on_splat, updated_eviden
 from ...sfm.registration.candidates import around, left_out
 from ...sfm.registration.from_depth import Attempt, place
 from ...sfm.registration.join import joined
-from ...splatting.config import TrainingConfig
-from ...splatting.trainer import Diverged, Trainer
+from ...splatting.trainer import Trainer
 from ..poses.config import PosesConfig
 from ..poses.stage import load_poses
 from ..poses.storage import save_again
@@ -130,24 +130,22 @@ def _trained(
     seed: int,
 ) -> Splats | None:
     """Gaussians for their depth alone; None if the training diverged."""
-    training = TrainingConfig(
-        steps=steps,
-        final_steps=0,
-        keep_holdout=True,
-        max_gaussians=max(_GAUSSIANS, len(views.points)),
+    training = short_config(
+        steps,
+        _GAUSSIANS,
+        len(views.points),
         sh_degree=0,
         refine_start=_REFINE_START,
         initial_opacity=_OPACITY,
     )
     trainer = Trainer(views, training, choose_backend(backend), seed, ignore_events)
-    while trainer.step < steps:
-        try:
-            trainer.advance()
-        except Diverged:
-            return None
+
+    def tell(trainer: Trainer) -> bool:
         if trainer.step % _TELL_EVERY == 0:
             emit(Progress("poses", trainer.step, steps, "depth for photos left out"))
-    return trainer.splats()
+        return False
+
+    return trainer.splats() if run_steps(trainer, tell) else None
 
 
 def _save(
