@@ -18,7 +18,6 @@ from ..config import FitConfig
 from ..configs import PRESETS, PresetName
 from ..errors import SplatposeError
 from ..events import EventSink, Message
-from ..pipeline import fit
 from ..stages.outputs.layout import REPORT
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
@@ -108,6 +107,8 @@ def run(words: list[str]) -> int:
     except ContradictionError as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return USAGE
+    from ..pipeline import fit  # here, because --help needs none of it
+
     out = arguments.out or Path("runs") / _name(arguments.images)
     try:
         with ExitStack() as stack:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from ..geometry.gauge import se3_exp
+from ..geometry.twists import se3_exp
 from ..render import Backend
 from ..render.reference import RasterizeMode
 from ..scene.splats import Splats

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ..geometry.gauge import Gauge, se3_exp
+from ..geometry.twists import Gauge, se3_exp
 from ..sfm.tracks import Tracks
 
 _WARM_UP = 0.1
@@ -21,12 +21,12 @@ _SETTLED = 0.95
 
 
 @dataclass(frozen=True)
-class Motion:
-    """How poses may move in a training."""
+class PoseSchedule:
+    """When, and how fast, poses move in a training."""
 
     steps: int
     start: float
-    """Share of the steps before the first motion."""
+    """Share of the steps before the poses begin to move."""
     rate: float
     """Largest learning rate in pixels of a training photo."""
     track_weight: float
@@ -45,7 +45,7 @@ class Motion:
 
 
 class CameraOptimizer:
-    """Poses of V views, each a twist (see `gauge`) away from where it started.
+    """Poses of V views, each a twist (see `geometry.twists`) away from where it started.
 
     Twists and points are kept in pixels: 1 is the rotation, or the shift sideways at the scene's
     depth, that moves the picture of a training photo by about one pixel. One learning rate then
@@ -57,7 +57,7 @@ class CameraOptimizer:
         cam_from_world: Float[np.ndarray, "V 4 4"],
         tracks: Tracks,
         focal: float,
-        motion: Motion,
+        schedule: PoseSchedule,
         device: torch.device,
     ) -> None:
         """
@@ -65,10 +65,10 @@ class CameraOptimizer:
             cam_from_world: where the views start.
             tracks: what these views see, each point at least twice.
             focal: of the training photos at full size, in pixels.
-            motion: when and how fast.
+            schedule: when and how fast they move.
             device: of the training.
         """
-        self.motion = motion
+        self.schedule = schedule
         self._start = cam_from_world
         self._tracks = tracks
         self._device = device
@@ -104,7 +104,7 @@ class CameraOptimizer:
 
     def viewmat(self, view: int, step: int) -> Float[torch.Tensor, "4 4"]:
         """cam_from_world of a view as float32 on the device; differentiable while poses move."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.motion.at(step) > 0):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.schedule.at(step) > 0):
             pose = self.pose(view)
         # `term` of the same step goes on from here.
         self._current = view, step, pose
@@ -120,12 +120,12 @@ class CameraOptimizer:
     ) -> Float[torch.Tensor, ""]:
         """What the tracks add to the loss of a step: `track_weight` times `track_loss`."""
         del depth
-        if self.motion.at(step) == 0 or self.motion.track_weight == 0:
+        if self.schedule.at(step) == 0 or self.schedule.track_weight == 0:
             return torch.zeros((), device=self._device)
         pose = None
         if self._current is not None and self._current[:2] == (view, step):
             pose = self._current[2]
-        loss = self.motion.track_weight * self.track_loss(view, pose)
+        loss = self.schedule.track_weight * self.track_loss(view, pose)
         return loss.to(self._device, torch.float32)
 
     def track_loss(
@@ -146,14 +146,14 @@ class CameraOptimizer:
         z = x[:, 2:].clamp(min=1e-3 * float(self._units[3] / self._units[0]))
         residual = (x[:, :2] / z - rays) * focal
         squared = residual.square().sum(dim=1)
-        bend = self.motion.huber
+        bend = self.schedule.huber
         outer = squared > bend**2
         distance = torch.where(outer, squared, bend**2).sqrt()
         return torch.where(outer, bend * distance - 0.5 * bend**2, 0.5 * squared).mean()
 
     def step(self, view: int, step: int, damping: float = 1.0) -> None:
         """One step of the view that was rendered and of its points; then the gauge's share goes."""
-        rate = self.motion.at(step) * damping
+        rate = self.schedule.at(step) * damping
         if rate > 0:
             self._optimizer.param_groups[0]["lr"] = rate
             self._optimizer.step()
@@ -173,7 +173,7 @@ class CameraOptimizer:
 
     def identity(self) -> str:
         """Hash of what decides how the cameras move."""
-        digest = hashlib.sha256(repr(astuple(self.motion)).encode())
+        digest = hashlib.sha256(repr(astuple(self.schedule)).encode())
         for array in (self._start, self._tracks.points, self._tracks.track, self._tracks.rays):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

@@ -1,7 +1,8 @@
-"""A cluster's cameras in training: tracks from `motion`, and prior depth while it is trusted."""
+"""A cluster's cameras in training: tracks, and prior depth while it is trusted."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,7 @@ from jaxtyping import Float
 
 from ..scene.views import Views
 from ..sfm.tracks import Tracks
-from ..stages.local.config import LocalConfig
-from .camera_optimizer import CameraOptimizer, Motion
+from .camera_optimizer import CameraOptimizer, PoseSchedule
 from .cluster_depth import PriorMaps
 from .cluster_losses import cloud_term, depth_term, lifted, moved, surface_term
 
@@ -19,8 +19,24 @@ _REACH = 0.1
 """Clouds are compared where they are nearer to each other than this share of the depth."""
 
 
+@dataclass(frozen=True)
+class PriorWeights:
+    """How much prior depth has to say in a cluster's training."""
+
+    depth: float
+    """First weight of the difference between rendered and prior depth."""
+    cloud: float
+    """First weight of the distance between the clouds of two views' prior depth."""
+    surface: float
+    """First weight of the colour difference between a view and another through its prior depth."""
+    anneal: float
+    """Share of the steps after which the three weights have come down to zero."""
+    rate: float
+    """Learning rate of the scale and shift of a view's map, relative to its depths."""
+
+
 class ClusterCameras(CameraOptimizer):
-    """SparseModel, tracks' points, and scale and shift of prior depth, optimised together.
+    """Poses, tracks' points, and scale and shift of prior depth, optimised together.
 
     The terms of prior depth compare a view with one partner a step, in turn, and anneal linearly
     to zero (NoPe-NeRF, supplement), because a prior helps poses that are far off and spoils those
@@ -28,7 +44,13 @@ class ClusterCameras(CameraOptimizer):
     """
 
     def __init__(
-        self, views: Views, tracks: Tracks, maps: PriorMaps, focal: float, config: LocalConfig
+        self,
+        views: Views,
+        tracks: Tracks,
+        maps: PriorMaps,
+        focal: float,
+        schedule: PoseSchedule,
+        weights: PriorWeights,
     ) -> None:
         """
         Args:
@@ -36,31 +58,31 @@ class ClusterCameras(CameraOptimizer):
             tracks: of them.
             maps: of the views; those that are dropped take no part.
             focal: of the views in pixels.
-            config: weights and rates.
+            schedule: of the poses; its `track_weight` counts for every 100 observations in a view.
+            weights: of prior depth.
         """
-        self._maps, self._config = maps, config
+        self._maps, self._weights = maps, weights
         self._images = [torch.from_numpy(i.astype(np.float64) / 255) for i in views.images]
         self._Ks = torch.from_numpy(views.Ks)
         self._partners = _partners(tracks, len(views.names))
         hundreds = len(tracks.view) / len(views.names) / 100
-        weight = config.match_weight * hundreds
-        motion = Motion(config.steps, config.start, config.lr_poses, weight)
-        super().__init__(views.cam_from_world, tracks, focal, motion, torch.device("cpu"))
+        schedule = replace(schedule, track_weight=schedule.track_weight * hundreds)
+        super().__init__(views.cam_from_world, tracks, focal, schedule, torch.device("cpu"))
 
     def restart(self) -> None:
         """Goes back to where the views and their maps started."""
         super().restart()
         self._maps.restart()
-        self._scale_optimizer = torch.optim.Adam(self._maps.changes, lr=self._config.lr_depth)
+        self._scale_optimizer = torch.optim.Adam(self._maps.changes, lr=self._weights.rate)
 
     def trust(self, step: int) -> float:
         """Factor of the weights of prior depth: from one down to zero."""
-        share = step / max(1.0, self._config.anneal * self._config.steps)
+        share = step / max(1.0, self._weights.anneal * self.schedule.steps)
         return max(0.0, 1.0 - share)
 
     def wants_depth(self, step: int) -> bool:
         """While there is prior depth to compare with."""
-        return len(self._maps) > 0 and self._config.depth_weight > 0 and self.trust(step) > 0
+        return len(self._maps) > 0 and self._weights.depth > 0 and self.trust(step) > 0
 
     def term(
         self, view: int, step: int, depth: Float[torch.Tensor, "H W"] | None = None
@@ -71,9 +93,9 @@ class ClusterCameras(CameraOptimizer):
             return total
         if depth is not None:
             prior = self._maps.picture(view, *depth.shape)
-            weight = self._config.depth_weight * self.trust(step)
+            weight = self._weights.depth * self.trust(step)
             total = total + (weight * depth_term(depth.double(), prior)).float()
-        if self.motion.at(step) > 0:
+        if self.schedule.at(step) > 0:
             total = total + (self.trust(step) * self.pair_terms(view, step)).float()
         return total
 
@@ -85,20 +107,20 @@ class ClusterCameras(CameraOptimizer):
         other = int(partners[step % len(partners)])
         rays, depth, colors = self._maps.cloud(view)
         points = moved(lifted(rays, depth), self.pose(view), self.pose(other))
-        total = self._config.surface_weight * surface_term(
+        total = self._weights.surface * surface_term(
             points, colors, self._images[other], self._Ks[other]
         )
         if self._maps.maps[other] is not None:
             rays, depth, _ = self._maps.cloud(other)
             clouds = cloud_term(points, lifted(rays, depth), _REACH)
-            total = total + self._config.cloud_weight * clouds
+            total = total + self._weights.cloud * clouds
         return total
 
     def step(self, view: int, step: int, damping: float = 1.0) -> None:
         """One step of poses and points, and of the scales and shifts."""
         super().step(view, step, damping)
         if self.trust(step) > 0:
-            self._scale_optimizer.param_groups[0]["lr"] = damping * self._config.lr_depth
+            self._scale_optimizer.param_groups[0]["lr"] = damping * self._weights.rate
             self._scale_optimizer.step()
         self._scale_optimizer.zero_grad(set_to_none=True)
 

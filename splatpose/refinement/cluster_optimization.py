@@ -15,18 +15,18 @@ from ..io.colmap import quiet_colmap
 from ..render import choose_backend
 from ..scene.evidence import ClusterEvidence
 from ..scene.views import Views
+from ..sfm.mapping.pose_covariance import PairCovariance, pair_covariance
 from ..sfm.mapping.track_adjustment import resected, resolved
 from ..sfm.thresholds import INLIERS
 from ..sfm.tracks import Tracks
-from ..splatting.config import TrainingConfig
-from ..splatting.trainer import Diverged, Trainer
-from ..stages.local.config import LocalConfig
+from ..splatting.trainer import Trainer
 from ..undistortion.subset import with_views
-from .cluster_cameras import ClusterCameras
+from .camera_optimizer import PoseSchedule
+from .cluster_cameras import ClusterCameras, PriorWeights
 from .cluster_depth import PriorMaps
 from .cluster_losses import lifted
 from .cluster_problem import Problem, judged, place, without_outliers
-from .pair_covariance import Certainty, pair_certainty
+from .short_training import constant_number_config, run_steps
 
 _FINE_OUTLIER = 8.0
 """In pixels: a track further off than this after bundle adjustment is not one."""
@@ -39,26 +39,43 @@ them, or those that the training with Gaussians sets out from there and ends wit
 
 
 @dataclass(frozen=True)
+class ClusterSettings:
+    """How a cluster is optimised, and what it must show."""
+
+    schedule: PoseSchedule
+    """When and how fast poses move; `track_weight` counts for every 100 matched keypoints in a
+    photo."""
+    prior: PriorWeights
+    """How much prior depth has to say."""
+    gaussians: int
+    """Gaussians, or as many as there are tracks if those are more."""
+    settled: float
+    """The training stops when pictures move by less than this in 50 steps, in pixels."""
+    min_standard_errors: float
+    """Gain on the held-out matches, in its own standard errors, that poses must show."""
+
+
+@dataclass(frozen=True)
 class Solved:
     """What a cluster came to. Photos are numbered as in the capture."""
 
     photos: Int[np.ndarray, " m"]
     cam_from_world: Float[np.ndarray, "m 4 4"]
-    """In a frame and scale of the cluster's own."""
+    """Poses in a frame and scale of the cluster's own."""
     pairs: Int[np.ndarray, "E 2"]
     """Numbers in `photos` of the cluster's pairs."""
-    certainty: Certainty
-    """Of them."""
+    certainty: PairCovariance
+    """How certain the relative poses of `pairs` are."""
     observed: Int[np.ndarray, "O 2"]
     """Photo and keypoint of each observation of the cluster's points."""
     log_depth: Float[np.ndarray, " O"]
-    """Of the point, in that photo and the cluster's scale."""
+    """Logarithm of the depth of each observed point, in that photo and the cluster's scale."""
     evidence: ClusterEvidence
 
 
 def solve(
     problem: Problem,
-    config: LocalConfig,
+    settings: ClusterSettings,
     backend: Literal["auto", "gsplat", "cpu"],
     *,
     min_matches: int,
@@ -74,7 +91,7 @@ def solve(
             return _nothing(problem, "too few tracks", start)
         tracks, adjusted = resolved(placed.tracks, placed.cam_from_world)
         tracks, keypoint = without_outliers(tracks, placed.keypoint, adjusted, _FINE_OUTLIER)
-        joint = optimise(problem, placed.members, tracks, adjusted, config, backend, seed)
+        joint = optimise(problem, placed.members, tracks, adjusted, settings, backend, seed)
         candidates: dict[Candidate, Float[np.ndarray, "m 4 4"]] = {
             "two views": placed.cam_from_world,
             "tracks": adjusted,
@@ -83,7 +100,7 @@ def solve(
         errors: dict[Candidate, Float[np.ndarray, " T"]] = {
             name: judged(placed.judges, poses) for name, poses in candidates.items()
         }
-        kept, reason = choose(errors, config.min_standard_errors)
+        kept, reason = choose(errors, settings.min_standard_errors)
         tracks, _ = resected(tracks, candidates[kept], np.ones(len(placed.members), bool))
     tracks, keypoint = without_outliers(tracks, keypoint, candidates[kept], _FINE_OUTLIER)
     evidence = ClusterEvidence(
@@ -117,7 +134,7 @@ def _result(
         photos=photos,
         cam_from_world=poses,
         pairs=pairs,
-        certainty=pair_certainty(tracks, poses, pairs),
+        certainty=pair_covariance(tracks, poses, pairs),
         observed=np.stack([photos[tracks.view], keypoint], axis=1),
         log_depth=np.log(tracks.depths(poses)),
         evidence=evidence,
@@ -162,11 +179,11 @@ def optimise(
     members: Int[np.ndarray, " m"],
     tracks: Tracks,
     cam_from_world: Float[np.ndarray, "m 4 4"],
-    config: LocalConfig,
+    settings: ClusterSettings,
     backend: Literal["auto", "gsplat", "cpu"],
     seed: int,
 ) -> Optimised:
-    """SparseModel, tracks, Gaussians and prior depth together, coarse to fine, until poses settle.
+    """Poses, tracks, Gaussians and prior depth together, coarse to fine, until poses settle.
 
     Args:
         tracks: of the members, numbered anew; to learn from.
@@ -176,34 +193,27 @@ def optimise(
     views = replace(views, cam_from_world=cam_from_world)
     values = [problem.maps[member] for member in members]
     maps = PriorMaps(values, problem.kind, views, tracks, seed)
-    views = seeded(views, tracks, maps, config.gaussians, seed)
+    views = seeded(views, tracks, maps, settings.gaussians, seed)
     focal = float(np.median(views.Ks[:, 0, 0]))
-    cameras = ClusterCameras(views, tracks, maps, focal, config)
-    training = TrainingConfig(
-        steps=config.steps,
-        final_steps=0,
-        keep_holdout=True,
-        max_gaussians=max(config.gaussians, len(views.points)),
-        sh_degree=0,
-        refine_start=config.steps,
-        fill_below=config.gaussians,
-        background="black",
-    )
+    cameras = ClusterCameras(views, tracks, maps, focal, settings.schedule, settings.prior)
+    steps = settings.schedule.steps
+    training = constant_number_config(steps, settings.gaussians, len(views.points), sh_degree=0)
     trainer = Trainer(views, training, choose_backend(backend), seed, ignore_events, cameras)
     before = tracks.projected(cam_from_world)
-    try:
-        while trainer.step < config.steps:
-            trainer.advance()
-            if trainer.step % _LOOK_EVERY == 0:
-                now = tracks.projected(cameras.poses())
-                still = np.median(np.linalg.norm(now - before, axis=1)) < config.settled
-                before = now
-                # Before, coarse photos and a rate that has hardly risen keep poses still.
-                if still and 2 * trainer.step >= config.steps:
-                    break
-    except Diverged:
-        return Optimised(cam_from_world, trainer.step, len(maps))
-    return Optimised(cameras.poses(), trainer.step, len(maps))
+
+    def settled(trainer: Trainer) -> bool:
+        nonlocal before
+        if trainer.step % _LOOK_EVERY:
+            return False
+        now = tracks.projected(cameras.poses())
+        still = np.median(np.linalg.norm(now - before, axis=1)) < settings.settled
+        before = now
+        # Before, coarse photos and a rate that has hardly risen keep poses still.
+        return bool(still) and 2 * trainer.step >= steps
+
+    finite = run_steps(trainer, settled)
+    poses = cameras.poses() if finite else cam_from_world
+    return Optimised(poses, trainer.step, len(maps))
 
 
 def seeded(views: Views, tracks: Tracks, maps: PriorMaps, most: int, seed: int) -> Views:
@@ -228,7 +238,7 @@ def seeded(views: Views, tracks: Tracks, maps: PriorMaps, most: int, seed: int) 
 
 
 def _track_colors(views: Views, tracks: Tracks) -> UInt8[np.ndarray, "T 3"]:
-    """Of each point where one of its views shows it."""
+    """Colour of each point where one of its views shows it."""
     colors = np.full((len(tracks), 3), 128, np.uint8)
     for view, (image, K) in enumerate(zip(views.images, views.Ks, strict=True)):
         own = tracks.view == view
@@ -257,7 +267,7 @@ def _nothing(problem: Problem, reason: str, start: float) -> Solved:
         photos=problem.photos[:0],
         cam_from_world=np.zeros((0, 4, 4)),
         pairs=np.zeros((0, 2), np.int64),
-        certainty=Certainty(np.zeros((0, 6, 6)), np.zeros(0)),
+        certainty=PairCovariance(np.zeros((0, 6, 6)), np.zeros(0)),
         observed=np.zeros((0, 2), np.int64),
         log_depth=np.zeros(0),
         evidence=evidence,

@@ -8,8 +8,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool
 
-from ..stages.joint.config import JointConfig
-
 _FEWEST_LEARNING = 4
 _VALIDATION = 2
 
@@ -19,9 +17,9 @@ class Split:
     """What each view does while poses and Gaussians are optimised together."""
 
     learning: Bool[np.ndarray, " V"]
-    """Gaussians are trained on these, and their pixels move their poses."""
+    """Views that Gaussians are trained on, and whose pixels move their poses."""
     validation: Bool[np.ndarray, " V"]
-    """These judge by their pixels, and have poses by their matches alone."""
+    """Views that judge by their pixels, and have poses by their matches alone."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,21 @@ class Figures:
     """What was measured of one set of poses."""
 
     psnr: tuple[float, ...]
-    """Of each validation photo in dB."""
+    """PSNR of each validation photo, in dB."""
     match_error: float
-    """Of the held-out tracks in pixels."""
+    """Mean clipped error of the held-out tracks, in pixels."""
+
+
+@dataclass(frozen=True)
+class GateThresholds:
+    """What refined poses must show to be kept."""
+
+    min_gain: float
+    """Gain in PSNR on the validation photos, in dB."""
+    min_standard_errors: float
+    """Gain in PSNR in its own standard errors over the validation photos."""
+    match_tolerance: float
+    """Allowed growth of the held-out tracks' error, as a share."""
 
 
 def split_views(held_out: Bool[np.ndarray, " V"], every: int) -> Split | None:
@@ -50,16 +60,16 @@ def split_views(held_out: Bool[np.ndarray, " V"], every: int) -> Split | None:
 
 
 def decide(
-    before: Figures, after: Figures, config: JointConfig
+    before: Figures, after: Figures, thresholds: GateThresholds
 ) -> tuple[Literal["kept", "rolled back"], str]:
     """Whether refined poses are kept, and why. A figure that is not finite never keeps them."""
     gains = np.array(after.psnr) - np.array(before.psnr)
     standard_error = float(gains.std(ddof=1)) / len(gains) ** 0.5
-    least = max(config.min_gain, config.min_standard_errors * standard_error)
+    least = max(thresholds.min_gain, thresholds.min_standard_errors * standard_error)
     growth = after.match_error / before.match_error - 1 if before.match_error > 0 else np.inf
     photos = f"validation photos {np.mean(before.psnr):.2f} to {np.mean(after.psnr):.2f} dB"
     matches = f"held-out matches {before.match_error:.3f} to {after.match_error:.3f} pixels"
-    if not growth <= config.match_tolerance:
+    if not growth <= thresholds.match_tolerance:
         return "rolled back", f"held-out matches agree less: {matches}; {photos}"
     if not gains.mean() >= least:
         return "rolled back", f"validation photos gain too little: {photos}; {matches}"

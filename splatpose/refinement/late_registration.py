@@ -24,10 +24,10 @@ from ..sfm.correspondences import MatchTable
 from ..sfm.registration.candidates import around
 from ..sfm.registration.from_depth import Attempt, place
 from ..sfm.registration.join import joined
-from ..splatting.config import TrainingConfig
-from ..splatting.trainer import Diverged, Trainer
+from ..splatting.trainer import Trainer
 from ..undistortion.make_views import make_views
 from .rendered_depth import keypoint_depths
+from .short_training import run_steps, short_config
 
 _SIZE = 320
 """Long side of the photos that the Gaussians are trained on, in pixels."""
@@ -102,21 +102,19 @@ def _trained(
     progress: Callable[[int, int], None],
 ) -> Splats | None:
     """Gaussians for their depth alone; None if the training diverged."""
-    training = TrainingConfig(
-        steps=steps,
-        final_steps=0,
-        keep_holdout=True,
-        max_gaussians=max(_GAUSSIANS, len(views.points)),
+    training = short_config(
+        steps,
+        _GAUSSIANS,
+        len(views.points),
         sh_degree=0,
         refine_start=_REFINE_START,
         initial_opacity=_OPACITY,
     )
-    trainer = Trainer(views, training, choose_backend(backend), seed, ignore_events)
-    while trainer.step < steps:
-        try:
-            trainer.advance()
-        except Diverged:
-            return None
+
+    def tell(trainer: Trainer) -> bool:
         if trainer.step % _TELL_EVERY == 0:
             progress(trainer.step, steps)
-    return trainer.splats()
+        return False
+
+    trainer = Trainer(views, training, choose_backend(backend), seed, ignore_events)
+    return trainer.splats() if run_steps(trainer, tell) else None

@@ -20,7 +20,7 @@ class Schedule:
 
     config: TrainingConfig
     long_side: int
-    """Of the largest photo, in pixels."""
+    """Long side of the largest photo, in pixels."""
     scene_scale: float
     """Length that the positions' learning rates are relative to, in world units."""
 

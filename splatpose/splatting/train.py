@@ -45,10 +45,22 @@ def train(
     cameras: TrainableCameras | None = None,
     steering: SteeringSource = unsteered,
 ) -> str | StoppedEarly:
-    """See `splatpose.stages.splats.train_splats`.
+    """Trains Gaussians on the views and leaves the result in `folder`.
 
     Args:
+        views: undistorted photos with poses.
+        config: how to train.
+        folder: of this training alone; may hold the checkpoint to go on from.
+        emit: receives `TrainingStep`s and messages.
+        seed: of the order of photos and everything else random.
         cameras: moved along with the Gaussians, in place; without them poses stay as they are.
+        steering: asked between two steps; decides when, never what.
+
+    Returns:
+        One line for a person.
+
+    Raises:
+        SplatposeError: no photo to train on, or the training diverged twice.
     """
     backend = choose_backend(config.backend)
     config = dataclasses.replace(config, backend=backend.name)

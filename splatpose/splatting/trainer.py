@@ -15,7 +15,9 @@ from ..scene.splats import Splats
 from ..scene.views import Views
 from .camera_parameters import TrainableCameras
 from .config import TrainingConfig
-from .densification import DefaultDensifier, Densifier, McmcDensifier, seeded
+from .densification import Densifier, seeded
+from .densification.default import DefaultDensifier
+from .densification.mcmc import McmcDensifier
 from .exposure import Exposure
 from .gaussian_model import GaussianModel
 from .initialization import initial_splats, scene_scale
@@ -98,42 +100,12 @@ class Trainer:
         self.model.raise_sh_degree(self.schedule.sh_degree(step))
         rates = self.schedule.rates(step, self.damping)
         self.model.set_learning_rates(rates)
-
-        scales = torch.exp(self.model.params["scales"])
-        opacities = torch.sigmoid(self.model.params["opacities"])
-        background = self._background(step)
-        viewmat = self._viewmat(index)
-        with_depth = self.cameras is not None and self.cameras.wants_depth(step)
-        render, meta = self._render(photo, viewmat, scales, opacities, background, with_depth)
-        render, depth = render[..., :3], render[..., 3] if with_depth else None
-        self.densifier.before_backward(self.model, meta)
-        if self.config.exposure:
-            render = self.exposure.apply(render, index)
-        target = self.photos.target(index, factor)
-        photometric = self.backend.photometric_loss(
-            render, target, photo.mask, dssim_weight=self.config.dssim_weight
-        )
-        loss = photometric + self._regularisation(index, scales, opacities)
-        if self.cameras is not None:
-            loss = loss + self.cameras.term(index, step, depth)
+        photometric, loss, meta = self._loss(index, factor, photo)
         value = float(photometric.detach())
         if not math.isfinite(value):
             raise Diverged("the loss")
         torch.autograd.backward(loss)
-        self.model.step()
-        if self.config.exposure:
-            self.exposure.step(index, self.schedule.exposure_rate(step) * self.damping)
-        if self.cameras is not None:
-            self.cameras.step(index, step, self.damping)
-        if not last_pass:
-            self.densifier.after_step(self.model, step, meta, rates["means"])
-        if step % _LIMIT_STEPS == 0 and self.config.largest_scale > 0:
-            params = self.model.params
-            limit_scales(
-                params["means"], params["scales"], self._centers, self.config.largest_scale
-            )
-        if step % _FINITE_CHECK_STEPS == 0 or step + 1 == self.config.steps:
-            self.check_finite()
+        self._update(index, rates, None if last_pass else meta)
         self.step += 1
         return value
 
@@ -195,6 +167,51 @@ class Trainer:
         self.densifier.load_state_dict(state["densifier"])
         if self.cameras is not None:
             self.cameras.load_state_dict(state["cameras"])
+
+    def _loss(
+        self, index: int, factor: float, photo: Photo
+    ) -> tuple[Float[torch.Tensor, ""], Float[torch.Tensor, ""], dict[str, Any]]:
+        """Photometric loss, all that is minimised, and what the rasterizer says of the render."""
+        scales = torch.exp(self.model.params["scales"])
+        opacities = torch.sigmoid(self.model.params["opacities"])
+        background = self._background(self.step)
+        viewmat = self._viewmat(index)
+        with_depth = self.cameras is not None and self.cameras.wants_depth(self.step)
+        render, meta = self._render(photo, viewmat, scales, opacities, background, with_depth)
+        render, depth = render[..., :3], render[..., 3] if with_depth else None
+        self.densifier.before_backward(self.model, meta)
+        if self.config.exposure:
+            render = self.exposure.apply(render, index)
+        target = self.photos.target(index, factor)
+        photometric = self.backend.photometric_loss(
+            render, target, photo.mask, dssim_weight=self.config.dssim_weight
+        )
+        loss = photometric + self._regularisation(index, scales, opacities)
+        if self.cameras is not None:
+            loss = loss + self.cameras.term(index, self.step, depth)
+        return photometric, loss, meta
+
+    def _update(self, index: int, rates: dict[str, float], meta: dict[str, Any] | None) -> None:
+        """Everything that changes after the backward pass.
+
+        Args:
+            meta: of the render; None where the number of Gaussians stays as it is.
+        """
+        step = self.step
+        self.model.step()
+        if self.config.exposure:
+            self.exposure.step(index, self.schedule.exposure_rate(step) * self.damping)
+        if self.cameras is not None:
+            self.cameras.step(index, step, self.damping)
+        if meta is not None:
+            self.densifier.after_step(self.model, step, meta, rates["means"])
+        if step % _LIMIT_STEPS == 0 and self.config.largest_scale > 0:
+            params = self.model.params
+            limit_scales(
+                params["means"], params["scales"], self._centers, self.config.largest_scale
+            )
+        if step % _FINITE_CHECK_STEPS == 0 or step + 1 == self.config.steps:
+            self.check_finite()
 
     def _viewmat(self, index: int) -> Float[torch.Tensor, "4 4"]:
         if self.cameras is None:

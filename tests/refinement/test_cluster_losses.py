@@ -10,15 +10,16 @@ import torch
 from scenes.clusters import LocalScene, local_scene
 from scipy.spatial import cKDTree
 
-from splatpose.geometry.gauge import se3_exp
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
-from splatpose.refinement.cluster_cameras import ClusterCameras
+from splatpose.geometry.twists import se3_exp
+from splatpose.refinement.camera_optimizer import PoseSchedule
+from splatpose.refinement.cluster_cameras import ClusterCameras, PriorWeights
 from splatpose.refinement.cluster_depth import PriorMaps
 from splatpose.refinement.cluster_losses import cloud_term, depth_term, lifted, moved, surface_term
-from splatpose.stages.local.config import LocalConfig
 
-CONFIG = LocalConfig(steps=100, start=0.0, anneal=1.0)
+SCHEDULE = PoseSchedule(steps=100, start=0.0, rate=0.06, track_weight=0.01)
+WEIGHTS = PriorWeights(depth=0.04, cloud=1.0, surface=1.0, anneal=1.0, rate=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_scale_and_shift_come_back_from_a_wrong_start(scene: LocalScene, kind: s
     """With the true poses the two terms of pairs alone tell each map's scale and shift."""
     maps = maps_of(scene, kind)
     exact = [maps.picture(v, *d.shape).detach() for v, d in enumerate(scene.depth)]
-    cameras = ClusterCameras(scene.views, scene.tracks, maps, 84.0, CONFIG)
+    cameras = ClusterCameras(scene.views, scene.tracks, maps, 84.0, SCHEDULE, WEIGHTS)
     rng = np.random.default_rng(0)
     with torch.no_grad():
         for change in maps.changes:
@@ -176,7 +177,7 @@ def test_terms_do_not_depend_on_the_gauge(scene: LocalScene) -> None:
     terms = []
     for one, own in ((scene, tracks), (there, there.tracks)):
         prior = PriorMaps(maps, "depth", one.views, own, 0)
-        cameras = ClusterCameras(one.views, scene.tracks, prior, 84.0, CONFIG)
+        cameras = ClusterCameras(one.views, scene.tracks, prior, 84.0, SCHEDULE, WEIGHTS)
         rendered = torch.from_numpy(one.depth[0] * 1.1)
         with torch.no_grad():
             prior.changes[0] += torch.tensor([0.03, -0.02])
@@ -198,7 +199,7 @@ def test_a_map_that_lies_takes_no_part(scene: LocalScene) -> None:
     maps[1], maps[2] = None, rng.permutation(maps[2].ravel()).reshape(maps[2].shape)
     found = PriorMaps(maps, "auto", scene.views, on_surface(scene), 0)
     assert [one is not None for one in found.maps] == [True, False, False, True]
-    cameras = ClusterCameras(scene.views, scene.tracks, found, 84.0, CONFIG)
+    cameras = ClusterCameras(scene.views, scene.tracks, found, 84.0, SCHEDULE, WEIGHTS)
     assert cameras.wants_depth(0)
     for step in range(3):
         assert torch.isfinite(cameras.pair_terms(0, step))
@@ -207,8 +208,8 @@ def test_a_map_that_lies_takes_no_part(scene: LocalScene) -> None:
 
 
 def test_trust_in_prior_depth_anneals_to_zero(scene: LocalScene) -> None:
-    config = replace(CONFIG, anneal=0.5)
-    cameras = ClusterCameras(scene.views, scene.tracks, maps_of(scene), 84.0, config)
+    weights = replace(WEIGHTS, anneal=0.5)
+    cameras = ClusterCameras(scene.views, scene.tracks, maps_of(scene), 84.0, SCHEDULE, weights)
     trust = [cameras.trust(step) for step in range(0, 101, 10)]
     assert trust[0] == 1
     assert trust == sorted(trust, reverse=True)

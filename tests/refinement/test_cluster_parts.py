@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +23,10 @@ from splatpose.refinement.cluster_optimization import Solved, choose, optimise
 from splatpose.refinement.cluster_photos import Pictures
 from splatpose.refinement.cluster_problem import judged, place
 from splatpose.refinement.cluster_selection import clusters, strengths, strong_edges
-from splatpose.refinement.pair_covariance import pair_certainty
-from splatpose.refinement.processes import side_by_side
 from splatpose.scene.evidence import ClusterEvidence
 from splatpose.sfm.correspondences import keypoint_ids, match_table, with_matches
 from splatpose.sfm.held_out import held_out_matches
+from splatpose.sfm.mapping.pose_covariance import pair_covariance
 from splatpose.sfm.mapping.track_adjustment import resolved
 from splatpose.sfm.tracks import component_labels
 from splatpose.sfm.twoview.all_pairs import relative_poses
@@ -36,8 +34,7 @@ from splatpose.sfm.twoview.match_errors import fitting_matches
 from splatpose.sfm.twoview.pair_geometry import PairKind
 from splatpose.sfm.viewgraph.view_graph import consistent_pairs
 from splatpose.stages.local.config import LocalConfig
-from splatpose.stages.local.refine import problems_of
-from splatpose.stages.local.stage import refine_pairs
+from splatpose.stages.local.stage import cluster_settings, problems_of, refine_pairs
 
 COUNT = 10
 INDEX = np.zeros(COUNT, np.int64)
@@ -225,7 +222,7 @@ def test_certainty_is_the_spread_over_repetitions() -> None:
             length, length0 = (np.linalg.norm(x, axis=1, keepdims=True) for x in (t, t0))
             directions.append(t / length - t0 / length0)
             lengths.append(np.log(length / length.prod() ** (1 / 3) / length0)[:, 0])
-            stated.append(pair_certainty(tracks, poses, pairs, lens))
+            stated.append(pair_covariance(tracks, poses, pairs, lens))
         covariance = np.mean([one.covariance for one in stated], axis=0)
         along = np.mean([one.log_baseline_sigma for one in stated])
         for e in range(3):
@@ -242,8 +239,8 @@ def test_certainty_does_not_depend_on_the_gauge() -> None:
     tracks, poses = resolved(scene.tracks, scene.views.cam_from_world)
     pairs = np.array([(0, 1), (1, 3)])
     frame = Similarity(0.4, so3_exp(np.array([0.5, 0.2, -0.9])), np.array([1.0, 2.0, -3.0]))
-    here = pair_certainty(tracks, poses, pairs)
-    there = pair_certainty(
+    here = pair_covariance(tracks, poses, pairs)
+    there = pair_covariance(
         tracks.moved(frame.points(tracks.points)), frame.cam_from_world(poses), pairs
     )
     np.testing.assert_allclose(there.covariance, here.covariance, rtol=1e-3, atol=1e-12)
@@ -256,7 +253,7 @@ def solved_of(scene: Scene, photos: list[int], scale: float, noise: float, seed:
     true = frame.cam_from_world(scene.cam_from_world[photos])
     points = frame.points(scene.points)
     depth = np.einsum("vj,pj->vp", true[:, 2, :3], points) + true[:, 2, 3:]
-    certainty = pair_certainty(local_scene().tracks, local_scene().views.cam_from_world,
+    certainty = pair_covariance(local_scene().tracks, local_scene().views.cam_from_world,
                                np.array([(0, 1)]))  # fmt: skip
     pairs = np.stack(np.triu_indices(len(photos), 1), 1)
     evidence = ClusterEvidence((), "tracks", "", 9, 1.0, 0.5, 0.5, 0, 1, 0.0)
@@ -331,11 +328,11 @@ def test_a_cluster_that_does_not_move_stops_early(problems) -> None:
     placed = place(problems[0], min_matches=15, seed=0)
     assert placed is not None
     given = (problems[0], placed.members, placed.tracks, placed.cam_from_world)
-    config = replace(CONFIG, steps=200, settled=1e6)
+    settings = cluster_settings(replace(CONFIG, steps=200, settled=1e6))
     # Half of the steps are for coarse photos.
-    assert optimise(*given, config, "cpu", 0).steps == 100
-    config = replace(config, settled=0.0, steps=60)
-    assert optimise(*given, config, "cpu", 0).steps == 60
+    assert optimise(*given, settings, "cpu", 0).steps == 100
+    settings = cluster_settings(replace(CONFIG, steps=60, settled=0.0))
+    assert optimise(*given, settings, "cpu", 0).steps == 60
 
 
 def test_prior_depth_is_seen_at_the_pixels_of_a_view(tmp_path: Path) -> None:
@@ -360,14 +357,6 @@ def test_prior_depth_is_seen_at_the_pixels_of_a_view(tmp_path: Path) -> None:
     off = np.abs(found.ravel() / depth - 1)
     assert np.nanmedian(off) < 2e-3
     assert np.nanquantile(off, 0.9) < 0.02
-
-
-def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with pytest.raises(SplatposeError, match="ended before its time"):
-        side_by_side(os._exit, [3], 2, lambda: None)
-    assert os.environ["OMP_NUM_THREADS"] == "7"
-    side_by_side(os._exit, [], 2, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,18 @@ import pytest
 import torch
 from scenes.joint import JointScene, joint_scene
 
-from splatpose.geometry.gauge import Gauge, gauge_basis, se3_exp
+from splatpose.geometry.gauge import gauge_basis
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity, alignment
-from splatpose.refinement.camera_optimizer import CameraOptimizer, Motion
-from splatpose.refinement.gate import Figures, decide, split_views
+from splatpose.geometry.twists import Gauge, se3_exp
+from splatpose.refinement.camera_optimizer import CameraOptimizer, PoseSchedule
+from splatpose.refinement.gate import Figures, GateThresholds, decide, split_views
 from splatpose.sfm.held_out import held_out_tracks
 from splatpose.sfm.mapping.track_adjustment import held_out_error, resected, resolved
 from splatpose.sfm.tracks import Tracks, tracks_of, triangulated
-from splatpose.stages.joint.config import JointConfig
 
-MOTION = Motion(steps=100, start=0.2, rate=0.5, track_weight=1.0)
+SCHEDULE = PoseSchedule(steps=100, start=0.2, rate=0.5, track_weight=1.0)
+THRESHOLDS = GateThresholds(min_gain=0.1, min_standard_errors=1.0, match_tolerance=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def _similarity(size: float, seed: int = 0) -> Similarity:
 
 
 def _cameras(scene: JointScene, tracks: Tracks, huber: float = 1.0) -> CameraOptimizer:
-    motion = replace(MOTION, huber=huber)
-    return CameraOptimizer(scene.truth, tracks, 80.0, motion, torch.device("cpu"))
+    schedule = replace(SCHEDULE, huber=huber)
+    return CameraOptimizer(scene.truth, tracks, 80.0, schedule, torch.device("cpu"))
 
 
 def test_twists_turn_about_the_camera_and_shift_in_its_axes():
@@ -90,7 +91,7 @@ def test_track_loss_does_not_depend_on_the_gauge(scene: JointScene, tracks: Trac
     here = _cameras(scene, tracks.moved(tracks.points + offset))
     moved = tracks.moved(frame.points(tracks.points + offset))
     there = CameraOptimizer(
-        frame.cam_from_world(scene.truth), moved, 80.0, MOTION, torch.device("cpu")
+        frame.cam_from_world(scene.truth), moved, 80.0, SCHEDULE, torch.device("cpu")
     )
     for view in (0, 5):
         loss = float(here.track_loss(view).detach())
@@ -126,9 +127,9 @@ def test_track_loss_has_the_gradient_of_finite_differences(
 
 def test_tracks_alone_bring_cameras_back(scene: JointScene, tracks: Tracks):
     far = scene.perturbed(0.3, 0.004).poses.cam_from_world
-    motion = Motion(steps=800, start=0.0, rate=0.2, track_weight=1.0)
-    cameras = CameraOptimizer(far, tracks, 80.0, motion, torch.device("cpu"))
-    for step in range(1, motion.steps):
+    schedule = PoseSchedule(steps=800, start=0.0, rate=0.2, track_weight=1.0)
+    cameras = CameraOptimizer(far, tracks, 80.0, schedule, torch.device("cpu"))
+    for step in range(1, schedule.steps):
         view = step % len(far)
         loss = cameras.term(view, step)
         if loss.requires_grad:
@@ -141,15 +142,15 @@ def test_tracks_alone_bring_cameras_back(scene: JointScene, tracks: Tracks):
     frame = alignment(cameras.poses(), far)
     assert frame.scale == pytest.approx(1, abs=2e-3)
     at_rest = cameras.poses()
-    cameras.step(4, motion.steps - 1)
+    cameras.step(4, schedule.steps - 1)
     np.testing.assert_array_equal(cameras.poses(), at_rest)
 
 
 def test_motion_starts_late_rises_and_ends_at_rest():
-    rates = np.array([MOTION.at(step) for step in range(MOTION.steps)])
+    rates = np.array([SCHEDULE.at(step) for step in range(SCHEDULE.steps)])
     assert not rates[:21].any()
     assert rates[-5:].max() == 0
-    assert rates.max() == pytest.approx(MOTION.rate)
+    assert rates.max() == pytest.approx(SCHEDULE.rate)
     assert np.argmax(rates) == 30
     assert (np.diff(rates[30:]) <= 0).all()
 
@@ -228,7 +229,7 @@ def test_validation_photos_are_training_photos_with_neighbours():
 )
 def test_gate(psnr: float, error: float, kept: bool):
     decision, reason = decide(
-        Figures((24.0, 26.0), 0.5), Figures((psnr - 1, psnr + 1), error), JointConfig()
+        Figures((24.0, 26.0), 0.5), Figures((psnr - 1, psnr + 1), error), THRESHOLDS
     )
     assert (decision == "kept") == kept
     assert "25.00" in reason
@@ -238,9 +239,9 @@ def test_gate(psnr: float, error: float, kept: bool):
 def test_one_photo_does_not_decide_against_the_others():
     before = Figures((25.0, 25.0, 25.0, 25.0), 0.5)
     outlier = Figures((24.9, 24.9, 24.9, 27.0), 0.5)
-    assert decide(before, outlier, JointConfig())[0] == "rolled back"
+    assert decide(before, outlier, THRESHOLDS)[0] == "rolled back"
     alike = Figures((25.4, 25.4, 25.4, 25.5), 0.5)
-    assert decide(before, alike, JointConfig())[0] == "kept"
+    assert decide(before, alike, THRESHOLDS)[0] == "kept"
 
 
 def test_held_out_tracks_tell_better_poses(scene: JointScene, tracks: Tracks):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from scenes.splats import orbit, random_splats, render_reference
 
 from splatpose.render.relocation import split_opacity_and_scale
 from splatpose.scene.splats import Splats
-from splatpose.splatting.densification import McmcDensifier, Refinement, split
+from splatpose.splatting.densification import Refinement, default, mcmc
+from splatpose.splatting.densification.default import DefaultDensifier
+from splatpose.splatting.densification.mcmc import McmcDensifier, split
 from splatpose.splatting.gaussian_model import GaussianModel
 from splatpose.splatting.scale_limits import limit_scales
 
@@ -150,3 +154,37 @@ def test_noise_moves_only_faint_gaussians_along_their_shape():
     deviation = moved[:1000].std(dim=0)
     ratios = deviation / deviation[0]
     torch.testing.assert_close(ratios, torch.exp(torch.tensor([0.0, -2.0, -4.0])), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("module", [default, mcmc])
+def test_nothing_private_of_gsplat_is_overridden(module: ModuleType):
+    for cls in (value for value in vars(module).values() if isinstance(value, type)):
+        if cls.__module__ == module.__name__:
+            theirs = {n for b in cls.mro() if b.__module__.startswith("gsplat") for n in vars(b)}
+            assert not {n for n in vars(cls) if n.startswith("_") and n[:2] != "__"} & theirs
+
+
+@pytest.mark.parametrize("room", [0, 4, 1000])
+def test_the_gaussians_of_largest_gradient_grow_until_space_is_short(room: int):
+    """Against gsplat's own strategy without a budget, where there is room for all."""
+    count = 60
+    gradient = 0.01 * torch.rand(1, count, 2, generator=torch.Generator().manual_seed(0))
+    means2d = torch.zeros(1, count, 2)
+    means2d.absgrad = gradient  # type: ignore[attr-defined]  # where rasterizers put it
+    meta = {"means2d": means2d, "radii": torch.ones(1, count, 2, dtype=torch.int32)}
+    meta |= {"width": 40, "height": 40, "n_cameras": 1}
+    splats = random_splats(count, seed=5)
+    splats.logit_opacities[:] = 0.0
+    splats.log_scales[:] = -8.0
+    model = GaussianModel(splats, CPU)
+    refinement = Refinement(
+        start=0, stop=100, every=5, max_gaussians=count + room, first_gaussians=count, full=1
+    )
+    densifier = DefaultDensifier(refinement, 0, scene_scale=1.0, min_opacity=0.005)
+    densifier.after_step(model, 4, meta, 0.0)
+    assert len(model) == count
+    densifier.after_step(model, 5, meta, 0.0)
+    size = gradient[0].norm(dim=-1)
+    large = (size > 0.0008 / 20).nonzero()[:, 0]
+    grown = size.argsort(descending=True)[: max(0, room - 1)].sort().values if room < 60 else large
+    torch.testing.assert_close(model.params["means"].detach()[count:], splats.means[grown])

@@ -26,7 +26,7 @@ from splatpose.scene.views import Views
 from splatpose.splatting.live import SNAPSHOT, read_snapshot
 from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
-from splatpose.stages.joint.storage import load as load_joint
+from splatpose.stages.joint.storage import load_joint
 from splatpose.stages.late_registration.stage import load_late_registration
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped

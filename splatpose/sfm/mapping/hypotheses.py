@@ -14,10 +14,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Literal
 
 import numpy as np
@@ -30,6 +29,7 @@ from ...io.colmap import model_from_reconstruction
 from ...io.colmap_database import read_cameras
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
+from ...workers import in_threads
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
 from ..thresholds import INLIERS
@@ -40,8 +40,6 @@ from .bundle_adjustment import FEW_PHOTOS
 from .global_mapper import reconstructions
 
 _DONE = "done.json"
-_POLL_S = 0.2
-_GRACE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -158,39 +156,11 @@ class Workshop:
     def run(self, recipes: Sequence[MapperVariant], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
         token = pycolmap.CancellationToken()
-        jobs: list[Future[float]] = [Future() for _ in recipes]
-        queue: SimpleQueue[tuple[MapperVariant, Future[float]]] = SimpleQueue()
-        for item in zip(recipes, jobs, strict=True):
-            queue.put(item)
-        for _ in range(min(workers, len(recipes))):
-            # Daemons: the global mapper cannot be cancelled and must not hold up an exit.
-            threading.Thread(target=self._work, args=(queue, token), daemon=True).start()
-        try:
-            while wait(jobs, timeout=_POLL_S).not_done:
-                continue
-        except BaseException:
-            token.cancel()
-            wait(jobs, timeout=_GRACE_S)
-            raise
-        return [
-            self._judge(recipe, job.result()) for recipe, job in zip(recipes, jobs, strict=True)
-        ]
-
-    def _work(
-        self,
-        queue: SimpleQueue[tuple[MapperVariant, Future[float]]],
-        token: pycolmap.CancellationToken,
-    ) -> None:
-        """Takes recipes from the queue until it is empty; errors go to whoever waits."""
-        while not token.is_cancelled:
-            try:
-                recipe, job = queue.get_nowait()
-            except Empty:
-                return
-            try:
-                job.set_result(self._done_or_run(recipe, token))
-            except BaseException as error:
-                job.set_exception(error)
+        # The global mapper cannot be cancelled; its thread is left behind.
+        seconds = in_threads(
+            lambda recipe: self._done_or_run(recipe, token), recipes, workers, token.cancel
+        )
+        return [self._judge(*done) for done in zip(recipes, seconds, strict=True)]
 
     def _done_or_run(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took; the models are in the recipe's folder."""

@@ -7,9 +7,7 @@ from nothing.
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from ...io.colmap_database import keep_inliers, opened, update_cameras
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
+from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
 from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
@@ -28,7 +27,6 @@ from ..match_consistency import explain
 from ..model_comparison import difference
 from ..thresholds import FOCAL_RATIOS
 
-_POLL_S = 0.2
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
@@ -110,26 +108,8 @@ def map_halves(
             progress=progress,
         )
 
-    first, second = _side_by_side(solve, 2 if workers > 1 else 1)
+    first, second = in_threads(solve, (0, 1), 2 if workers > 1 else 1)
     return first, second
-
-
-def _side_by_side(solve: Callable[[int], Half], workers: int) -> list[Half]:
-    """Both halves in daemon threads, so that an interruption need not wait for a mapper."""
-    jobs: list[Future[Half]] = [Future(), Future()]
-
-    def work(own: list[int]) -> None:
-        for number in own:
-            try:
-                jobs[number].set_result(solve(number))
-            except BaseException as error:
-                jobs[number].set_exception(error)
-
-    for own in [[0], [1]] if workers > 1 else [[0, 1]]:
-        threading.Thread(target=work, args=(own,), daemon=True).start()
-    while wait(jobs, timeout=_POLL_S).not_done:
-        continue
-    return [job.result() for job in jobs]
 
 
 def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ...events import EventSink
+from ...events import EventSink, Message
 from ...keys import Stage
+from ...refinement.camera_optimizer import PoseSchedule
+from ...refinement.gate import GateThresholds
+from ...refinement.joint import JointSettings, refine
+from ...scene.matches import MatchGraph
+from ...scene.sparse_model import SparseModel
+from ...scene.views import Joint, Views
 from .config import JointConfig
-
-if TYPE_CHECKING:
-    from ...scene.matches import MatchGraph
-    from ...scene.sparse_model import SparseModel
-    from ...scene.views import Joint, Views
+from .storage import load_joint as load_joint
+from .storage import save
+from .trainings import ResumableTrainings
 
 
 def refine_jointly(
@@ -41,24 +45,35 @@ def refine_jointly(
         backend: rasterizer.
         folder: owned by this stage.
         emit: receives progress, and the decision with its figures as a message.
-        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
+        max_error_px: distance within which a match counts as explained, as
+            `PosesConfig.max_error_px`.
         seed: of the order of photos and the choice of tracks.
 
     Returns:
         One line for a person.
     """
-    from ...refinement.joint import refine
+    trainings = ResumableTrainings(folder, emit, seed)
+    found = refine(poses, views, _settings(config, backend), trainings, seed)
+    refined, evidence = found.cam_from_world, found.evidence
+    save(folder, graph, poses, refined, found.points, evidence, max_error_px)
+    trainings.remove()
+    text = f"refined poses {evidence.decision}: {evidence.reason}"
+    emit(Message("joint", text))
+    return text
 
-    return refine(
-        graph, poses, views, config, backend, folder, emit, max_error_px=max_error_px, seed=seed
+
+def _settings(config: JointConfig, backend: Literal["auto", "gsplat", "cpu"]) -> JointSettings:
+    return JointSettings(
+        schedule=PoseSchedule(config.steps, config.start, config.lr_poses, config.track_weight),
+        max_size=config.max_size,
+        gaussians=config.gaussians,
+        validation_every=config.validation_every,
+        held_out_share=config.held_out_share,
+        thresholds=GateThresholds(
+            config.min_gain, config.min_standard_errors, config.match_tolerance
+        ),
+        backend=backend,
     )
-
-
-def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:
-    """Reads what `refine_jointly` decided for these poses and views."""
-    from .storage import load
-
-    return load(folder, poses, views)
 
 
 def joint_stage(poses: SparseModel, views: Views) -> Stage[Joint]:

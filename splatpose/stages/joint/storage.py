@@ -38,12 +38,13 @@ def save(
     evidence: JointEvidence,
     max_error_px: float,
 ) -> None:
-    """Writes everything that `load` needs.
+    """Writes everything that `load_joint` needs.
 
     Args:
         poses: the given ones.
         cam_from_world: of the R registered photos, refined; only written if they are kept.
-        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
+        max_error_px: distance within which a match counts as explained, as
+            `PosesConfig.max_error_px`.
     """
     write_json(folder / _EVIDENCE, dataclasses.asdict(evidence))
     if evidence.decision != "kept":
@@ -65,8 +66,8 @@ def save(
         )
 
 
-def load(folder: Path, poses: SparseModel, views: Views) -> Joint:
-    """Reads what `save` wrote; the given poses and views where it kept nothing else."""
+def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:
+    """Reads what `refine_jointly` decided; the given poses and views where it kept nothing else."""
     value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text())
     value.pop("version")
     for name in _NUMBERS:
@@ -102,17 +103,6 @@ def load(folder: Path, poses: SparseModel, views: Views) -> Joint:
         points=refined.points,
     )
     return Joint(refined, moved, evidence)
-
-
-def save_array(path: Path, value: Float[np.ndarray, ...]) -> None:
-    """Writes one array atomically, for an interrupted stage to go on from."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, value)
-
-
-def load_array(path: Path) -> Float[np.ndarray, ...]:
-    """Reads what `save_array` wrote."""
-    return np.load(path)
 
 
 def _model(

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...io.atomic import replacing, write_json
 from ...refinement.cluster_optimization import Solved
-from ...refinement.pair_covariance import Certainty
 from ...scene.evidence import ClusterEvidence, LocalEvidence
+from ...sfm.mapping.pose_covariance import PairCovariance
 from ...sfm.twoview.all_pairs import RelativePoses
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 
@@ -44,13 +44,13 @@ def load_cluster(path: Path) -> Solved:
     with np.load(path) as file:
         return Solved(
             **{name: file[name] for name in _PLAIN},
-            certainty=Certainty(file["covariance"], file["log_baseline_sigma"]),
+            certainty=PairCovariance(file["covariance"], file["log_baseline_sigma"]),
             evidence=_cluster_evidence(json.loads(str(file["evidence"]))),
         )
 
 
 def save(folder: Path, pairs: RefinedPairs, evidence: LocalEvidence) -> None:
-    """Writes everything that `load` needs."""
+    """Writes everything that `load_local` needs."""
     write_json(folder / _EVIDENCE, dataclasses.asdict(evidence))
     rows = pairs.relative
     with replacing(folder / _ARRAYS) as temporary, temporary.open("wb") as file:
@@ -63,8 +63,8 @@ def save(folder: Path, pairs: RefinedPairs, evidence: LocalEvidence) -> None:
         )
 
 
-def load(folder: Path) -> tuple[RefinedPairs, LocalEvidence]:
-    """Reads what `save` wrote."""
+def load_local(folder: Path) -> tuple[RefinedPairs, LocalEvidence]:
+    """Reads what `refine_pairs` wrote."""
     value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text())
     value.pop("version")
     clusters = tuple(_cluster_evidence(cluster) for cluster in value.pop("clusters"))

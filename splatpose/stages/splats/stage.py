@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...events import EventSink, Message
 from ...keys import Stage
+from ...render import choose_backend
+from ...scene.splats import TrainedSplats
+from ...scene.views import Views
 from ...splatting.config import TrainingConfig
+from ...splatting.result import load_result
+from ...splatting.train import train
 from ...steering import SteeringSource, StoppedEarly, unsteered
-
-if TYPE_CHECKING:
-    from ...scene.splats import TrainedSplats
-    from ...scene.views import Views
 
 
 def resolve_backend(config: TrainingConfig, emit: EventSink) -> TrainingConfig:
@@ -22,8 +22,6 @@ def resolve_backend(config: TrainingConfig, emit: EventSink) -> TrainingConfig:
     Raises:
         SplatposeError: the backend that was asked for does not work here.
     """
-    from ...render import choose_backend
-
     backend = choose_backend(config.backend)
     emit(Message("splats", f"rasterizer: {backend.name} ({backend.reason})"))
     return replace(config, backend=backend.name)
@@ -59,8 +57,6 @@ def train_splats(
     Raises:
         SplatposeError: no photo to train on, or the training diverged twice.
     """
-    from ...splatting.train import train
-
     config = resolve_backend(config, emit) if config.backend == "auto" else config
     return train(views, config, folder, emit, seed, steering=steering)
 
@@ -71,8 +67,6 @@ def load_splats(folder: Path) -> TrainedSplats:
     Raises:
         SplatposeError: the result is missing or damaged.
     """
-    from ...splatting.result import load_result
-
     return load_result(folder)
 
 

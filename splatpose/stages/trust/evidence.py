@@ -15,7 +15,7 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...scene.verdicts import PhotoTrust
 from ...sfm.correspondences import MatchTable
-from ...sfm.mapping.pose_covariance import pose_certainty
+from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.validation.connectivity import PLENTY, Ties, find_ties, spread
 from ...sfm.validation.lookalike_pairs import MANY, Lookalikes, find_lookalikes
@@ -81,7 +81,7 @@ def collect(
             if config.folds
             else None
         )
-        certainty = pose_certainty(model)
+        certainty = pose_uncertainty(model)
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
     )

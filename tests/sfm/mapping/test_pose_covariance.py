@@ -15,7 +15,7 @@ from splatpose.geometry.similarity import alignment
 from splatpose.io.colmap import model_from_reconstruction, quiet_colmap, reconstruction_from_model
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.mapping.bundle_adjustment import bundle_options
-from splatpose.sfm.mapping.pose_covariance import pose_certainty
+from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
 
 NOISE = 0.8
 
@@ -57,7 +57,7 @@ def test_sigmas_are_what_noise_does() -> None:
     rng = np.random.default_rng(0)
     rotation, position = [], []
     with quiet_colmap():
-        predicted = pose_certainty(model)
+        predicted = pose_uncertainty(model)
         for _ in range(40):
             noisy = model.observation_xy + NOISE * rng.standard_normal(model.observation_xy.shape)
             found = adjusted(replace(model, observation_xy=noisy))

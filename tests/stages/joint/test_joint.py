@@ -12,7 +12,7 @@ from scenes.joint import JointScene, joint_scene
 
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.io.colmap import read_model
-from splatpose.refinement.camera_optimizer import CameraOptimizer, Motion
+from splatpose.refinement.camera_optimizer import CameraOptimizer, PoseSchedule
 from splatpose.scene.views import Joint
 from splatpose.sfm.tracks import tracks_of
 from splatpose.splatting.config import TrainingConfig
@@ -145,7 +145,7 @@ def test_cameras_that_stay_train_the_same_splat(scene: JointScene, tmp_path: Pat
         cameras = None
         if moving:
             tracks = tracks_of(scene.poses, scene.views)
-            still = Motion(steps=40, start=0.0, rate=0.0, track_weight=1.0)
+            still = PoseSchedule(steps=40, start=0.0, rate=0.0, track_weight=1.0)
             cameras = CameraOptimizer(scene.truth, tracks, 80.0, still, torch.device("cpu"))
         train(scene.views, config, tmp_path / name, ignore_events, 0, cameras)
         results.append(load_splats(tmp_path / name))

@@ -1,72 +1,18 @@
-"""Where Gaussians are added, moved and removed while they are trained.
-
-Two strategies with gsplat's semantics on either backend. All randomness is a function of seed and
-step, so that a resumed training draws the same numbers.
-"""
+"""3DGS-MCMC: transparent Gaussians are relocated, and their number grows by splitting."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from gsplat.strategy import DefaultStrategy
-from gsplat.strategy.ops import reset_opa
 from jaxtyping import Bool, Float, Int
 
-from ..render.relocation import split_opacity_and_scale
-from .gaussian_model import GaussianModel
+from ...render.relocation import split_opacity_and_scale
+from ..gaussian_model import GaussianModel
+from . import Refinement, seeded
 
 _NOISE_EVERY = 10
 """Steps between two doses of noise; a dose is sqrt of that stronger, as of a random walk."""
-
-
-@runtime_checkable
-class Densifier(Protocol):
-    """What the training loop asks of a strategy."""
-
-    needs_absgrad: bool
-    """Whether the rasterizer is to collect absolute image-plane gradients."""
-
-    def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None: ...
-
-    def after_step(
-        self, model: GaussianModel, step: int, meta: dict[str, Any], means_lr: float
-    ) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """When the number of Gaussians changes, and its bound."""
-
-    start: int
-    """First step."""
-    stop: int
-    """Step from which the set stays as it is."""
-    every: int
-    """Steps between two refinements."""
-    max_gaussians: int
-    first_gaussians: int
-    full: int
-    """Step from which there may be `max_gaussians`."""
-
-    def due(self, step: int) -> bool:
-        return self.start <= step < self.stop and step % self.every == 0 and step > 0
-
-    def budget(self, step: int) -> int:
-        """How many Gaussians there may be at `step`: a growth by the same factor every time."""
-        progress = min(1.0, max(0, step - self.start) / max(1, self.full - self.start))
-        first = min(self.first_gaussians, self.max_gaussians)
-        return round(first ** (1 - progress) * self.max_gaussians**progress)
-
-
-def seeded(device: torch.device, seed: int, step: int) -> torch.Generator:
-    """A random stream of its own for every seed and step."""
-    return torch.Generator(device=device).manual_seed((seed << 32) + step)
 
 
 class McmcDensifier:
@@ -220,73 +166,6 @@ def split(
         local = params["scales"].exp() * random * (spread / (1 - spread**2) ** 0.5)
         axes = _rotations(params["quats"])
         model.params["means"].detach()[moved] += (axes @ local[..., None])[..., 0]
-
-
-class DefaultDensifier:
-    """Clone, split, prune and opacity reset of 3DGS (arXiv:2308.04079), within a budget."""
-
-    needs_absgrad = True
-
-    def __init__(
-        self, refinement: Refinement, seed: int, *, scene_scale: float, min_opacity: float
-    ) -> None:
-        self._refinement = refinement
-        self._seed = seed
-        self._strategy = _BudgetedStrategy(
-            prune_opa=min_opacity,
-            grow_grad2d=0.0008,
-            refine_start_iter=refinement.start,
-            refine_stop_iter=refinement.stop,
-            refine_every=refinement.every,
-            reset_every=1 << 30,
-            absgrad=True,
-        )
-        self._strategy.max_gaussians = refinement.max_gaussians
-        self._state = self._strategy.initialize_state(scene_scale)
-        self._reset_every = max(1, refinement.stop // 3 // refinement.every) * refinement.every
-
-    def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None:
-        self._strategy.step_pre_backward(model.params, model.optimizers, self._state, 0, meta)
-
-    def after_step(
-        self, model: GaussianModel, step: int, meta: dict[str, Any], means_lr: float
-    ) -> None:
-        meta = {"gaussian_ids": None, **meta}
-        # gsplat draws from the global stream.
-        with torch.random.fork_rng():
-            torch.manual_seed((self._seed << 32) + step)
-            self._strategy.step_post_backward(
-                model.params, model.optimizers, self._state, step, meta
-            )
-        if self._refinement.due(step) and step % self._reset_every == 0:
-            reset_opa(model.params, model.optimizers, self._state, 2 * self._strategy.prune_opa)
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(self._state)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._state = dict(state)
-
-
-@dataclass
-class _BudgetedStrategy(DefaultStrategy):
-    """gsplat's strategy, growing only the Gaussians of largest gradient once space is short."""
-
-    max_gaussians: int = 1_000_000
-
-    @torch.no_grad()
-    def _grow_gs(self, params: Any, optimizers: Any, state: Any, step: int) -> tuple[int, int]:
-        room = self.max_gaussians - len(params["means"])
-        if room <= 0:
-            return 0, 0
-        gradients = state["grad2d"] / state["count"].clamp_min(1)
-        threshold = self.grow_grad2d
-        if int((gradients > threshold).sum()) > room:
-            self.grow_grad2d = float(gradients.topk(room).values[-1])
-        try:
-            return super()._grow_gs(params, optimizers, state, step)
-        finally:
-            self.grow_grad2d = threshold
 
 
 def _rotations(quats: Float[torch.Tensor, "N 4"]) -> Float[torch.Tensor, "N 3 3"]:

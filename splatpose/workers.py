@@ -1,0 +1,134 @@
+"""Work side by side, in threads or in processes, that an interruption need not wait for."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_POLL_S = 0.2
+_GRACE_S = 3.0
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def in_threads(
+    work: Callable[[T], R],
+    tasks: Sequence[T],
+    workers: int,
+    cancel: Callable[[], None] | None = None,
+) -> list[R]:
+    """Calls `work` for every task in at most `workers` daemon threads; results in their order.
+
+    Daemons, because what cannot be cancelled must not hold up an exit.
+
+    Args:
+        work: may raise; all tasks are waited for, then the first error in their order is raised.
+        tasks: begun in their order.
+        workers: threads, at least one.
+        cancel: called when the wait is interrupted; work then has a few seconds to end.
+    """
+    jobs: list[Future[R]] = [Future() for _ in tasks]
+    queue: SimpleQueue[tuple[T, Future[R]]] = SimpleQueue()
+    for item in zip(tasks, jobs, strict=True):
+        queue.put(item)
+    stopped = threading.Event()
+    for _ in range(min(workers, len(tasks))):
+        threading.Thread(target=_take, args=(queue, work, stopped), daemon=True).start()
+    try:
+        for _ in _finished(jobs):
+            continue
+    except BaseException:
+        stopped.set()
+        if cancel is not None:
+            cancel()
+            wait(jobs, timeout=_GRACE_S)
+        raise
+    return [job.result() for job in jobs]
+
+
+def in_processes(
+    work: Callable[[T], object],
+    tasks: Sequence[T],
+    workers: int,
+    done: Callable[[], None],
+    *,
+    start: Callable[[], object],
+    lost: Exception,
+) -> None:
+    """Calls `work` for every task, in at most `workers` processes that are started afresh.
+
+    A child has one thread, whatever `workers` is, because sums depend on how many share them.
+
+    Args:
+        work: a function of a module, which writes its result to a file.
+        tasks: one for each call.
+        workers: processes, at least one.
+        done: called here whenever a task is finished.
+        start: called in every process before its first task.
+        lost: raised when a process was killed, or could not be started.
+    """
+    if not tasks:
+        return
+    with _one_thread_in_children():
+        spawn = get_context("spawn")
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=spawn, initializer=start)
+        try:
+            for future in _finished([pool.submit(work, task) for task in tasks]):
+                future.result()
+                done()
+        except BrokenProcessPool as error:
+            raise lost from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _take(
+    queue: SimpleQueue[tuple[T, Future[R]]], work: Callable[[T], R], stopped: threading.Event
+) -> None:
+    """Takes tasks from the queue until it is empty; errors go to whoever waits."""
+    while not stopped.is_set():
+        try:
+            task, job = queue.get_nowait()
+        except Empty:
+            return
+        try:
+            job.set_result(work(task))
+        except BaseException as error:
+            job.set_exception(error)
+
+
+def _finished(jobs: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
+    """Each job when it is finished. Looks again and again, so that Ctrl-C is heard meanwhile."""
+    waiting = set(jobs)
+    while waiting:
+        finished, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        yield from finished
+
+
+@contextmanager
+def _one_thread_in_children() -> Iterator[None]:
+    """Libraries that count their threads when they are loaded find one in the environment."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,64 @@
+"""Work side by side: order, errors, interruptions, processes that die."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from splatpose.errors import SplatposeError
+from splatpose.workers import in_processes, in_threads
+
+
+@pytest.mark.parametrize("workers", [1, 2, 9])
+def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
+    second = threading.Event()
+
+    def work(number: int) -> int:
+        # The first ends last where it may.
+        second.wait() if number == 0 and workers > 1 else second.set()
+        return 10 * number
+
+    assert in_threads(work, (0, 1, 2), workers) == [0, 10, 20]
+    assert in_threads(work, (), workers) == []
+
+
+def test_all_tasks_run_before_the_first_error_is_raised() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        if number < 2:
+            raise ValueError(f"task {number}")
+
+    with pytest.raises(ValueError, match="task 0"):
+        in_threads(work, (0, 1, 2), 1)
+    assert done == [0, 1, 2]
+
+
+def test_an_interruption_cancels_and_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    cancelled = threading.Event()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def work(number: int) -> None:
+        begun.append(number)
+        cancelled.wait()
+
+    monkeypatch.setattr("splatpose.workers._finished", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(work, (0, 1), 1, cancelled.set)
+    assert cancelled.is_set()
+    assert 1 not in begun
+
+
+def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    lost = SplatposeError("A process ended before its time.", "Start it again.")
+    with pytest.raises(SplatposeError, match="ended before its time"):
+        in_processes(os._exit, [3], 2, lambda: None, start=os.getpid, lost=lost)
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    in_processes(os._exit, [], 2, lambda: None, start=os.getpid, lost=lost)
