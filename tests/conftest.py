@@ -34,12 +34,13 @@ def shared() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
     """In a fresh checkout, one worker compiles the CPU rasterizer while the others wait for it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
     sources = ROOT / "splatpose" / "render" / "cpu"
     newest = max(path.stat().st_mtime for path in sources.glob("*.py"))
-    everyone = tmp_path_factory.getbasetemp().parent
-    with FileLock(everyone / "kernels.lock"):
+    with FileLock(tmp_path_factory.getbasetemp().parent / "kernels.lock"):
         compiled = [path.stat().st_mtime for path in sources.glob("__pycache__/*.nbi")]
-        if "PYTEST_XDIST_WORKER" in os.environ and max(compiled, default=0) < newest:
+        if max(compiled, default=0) < newest:
             code = "from splatpose.render.cpu import warmup; warmup()"
             subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from beartype import beartype
+import numpy as np
+from beartype import BeartypeConf, FrozenDict, beartype
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
@@ -27,6 +28,10 @@ UNCHECKED_PACKAGES = {
     "splatpose.cli": "no arrays; types for the command line are read by tyro",
     "splatpose.render.cpu": "kernels that numba compiles",
 }
+
+_NUMBERS = FrozenDict({float: float | int | np.number})
+_beartype: Callable[..., Any] = beartype(conf=BeartypeConf(hint_overrides=_NUMBERS))
+"""Any real number may stand for a float: what is checked are arrays."""
 
 
 def all_modules() -> list[str]:
@@ -56,7 +61,7 @@ def checked_when_called(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal check
         if check is None:
-            check = beartype(function)
+            check = _beartype(function)
         return check(*args, **kwargs)
 
     return call
