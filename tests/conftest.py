@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from jaxtyping import install_import_hook
+from shape_checking import ROOT, checked_modules
 
-ROOT = Path(__file__).parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers share the cores, and waiting threads would take them from each other. What
+    # tests say about several threads they ask for themselves.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-UNCHECKED = {
-    "__init__": "what it re-exports is checked where it is defined",
-    "__main__": "starts the command line",
-    "config": "configs take an int for a float, and the command line checks them",
-    "stage": "array types stand behind TYPE_CHECKING, so that --help is fast",
-}
-"""Modules whose arrays nobody checks, by the last part of their name, and why."""
-UNCHECKED_PACKAGES = {
-    "splatpose.cli": "no arrays; types for the command line are read by tyro",
-    "splatpose.render.cpu": "kernels that numba compiles",
-}
-
-
-def checked_modules() -> list[str]:
-    """Every module of the package that is not named above, by its import name."""
-    roots = {"splatpose": ROOT / "splatpose", "splatpose.viewer": ROOT / "viewer"}
-    found = [
-        ".".join((name, *path.relative_to(root).with_suffix("").parts))
-        for name, root in roots.items()
-        for path in sorted(root.rglob("*.py"))
-        if path.stem not in UNCHECKED
-    ]
-    return [
-        module
-        for module in found
-        if not any(module.startswith(f"{package}.") for package in UNCHECKED_PACKAGES)
-    ]
-
-
-_hook = install_import_hook(checked_modules(), "beartype.beartype")
+_hook = install_import_hook(checked_modules(), "shape_checking.checked_when_called")
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +29,20 @@ def shared() -> Path:
     if not (path / "data").is_dir():
         pytest.skip(f"no real photo sets at {path} (set SPLATPOSE_SHARED)")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """In a fresh checkout, one worker compiles the CPU rasterizer while the others wait for it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    sources = ROOT / "splatpose" / "render" / "cpu"
+    newest = max(path.stat().st_mtime for path in sources.glob("*.py"))
+    with FileLock(tmp_path_factory.getbasetemp().parent / "kernels.lock"):
+        compiled = [path.stat().st_mtime for path in sources.glob("__pycache__/*.nbi")]
+        if max(compiled, default=0) < newest:
+            code = "from splatpose.render.cpu import warmup; warmup()"
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")

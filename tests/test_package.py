@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from scenes import ROOT
+from shape_checking import UNCHECKED, UNCHECKED_PACKAGES, all_modules, checked_modules
 
 import splatpose
 from splatpose.cli.arguments import field_docs
@@ -111,6 +113,16 @@ def test_every_data_file_ships() -> None:
     assert listed == found
 
 
+def test_every_module_is_shape_checked_or_it_says_why_not() -> None:
+    left_out = set(all_modules()) - set(checked_modules())
+    assert all({**UNCHECKED, **UNCHECKED_PACKAGES}.values()), "each with its reason"
+    assert set(UNCHECKED) <= {module.rpartition(".")[2] for module in left_out}
+    assert {f"{package}.__init__" for package in UNCHECKED_PACKAGES} <= left_out
+    for module in checked_modules():
+        loader = importlib.import_module(module).__loader__
+        assert type(loader).__name__ == "_JaxtypingLoader", module
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
@@ -130,7 +142,7 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
         }
     assert sources <= names
     assert "splatpose/py.typed" in names
-    assert {f"splatpose/outputs/page/page.{kind}" for kind in ("html", "css", "js")} <= names
+    assert {f"splatpose/stages/outputs/page/page.{kind}" for kind in ("html", "css", "js")} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests", "viewer", "configs")) for name in names)
 

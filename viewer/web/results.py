@@ -119,8 +119,8 @@ def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) ->
         )
 
     photos = zip(model.names, model.registered, strict=True)
-    return SparseModel(
-        **{field.name: getattr(model, field.name) for field in dataclasses.fields(SparseModel)},
+    return dataclasses.replace(
+        model,
         model_dir=folder,
         evidence=tuple(evidence(name, bool(registered)) for name, registered in photos),
         hypotheses=(),
