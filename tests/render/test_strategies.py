@@ -1,4 +1,4 @@
-"""gsplat's densification strategies on what the CPU rasterizer returns."""
+"""gsplat's densification on what the CPU rasterizer returns."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import math
 
 import pytest
 import torch
-from gsplat import DefaultStrategy, MCMCStrategy
-from gsplat.cuda._torch_impl import _quat_scale_to_covar_preci
+from gsplat import DefaultStrategy
 from torch import Tensor
 
 from splatpose.render import reference
 from splatpose.render.cpu.rasterization import rasterization
-from splatpose.render.strategy_ops import (
-    compute_relocation,
-    enable_strategies_on_cpu,
-    quat_scale_to_covar_preci,
-)
+from splatpose.render.relocation import split_opacity_and_scale
 
 Parameters = dict[str, torch.nn.Parameter]
 
@@ -94,29 +89,6 @@ def test_default_strategy_prunes_the_faint() -> None:
     assert _render(parameters)[0].max() > 0
 
 
-def test_mcmc_strategy_relocates_adds_and_shakes() -> None:
-    enable_strategies_on_cpu()
-    enable_strategies_on_cpu()
-    torch.manual_seed(0)
-    parameters, optimizers = _setup()
-    strategy = MCMCStrategy(cap_max=90, refine_start_iter=0, refine_every=2, min_opacity=0.05)
-    strategy.check_sanity(parameters, optimizers)
-    state = strategy.initialize_state()
-    before = parameters["means"].detach().clone()
-    for step in range(5):
-        image, meta = _render(parameters)
-        (image - 0.5).square().mean().backward()
-        for optimizer in optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad()
-        strategy.step_post_backward(parameters, optimizers, state, step, meta, lr=1e-4)
-    # Twice 5 % more, up to the cap.
-    assert len(parameters["means"]) == 88
-    assert (parameters["opacities"].sigmoid() >= 0.049).all()
-    assert not torch.equal(parameters["means"][:80], before)
-    assert all(p.isfinite().all() for p in parameters.values())
-
-
 def test_gradient_in_the_image_is_that_of_a_shift_of_the_image() -> None:
     """Moving the principal point moves all centres in the image alike."""
     parameters, _ = _setup()
@@ -152,8 +124,7 @@ def test_relocation_keeps_what_is_seen() -> None:
     """Equation 9: n equal Gaussians at one place hide as much as the one that they replace."""
     opacities, scales = torch.tensor([0.3, 0.9, 0.6]), torch.full((3, 3), 0.2)
     ratios = torch.tensor([1, 4, 9])
-    binoms = torch.tensor([[float(math.comb(n, k)) for k in range(51)] for n in range(51)])
-    shared, smaller = compute_relocation(opacities, scales, ratios, binoms)
+    shared, smaller = split_opacity_and_scale(opacities, scales, ratios)
     torch.testing.assert_close(1 - (1 - shared) ** ratios, opacities)
     assert smaller[0].tolist() == pytest.approx([0.2] * 3)
     for i in range(3):
@@ -164,12 +135,3 @@ def test_relocation_keeps_what_is_seen() -> None:
             for k in range(m)
         )
         assert smaller[i, 0].item() == pytest.approx(0.2 * opacities[i].item() / total, rel=1e-4)
-
-
-def test_covariances_are_those_of_gsplat() -> None:
-    generator = torch.Generator().manual_seed(3)
-    quats, scales = torch.randn(9, 4, generator=generator), torch.rand(9, 3, generator=generator)
-    ours = quat_scale_to_covar_preci(quats, scales)
-    theirs = _quat_scale_to_covar_preci(quats, scales)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
