@@ -29,7 +29,7 @@ from ...scene.matches import MatchGraph
 from ...sfm.correspondences import MatchTable, match_table
 from ...sfm.held_out import fitting_matches, held_out_matches, with_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
-from ...sfm.viewgraph.focal_calibration import calibrate_pairs
+from ...sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from ...sfm.viewgraph.focal_priors import read_cameras
 from ...sfm.viewgraph.view_graph import consistent_pairs
 from .config import LocalConfig
@@ -54,7 +54,7 @@ def refine(
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
     camera_index = np.array([photo.group for photo in capture.photos])
-    cameras = calibrate_pairs(
+    cameras = calibrate_focal_lengths(
         table, cameras, camera_index, known, min_matches=min_matches, seed=seed
     )
     relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)
