@@ -25,7 +25,7 @@ from splatpose.scene.matches import MatchGraph
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
 from splatpose.sfm.twoview.all_pairs import relative_poses
-from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.config import CaptureConfig
 from splatpose.stages.capture.stage import build_capture, load_capture
@@ -197,7 +197,7 @@ def test_real_facade_with_prior_depth(shared: Path, tmp_path: Path) -> None:
     true = np.stack([np.linalg.inv(np.array(frames[p.name])) for p in capture.photos])
     table, (cameras, known) = match_table(graph), read_cameras(graph.database)
     index = np.zeros(3, np.int64)
-    cameras = calibrate_pairs(table, cameras, index, known, min_matches=15, seed=0)
+    cameras = calibrate_focal_lengths(table, cameras, index, known, min_matches=15, seed=0)
     plain = relative_poses(table, cameras, index, min_matches=15, seed=0)
     two_views = replace(pairs, relative=plain.subset(np.isin(plain.row, pairs.relative.row)))
     assert mean_turn(pairs, true) < 1.02 * mean_turn(two_views, true)
