@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scenes import DEMO
+from scenes.demo_photos import copy_small, first_photos
 
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
@@ -57,7 +58,9 @@ def prepared(photos: list[Path], folder: Path) -> tuple[Capture, MatchGraph]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Capture, MatchGraph]:
-    return prepared(sorted(DEMO.glob("*.jpg"))[:5], tmp_path_factory.mktemp("demo"))
+    small = tmp_path_factory.mktemp("small")
+    copy_small(first_photos(5), small)
+    return prepared(sorted(small.iterdir()), tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")
