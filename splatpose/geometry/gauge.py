@@ -9,7 +9,7 @@ from .rotations import cross_matrix
 
 
 def gauge_basis(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 6 7"]:
-    """Twists of the cameras (see `twists`) when the world is rotated, shifted and scaled, to first order.
+    """First-order twists of the cameras (see `twists`) when the world moves and changes its size.
 
     Columns: rotation about x, y, z, translation along x, y, z, and scale, of the world.
     """

@@ -12,7 +12,6 @@ import dataclasses
 import errno
 import json
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import filelock
-import psutil
 
 from ..errors import SplatposeError
 from ..events import (
@@ -37,6 +35,7 @@ from ..io.atomic import write_json
 from ..keys import LAYOUT, Keyed, Stage, stage_key, value_of
 from ..steering import StoppedEarly
 from .log import EventLog
+from .memory import PeakMemory
 from .steering import FolderSteering
 
 T = TypeVar("T")
@@ -131,7 +130,7 @@ class RunFolder:
         values = [argument.value for argument in inputs]
         named = {parameter: value_of(value) for parameter, value in params.items()}
         start = time.perf_counter()
-        with _PeakMemory() as memory:
+        with PeakMemory() as memory:
             told = stage.compute(*values, config, part, self.emit, **named)
         seconds = time.perf_counter() - start
         summary = told.summary if isinstance(told, StoppedEarly) else told
@@ -293,29 +292,3 @@ def _disk_error(path: Path, error: OSError) -> SplatposeError:
         f"{error.filename or path} cannot be written: {error.strerror}.",
         "Choose an output folder that you may write to with -o.",
     )
-
-
-class _PeakMemory:
-    """Samples the process's resident memory while a stage runs.
-
-    The system's own peak only ever grows, so a later, smaller stage would be charged with an
-    earlier one's.
-    """
-
-    def __enter__(self) -> _PeakMemory:
-        self.mb = 0.0
-        self._process = psutil.Process()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while True:
-            self.mb = max(self.mb, self._process.memory_info().rss / 2**20)
-            if self._stop.wait(0.1):
-                return

@@ -1,4 +1,4 @@
-"""Thresholds of structure from motion: each one's reason, and what it was set on where that is known.
+"""Thresholds of structure from motion: their reasons, and what they were set on where known.
 
 Pixels are those of a photo whose longer side has `REFERENCE_SIDE`; angles are degrees.
 """

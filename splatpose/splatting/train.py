@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from .camera_parameters import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
+from .interruption import interruptible
 from .live import LiveView
 from .quality import measure
 from .result import PREVIEWS, save_result
@@ -74,7 +72,7 @@ def train(
         text = "no photo is held out: all are trained on, and the quality cannot be measured"
         emit(Message("splats", text, "warning"))
     run.resume()
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         run.train_until(config.steps, interrupted)
         run.measure_held_out()
         run.train_until(config.steps + run.final_steps, interrupted)
@@ -297,27 +295,3 @@ def _identity(views: Views, config: TrainingConfig, seed: int) -> str:
         digest.update(str(views.images[index].shape).encode())
         digest.update(np.ascontiguousarray(views.images[index]).tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into a flag, so that it never cuts a step in two.
-
-    A second one interrupts at once. Outside the main thread signals are not ours to catch.
-    """
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def handle(number: int, frame: object) -> None:
-        del number, frame
-        flag.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -27,7 +27,8 @@ from .depth_pnp import absolute_pose_from_depth, correspondences_2d_3d
 _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
 _OUTLIERS = 30.0, 6.0
-"""In pixels at `REFERENCE_SIDE`: matches further off take no part in the first and second refinement."""
+"""Matches further off take no part in the first and second refinement, in pixels at
+`REFERENCE_SIDE`."""
 _SUPPORT = 2.0
 """Matches that agree with a pose over those that contradict it."""
 _MIN_SHARE = 0.5
@@ -37,7 +38,8 @@ _MIN_NEIGHBOURS = 2
 _NEIGHBOUR_MATCHES = 8
 """That agree, for a neighbour to count."""
 _PREDICTION = 24.0
-"""In pixels at `REFERENCE_SIDE`: how far matches may be from where others' depth and pose have them."""
+"""How far matches may be from where others' depth and pose have them, in pixels at
+`REFERENCE_SIDE`."""
 _PREDICTED_SHARE = 0.5
 _MAX_ROTATION, _MAX_POSITION = 2.5, 0.025
 """Degrees, and share of the cameras' RMS radius, that poses from two halves of the matches may

@@ -35,7 +35,7 @@ class RelativePoses:
     parallax: Float[np.ndarray, " E"]
     """Median angle between the rays of a match, in degrees; 0 for rotation-only pairs."""
     noise: Float[np.ndarray, " E"]
-    """Standard deviation of the distance of matches from the model, in pixels at `REFERENCE_SIDE`."""
+    """Standard deviation of the matches' distance from the model, in pixels at `REFERENCE_SIDE`."""
     inliers: Int[np.ndarray, " E"]
     inlier_share: Float[np.ndarray, " E"]
     gric: Float[np.ndarray, "E 3"]
@@ -124,7 +124,7 @@ def _samples(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
 ) -> tuple[list[Float[np.ndarray, "_ 2 2"]], Float[np.ndarray, " E"]]:
-    """Normalised coordinates of matches of each pair, and pixels at `REFERENCE_SIDE` of their unit."""
+    """Normalised coordinates of each pair's matches; pixels at `REFERENCE_SIDE` of their unit."""
     samples = pair_samples(table, pairs, cameras, camera_index, _MATCHES_A_PAIR)
     return samples, REFERENCE_SIDE * focal_ratios(cameras)[camera_index[table.pairs[pairs]]].mean(1)
 

@@ -41,7 +41,7 @@ def match_errors(
     cameras: tuple[Camera, ...],
     camera_index: Int[np.ndarray, " V"],
 ) -> tuple[Float[np.ndarray, " R"], Bool[np.ndarray, " R"]]:
-    """Sampson distances of matches in pixels at `REFERENCE_SIDE`, and whether their point is in front.
+    """Sampson distances of matches in pixels at `REFERENCE_SIDE`; whether their point is in front.
 
     Args:
         edge_of: row of `relative` of each row of `table.pairs`.

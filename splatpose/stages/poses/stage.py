@@ -30,11 +30,11 @@ from ...sfm.mapping.point_colors import point_colors
 from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
 from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import Explanation, explain
-from ...sfm.model_comparison import compare
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
+from .hypothesis_evidence import hypothesis_evidence, unconfirmed
 from .refusal import (
     check_count,
     check_overlap,
@@ -65,6 +65,13 @@ def solve_poses(
     depth: DepthPriors | None = None,
 ) -> str:
     """Finds the poses of all photos and writes them, with their evidence, into `folder`.
+
+    1. refuse what no mapper could solve: one photo, no overlap, a camera that only turned;
+    2. search: rounds of independent reconstructions until two agree;
+    3. final refinement of the best one: late registration by PnP, camera models, bundle adjustment;
+    4. scales that no track decides, from depth maps where there are any;
+    5. world frame and colours;
+    6. evidence for every photo, or a refusal that rests on it.
 
     Finished reconstructions of an interrupted run in `folder` are used again.
 
@@ -125,7 +132,25 @@ def solve_poses(
     check_support(len(names), registered, explanation, confirmed=found.agreeing)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
-    rows = _hypothesis_evidence(found, chosen)
+    rows = hypothesis_evidence(found, chosen)
+    _write(folder, graph, model, photos, rows, chosen, refined, found, scaled)
+    shutil.rmtree(folder / _HYPOTHESES)
+    _tell_left_out(names, groups, photos, emit)
+    return _summary(model, explanation, chosen)
+
+
+def _write(
+    folder: Path,
+    graph: MatchGraph,
+    model: SparseModel,
+    photos: Sequence[PhotoEvidence],
+    rows: Sequence[HypothesisEvidence],
+    chosen: Hypothesis,
+    refined: Refined,
+    found: SearchResult,
+    scaled: Sequence[str],
+) -> None:
+    """The model with its evidence, and notes for whoever reads the JSON."""
     model = replace(
         model,
         evidence=tuple(photos),
@@ -138,9 +163,6 @@ def solve_poses(
         "free_scales": list(scaled),
     }
     write_sparse_model(folder, model, graph.keypoints, notes)
-    shutil.rmtree(folder / _HYPOTHESES)
-    _tell_left_out(names, groups, photos, emit)
-    return _summary(model, explanation, chosen)
 
 
 def _refine_best(
@@ -175,7 +197,7 @@ def _refine_best(
     emit(Progress("poses", len(contenders), len(contenders), "refined"))
     _, chosen, refined = max(results, key=lambda result: result[0])
     if not found.agreeing:
-        emit(Message("poses", _unconfirmed(found, chosen), "warning"))
+        emit(Message("poses", unconfirmed(found, chosen), "warning"))
     return chosen, refined
 
 
@@ -213,55 +235,6 @@ def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
         points=frame.points(model.points),
     )
     return replace(model, point_colors=point_colors(model, capture))
-
-
-def _hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[HypothesisEvidence]:
-    rows = []
-    for h in found.hypotheses:
-        rows.append(
-            HypothesisEvidence(
-                name=h.name,
-                num_registered=h.num_registered,
-                num_points=len(h.model.points),
-                explained_share=h.explanation.share,
-                reprojection_error=h.reprojection_error,
-                focal_ratio=h.explanation.focal_ratio,
-                seconds=h.seconds,
-                chosen=h is chosen,
-                note=_note(h, chosen, found),
-            )
-        )
-    nan = float("nan")
-    for failure in found.failures:
-        rows.append(
-            HypothesisEvidence(
-                failure.name, 0, 0, 0.0, nan, nan, failure.seconds, False, "no reconstruction"
-            )
-        )
-    return rows
-
-
-def _note(h: Hypothesis, chosen: Hypothesis, found: SearchResult) -> str:
-    if h is chosen:
-        how = "an independent one agrees" if found.agreeing else "no other confirms it"
-        return f"explains the most matches; {how}"
-    if not h.explanation.plausible:
-        return f"implausible focal length ({h.explanation.focal_ratio:.2f} of the longer side)"
-    agreement = compare(h.model, chosen.model)
-    if agreement.holds():
-        return "agrees with the chosen one"
-    return (
-        f"explains {100 * (chosen.explanation.share - h.explanation.share):.1f} % fewer of the "
-        f"matches; rotations differ by up to {agreement.rotation_error:.1f} degrees"
-    )
-
-
-def _unconfirmed(found: SearchResult, chosen: Hypothesis) -> str:
-    share = 100 * chosen.explanation.share
-    return (
-        f"{chosen.name} mapping explains the matches best ({share:.0f} %), but none of "
-        f"{len(found.tried)} attempts confirms it: check the result"
-    )
 
 
 def _tell_left_out(

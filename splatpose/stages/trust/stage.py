@@ -50,7 +50,8 @@ def judge_poses(
         folder: owned by this stage; models of the halves of the matches of an interrupted run in
             it are used again.
         emit: receives progress, and a warning where photos are not trusted.
-        max_error_px: distance within which a match counts as explained, as `PosesConfig.max_error_px`.
+        max_error_px: distance within which a match counts as explained, as
+            `PosesConfig.max_error_px`.
         min_matches: of a pair that counts as overlapping, as `PosesConfig.min_matches`.
         seed: of the halves.
         depth: what the poses make of depth priors, where there are any.
