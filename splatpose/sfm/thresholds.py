@@ -37,11 +37,11 @@ class FocalRatioThresholds:
 
     def plausible_start(self, ratio: float) -> bool:
         """Whether a reconstruction may start from such a focal length."""
-        return self.start[0] <= ratio <= self.start[1]
+        return bool(self.start[0] <= ratio <= self.start[1])
 
     def plausible_result(self, ratio: float) -> bool:
         """Whether a finished model may have such a focal length."""
-        return self.result[0] <= ratio <= self.result[1]
+        return bool(self.result[0] <= ratio <= self.result[1])
 
 
 @dataclass(frozen=True)
