@@ -21,6 +21,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 _hook = install_import_hook(checked_modules(), "shape_checking.checked_when_called")
 
+LONGEST = (
+    "test_pipeline.py",
+    "test_local.py",
+    "test_suites.py",
+    "test_motion.py",
+    "test_joint.py",
+    "test_cpu.py",
+    "test_train.py",
+    "test_poses.py",
+)
+"""Files that take longest, which start first, so that no worker is left alone with them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

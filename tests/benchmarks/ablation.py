@@ -50,7 +50,7 @@ from splatpose.scene.capture import Capture
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.sfm.viewgraph.view_graph import solve_view_graph
 from splatpose.splatting.config import TrainingConfig
@@ -152,7 +152,7 @@ class Ablation:
         cameras, known = read_cameras(self.graph.database)
         index = np.array([photo.group for photo in self.capture.photos])
         common = {"min_matches": PosesConfig().min_matches, "seed": self.args.seed}
-        cameras = calibrate_pairs(table, cameras, index, known, **common)
+        cameras = calibrate_focal_lengths(table, cameras, index, known, **common)
         found = solve_view_graph(table, cameras, index, **common, refined=pairs)
         if found is None:
             return None

@@ -33,8 +33,8 @@ from splatpose.scene.matches import MatchGraph
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.global_mapper import reconstructions
 from splatpose.sfm.twoview.all_pairs import RelativePoses, relative_poses
-from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
-from splatpose.sfm.viewgraph.focal_priors import write_focals
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
+from splatpose.sfm.viewgraph.focal_priors import write_focal_lengths
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.stage import load_capture
 from splatpose.stages.depth.config import DepthConfig
@@ -85,12 +85,14 @@ def measure(
     table, (cameras, known) = match_table(graph), read_cameras(graph.database)
     index = np.array([photo.group for photo in capture.photos])
     seed = args.seed
-    cameras = calibrate_pairs(table, cameras, index, known, min_matches=MIN_MATCHES, seed=seed)
+    cameras = calibrate_focal_lengths(
+        table, cameras, index, known, min_matches=MIN_MATCHES, seed=seed
+    )
     plain = relative_poses(table, cameras, index, min_matches=MIN_MATCHES, seed=seed)
     rows = []
     with tempfile.TemporaryDirectory() as scratch, quiet_colmap():
         database = Path(scratch) / "focals.db"
-        write_focals(graph.database, database, cameras)
+        write_focal_lengths(graph.database, database, cameras)
         calibrated = replace(graph, database=database)
         base = hypothesis(capture, calibrated, cameras, None, truth, seed)
         folders = {"none": None}

@@ -32,8 +32,7 @@ from splat_scenes import Scene, count_contributions, garden, random_scene
 from torch import Tensor
 
 from splatpose.io.atomic import write_bytes
-from splatpose.render.cpu import camera_pass as pipeline
-from splatpose.render.cpu import use_threads
+from splatpose.render.cpu import camera_pass, use_threads
 from splatpose.render.cpu.allocator import keep_freed_memory
 from splatpose.render.cpu.compilation import kernel
 from splatpose.render.cpu.loss import photometric_loss
@@ -81,11 +80,11 @@ def best(call: Callable[[], Any], repeats: int) -> float:
 
 
 class StageTimes:
-    """Least wall time spent in each kernel, by wrapping the pipeline's launcher."""
+    """Least wall time spent in each kernel, by wrapping their launcher."""
 
     def __init__(self) -> None:
         self.best: dict[str, float] = {}
-        self._launch = pipeline.share
+        self._launch = camera_pass.share
 
     def __enter__(self) -> StageTimes:
         def timed(function: Any, *args: Any) -> None:
@@ -95,11 +94,11 @@ class StageTimes:
             name = function.__name__
             self.best[name] = min(self.best.get(name, spent), spent)
 
-        pipeline.share = timed
+        camera_pass.share = timed
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pipeline.share = self._launch
+        camera_pass.share = self._launch
 
 
 def render(scene: Scene) -> tuple[Tensor, Tensor]:

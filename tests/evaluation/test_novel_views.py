@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scenes import DEMO
+from scenes.demo_photos import copy_small, first_photos
 from scenes.splats import random_splats, render_reference, synthetic_views
 
 from splatpose.config import FitConfig
@@ -178,8 +178,7 @@ def tiny() -> FitConfig:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run as anybody has it: its last pass trained on all photos."""
     photos = tmp_path_factory.mktemp("photos")
-    for path in sorted(DEMO.glob("*.jpg"))[:7]:
-        shutil.copy(path, photos)
+    copy_small(first_photos(7), photos)
     return fit(photos, tmp_path_factory.mktemp("runs") / "run", tiny())
 
 

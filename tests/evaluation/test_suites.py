@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scenes import DEMO
+from scenes.demo_photos import copy_small, first_photos
 
 from splatpose.cli.main import main
 from splatpose.config import FitConfig
@@ -101,12 +102,8 @@ def write_scene(folder: Path, name: str, photos: list[Path], *, reconstructable:
     truth = read_transforms(DEMO / "transforms.json")
     index = {path.name: i for i, path in enumerate(truth.photos)}
     frames = []
-    (folder / "photos").mkdir(parents=True)
+    copy_small(photos, folder / "photos")
     for number, path in enumerate(photos):
-        with Image.open(path) as image:
-            image.resize((320, 240), Image.Resampling.LANCZOS).save(
-                folder / "photos" / path.name, quality=95
-            )
         pose = np.linalg.inv(truth.cam_from_world[index[path.name]])
         frames.append({"file": f"photos/{path.name}", "c2w": pose.tolist(), "fx": 270.0,
                        "fy": 270.0, "cx": 159.5, "cy": 119.5, "w": 320, "h": 240,
@@ -122,8 +119,8 @@ def write_scene(folder: Path, name: str, photos: list[Path], *, reconstructable:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six neighbouring photos, and two that show nothing of each other."""
     folder = tmp_path_factory.mktemp("stress")
-    photos = sorted(DEMO.glob("*.jpg"))
-    write_scene(folder / "table-1", "table", photos[:6])
+    photos = first_photos(6)
+    write_scene(folder / "table-1", "table", photos)
     nothing = write_scene(folder / "noise-1", "noise", photos[:2], reconstructable=False)
     rng = np.random.default_rng(0)
     for path in (nothing / "photos").iterdir():
@@ -248,7 +245,7 @@ def test_a_wrong_pose_is_found_and_a_trusted_one_counts_as_silent(data: Path) ->
 
 
 def test_two_places_in_one_frame_are_wrong_and_in_two_models_right(tmp_path: Path) -> None:
-    photos = sorted(DEMO.glob("*.jpg"))[:7]
+    photos = first_photos(7)
     folder = write_scene(tmp_path / "two-1", "two", photos, places=[0, 0, 0, 0, 1, 1, 1])
     scene = stress.find_scenes(tmp_path, "all")[0]
     truth = read_dataset(folder)

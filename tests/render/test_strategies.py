@@ -1,4 +1,4 @@
-"""gsplat's densification strategies on what the CPU rasterizer returns."""
+"""gsplat's densification on what the CPU rasterizer returns."""
 
 from __future__ import annotations
 

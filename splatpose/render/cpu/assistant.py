@@ -69,9 +69,7 @@ class Rehearsed:
     def __call__(self, *arguments: Any) -> int:
         if self._compiled:
             self._dispatcher.compile(tuple(numba.typeof(value) for value in arguments))
-        for value in arguments:
-            if isinstance(value, np.ndarray) and value.flags.writeable:
-                value.fill(0)
+        _clear(arguments)
         return 0
 
 
@@ -85,6 +83,14 @@ class Late:
     def __call__(self, *arguments: Any) -> Any:
         await_assistant()
         return self._dispatcher(*arguments)
+
+
+def _clear(arguments: tuple[Any, ...]) -> None:
+    for value in arguments:
+        if isinstance(value, tuple):
+            _clear(value)
+        elif isinstance(value, np.ndarray) and value.flags.writeable:
+            value.fill(0)
 
 
 def _cores() -> int:

@@ -13,13 +13,12 @@ from torch.autograd.function import once_differentiable
 
 from splatpose.render.cpu.camera_pass import (
     Drawn,
-    Gaussians,
-    Gradients,
     Settings,
     draw,
     draw_backward,
-    pack_camera,
+    make_view,
 )
+from splatpose.render.cpu.kernel_arguments import GaussianGradients, Gaussians, PictureGradients
 from splatpose.render.cpu.workspace import Lease
 
 
@@ -55,7 +54,7 @@ def render_cameras(
         background = np.zeros(settings.channels, np.float32)
         if backgrounds is not None and settings.color_channels > 0:
             background[: settings.color_channels] = backgrounds[c].detach().numpy()
-        camera = pack_camera(
+        view = make_view(
             viewmats[c].detach().double().numpy(),
             Ks[c].detach().double().numpy(),
             centers[c].detach().numpy(),
@@ -64,7 +63,7 @@ def render_cameras(
         drawn.append(
             draw(
                 gaussians,
-                camera,
+                view,
                 background,
                 settings,
                 lease.workspace,
@@ -120,7 +119,7 @@ class RasterizeOnCpu(torch.autograd.Function):
             torch.empty(t.shape, dtype=torch.float32)
             for t in (means, quats, scales, opacities, colors)
         ]
-        gradients = Gradients(*(flat(t) for t in targets if t is not None))
+        flat_targets = [flat(t) for t in targets if t is not None]
         cameras = len(ctx.leases)
         v_means2d = torch.empty(cameras, len(means), 2)
         absolute = torch.empty(cameras, len(means), 2) if settings.absgrad else None
@@ -136,11 +135,12 @@ class RasterizeOnCpu(torch.autograd.Function):
                 settings,
                 lease.workspace,
                 flat(image[c]),
-                flat(image_gradient[c]),
-                flat(alpha_gradient[c]),
-                gradients,
-                flat(v_means2d[c]),
-                np.empty(0, np.float32) if absolute is None else flat(absolute[c]),
+                PictureGradients(flat(image_gradient[c]), flat(alpha_gradient[c])),
+                GaussianGradients(
+                    *flat_targets,
+                    means2d=flat(v_means2d[c]),
+                    absolute2d=np.empty(0, np.float32) if absolute is None else flat(absolute[c]),
+                ),
                 accumulate=c > 0,
             )
             v_viewmats[c, :3, :3] = torch.from_numpy(sums[:9].reshape(3, 3))

@@ -31,8 +31,7 @@ def reserve_slots(depths, boxes, slot_start):
     """Reserve slots for the tiles of each Gaussian: as many as its bounding box has.
 
     Args:
-        depths: [N], 0 if not visible.
-        boxes: [N * 4] bounding box in tiles: first and last column, first and last row.
+        depths, boxes: As of `Projected`.
         slot_start: [N + 1] out: first slot of each Gaussian.
     """
     slots = 0
@@ -45,26 +44,15 @@ def reserve_slots(depths, boxes, slot_start):
 
 
 @kernel
-def find_tiles(
-    first,
-    last,
-    depths,
-    records,
-    boxes,
-    slot_start,
-    slot_tile,
-    tile_count,
-    histogram,
-    tiles_x,
-    width,
-):
-    """Tiles that the ellipses of Gaussians first to last - 1 touch.
+def find_tiles(first, last, projected, slots, histogram, tiles_x, width):
+    """Tiles that the ellipses of Gaussians first to last - 1 touch, to `slots.tiles`.
 
     Args:
-        slot_tile: [slots] out: tiles of each Gaussian, from its slot_start on.
-        tile_count: [N] out: how many.
+        slots: Start of each Gaussian in; out: how many it uses, and their tiles.
         histogram: [tiles] out: how many of these Gaussians touch each tile.
     """
+    records, depths, boxes = projected
+    slot_start, tile_count, slot_tile = slots
     for tile in range(len(histogram)):
         histogram[tile] = 0
     for g in range(first, last):
@@ -124,34 +112,35 @@ def tile_offsets(histograms, offsets):
 
 
 @kernel
-def fill_tiles(first, last, slot_start, slot_tile, tile_count, places, members, slots):
+def fill_tiles(first, last, slots, places, tiles):
     """Append Gaussians first to last - 1 to the lists of their tiles.
 
     Args:
         places: [tiles] next place of each tile; advanced.
-        members, slots: [entries] out: Gaussian of each entry and the slot of its gradients.
+        tiles: out: members and slots.
     """
     for g in range(first, last):
-        start = slot_start[g]
-        for slot in range(start, start + tile_count[g]):
-            tile = slot_tile[slot]
+        start = slots.start[g]
+        for slot in range(start, start + slots.used[g]):
+            tile = slots.tiles[slot]
             place = places[tile]
-            members[place] = g
-            slots[place] = slot
+            tiles.members[place] = g
+            tiles.slots[place] = slot
             places[tile] = place + 1
 
 
 @kernel
-def sort_tiles(counter, offsets, members, slots, depth_bits):
+def sort_tiles(counter, tiles, depth_bits):
     """Sort the lists of tiles by depth, nearest first, stably, until no tile is left.
 
     A list fits the cache, and depths within a tile differ in fewer bits than in the whole scene.
 
     Args:
         counter: [1] int64 shared between threads: tiles taken.
-        offsets: [tiles + 1]; members, slots: [entries] in and out.
+        tiles: in; out: members and slots, sorted.
         depth_bits: [N] depths as uint32 bit patterns.
     """
+    offsets, members, slots = tiles
     longest = 0
     for tile in range(len(offsets) - 1):
         longest = max(longest, offsets[tile + 1] - offsets[tile])

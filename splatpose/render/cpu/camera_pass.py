@@ -15,31 +15,27 @@ from splatpose.render.cpu.binning import (
     sort_tiles,
     tile_offsets,
 )
+from splatpose.render.cpu.ewa import CAMERA
 from splatpose.render.cpu.gaussian_gradients import CAMERA_SUMS
+from splatpose.render.cpu.gaussian_inputs import BLOCK
+from splatpose.render.cpu.kernel_arguments import (
+    GaussianGradients,
+    Gaussians,
+    Picture,
+    PictureGradients,
+    Projected,
+    Slots,
+    TileLists,
+    View,
+)
 from splatpose.render.cpu.layout import RECORD, SLOT, TILE
-from splatpose.render.cpu.projection import BLOCK, CAMERA, project
+from splatpose.render.cpu.projection import project
 from splatpose.render.cpu.projection_backward import project_backward
 from splatpose.render.cpu.raster_backward import backward
 from splatpose.render.cpu.raster_forward import forward
 from splatpose.render.cpu.simd import LANES
 from splatpose.render.cpu.threads import run_on_threads
 from splatpose.render.cpu.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Gaussians:
-    """N Gaussians as flat float32 arrays."""
-
-    means: np.ndarray
-    quats: np.ndarray
-    scales: np.ndarray
-    opacities: np.ndarray
-    colors: np.ndarray
-    """[N * color_stride]."""
-    color_stride: int
-
-    def __len__(self) -> int:
-        return len(self.opacities)
 
 
 @dataclass(frozen=True)
@@ -82,27 +78,11 @@ class Settings:
 class Drawn:
     """What the backward pass needs of a forward pass, in the memory of its workspace."""
 
-    camera: np.ndarray
-    records: np.ndarray
-    depths: np.ndarray
-    slot_start: np.ndarray
-    tile_count: np.ndarray
-    offsets: np.ndarray
-    members: np.ndarray
-    slots: np.ndarray
+    view: View
+    projected: Projected
+    slots: Slots
+    tiles: TileLists
     transmittance: np.ndarray
-    num_slots: int
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """Flat float32 gradients, of the sizes of the inputs."""
-
-    means: np.ndarray
-    quats: np.ndarray
-    scales: np.ndarray
-    opacities: np.ndarray
-    colors: np.ndarray
 
 
 def share(kernel: Callable[..., None], threads: int, pieces: int, *args: Any) -> None:
@@ -111,10 +91,11 @@ def share(kernel: Callable[..., None], threads: int, pieces: int, *args: Any) ->
     run_on_threads(lambda _thread: kernel(counter, *args), max(1, min(threads, pieces)))
 
 
-def pack_camera(
-    viewmat: np.ndarray, K: np.ndarray, center: np.ndarray, settings: Settings
-) -> np.ndarray:
-    """The camera's numbers in the order of `projection.C_*`."""
+def make_view(viewmat: np.ndarray, K: np.ndarray, center: np.ndarray, settings: Settings) -> View:
+    """What the projection kernels are to know of a camera.
+
+    Args: viewmat: [4, 4]. K: [3, 3]. center: [3] in the world.
+    """
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     width, height = settings.width, settings.height
     margin_x, margin_y = 0.15 * width / fx, 0.15 * height / fy
@@ -127,28 +108,58 @@ def pack_camera(
     camera[20:23] = settings.near_plane, settings.far_plane, settings.eps2d
     camera[23:26] = center
     camera[26:28] = width, height
-    return camera
-
-
-def _projection_arguments(gaussians: Gaussians, settings: Settings, camera: np.ndarray) -> tuple:
-    return (
-        gaussians.means,
-        gaussians.quats,
-        gaussians.scales,
-        gaussians.opacities,
-        gaussians.colors,
-        gaussians.color_stride,
+    return View(
+        camera,
         settings.sh_degree,
         settings.color_channels,
         settings.depth_channel,
         settings.antialiased,
-        camera,
     )
+
+
+def _picture(settings: Settings, image: np.ndarray, transmittance: np.ndarray) -> Picture:
+    return Picture(settings.width, settings.height, settings.expected_depth, image, transmittance)
+
+
+def _list_tiles(
+    projected: Projected, settings: Settings, workspace: Workspace
+) -> tuple[Slots, TileLists]:
+    """Slots of the Gaussians' gradients, and the Gaussians of each tile by depth."""
+    count, threads = len(projected.depths), settings.threads
+    slot_start = workspace.array("slot_start", count + 1, np.int64)
+    reserve_slots(projected.depths, projected.boxes, slot_start)
+    slots = Slots(
+        slot_start,
+        workspace.array("slots_used", count, np.int32),
+        workspace.array("slot_tiles", int(slot_start[count]), np.int32),
+    )
+    chunks = max(1, min(threads, count // BLOCK))
+    bounds = [count * chunk // chunks for chunk in range(chunks + 1)]
+    places = workspace.array("places", chunks * settings.tiles, np.int64)
+    places = places.reshape(chunks, settings.tiles)
+
+    def find(chunk: int) -> None:
+        first, last = bounds[chunk : chunk + 2]
+        find_tiles(first, last, projected, slots, places[chunk], settings.tiles_x, settings.width)
+
+    run_on_threads(find, chunks)
+    offsets = workspace.array("offsets", settings.tiles + 1, np.int64)
+    entries = tile_offsets(places, offsets)
+    tiles = TileLists(
+        offsets,
+        workspace.array("members", entries, np.int32),
+        workspace.array("slots", entries, np.int32),
+    )
+    run_on_threads(
+        lambda chunk: fill_tiles(*bounds[chunk : chunk + 2], slots, places[chunk], tiles), chunks
+    )
+    share(sort_tiles, threads, settings.tiles, tiles, projected.depths.view(np.uint32))
+    return slots, tiles
 
 
 def draw(
     gaussians: Gaussians,
-    camera: np.ndarray,
+    view: View,
     background: np.ndarray,
     settings: Settings,
     workspace: Workspace,
@@ -159,91 +170,31 @@ def draw(
     """Render one camera.
 
     Args:
-        camera: From `pack_camera`.
         background: [channels].
         image: [H * W * channels] out.
         means2d: [N * 2] out. radii: [N * 2] int32 out.
     """
-    count, threads = len(gaussians), settings.threads
-    records = workspace.array("records", (count + LANES) * RECORD)
-    depths = workspace.array("depths", count)
-    boxes = workspace.array("boxes", count * 4, np.int32)
+    count, threads = len(gaussians.opacities), settings.threads
+    projected = Projected(
+        workspace.array("records", (count + LANES) * RECORD),
+        workspace.array("depths", count),
+        workspace.array("boxes", count * 4, np.int32),
+    )
     blocks = -(-count // BLOCK)
-    arguments = _projection_arguments(gaussians, settings, camera)
-    share(project, threads, blocks, *arguments, records, depths, boxes, radii, means2d)
-
-    slot_start = workspace.array("slot_start", count + 1, np.int64)
-    reserve_slots(depths, boxes, slot_start)
-    num_slots = int(slot_start[count])
-    tile_count = workspace.array("tile_count", count, np.int32)
-    slot_tile = workspace.array("slot_tile", num_slots, np.int32)
-    chunks = max(1, min(threads, count // BLOCK))
-    bounds = [count * chunk // chunks for chunk in range(chunks + 1)]
-    places = workspace.array("places", chunks * settings.tiles, np.int64)
-    places = places.reshape(chunks, settings.tiles)
-    run_on_threads(
-        lambda chunk: find_tiles(
-            bounds[chunk],
-            bounds[chunk + 1],
-            depths,
-            records,
-            boxes,
-            slot_start,
-            slot_tile,
-            tile_count,
-            places[chunk],
-            settings.tiles_x,
-            settings.width,
-        ),
-        chunks,
-    )
-    offsets = workspace.array("offsets", settings.tiles + 1, np.int64)
-    entries = tile_offsets(places, offsets)
-    members = workspace.array("members", entries, np.int32)
-    slots = workspace.array("slots", entries, np.int32)
-    run_on_threads(
-        lambda chunk: fill_tiles(
-            bounds[chunk],
-            bounds[chunk + 1],
-            slot_start,
-            slot_tile,
-            tile_count,
-            places[chunk],
-            members,
-            slots,
-        ),
-        chunks,
-    )
-
-    share(sort_tiles, threads, settings.tiles, offsets, members, slots, depths.view(np.uint32))
+    share(project, threads, blocks, gaussians, view, projected, means2d, radii)
+    slots, tiles = _list_tiles(projected, settings, workspace)
     transmittance = workspace.array("transmittance", settings.width * settings.height)
     share(
         forward,
         threads,
         settings.tiles,
         (0,) * settings.channels,
-        offsets,
-        members,
-        records,
+        tiles,
+        projected.records,
         background,
-        settings.expected_depth,
-        settings.width,
-        settings.height,
-        image,
-        transmittance,
+        _picture(settings, image, transmittance),
     )
-    return Drawn(
-        camera,
-        records,
-        depths,
-        slot_start,
-        tile_count,
-        offsets,
-        members,
-        slots,
-        transmittance,
-        num_slots,
-    )
+    return Drawn(view, projected, slots, tiles, transmittance)
 
 
 def draw_backward(
@@ -252,62 +203,44 @@ def draw_backward(
     settings: Settings,
     workspace: Workspace,
     image: np.ndarray,
-    image_gradient: np.ndarray,
-    alpha_gradient: np.ndarray,
-    gradients: Gradients,
-    means2d_gradient: np.ndarray,
-    absolute_gradient: np.ndarray,
+    picture_gradients: PictureGradients,
+    gradients: GaussianGradients,
     *,
     accumulate: bool,
 ) -> np.ndarray:
     """Gradients of one camera's image.
 
     Args:
-        gradients: Out: set, or added to with `accumulate`.
-        means2d_gradient: [N * 2] out. absolute_gradient: the same, or empty without absgrad.
+        gradients: Out: set, or with `accumulate` added to but for those of the 2-D means.
 
     Returns: gradients of the camera's rotation (9), translation (3) and centre (3), float64.
     """
-    slot_gradients = workspace.array("slot_gradients", drawn.num_slots * SLOT)
+    slot_gradients = workspace.array("slot_gradients", len(drawn.slots.tiles) * SLOT)
     share(
         backward,
         settings.threads,
         settings.tiles,
         (0,) * settings.channels,
         (0,) * settings.absgrad,
-        drawn.offsets,
-        drawn.members,
-        drawn.slots,
-        drawn.records,
-        settings.expected_depth,
-        settings.width,
-        settings.height,
-        image,
-        drawn.transmittance,
-        image_gradient,
-        alpha_gradient,
+        drawn.tiles,
+        drawn.projected.records,
+        _picture(settings, image, drawn.transmittance),
+        picture_gradients,
         slot_gradients,
     )
-    blocks = -(-len(gaussians) // BLOCK)
+    blocks = -(-len(gaussians.opacities) // BLOCK)
     camera_sums = np.zeros((blocks, CAMERA_SUMS), np.float32)
     share(
         project_backward,
         settings.threads,
         blocks,
-        *_projection_arguments(gaussians, settings, drawn.camera),
-        drawn.records,
-        drawn.depths,
-        drawn.slot_start,
-        drawn.tile_count,
+        gaussians,
+        drawn.view,
+        drawn.projected,
+        drawn.slots,
         slot_gradients,
         accumulate,
-        gradients.means,
-        gradients.quats,
-        gradients.scales,
-        gradients.opacities,
-        gradients.colors,
-        means2d_gradient,
-        absolute_gradient,
+        gradients,
         camera_sums.reshape(-1),
     )
     return camera_sums.sum(0, dtype=np.float64)[:15]

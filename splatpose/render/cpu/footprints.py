@@ -8,6 +8,8 @@ exceeds what the processor can look ahead.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function
@@ -43,6 +45,22 @@ from splatpose.render.cpu.simd import (
 )
 
 
+class Visit(NamedTuple):
+    """A Gaussian and the rows of a strip that it touches."""
+
+    base: int
+    """Place of its record."""
+    strip: int
+    left: float
+    """x of the strip's first pixel's centre."""
+    upper: float
+    """y of it."""
+    low: int
+    """First row pair."""
+    high: int
+    """Last row pair."""
+
+
 @device_function
 def pixel_place(x, y, planes):
     """Where the first plane of pixel (x, y) of a tile lies in the tile's state.
@@ -64,20 +82,19 @@ def start_transmittance(state, planes, columns, rows):
 
 
 @device_function
-def distances(records, base, left, upper, low):
-    """Pixels of a strip's columns, and of the rows from row pair `low` on, from a Gaussian's mean.
-
-    Args: left, upper: centre of the strip's first pixel.
-    """
-    dx = column_index() + (left - element(records, base + R_X))
-    dy = row_index() + (upper + np.float32(low * 2) - element(records, base + R_Y))
+def distances(records, visit):
+    """Pixels of the columns, and of the rows from the first one on, from the Gaussian's mean."""
+    dx = column_index() + (visit.left - element(records, visit.base + R_X))
+    top = visit.upper + np.float32(visit.low * 2)
+    dy = row_index() + (top - element(records, visit.base + R_Y))
     return dx, dy
 
 
 @device_function
-def store_alphas(records, base, left, upper, low, high, alphas):
-    """Footprints in row pairs low to high (inclusive), neither cut nor clamped, to `alphas`."""
-    dx, dy = distances(records, base, left, upper, low)
+def store_alphas(records, visit, alphas):
+    """Footprints in the row pairs of a visit, neither cut nor clamped, to `alphas`."""
+    base, low, high = visit.base, visit.low, visit.high
+    dx, dy = distances(records, visit)
     power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
     slope = dx * element(records, base + R_XY)
     curve = broadcast(element(records, base + R_YY))

@@ -5,30 +5,20 @@ The forward quantities are computed again from the inputs; only what is cheap to
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from splatpose.render.cpu.columns import load_columns
 from splatpose.render.cpu.compilation import device_function
-from splatpose.render.cpu.harmonics import BASES, store_bases, store_derivatives
-from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_CHANNEL
-from splatpose.render.cpu.projection import (
+from splatpose.render.cpu.ewa import (
     C_EPS2D,
-    FOUR,
-    I_COLOR,
-    I_DEPTH,
-    I_MEAN,
-    I_OPACITY,
-    I_QUAT,
-    I_SCALE,
-    ONE,
-    THREE,
     covariance,
     covariance_root,
-    rotation,
+    rotation_matrix,
     to_camera,
     unit_direction,
 )
-from splatpose.render.cpu.projection_gradients import (
+from splatpose.render.cpu.ewa_gradients import (
     antialias_gradient,
     camera_times,
     covariance_gradient,
@@ -36,6 +26,20 @@ from splatpose.render.cpu.projection_gradients import (
     root_gradient,
     rotation_gradient,
 )
+from splatpose.render.cpu.gaussian_inputs import (
+    I_COLOR,
+    load_colors,
+    load_depths,
+    load_means,
+    load_shapes,
+    read_depth,
+    read_mean,
+    read_opacity,
+    read_quaternion,
+    read_scale,
+)
+from splatpose.render.cpu.harmonics import BASES, store_bases, store_derivatives
+from splatpose.render.cpu.layout import R_CHANNEL, RECORD, S_CHANNEL, SLOT
 from splatpose.render.cpu.simd import (
     GROUP,
     LANES,
@@ -59,46 +63,59 @@ GRADIENTS = 5 * GROUP + 3 * BASES
 _ROW0, _ROW1, _ROW2 = np.arange(3)
 
 
+class Lanes(NamedTuple):
+    """Memory for what becomes of a vector of Gaussians on the way to its gradients."""
+
+    sums: np.ndarray
+    """[SLOT * LANES]: summed slots."""
+    bases: np.ndarray
+    """[BASES * LANES]."""
+    derivatives: np.ndarray
+    """[3 * BASES * LANES]."""
+    gradients: np.ndarray
+    """[GRADIENTS * LANES]: out. Those of harmonics beyond the degree in use stay zero."""
+    camera: np.ndarray
+    """[CAMERA_SUMS * LANES]: the camera's gradients are added here."""
+
+
 @device_function
-def _color_gradient(
-    i,
-    count,
-    x,
-    y,
-    z,
-    visible,
-    camera,
-    inputs,
-    sh_degree,
-    channels,
-    records,
-    sums,
-    bases,
-    derivatives,
-    out,
-):
-    """Store gradients of colour inputs to `out`; return that of the mean through directions."""
+def new_lanes():
+    return Lanes(
+        np.empty(SLOT * LANES, np.float32),
+        np.empty(BASES * LANES, np.float32),
+        np.empty(3 * BASES * LANES, np.float32),
+        np.zeros(GRADIENTS * LANES, np.float32),
+        np.empty(CAMERA_SUMS * LANES, np.float32),
+    )
+
+
+@device_function
+def _color_gradient(i, point, visible, view, projected, inputs, lanes):
+    """Store gradients of colour inputs; return that of the mean through directions."""
+    sums, bases, derivatives, out, _camera = lanes
+    degree = view.sh_degree
     zero = broadcast(0.0)
-    if sh_degree < 0:
-        for c in range(channels):
+    if degree < 0:
+        for c in range(view.color_channels):
             store(out, (G_COLOR + c) * LANES, load(sums, (S_CHANNEL + c) * LANES))
         return zero, zero, zero
-    store_group(derivatives, 0, load_rows(records, i, count, RECORD, 0))
+    count = len(projected.depths)
+    store_group(derivatives, 0, load_rows(projected.records, i, count, RECORD, 0))
     for c in range(3):
         # Black is where the colour was clamped.
         lit = load(derivatives, (R_CHANNEL + c) * LANES) > 0.0
         store(sums, (S_CHANNEL + c) * LANES, select(lit, load(sums, (S_CHANNEL + c) * LANES), zero))
-    dx, dy, dz, inverse = unit_direction(camera, x, y, z)
+    dx, dy, dz, inverse = unit_direction(view.camera, point)
     # Sums are zero where a Gaussian is not visible, and must stay so: no NaN from its direction.
     dx, dy, dz = select(visible, dx, zero), select(visible, dy, zero), select(visible, dz, zero)
-    store_bases(sh_degree, dx, dy, dz, bases)
-    store_derivatives(sh_degree, dx, dy, dz, derivatives)
+    store_bases(degree, dx, dy, dz, bases)
+    store_derivatives(degree, dx, dy, dz, derivatives)
     gx, gy, gz = zero, zero, zero
     for c in range(3):
         v = load(sums, (S_CHANNEL + c) * LANES)
-        for k in range((sh_degree + 1) * (sh_degree + 1)):
+        for k in range((degree + 1) * (degree + 1)):
             store(out, (G_COLOR + 3 * k + c) * LANES, v * load(bases, k * LANES))
-            pull = v * load(inputs, (I_COLOR + 3 * k + c) * LANES)
+            pull = v * load(inputs.columns, (I_COLOR + 3 * k + c) * LANES)
             gx = fma(pull, load(derivatives, 3 * k * LANES), gx)
             gy = fma(pull, load(derivatives, (3 * k + 1) * LANES), gy)
             gz = fma(pull, load(derivatives, (3 * k + 2) * LANES), gz)
@@ -124,9 +141,10 @@ def _store_scale_gradient(root_gradient, jacobian, w, visible, out):
 
 
 @device_function
-def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, visible, out):
+def _store_quaternion_gradient(camera, rotation, c, quat, inverse_norm, visible, out):
     """From `c`, the gradient of R_camera R_gaussian, to that of a quaternion of any length."""
     r = camera
+    qw, qx, qy, qz = quat
     c0, c1, c2, c3, c4, c5, c6, c7, c8 = c
     v = (
         c0 * r[0] + c3 * r[3] + c6 * r[6],
@@ -139,7 +157,7 @@ def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, vi
         c1 * r[2] + c4 * r[5] + c7 * r[8],
         c2 * r[2] + c5 * r[5] + c8 * r[8],
     )
-    h0, h1, h2 = rotation_gradient(turn, v)
+    h0, h1, h2 = rotation_gradient(rotation, v)
     twice = inverse_norm * inverse_norm * 2.0
     zero = broadcast(0.0)
     value = -(h0 * qx + h1 * qy + h2 * qz) * twice
@@ -153,88 +171,52 @@ def _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, vi
 
 
 @device_function
-def _add_camera_row(row, visible, turn, c0, c1, c2, g, point, d, sums):
+def _add_camera_row(row, visible, rotation, c, g, point, d, sums):
     """Add gradients w.r.t. one row of the camera's rotation, of translation and centre."""
     x, y, z = point
+    c0, c1, c2 = c
     zero = broadcast(0.0)
-    value = c0 * turn[0] + c1 * turn[1] + c2 * turn[2] + g * x
+    value = c0 * rotation[0] + c1 * rotation[1] + c2 * rotation[2] + g * x
     accumulate(sums, (3 * row) * LANES, select(visible, value, zero))
-    value = c0 * turn[3] + c1 * turn[4] + c2 * turn[5] + g * y
+    value = c0 * rotation[3] + c1 * rotation[4] + c2 * rotation[5] + g * y
     accumulate(sums, (3 * row + 1) * LANES, select(visible, value, zero))
-    value = c0 * turn[6] + c1 * turn[7] + c2 * turn[8] + g * z
+    value = c0 * rotation[6] + c1 * rotation[7] + c2 * rotation[8] + g * z
     accumulate(sums, (3 * row + 2) * LANES, select(visible, value, zero))
     accumulate(sums, (9 + row) * LANES, select(visible, g, zero))
     accumulate(sums, (12 + row) * LANES, select(visible, -d, zero))
 
 
 @device_function
-def gaussian_gradient(
-    i,
-    count,
-    means,
-    quats,
-    scales,
-    opacities,
-    colors,
-    color_stride,
-    used_colors,
-    sh_degree,
-    color_channels,
-    depth_channel,
-    antialiased,
-    camera,
-    records,
-    depths,
-    scratch,
-    inputs,
-    sums,
-    bases,
-    derivatives,
-    camera_sums,
-    out,
-):
-    """Gradients of LANES Gaussians into `out`, of the camera added to `camera_sums`."""
-    load_columns(means, i, count, THREE, THREE, scratch, inputs, I_MEAN)
-    load_columns(quats, i, count, FOUR, FOUR, scratch, inputs, I_QUAT)
-    load_columns(scales, i, count, THREE, THREE, scratch, inputs, I_SCALE)
-    load_columns(opacities, i, count, ONE, ONE, scratch, inputs, I_OPACITY)
-    load_columns(depths, i, count, ONE, ONE, scratch, inputs, I_DEPTH)
-    load_columns(colors, i, count, color_stride, used_colors, scratch, inputs, I_COLOR)
-    point = (
-        load(inputs, I_MEAN * LANES),
-        load(inputs, (I_MEAN + 1) * LANES),
-        load(inputs, (I_MEAN + 2) * LANES),
-    )
-    qw, qx, qy, qz = (
-        load(inputs, I_QUAT * LANES),
-        load(inputs, (I_QUAT + 1) * LANES),
-        load(inputs, (I_QUAT + 2) * LANES),
-        load(inputs, (I_QUAT + 3) * LANES),
-    )
-    s0, s1, s2 = (
-        load(inputs, I_SCALE * LANES),
-        load(inputs, (I_SCALE + 1) * LANES),
-        load(inputs, (I_SCALE + 2) * LANES),
-    )
-    visible = (load(inputs, I_DEPTH * LANES) > 0.0) & (index() < np.float32(count - i))
+def gaussian_gradient(i, gaussians, view, projected, inputs, lanes):
+    """Gradients of LANES Gaussians from index i on, and of the camera, from `lanes.sums`."""
+    sums, out, camera = lanes.sums, lanes.gradients, view.camera
+    count = len(gaussians.opacities)
+    load_means(gaussians, i, count, inputs)
+    load_shapes(gaussians, i, count, inputs)
+    load_depths(projected, i, count, inputs)
+    load_colors(gaussians, view, i, count, inputs)
+    point, quat, scales = read_mean(inputs), read_quaternion(inputs), read_scale(inputs)
+    visible = (read_depth(inputs) > 0.0) & (index() < np.float32(count - i))
     zero = broadcast(0.0)
-    px, py, pz = to_camera(camera, point[0], point[1], point[2])
-    turn, inverse_norm = rotation(qw, qx, qy, qz)
-    root, jacobian = covariance_root(camera, px, py, pz, turn, s0, s1, s2)
+    seen = to_camera(camera, point)
+    rotation, inverse_norm = rotation_matrix(quat)
+    root, jacobian = covariance_root(camera, seen, rotation, scales)
     cov = covariance(root, camera[C_EPS2D])
     v_x, v_y, gxx, gxy, gyy = covariance_gradient(sums, cov)
     a0, a1, a2, b0, b1, b2 = root_gradient(root, gxx, gxy, gyy)
-    if antialiased:
+    if view.antialiased:
         e0, e1, e2, e3, e4, e5 = antialias_gradient(root, cov, load(sums, 0))
         a0, a1, a2, b0, b1, b2 = a0 + e0, a1 + e1, a2 + e2, b0 + e3, b1 + e4, b2 + e5
-    w = camera_times(camera, turn)
+    w = camera_times(camera, rotation)
     _store_scale_gradient((a0, a1, a2, b0, b1, b2), jacobian, w, visible, out)
+    s0, s1, s2 = scales
     a0, a1, a2, b0, b1, b2 = a0 * s0, a1 * s1, a2 * s2, b0 * s0, b1 * s1, b2 * s2
     v_j00, v_j02 = a0 * w[0] + a1 * w[1] + a2 * w[2], a0 * w[6] + a1 * w[7] + a2 * w[8]
     v_j11, v_j12 = b0 * w[3] + b1 * w[4] + b2 * w[5], b0 * w[6] + b1 * w[7] + b2 * w[8]
-    g0, g1, g2 = point_gradient(camera, px, py, pz, jacobian, v_x, v_y, v_j00, v_j11, v_j02, v_j12)
-    if depth_channel >= 0:
-        g2 = g2 + load(sums, (S_CHANNEL + depth_channel) * LANES)
+    jacobian_gradient = (v_j00, v_j11, v_j02, v_j12)
+    g0, g1, g2 = point_gradient(camera, seen, jacobian, (v_x, v_y), jacobian_gradient)
+    if view.depth_channel >= 0:
+        g2 = g2 + load(sums, (S_CHANNEL + view.depth_channel) * LANES)
     j00, j11, j02, j12 = jacobian
     c = (
         a0 * j00,
@@ -247,34 +229,18 @@ def gaussian_gradient(
         a1 * j02 + b1 * j12,
         a2 * j02 + b2 * j12,
     )
-    _store_quaternion_gradient(camera, turn, c, inverse_norm, qw, qx, qy, qz, visible, out)
-    d0, d1, d2 = _color_gradient(
-        i,
-        count,
-        point[0],
-        point[1],
-        point[2],
-        visible,
-        camera,
-        inputs,
-        sh_degree,
-        color_channels,
-        records,
-        sums,
-        bases,
-        derivatives,
-        out,
-    )
+    _store_quaternion_gradient(camera, rotation, c, quat, inverse_norm, visible, out)
+    d0, d1, d2 = _color_gradient(i, point, visible, view, projected, inputs, lanes)
     value = g0 * camera[0] + g1 * camera[3] + g2 * camera[6] + d0
     store(out, G_MEAN * LANES, select(visible, value, zero))
     value = g0 * camera[1] + g1 * camera[4] + g2 * camera[7] + d1
     store(out, (G_MEAN + 1) * LANES, select(visible, value, zero))
     value = g0 * camera[2] + g1 * camera[5] + g2 * camera[8] + d2
     store(out, (G_MEAN + 2) * LANES, select(visible, value, zero))
-    value = load(sums, 0) / load(inputs, I_OPACITY * LANES)
+    value = load(sums, 0) / read_opacity(inputs)
     store(out, G_OPACITY * LANES, select(visible, value, zero))
     store(out, G_MEAN2D * LANES, select(visible, v_x, zero))
     store(out, (G_MEAN2D + 1) * LANES, select(visible, v_y, zero))
-    _add_camera_row(_ROW0, visible, turn, c[0], c[1], c[2], g0, point, d0, camera_sums)
-    _add_camera_row(_ROW1, visible, turn, c[3], c[4], c[5], g1, point, d1, camera_sums)
-    _add_camera_row(_ROW2, visible, turn, c[6], c[7], c[8], g2, point, d2, camera_sums)
+    _add_camera_row(_ROW0, visible, rotation, c[0:3], g0, point, d0, lanes.camera)
+    _add_camera_row(_ROW1, visible, rotation, c[3:6], g1, point, d1, lanes.camera)
+    _add_camera_row(_ROW2, visible, rotation, c[6:9], g2, point, d2, lanes.camera)

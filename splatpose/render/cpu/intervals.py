@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from splatpose.render.cpu.compilation import device_function
 from splatpose.render.cpu.layout import (
     BATCH,
@@ -44,6 +48,29 @@ _FIRST_UNIT = float(1 << _BITS)
 _LAST_UNIT = float(1 << 2 * _BITS)
 
 
+class Batch(NamedTuple):
+    """Memory for looking at BATCH Gaussians of a tile together."""
+
+    ellipses: np.ndarray
+    """[ELLIPSE * BATCH] as [vector, field, lane]."""
+    live: np.ndarray
+    """[2 * STRIPS] int32: first and last row pair of each strip with an unfinished pixel."""
+    rows: np.ndarray
+    """[BATCH] int32 scratch."""
+    hits: np.ndarray
+    """[BATCH + 1] int32, for `unpack_hit`, in the order of the batch."""
+
+
+@device_function
+def new_batch():
+    return Batch(
+        np.empty(ELLIPSE * BATCH, np.float32),
+        np.empty(2 * STRIPS, np.int32),
+        np.empty(BATCH, np.int32),
+        np.empty(BATCH + 1, np.int32),
+    )
+
+
 @device_function
 def start_live_rows(live, tile_y, height):
     """All row pairs of the tile that are inside the image."""
@@ -69,7 +96,7 @@ def refresh_live_rows(state, planes, strip, live):
     Args:
         state: Tile state, transmittance first: negative where a pixel is finished.
         planes: Numbers a pixel takes in `state`.
-        live: [2 * STRIPS] int32 in and out: first and last row pair of each strip.
+        live: As of `Batch`, in and out.
 
     Returns: whether any row is left.
     """
@@ -84,7 +111,7 @@ def refresh_live_rows(state, planes, strip, live):
 
 @device_function
 def load_ellipses(first, end, stop, members, records, ellipses):
-    """Ellipses of members[first:end], at most BATCH, as [vector, field, lane].
+    """Ellipses of members[first:end], at most BATCH.
 
     Asks for the records of the next batch, which ends at `stop` at the latest: they are all over
     memory.
@@ -97,17 +124,16 @@ def load_ellipses(first, end, stop, members, records, ellipses):
 
 
 @device_function
-def find_hits(ellipses, count, tile_x, tile_y, width, strip, live, rows, hits):
-    """Gaussians of a batch that touch the live rows of a strip.
+def find_hits(batch, count, tile_x, tile_y, width, strip):
+    """Gaussians of a batch that touch the live rows of a strip, to `batch.hits`.
 
     Args:
-        ellipses: From `load_ellipses`; the first `count` are looked at.
+        count: The first so many are looked at.
         tile_x, tile_y: Pixel of the tile's corner.
-        rows: [BATCH] int32 scratch.
-        hits: [BATCH + 1] int32 out, for `unpack_hit`, in the order of the batch.
 
     Returns: their number.
     """
+    ellipses, live, rows, hits = batch
     left = tile_x + strip * 8
     right = min(left + 8, width)
     first_live, last_live = live[2 * strip], live[2 * strip + 1]

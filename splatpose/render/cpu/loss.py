@@ -21,9 +21,8 @@ from splatpose.render.cpu.loss_kernels import (
     blur_target_rows,
     compare_columns,
     loss_gradient,
-    plane_size,
-    plane_stride,
 )
+from splatpose.render.cpu.loss_planes import Comparison, Frame, Moments, frame_of, plane_size
 from splatpose.render.cpu.threads import available_threads
 from splatpose.render.cpu.workspace import Lease, Workspace
 
@@ -71,19 +70,16 @@ class TargetCache:
 _cache = TargetCache()
 
 
-def _target_blurs(target: Tensor, workspace: Workspace, threads: int) -> np.ndarray:
+def _target_blurs(target: Tensor, frame: Frame, workspace: Workspace, threads: int) -> np.ndarray:
     """Blurs of the target and of its square, [2, plane_size]."""
     cached = None if target.is_inference() else _cache.get(target)
     if cached is not None:
         return cached
-    height, width, _ = target.shape
-    size, stride = plane_size(height, width), plane_stride(width)
+    size, height = plane_size(frame), frame.height
     blurs = np.zeros((2, size), np.float32)
     across, across2 = workspace.array("across", size), workspace.array("across2", size)
-    share(blur_target_rows, threads, height, flat(target), height, width, stride, across, across2)
-    share(
-        blur_target_columns, threads, height, across, across2, height, width, stride, *blurs
-    )  # fmt: skip
+    share(blur_target_rows, threads, height, flat(target), frame, across, across2)
+    share(blur_target_columns, threads, height, frame, across, across2, *blurs)
     # Tensors made in inference mode do not count their changes.
     if not target.is_inference():
         _cache.put(target, blurs)
@@ -94,30 +90,47 @@ def _loss_and_gradient(
     render: Tensor, target: Tensor, mask: Tensor | None, dssim_weight: float, need_gradient: bool
 ) -> tuple[float, Tensor | None]:
     height, width, _ = render.shape
+    frame = frame_of(height, width)
     lease, threads = Lease(), available_threads()
-    workspace = lease.workspace
-    size, stride = plane_size(height, width), plane_stride(width)
-    mean, mean2 = _target_blurs(target, workspace, threads)
-    x, y = flat(render), flat(target)
+    workspace, size = lease.workspace, plane_size(frame)
+    target_blurs = _target_blurs(target, frame, workspace, threads)
     valid = np.empty(0, np.bool_) if mask is None else flat(mask)
+    images = Comparison(flat(render), flat(target), valid)
     count = 3 * max(1, height * width if mask is None else int(valid.sum()))
-    planes = [workspace.array(name, size) for name in ("across", "across2", "across_xy")]
-    blurred = [workspace.array(name, size) for name in ("by_mean", "by_square", "by_product")]
+    blurs = Moments(*(workspace.array(name, size) for name in ("across", "across2", "across_xy")))
+    derivatives = Moments(
+        *(workspace.array(name, size) for name in ("by_mean", "by_square", "by_product"))
+    )
     differences, similarities = np.empty(height), np.empty(height)
+    share(blur_render_rows, threads, height, images, frame, blurs, differences)
     share(
-        blur_render_rows, threads, height, x, y, valid, height, width, stride, *planes,
-          differences
-    )  # fmt: skip
-    share(compare_columns, threads, height, *planes, mean, mean2, valid, height, width, stride,
-          *blurred, similarities)  # fmt: skip
+        compare_columns,
+        threads,
+        height,
+        valid,
+        frame,
+        blurs,
+        *target_blurs,
+        derivatives,
+        similarities,
+    )
     seen = count if mask is None else 3 * int(valid.sum())
     dissimilarity = (seen - similarities.sum()) / count
     loss = (1 - dssim_weight) * differences.sum() / count + dssim_weight * dissimilarity
     if not need_gradient:
         return float(loss), None
     gradient = torch.empty(render.shape)
-    share(loss_gradient, threads, height, x, y, valid, *blurred, height, width, stride,
-          (1 - dssim_weight) / count, -dssim_weight / count, flat(gradient))  # fmt: skip
+    share(
+        loss_gradient,
+        threads,
+        height,
+        images,
+        frame,
+        derivatives,
+        (1 - dssim_weight) / count,
+        -dssim_weight / count,
+        flat(gradient),
+    )
     return float(loss), gradient
 
 

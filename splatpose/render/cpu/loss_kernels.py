@@ -1,7 +1,6 @@
-"""Kernels of the fused L1 + D-SSIM loss: separable blurs over padded planes.
+"""Kernels of the fused L1 + D-SSIM loss, row after row of an image.
 
-A plane holds three channels of rows, `stride` floats apart, pixel x of a row at PAD + x, with zeros
-around each channel, so that windows need no border cases.
+Rows are taken from `counter`, [1] int64 shared between threads, until none is left.
 """
 
 from __future__ import annotations
@@ -9,11 +8,19 @@ from __future__ import annotations
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, kernel
+from splatpose.render.cpu.loss_planes import (
+    PAD,
+    blur_column,
+    blur_row,
+    clear_border,
+    count_row,
+    inside_row,
+    row_start,
+)
 from splatpose.render.cpu.simd import (
     LANES,
     absolute,
     broadcast,
-    clear,
     fetch_add,
     fma,
     gather,
@@ -22,159 +29,84 @@ from splatpose.render.cpu.simd import (
     store,
     total,
 )
-from splatpose.render.loss import C1, C2, window_weights
+from splatpose.render.loss import C1, C2
 
-PAD = 8
-"""Zeros left and right of a row; more than half a window."""
-REACH = 5
-"""Half a window: zero rows above and below each channel of a plane."""
-_WEIGHTS = np.array(window_weights(), np.float32)
-_W0, _W1, _W2, _W3, _W4, _W5 = (np.float32(w) for w in _WEIGHTS[REACH:])
 _C1, _C2 = np.float32(C1), np.float32(C2)
 _HALF_C1, _HALF_C2 = np.float32(C1 / 2), np.float32(C2 / 2)
 _FOUR = np.float32(4.0)
 
 
-def plane_stride(width: int) -> int:
-    """Floats from one row of a plane to the next: the row in whole vectors, padded."""
-    return PAD + -(-width // 16) * 16 + PAD
-
-
-def plane_size(height: int, width: int) -> int:
-    """Floats of a plane of three channels."""
-    return 3 * (height + 2 * REACH) * plane_stride(width)
-
-
-@device_function
-def _blur_row(row, at):
-    """Horizontal window around LANES pixels of a padded row."""
-    value = load(row, at) * _W0
-    value = fma(load(row, at - 1) + load(row, at + 1), _W1, value)
-    value = fma(load(row, at - 2) + load(row, at + 2), _W2, value)
-    value = fma(load(row, at - 3) + load(row, at + 3), _W3, value)
-    value = fma(load(row, at - 4) + load(row, at + 4), _W4, value)
-    return fma(load(row, at - 5) + load(row, at + 5), _W5, value)
-
-
-@device_function
-def _blur_column(plane, at, stride):
-    """Vertical window around LANES pixels at a place of a plane."""
-    value = load(plane, at) * _W0
-    value = fma(load(plane, at - stride) + load(plane, at + stride), _W1, value)
-    value = fma(load(plane, at - 2 * stride) + load(plane, at + 2 * stride), _W2, value)
-    value = fma(load(plane, at - 3 * stride) + load(plane, at + 3 * stride), _W3, value)
-    value = fma(load(plane, at - 4 * stride) + load(plane, at + 4 * stride), _W4, value)
-    return fma(load(plane, at - 5 * stride) + load(plane, at + 5 * stride), _W5, value)
-
-
-@device_function
-def _clear_border(plane, y, height, stride):
-    """Zero the rows above the first row of each channel, and below the last."""
-    for c in range(3):
-        top = c * (height + 2 * REACH) * stride
-        if y == 0:
-            clear(plane, top, REACH * stride)
-        if y == height - 1:
-            bottom = top + (height + REACH) * stride
-            clear(plane, bottom, REACH * stride)
-
-
-@device_function
-def _row_start(c, y, height, stride):
-    """Place of a row's first float in a plane."""
-    return (c * (height + 2 * REACH) + REACH + y) * stride
-
-
-@device_function
-def _inside_row(width, stride):
-    """1 for pixels of the image, 0 for what fills a row up to a vector."""
-    inside = np.zeros(stride, np.float32)
-    for x in range(width):
-        inside[PAD + x] = np.float32(1.0)
-    return inside
-
-
 @kernel
-def blur_target_rows(counter, target, height, width, stride, across, across2):
+def blur_target_rows(counter, target, frame, across, across2):
     """Horizontal blur of the target and of its square.
 
     Args:
-        counter: [1] int64 shared between threads: rows taken.
         target: [height * width * 3].
-        stride: Of rows in planes.
         across, across2: planes out.
     """
+    height, width, stride = frame
     values = np.zeros(stride, np.float32)
     squares = np.zeros(stride, np.float32)
-    inside = _inside_row(width, stride)
+    inside = inside_row(frame)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
-        _clear_border(across, y, height, stride)
-        _clear_border(across2, y, height, stride)
+        clear_border(across, y, frame)
+        clear_border(across2, y, frame)
         for c in range(3):
             for x in range(0, width, LANES):
                 value = gather(target, y * width + x, height * width, 3, c)
                 value = select(load(inside, PAD + x) > 0.0, value, broadcast(0.0))
                 store(values, PAD + x, value)
                 store(squares, PAD + x, value * value)
-            base = _row_start(c, y, height, stride)
+            base = row_start(c, y, frame)
             for x in range(PAD, PAD + width, LANES):
-                store(across, base + x, _blur_row(values, x))
-                store(across2, base + x, _blur_row(squares, x))
+                store(across, base + x, blur_row(values, x))
+                store(across2, base + x, blur_row(squares, x))
 
 
 @kernel
-def blur_target_columns(counter, across, across2, height, width, stride, mean, mean2):
+def blur_target_columns(counter, frame, across, across2, mean, mean2):
     """Vertical blur after `blur_target_rows`."""
+    height, width, stride = frame
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
         for c in range(3):
-            base = _row_start(c, y, height, stride)
+            base = row_start(c, y, frame)
             for x in range(base + PAD, base + PAD + width, LANES):
-                store(mean, x, _blur_column(across, x, stride))
-                store(mean2, x, _blur_column(across2, x, stride))
-
-
-@device_function
-def _count_row(mask, y, width, counted):
-    """1 for pixels that count, 0 for invalid ones and for what fills a row up to a vector."""
-    if len(mask) > 0:
-        for x in range(width):
-            counted[PAD + x] = np.float32(1.0) if mask[y * width + x] else np.float32(0.0)
-    else:
-        for x in range(width):
-            counted[PAD + x] = np.float32(1.0)
+                store(mean, x, blur_column(across, x, stride))
+                store(mean2, x, blur_column(across2, x, stride))
 
 
 @kernel
-def blur_render_rows(
-    counter, render, target, mask, height, width, stride, across, across2, across_xy, differences
-):
+def blur_render_rows(counter, images, frame, blurs, differences):
     """Horizontal blur of the render, its square and its product with the target; L1 sums.
 
+    Pixels that do not count take the target's value.
+
     Args:
-        render, target: [height * width * 3].
-        mask: [height * width] bool, or empty. Masked pixels take the target's value.
-        across, across2, across_xy: planes out.
+        blurs: Moments out.
         differences: [height] out: sums of |render - target| over the rows.
     """
+    render, target, mask = images
+    height, width, stride = frame
+    across, across2, across_xy = blurs
     values = np.zeros(stride, np.float32)
     squares = np.zeros(stride, np.float32)
     products = np.zeros(stride, np.float32)
     counted = np.zeros(stride, np.float32)
-    inside = _inside_row(width, stride)
+    inside = inside_row(frame)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
-        _clear_border(across, y, height, stride)
-        _clear_border(across2, y, height, stride)
-        _clear_border(across_xy, y, height, stride)
-        _count_row(mask, y, width, counted)
+        clear_border(across, y, frame)
+        clear_border(across2, y, frame)
+        clear_border(across_xy, y, frame)
+        count_row(mask, y, width, counted)
         difference = np.float64(0.0)
         for c in range(3):
             sum_row = broadcast(0.0)
@@ -190,11 +122,11 @@ def blur_render_rows(
                 store(squares, PAD + x, value * value)
                 store(products, PAD + x, value * other)
             difference += np.float64(total(sum_row))
-            base = _row_start(c, y, height, stride)
+            base = row_start(c, y, frame)
             for x in range(PAD, PAD + width, LANES):
-                store(across, base + x, _blur_row(values, x))
-                store(across2, base + x, _blur_row(squares, x))
-                store(across_xy, base + x, _blur_row(products, x))
+                store(across, base + x, blur_row(values, x))
+                store(across2, base + x, blur_row(squares, x))
+                store(across_xy, base + x, blur_row(products, x))
         differences[y] = difference
 
 
@@ -213,30 +145,17 @@ def _similarity(mx, xx, xy, my, yy):
 
 
 @kernel
-def compare_columns(
-    counter,
-    across,
-    across2,
-    across_xy,
-    mean,
-    mean2,
-    mask,
-    height,
-    width,
-    stride,
-    out_mean,
-    out_square,
-    out_product,
-    similarities,
-):
+def compare_columns(counter, mask, frame, blurs, mean, mean2, derivatives, similarities):
     """SSIM of all pixels, and the horizontal blur of its derivatives.
 
     Args:
-        across, across2, across_xy: of `blur_render_rows`. mean, mean2: of the target.
-        out_mean, out_square, out_product: planes out: derivatives w.r.t. the blurs of x, x^2
-            and x y, blurred horizontally.
+        blurs: Moments of `blur_render_rows`. mean, mean2: of the target.
+        derivatives: Moments out: w.r.t. the blurs, blurred horizontally.
         similarities: [height] out: sums of SSIM over (valid) pixels of the rows.
     """
+    height, width, stride = frame
+    across, across2, across_xy = blurs
+    out_mean, out_square, out_product = derivatives
     by_mean = np.zeros(stride, np.float32)
     by_square = np.zeros(stride, np.float32)
     by_product = np.zeros(stride, np.float32)
@@ -245,20 +164,20 @@ def compare_columns(
         y = fetch_add(counter, 1)
         if y >= height:
             return
-        _clear_border(out_mean, y, height, stride)
-        _clear_border(out_square, y, height, stride)
-        _clear_border(out_product, y, height, stride)
-        _count_row(mask, y, width, counted)
+        clear_border(out_mean, y, frame)
+        clear_border(out_square, y, frame)
+        clear_border(out_product, y, frame)
+        count_row(mask, y, width, counted)
         similarity = np.float64(0.0)
         for c in range(3):
-            base = _row_start(c, y, height, stride)
+            base = row_start(c, y, frame)
             sum_row = broadcast(0.0)
             for x in range(PAD, PAD + width, LANES):
                 at = base + x
                 value, d_mean, d_square, d_product = _similarity(
-                    _blur_column(across, at, stride),
-                    _blur_column(across2, at, stride),
-                    _blur_column(across_xy, at, stride),
+                    blur_column(across, at, stride),
+                    blur_column(across2, at, stride),
+                    blur_column(across_xy, at, stride),
                     load(mean, at),
                     load(mean2, at),
                 )
@@ -269,51 +188,40 @@ def compare_columns(
                 store(by_product, x, d_product * weight)
             similarity += np.float64(total(sum_row))
             for x in range(PAD, PAD + width, LANES):
-                store(out_mean, base + x, _blur_row(by_mean, x))
-                store(out_square, base + x, _blur_row(by_square, x))
-                store(out_product, base + x, _blur_row(by_product, x))
+                store(out_mean, base + x, blur_row(by_mean, x))
+                store(out_square, base + x, blur_row(by_square, x))
+                store(out_product, base + x, blur_row(by_product, x))
         similarities[y] = similarity
 
 
 @kernel
-def loss_gradient(
-    counter,
-    render,
-    target,
-    mask,
-    by_mean,
-    by_square,
-    by_product,
-    height,
-    width,
-    stride,
-    l1_weight,
-    ssim_weight,
-    gradient,
-):
+def loss_gradient(counter, images, frame, derivatives, l1_weight, ssim_weight, gradient):
     """Gradient of the loss w.r.t. the render.
 
     Args:
-        by_mean, by_square, by_product: of `compare_columns`.
+        derivatives: Moments of `compare_columns`.
         l1_weight, ssim_weight: factors of the sum of differences and of the sum of SSIM.
         gradient: [height * width * 3] out.
     """
+    render, target, mask = images
+    height, width, stride = frame
+    by_mean, by_square, by_product = derivatives
     lanes = np.empty(3 * LANES, np.float32)
     counted = np.zeros(stride, np.float32)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
-        _count_row(mask, y, width, counted)
+        count_row(mask, y, width, counted)
         for x in range(0, width, LANES):
             pixel = y * width + x
             for c in range(3):
-                at = _row_start(c, y, height, stride) + PAD + x
+                at = row_start(c, y, frame) + PAD + x
                 own = gather(render, pixel, height * width, 3, c)
                 other = gather(target, pixel, height * width, 3, c)
-                slope = _blur_column(by_mean, at, stride)
-                slope = fma(_blur_column(by_square, at, stride), own * 2.0, slope)
-                slope = fma(_blur_column(by_product, at, stride), other, slope)
+                slope = blur_column(by_mean, at, stride)
+                slope = fma(blur_column(by_square, at, stride), own * 2.0, slope)
+                slope = fma(blur_column(by_product, at, stride), other, slope)
                 sign = select(own > other, broadcast(l1_weight), broadcast(-l1_weight))
                 sign = select(absolute(own - other) > 0.0, sign, broadcast(0.0))
                 slope = fma(slope, ssim_weight, sign)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatpose.render.cpu.columns import SCRATCH, store_columns
+from splatpose.render.cpu.columns import store_columns
 from splatpose.render.cpu.compilation import device_function, late_kernel
 from splatpose.render.cpu.gaussian_gradients import (
     CAMERA_SUMS,
@@ -14,12 +14,11 @@ from splatpose.render.cpu.gaussian_gradients import (
     G_OPACITY,
     G_QUAT,
     G_SCALE,
-    GRADIENTS,
     gaussian_gradient,
+    new_lanes,
 )
-from splatpose.render.cpu.harmonics import BASES
+from splatpose.render.cpu.gaussian_inputs import BLOCK, FOUR, ONE, THREE, TWO, new_inputs
 from splatpose.render.cpu.layout import S_ABSOLUTE, SLOT
-from splatpose.render.cpu.projection import BLOCK, FOUR, INPUTS, ONE, THREE, TWO
 from splatpose.render.cpu.simd import (
     GROUP,
     LANES,
@@ -35,7 +34,7 @@ from splatpose.render.cpu.simd import (
 
 
 @device_function
-def _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, sums):
+def _sum_slots(i, depths, slots, slot_gradients, rows, sums):
     """Sum the slots of LANES Gaussians into sums[k * LANES + lane]; return whether any has one.
 
     Args:
@@ -43,10 +42,10 @@ def _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, s
     """
     used = False
     clear(rows, 0, len(rows))
-    for lane in range(min(LANES, count - i)):
+    for lane in range(min(LANES, len(depths) - i)):
         g = i + lane
         if depths[g] != 0.0:
-            for slot in range(slot_start[g], slot_start[g] + tile_count[g]):
+            for slot in range(slots.start[g], slots.start[g] + slots.used[g]):
                 used = True
                 for k in range(0, SLOT, LANES):
                     accumulate(rows, lane * SLOT + k, load(slot_gradients, slot * SLOT + k))
@@ -70,86 +69,33 @@ def _write(target, start, size, columns, column, lane, use, add):
 
 @late_kernel
 def project_backward(
-    counter,
-    means,
-    quats,
-    scales,
-    opacities,
-    colors,
-    color_stride,
-    sh_degree,
-    color_channels,
-    depth_channel,
-    antialiased,
-    camera,
-    records,
-    depths,
-    slot_start,
-    tile_count,
-    slot_gradients,
-    add,
-    v_means,
-    v_quats,
-    v_scales,
-    v_opacities,
-    v_colors,
-    v_means2d,
-    absolute2d,
-    camera_sums,
+    counter, gaussians, view, projected, slots, slot_gradients, add, gradients, camera_sums
 ):
     """Gradients of block after block of Gaussians.
 
-    Args: as of `project`, and
-        slot_start, tile_count, slot_gradients: Slots of each Gaussian.
+    Args:
+        counter: [1] int64 shared between threads: blocks taken.
+        projected: By `project`.
+        slot_gradients: [slots * SLOT].
         add: Add to the gradients (further cameras) instead of setting them.
-        v_means2d: [N * 2] out, set. absolute2d: the same for sums of absolute values, or empty.
+        gradients: out; those of the 2-D means are always set.
         camera_sums: [blocks * CAMERA_SUMS] out.
     """
-    count = len(opacities)
-    # Spherical harmonics in use; the gradients of the others are zero.
-    used_colors = 3 * (sh_degree + 1) * (sh_degree + 1) if sh_degree >= 0 else color_channels
-    rows, sums = np.empty(SLOT * LANES, np.float32), np.empty(SLOT * LANES, np.float32)
-    bases = np.empty(BASES * LANES, np.float32)
-    derivatives = np.empty(3 * BASES * LANES, np.float32)
-    # Harmonics beyond the degree in use keep the gradient zero.
-    out = np.zeros(GRADIENTS * LANES, np.float32)
-    scratch = np.zeros(SCRATCH, np.float32)
-    inputs = np.zeros(INPUTS * LANES, np.float32)
-    camera_lanes = np.empty(CAMERA_SUMS * LANES, np.float32)
+    count = len(gaussians.opacities)
+    stride, depths = gaussians.color_stride, projected.depths
+    v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, absolute2d = gradients
+    rows, lanes, inputs = np.empty(SLOT * LANES, np.float32), new_lanes(), new_inputs()
+    sums, out = lanes.sums, lanes.gradients
     while True:
         block = fetch_add(counter, 1)
         if block * BLOCK >= count:
             return
-        clear(camera_lanes, 0, CAMERA_SUMS * LANES)
+        clear(lanes.camera, 0, CAMERA_SUMS * LANES)
         end = min((block + 1) * BLOCK, count)
         for i in range(block * BLOCK, end, LANES):
-            used = _sum_slots(i, count, depths, slot_start, tile_count, slot_gradients, rows, sums)
+            used = _sum_slots(i, depths, slots, slot_gradients, rows, sums)
             if used:
-                gaussian_gradient(
-                    i,
-                    count,
-                    means,
-                    quats,
-                    scales,
-                    opacities,
-                    colors,
-                    color_stride,
-                    used_colors,
-                    sh_degree,
-                    color_channels,
-                    depth_channel,
-                    antialiased,
-                    camera,
-                    records,
-                    depths,
-                    scratch,
-                    inputs,
-                    sums,
-                    bases,
-                    derivatives,
-                    camera_lanes,
-                    out,
-                )
+                gaussian_gradient(i, gaussians, view, projected, inputs, lanes)
             # Whole rows spill into those after them, which must be this thread's and come later.
             if used and not add and i + 2 * LANES <= end:
                 store_columns(out, G_MEAN, THREE, v_means, i, THREE)
@@ -157,7 +103,7 @@ def project_backward(
                 store_columns(out, G_SCALE, THREE, v_scales, i, THREE)
                 store(v_opacities, i, load(out, G_OPACITY * LANES))
                 store_columns(out, G_MEAN2D, TWO, v_means2d, i, TWO)
-                store_columns(out, G_COLOR, color_stride, v_colors, i, color_stride)
+                store_columns(out, G_COLOR, stride, v_colors, i, stride)
             else:
                 for lane in range(min(LANES, count - i)):
                     g = i + lane
@@ -166,7 +112,7 @@ def project_backward(
                     _write(v_quats, 4 * g, FOUR, out, G_QUAT, lane, use, add)
                     _write(v_scales, 3 * g, THREE, out, G_SCALE, lane, use, add)
                     _write(v_opacities, g, ONE, out, G_OPACITY, lane, use, add)
-                    _write(v_colors, color_stride * g, color_stride, out, G_COLOR, lane, use, add)
+                    _write(v_colors, stride * g, stride, out, G_COLOR, lane, use, add)
                     _write(v_means2d, 2 * g, TWO, out, G_MEAN2D, lane, use, False)
             if len(absolute2d) > 0:
                 for lane in range(min(LANES, count - i)):
@@ -174,4 +120,4 @@ def project_backward(
                     absolute2d[2 * g] = sums[S_ABSOLUTE * LANES + lane]
                     absolute2d[2 * g + 1] = sums[(S_ABSOLUTE + 1) * LANES + lane]
         for k in range(CAMERA_SUMS):
-            camera_sums[block * CAMERA_SUMS + k] = total(load(camera_lanes, k * LANES))
+            camera_sums[block * CAMERA_SUMS + k] = total(load(lanes.camera, k * LANES))

@@ -7,20 +7,28 @@ Gaussian) pair owns a slot that one thread writes: no atomics, and sums in a fix
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function, late_kernel
-from splatpose.render.cpu.footprints import dim, distances, start_transmittance, store_alphas
+from splatpose.render.cpu.footprints import (
+    Visit,
+    dim,
+    distances,
+    start_transmittance,
+    store_alphas,
+)
 from splatpose.render.cpu.intervals import (
     find_hits,
     load_ellipses,
+    new_batch,
     refresh_live_rows,
     start_live_rows,
     unpack_hit,
 )
 from splatpose.render.cpu.layout import (
     BATCH,
-    ELLIPSE,
     LN_2,
     MAX_ALPHA,
     PAIR,
@@ -49,16 +57,34 @@ from splatpose.render.cpu.simd import (
     select,
     store,
 )
-from splatpose.render.cpu.tile_image import buffer_size, read_strip
+from splatpose.render.cpu.tile_image import new_strip_pixels, read_strip
 
 # Planes of a tile's state: transmittance, gradient along what is behind, gradient per channel.
 _BEHIND, _GRADIENT = 1, 2
 
 
+class _Weights(NamedTuple):
+    """A Gaussian's part in the pixels of a strip, [STRIP_PAIRS * PAIR * LANES] each."""
+
+    alphas: np.ndarray
+    """Neither cut nor clamped."""
+    weights: np.ndarray
+    ratios: np.ndarray
+    """Of the weight to the light behind: alpha / (1 - alpha)."""
+
+
 @device_function
-def _store_weights(strip, low, high, planes, alphas, weights, ratios, state):
-    """Each pixel's weight, and its ratio to the light behind: alpha / (1 - alpha)."""
-    place = (strip * STRIP_PAIRS + low) * PAIR * planes * LANES
+def _new_weights():
+    alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
+    return _Weights(alphas, np.empty_like(alphas), np.empty_like(alphas))
+
+
+@device_function
+def _store_weights(visit, planes, seen, state):
+    """Weights and ratios from the alphas."""
+    alphas, weights, ratios = seen
+    low, high = visit.low, visit.high
+    place = (visit.strip * STRIP_PAIRS + low) * PAIR * planes * LANES
     for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
         for part in range(PAIR):
             weight, after = dim(state, place, load(alphas, (vector + part) * LANES))
@@ -68,25 +94,11 @@ def _store_weights(strip, low, high, planes, alphas, weights, ratios, state):
 
 
 @device_function
-def _sum_gradients(
-    records,
-    base,
-    left,
-    upper,
-    strip,
-    low,
-    high,
-    channels,
-    absgrad,
-    alphas,
-    weights,
-    ratios,
-    state,
-    slot,
-    sums,
-):
-    """Add a Gaussian's gradients from row pairs low to high of one strip to sums[slot:]."""
-    dx, dy = distances(records, base, left, upper, low)
+def _sum_gradients(records, visit, channels, absgrad, seen, state, slot, sums):
+    """Add a Gaussian's gradients from the rows of a visit to sums[slot:]."""
+    alphas, weights, ratios = seen
+    base, low, high = visit.base, visit.low, visit.high
+    dx, dy = distances(records, visit)
     c0 = broadcast(element(records, base + R_CHANNEL))
     c1 = broadcast(element(records, base + R_CHANNEL + 1))
     c2 = broadcast(element(records, base + R_CHANNEL + 2))
@@ -99,7 +111,7 @@ def _sum_gradients(
     m, my, myy, ax, ay = zero, zero, zero, zero, zero
     g0, g1, g2, g3 = zero, zero, zero, zero
     planes = channels + 2
-    place = (strip * STRIP_PAIRS + low) * PAIR * planes * LANES
+    place = (visit.strip * STRIP_PAIRS + low) * PAIR * planes * LANES
     for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
         for part in range(PAIR):
             weight = load(weights, (vector + part) * LANES)
@@ -143,46 +155,23 @@ def _sum_gradients(
 
 
 @late_kernel
-def backward(
-    counter,
-    channel_tag,
-    absgrad_tag,
-    offsets,
-    members,
-    slots,
-    records,
-    expected_depth,
-    width,
-    height,
-    image,
-    transmittance,
-    image_gradient,
-    alpha_gradient,
-    slot_gradients,
-):
+def backward(counter, channel_tag, absgrad_tag, tiles, records, picture, gradients, slot_gradients):
     """Fill the slots of tiles until no tile is left.
 
     Args: as of the forward kernel, and
         absgrad_tag: A tuple, empty without absolute gradients.
-        slots: [entries] slot of each entry.
-        image, transmittance: what the forward kernel wrote.
-        image_gradient: [height * width * channels]; alpha_gradient: [height * width].
+        gradients: w.r.t. the picture that the forward kernel wrote.
         slot_gradients: [slots * SLOT] out, those that an entry has.
     """
+    offsets, members, slots = tiles
+    width, height = picture.width, picture.height
     channels, absgrad = len(channel_tag), len(absgrad_tag) > 0
     planes = channels + 2
     tiles_x = (width + TILE - 1) // TILE
     state = np.empty(STRIPS * STRIP_PAIRS * PAIR * planes * LANES, np.float32)
-    alphas = np.empty(STRIP_PAIRS * PAIR * LANES, np.float32)
-    weights, ratios = np.empty_like(alphas), np.empty_like(alphas)
+    seen, batch = _new_weights(), new_batch()
     sums = np.empty(BATCH * SLOT, np.float32)
-    pixels = np.zeros(buffer_size(channels), np.float32)
-    pulls = np.zeros_like(pixels)
-    lights = np.zeros(buffer_size(1), np.float32)
-    alpha_pulls = np.zeros_like(lights)
-    live = np.empty(2 * STRIPS, np.int32)
-    ellipses = np.empty(ELLIPSE * BATCH, np.float32)
-    rows, hits = np.empty(BATCH, np.int32), np.empty(BATCH + 1, np.int32)
+    pixels, pulls = new_strip_pixels(channels), new_strip_pixels(channels)
     while True:
         tile = fetch_add(counter, 1)
         if tile >= len(offsets) - 1:
@@ -193,62 +182,28 @@ def backward(
         # Not a constant, or the compiler would repeat the loops' bodies four times.
         strips = min(STRIPS, (width - tile_x + 7) // 8)
         for strip in range(strips):
-            read_strip(
-                channels,
-                state,
-                expected_depth,
-                pixels,
-                pulls,
-                lights,
-                alpha_pulls,
-                image,
-                transmittance,
-                image_gradient,
-                alpha_gradient,
-                strip,
-                tile_x + strip * 8,
-                tile_y,
-                width,
-                height,
-            )
-        start_live_rows(live, tile_y, height)
+            read_strip(channels, state, picture, gradients, strip, tile_x, tile_y, pixels, pulls)
+        start_live_rows(batch.live, tile_y, height)
         upper = np.float32(tile_y) + np.float32(0.5)
         done = offsets[tile]
         for first in range(offsets[tile], offsets[tile + 1], BATCH):
             end = min(first + BATCH, offsets[tile + 1])
-            load_ellipses(first, end, offsets[tile + 1], members, records, ellipses)
+            load_ellipses(first, end, offsets[tile + 1], members, records, batch.ellipses)
             clear(sums, 0, len(sums))
             alive = False
             for strip in range(strips):
-                if not refresh_live_rows(state, planes, strip, live):
+                if not refresh_live_rows(state, planes, strip, batch.live):
                     continue
                 alive = True
                 left = np.float32(tile_x + strip * 8) + np.float32(0.5)
-                number = find_hits(
-                    ellipses, end - first, tile_x, tile_y, width, strip, live, rows, hits
-                )
+                number = find_hits(batch, end - first, tile_x, tile_y, width, strip)
                 for hit in range(number):
-                    i, low, high = unpack_hit(element(hits, hit))
+                    i, low, high = unpack_hit(element(batch.hits, hit))
                     base = element(members, first + i) * RECORD
-                    store_alphas(records, base, left, upper, low, high, alphas)
-                    _store_weights(strip, low, high, planes, alphas, weights, ratios, state)
-                    _sum_gradients(
-                        records,
-                        base,
-                        left,
-                        upper,
-                        strip,
-                        low,
-                        high,
-                        channels,
-                        absgrad,
-                        alphas,
-                        weights,
-                        ratios,
-                        state,
-                        i * SLOT,
-                        sums,
-                    )
+                    visit = Visit(base, strip, left, upper, low, high)
+                    store_alphas(records, visit, seen.alphas)
+                    _store_weights(visit, planes, seen, state)
+                    _sum_gradients(records, visit, channels, absgrad, seen, state, i * SLOT, sums)
             if not alive:
                 break
             for i in range(end - first):

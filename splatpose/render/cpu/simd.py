@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from splatpose.render.cpu.simd_math import absolute as absolute
+from splatpose.render.cpu.simd_math import any_lane as any_lane
+from splatpose.render.cpu.simd_math import broadcast as broadcast
+from splatpose.render.cpu.simd_math import ceil as ceil
+from splatpose.render.cpu.simd_math import column_index as column_index
+from splatpose.render.cpu.simd_math import floor as floor
+from splatpose.render.cpu.simd_math import fma as fma
+from splatpose.render.cpu.simd_math import index as index
+from splatpose.render.cpu.simd_math import log as log
+from splatpose.render.cpu.simd_math import maximum as maximum
+from splatpose.render.cpu.simd_math import minimum as minimum
+from splatpose.render.cpu.simd_math import nearest as nearest
+from splatpose.render.cpu.simd_math import row_index as row_index
+from splatpose.render.cpu.simd_math import select as select
+from splatpose.render.cpu.simd_math import sqrt as sqrt
+from splatpose.render.cpu.simd_math import times_power_of_two as times_power_of_two
+from splatpose.render.cpu.simd_math import total as total
 from splatpose.render.cpu.simd_memory import accumulate as accumulate
 from splatpose.render.cpu.simd_memory import clear as clear
 from splatpose.render.cpu.simd_memory import element as element
@@ -20,22 +37,5 @@ from splatpose.render.cpu.simd_rows import load_rows_at as load_rows_at
 from splatpose.render.cpu.simd_rows import store_group as store_group
 from splatpose.render.cpu.simd_rows import store_rows as store_rows
 from splatpose.render.cpu.simd_type import LANES as LANES
-from splatpose.render.cpu.simd_type import absolute as absolute
-from splatpose.render.cpu.simd_type import any_lane as any_lane
-from splatpose.render.cpu.simd_type import broadcast as broadcast
-from splatpose.render.cpu.simd_type import ceil as ceil
-from splatpose.render.cpu.simd_type import column_index as column_index
-from splatpose.render.cpu.simd_type import floor as floor
-from splatpose.render.cpu.simd_type import fma as fma
-from splatpose.render.cpu.simd_type import index as index
-from splatpose.render.cpu.simd_type import log as log
 from splatpose.render.cpu.simd_type import mask as mask
-from splatpose.render.cpu.simd_type import maximum as maximum
-from splatpose.render.cpu.simd_type import minimum as minimum
-from splatpose.render.cpu.simd_type import nearest as nearest
-from splatpose.render.cpu.simd_type import row_index as row_index
-from splatpose.render.cpu.simd_type import select as select
-from splatpose.render.cpu.simd_type import sqrt as sqrt
-from splatpose.render.cpu.simd_type import times_power_of_two as times_power_of_two
-from splatpose.render.cpu.simd_type import total as total
 from splatpose.render.cpu.simd_type import vector as vector

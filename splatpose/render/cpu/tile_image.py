@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from splatpose.render.cpu.compilation import device_function
 from splatpose.render.cpu.layout import PAIR, STRIP_PAIRS, TILE
 from splatpose.render.cpu.simd import (
@@ -25,10 +29,20 @@ STRIP_VECTORS = STRIP_PAIRS * PAIR
 _SLACK = GROUP
 
 
+class StripPixels(NamedTuple):
+    """Memory for a strip of an image, pixel after pixel. Finite, also beyond the image."""
+
+    image: np.ndarray
+    light: np.ndarray
+    """Of one channel: transmittance or what belongs to it."""
+
+
 @device_function
-def buffer_size(channels):
-    """Floats of a buffer for a strip's pixels."""
-    return STRIP_VECTORS * LANES * channels + _SLACK
+def new_strip_pixels(channels):
+    size = STRIP_VECTORS * LANES
+    return StripPixels(
+        np.zeros(size * channels + _SLACK, np.float32), np.zeros(size + _SLACK, np.float32)
+    )
 
 
 @device_function
@@ -54,26 +68,12 @@ def _copy_strip(image, buffer, channels, x, tile_y, width, height, to_image):
 
 
 @device_function
-def write_strip(
-    channels,
-    state,
-    backgrounds,
-    expected_depth,
-    pixels,
-    lights,
-    image,
-    transmittance,
-    strip,
-    x,
-    tile_y,
-    width,
-    height,
-):
+def write_strip(channels, state, background, picture, strip, tile_x, tile_y, pixels):
     """Write the image and the light that is left from the state of the forward pass.
 
-    Args:
-        pixels, lights: [buffer_size(channels)], [buffer_size(1)] scratch.
+    Args: tile_x, tile_y: Pixel of the tile's corner. pixels: scratch.
     """
+    expected_depth, buffer, lights = picture.expected_depth, pixels.image, pixels.light
     planes = channels + 1
     zero = broadcast(0.0)
     for vector in range(STRIP_VECTORS):
@@ -84,65 +84,52 @@ def write_strip(
         if expected_depth:
             scale = 1.0 / maximum(1.0 - left, 1e-10)
         v0, v1, v2, v3 = zero, zero, zero, zero
-        v0 = load(state, place + LANES) + left * element(backgrounds, 0)
+        v0 = load(state, place + LANES) + left * element(background, 0)
         if channels == 1:
             v0 = v0 * scale
         if channels > 1:
-            v1 = load(state, place + 2 * LANES) + left * element(backgrounds, 1)
+            v1 = load(state, place + 2 * LANES) + left * element(background, 1)
         if channels == 2:
             v1 = v1 * scale
         if channels > 2:
-            v2 = load(state, place + 3 * LANES) + left * element(backgrounds, 2)
+            v2 = load(state, place + 3 * LANES) + left * element(background, 2)
         if channels == 3:
             v2 = v2 * scale
         if channels > 3:
-            v3 = (load(state, place + 4 * LANES) + left * element(backgrounds, 3)) * scale
+            v3 = (load(state, place + 4 * LANES) + left * element(background, 3)) * scale
         group = (v0, v1, v2, v3, zero, zero, zero, zero)
-        store_rows(pixels, vector * LANES * channels, channels, group)
-    _copy_strip(image, pixels, channels, x, tile_y, width, height, True)
-    _copy_strip(transmittance, lights, 1, x, tile_y, width, height, True)
+        store_rows(buffer, vector * LANES * channels, channels, group)
+    x, width, height = tile_x + strip * 8, picture.width, picture.height
+    _copy_strip(picture.image, buffer, channels, x, tile_y, width, height, True)
+    _copy_strip(picture.transmittance, lights, 1, x, tile_y, width, height, True)
 
 
 @device_function
-def read_strip(
-    channels,
-    state,
-    expected_depth,
-    pixels,
-    pulls,
-    lights,
-    alpha_pulls,
-    image,
-    transmittance,
-    image_gradient,
-    alpha_gradient,
-    strip,
-    x,
-    tile_y,
-    width,
-    height,
-):
+def read_strip(channels, state, picture, gradients, strip, tile_x, tile_y, pixels, pulls):
     """Fill the state of the backward pass but for the transmittance.
 
     State is: transmittance, gradient along what is behind, gradient per channel. Of pixels outside
     of the image it holds anything finite.
 
     Args:
-        pixels, pulls: [buffer_size(channels)], lights, alpha_pulls: [buffer_size(1)] scratch,
-            finite.
+        gradients: w.r.t. the picture.
+        tile_x, tile_y: Pixel of the tile's corner.
+        pixels, pulls: scratch.
     """
-    _copy_strip(image, pixels, channels, x, tile_y, width, height, False)
-    _copy_strip(image_gradient, pulls, channels, x, tile_y, width, height, False)
-    _copy_strip(transmittance, lights, 1, x, tile_y, width, height, False)
-    _copy_strip(alpha_gradient, alpha_pulls, 1, x, tile_y, width, height, False)
+    x, width, height = tile_x + strip * 8, picture.width, picture.height
+    expected_depth, lights = picture.expected_depth, pixels.light
+    _copy_strip(picture.image, pixels.image, channels, x, tile_y, width, height, False)
+    _copy_strip(gradients.image, pulls.image, channels, x, tile_y, width, height, False)
+    _copy_strip(picture.transmittance, lights, 1, x, tile_y, width, height, False)
+    _copy_strip(gradients.alpha, pulls.light, 1, x, tile_y, width, height, False)
     planes = channels + 2
     zero = broadcast(0.0)
     for vector in range(STRIP_VECTORS):
         start = vector * LANES * channels
-        values = load_rows(pixels, 0, LANES, channels, start)
-        pull = load_rows(pulls, 0, LANES, channels, start)
+        values = load_rows(pixels.image, 0, LANES, channels, start)
+        pull = load_rows(pulls.image, 0, LANES, channels, start)
         left = load(lights, vector * LANES)
-        opaque = load(alpha_pulls, vector * LANES)
+        opaque = load(pulls.light, vector * LANES)
         place = (strip * STRIP_VECTORS + vector) * planes * LANES
         along = pull[0] * values[0]
         if channels > 1:

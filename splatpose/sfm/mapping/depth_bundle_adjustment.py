@@ -45,7 +45,7 @@ def held_weakly(model: SparseModel) -> bool:
     return len(biconnected_blocks(linked)) != 1 or not linked[model.registered].any(1).all()
 
 
-def hold_by_depth(
+def refine_with_depth(
     model: SparseModel,
     keypoints: Sequence[Float[np.ndarray, "_K 2"]],
     table: MatchTable,
@@ -70,14 +70,14 @@ def hold_by_depth(
     terms = depth_terms(start, priors)
     if not terms:
         return None
-    adjusted = adjust_with_depth(start, keypoints, terms)
+    adjusted = bundle_adjust_with_depth(start, keypoints, terms)
     if adjusted is None:
         return None
     before, after = (explain(m, table, max_error_px=max_error_px) for m in (model, adjusted))
     return adjusted if not_worse(before, after) else None
 
 
-def adjust_with_depth(
+def bundle_adjust_with_depth(
     model: SparseModel,
     keypoints: Sequence[Float[np.ndarray, "_K 2"]],
     terms: Sequence[DepthTerms],

@@ -33,8 +33,8 @@ from ...workers import in_threads
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
 from ..thresholds import INLIERS
-from ..viewgraph.focal_calibration import calibrate_pairs
-from ..viewgraph.focal_priors import calibrate, write_focals
+from ..viewgraph.focal_calibration import calibrate_focal_lengths
+from ..viewgraph.focal_priors import calibrate, write_focal_lengths
 from ..viewgraph.refined_pairs import RefinedPairs
 from .bundle_adjustment import FEW_PHOTOS
 from .global_mapper import reconstructions
@@ -208,7 +208,7 @@ class Workshop:
                 return calibrate(source, target, seed=self._seed).database
             if not target.exists():
                 cameras, known = read_cameras(source)
-                cameras = calibrate_pairs(
+                cameras = calibrate_focal_lengths(
                     self._table,
                     cameras,
                     self._camera_index,
@@ -216,7 +216,7 @@ class Workshop:
                     min_matches=self._min_matches,
                     seed=self._seed,
                 )
-                write_focals(source, target, cameras)
+                write_focal_lengths(source, target, cameras)
         return target
 
     def _from_view_graph(

@@ -21,10 +21,10 @@ from ...geometry.graphs import biconnected_blocks
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..thresholds import DEPTH
-from ..viewgraph.scale_bridges import Part, compare_parts
+from ..viewgraph.scale_bridges import Part, relative_scale
 
 
-def settle_scales(
+def resolve_scale_ambiguity(
     model: SparseModel, priors: KeypointPriors | None = None
 ) -> tuple[SparseModel, tuple[str, ...]]:
     """Scales each part about the photo it hangs on so that depths in that photo fit together.
@@ -60,7 +60,7 @@ def settle_scales(
         sides = (joined[joined != hinge], block[block != hinge])
         fixed, hanging = (_part(model, hinge, photos, priors) for photos in sides)
         if min(len(fixed.log_depth), len(hanging.log_depth)) >= DEPTH.min_part_points:
-            factor = float(np.exp(compare_parts(fixed, hanging, kind)[0]))
+            factor = float(np.exp(relative_scale(fixed, hanging, kind)[0]))
             model = _scaled_about(model, hinge, _hanging(block, hinge, rest), factor)
             names = ", ".join(model.names[i] for i in block[block != hinge][:3].tolist())
             notes.append(

@@ -16,7 +16,7 @@ from ..thresholds import DEPTH
 from ..twoview.absolute_pose import absolute_pose
 
 
-def aligned_keypoints(
+def aligned_keypoint_depths(
     model: SparseModel, priors: KeypointPriors
 ) -> tuple[Float[np.ndarray, " _K"], ...]:
     """Depth of every keypoint by the map of its photo, aligned with the points of the model.
@@ -32,7 +32,7 @@ def aligned_keypoints(
     return tuple(depths)
 
 
-def pose_from_depth(
+def absolute_pose_from_depth(
     photo: int,
     model: SparseModel,
     table: MatchTable,
@@ -47,23 +47,23 @@ def pose_from_depth(
 
     Args:
         photo: not registered.
-        depths: from `aligned_keypoints`.
+        depths: from `aligned_keypoint_depths`.
         seed: of the RANSAC.
     """
-    xy, places = correspondences(photo, model, table, depths)
+    xy, places = correspondences_2d_3d(photo, model, table, depths)
     camera = model.cameras[model.camera_index[photo]]
     found = absolute_pose(xy, places, camera, DEPTH.late_pose, seed=seed)
     return None if found is None else found[0]
 
 
-def correspondences(
+def correspondences_2d_3d(
     photo: int,
     model: SparseModel,
     table: MatchTable,
     depths: Sequence[Float[np.ndarray, " _K"]],
 ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 3"]]:
     """Pixels of a photo, and where in the world what they show is; arguments of
-    `pose_from_depth`."""
+    `absolute_pose_from_depth`."""
     pixels, places = [np.zeros((0, 2))], [np.zeros((0, 3))]
     for own, other in ((0, 1), (1, 0)):
         rows = np.flatnonzero(

@@ -18,7 +18,7 @@ from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mappi
 from ..mapping.camera_model_selection import Choice, choose_freedom
 from ..match_consistency import explain
 from ..thresholds import INLIERS
-from .depth_pnp import aligned_keypoints, pose_from_depth
+from .depth_pnp import absolute_pose_from_depth, aligned_keypoint_depths
 
 _RELAXED_RATIO = 0.15
 _LATE_SUPPORT = 2.0
@@ -119,8 +119,8 @@ def _register_by_depth(
         if not count[photo]:
             return added
         tried.add(photo)
-        depths = aligned_keypoints(model, priors)
-        pose = pose_from_depth(photo, model, table, depths, seed=seed)
+        depths = aligned_keypoint_depths(model, priors)
+        pose = absolute_pose_from_depth(photo, model, table, depths, seed=seed)
         if pose is None or not reconstruction.exists_image(image_id_of(photo)):
             continue
         mapper.register_at(photo, pose)

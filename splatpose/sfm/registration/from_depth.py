@@ -22,7 +22,7 @@ from ..mapping.track_adjustment import resected
 from ..match_consistency import explain
 from ..thresholds import INLIERS
 from ..tracks import Tracks, labelled_tracks, triangulated
-from .depth_pnp import correspondences, pose_from_depth
+from .depth_pnp import absolute_pose_from_depth, correspondences_2d_3d
 
 _HELD_OUT_SHARE = 0.2
 """Of a photo's keypoints, whose matches judge."""
@@ -75,7 +75,7 @@ def place(
     own = with_matches(table, _with_registered(photo, model, table))
     judging = _drawn(photo, own, _HELD_OUT_SHARE, seed)
     learning = with_matches(own, ~judging)
-    pose = pose_from_depth(photo, model, learning, depths, seed=seed)
+    pose = absolute_pose_from_depth(photo, model, learning, depths, seed=seed)
     if pose is None:
         return Attempt(photo, np.full((4, 4), np.nan), "its matches give no pose")
     if not _confirmed(photo, model, learning, depths, seed):
@@ -152,8 +152,10 @@ def _confirmed(
     limit = _PREDICTION * max(camera.width, camera.height) / REFERENCE_SIDE
     first = np.isin(neighbour, ranked[::2])
     for group in (first, ~first):
-        pose = pose_from_depth(photo, model, with_matches(learning, group), depths, seed=seed)
-        xy, places = correspondences(photo, model, with_matches(learning, ~group), depths)
+        pose = absolute_pose_from_depth(
+            photo, model, with_matches(learning, group), depths, seed=seed
+        )
+        xy, places = correspondences_2d_3d(photo, model, with_matches(learning, ~group), depths)
         if pose is None or not len(xy):
             return False
         error = np.linalg.norm(project(camera, pose, places)[0] - xy, axis=1)

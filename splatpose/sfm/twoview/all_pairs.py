@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
-from .pair_geometry import PairFit, PairKind, fit_near, fit_pair
+from .pair_geometry import PairFit, PairKind, fit_pair, refine_pair
 
 _MATCHES_A_PAIR = 400
 
@@ -99,7 +99,7 @@ def relative_poses(
     return stacked(table, pairs, found)
 
 
-def refit(
+def refined_relative_poses(
     table: MatchTable,
     rows: Int[np.ndarray, " E"],
     cameras: Sequence[Camera],
@@ -114,7 +114,7 @@ def refit(
         rotation, direction: of cam2_from_cam1 of each, to start from.
     """
     samples, focal = _samples(table, rows, cameras, camera_index)
-    found = [fit_near(*pair) for pair in zip(samples, focal, rotation, direction, strict=True)]
+    found = [refine_pair(*pair) for pair in zip(samples, focal, rotation, direction, strict=True)]
     return stacked(table, rows, found)
 
 

@@ -88,11 +88,11 @@ def fit_pair(x: Float[np.ndarray, "M 2 2"], focal: float, *, seed: int) -> PairF
     if kind == PairKind.ROTATION_ONLY:
         return _rotation_only(turned, turning <= limit, noise, gric)
     if kind == PairKind.PLANAR:
-        fit = _better_from_plane(fit, H, x1, x2)
+        fit = _best_planar_fit(fit, H, x1, x2)
     return _moving(fit, kind, x1, x2, limit, noise, focal, gric)
 
 
-def fit_near(
+def refine_pair(
     x: Float[np.ndarray, "M 2 2"],
     focal: float,
     rotation: Float[np.ndarray, "3 3"],
@@ -179,7 +179,7 @@ def _homography(
     return np.linalg.inv(scale) @ H @ scale
 
 
-def _better_from_plane(
+def _best_planar_fit(
     fit: RelativeFit,
     H: Float[np.ndarray, "3 3"],
     x1: Float[np.ndarray, "M 2"],

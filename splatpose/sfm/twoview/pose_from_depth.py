@@ -29,7 +29,7 @@ _TURN_SIGMA, _DIRECTION_SIGMA = np.radians(1.0), np.radians(5.0)
 
 
 @dataclass(frozen=True)
-class PosesByDepth:
+class RelativePosesFromDepth:
     """Relative poses of pairs, and the lengths of their baselines."""
 
     relative: RelativePoses
@@ -60,7 +60,7 @@ class _Resection:
         return float(np.sqrt(np.linalg.eigvalsh(self.covariance[:3, :3])[-1]))
 
 
-def poses_by_depth(
+def relative_poses_from_depth(
     table: MatchTable,
     rows: Int[np.ndarray, " E"],
     cameras: Sequence[Camera],
@@ -68,7 +68,7 @@ def poses_by_depth(
     depths: Sequence[Float[np.ndarray, " _K"]],
     *,
     seed: int,
-) -> PosesByDepth:
+) -> RelativePosesFromDepth:
     """Poses of those pairs that depths in one of their photos settle.
 
     Args:
@@ -88,7 +88,7 @@ def poses_by_depth(
         if best is not None:
             unit = _log_unit(best, table, matches, x, depths)
             found.append((row, best, unit, _as_fit(best, x)))
-    return PosesByDepth(
+    return RelativePosesFromDepth(
         relative=stacked(
             table,
             np.array([row for row, _, _, _ in found], np.int64),

@@ -53,14 +53,14 @@ class RotationFit:
     """Distance of the second ray from the rotated first one, both of unit length."""
 
 
-def starts_of(pair: Int[np.ndarray, " M"]) -> Int[np.ndarray, " P"]:
+def segment_starts(pair: Int[np.ndarray, " M"]) -> Int[np.ndarray, " P"]:
     """First row of each pair."""
     return np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
 
 
-def median_of(values: Float[np.ndarray, " M"], pair: Int[np.ndarray, " M"]):
+def segment_medians(values: Float[np.ndarray, " M"], pair: Int[np.ndarray, " M"]):
     """Median (the upper one of two) of each pair's values."""
-    starts = starts_of(pair)
+    starts = segment_starts(pair)
     count = np.diff(np.r_[starts, len(pair)])
     order = np.lexsort((values, pair))
     return values[order][starts + count // 2]
@@ -72,7 +72,7 @@ def fit_rotations(
     """Iteratively reweighted Kabsch with Cauchy weights, the scale being each pair's median."""
     weight = np.ones(len(pair))
     outer = np.einsum("ni,nj->nij", rays2, rays1)
-    starts = starts_of(pair)
+    starts = segment_starts(pair)
     R = np.zeros((len(starts), 3, 3))
     residual = median = np.zeros(0)
     for _ in range(_ROTATION_ROUNDS):
@@ -82,7 +82,7 @@ def fit_rotations(
         sign[:, 2] = np.sign(np.linalg.det(U @ Vt))
         R = (U * sign[:, None, :]) @ Vt
         residual = np.linalg.norm(np.einsum("nij,nj->ni", R[pair], rays1) - rays2, axis=1)
-        median = np.maximum(median_of(residual, pair), 1e-9)
+        median = np.maximum(segment_medians(residual, pair), 1e-9)
         weight = 1 / cauchy_divisor(residual, median[pair])
     # The distance in two dimensions has its median at 1.1774 sigma (Rayleigh).
     sigma = median / 1.1774
@@ -120,7 +120,7 @@ def refine_relative_pose(
             A, b = weighted.T @ J, weighted.T @ distance
             A = A + (damping * np.trace(A) / 5 + 1e-12) * np.eye(5)
             step = np.linalg.solve(A, -b)
-            new_R, new_t = moved(R, t, step)
+            new_R, new_t = retract(R, t, step)
             new_distance, new_J = sampson_derivatives(new_R, new_t, h1, h2)
             new_cost = cauchy_loss(new_distance / scale)
             if new_cost >= cost:
@@ -175,7 +175,7 @@ def signed_sampson(
     return np.einsum("mi,mi->m", h2, line2) / np.sqrt(squared.clip(1e-24))
 
 
-def moved(
+def retract(
     R: Float[np.ndarray, "3 3"], t: Float[np.ndarray, " 3"], step: Float[np.ndarray, " 5"]
 ) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, " 3"]]:
     """A relative pose after a step in the parameters of `sampson_derivatives`."""

@@ -13,7 +13,7 @@ from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, with_matches
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import PairKind
-from ..viewgraph.cycle_consistency import closing_angles, triangles
+from ..viewgraph.cycle_consistency import cycle_errors, triangles
 
 _STRONGEST = 6
 """Pairs asked for by each photo; triangles among these tell enough."""
@@ -52,7 +52,7 @@ def pair_evidence(
     if not len(strong):
         return PairEvidence(nothing, nothing)
     triangle = triangles(strong.pairs, count)
-    closing = np.degrees(closing_angles(strong.rotation, triangle))
+    closing = np.degrees(cycle_errors(strong.rotation, triangle))
     corners = strong.pairs[triangle].reshape(len(triangle), -1)
     return PairEvidence(
         _median_of_each(corners, closing, count), _median_of_each(*_turns(model, strong), count)

@@ -44,7 +44,7 @@ def triangles(pairs: Int[np.ndarray, "E 2"], num_photos: int) -> Int[np.ndarray,
     return rows[:, [0, 2, 1]]
 
 
-def closing_angles(
+def cycle_errors(
     rotation: Float[np.ndarray, "E 3 3"], triangle: Int[np.ndarray, "T 3"]
 ) -> Float[np.ndarray, " T"]:
     """Angle in radians by which each triangle fails to close."""
@@ -52,7 +52,7 @@ def closing_angles(
     return np.linalg.norm(so3_log(jk @ ij @ np.swapaxes(ik, 1, 2)), axis=1)
 
 
-def probability_true(
+def inlier_probability(
     pairs: Int[np.ndarray, "E 2"],
     rotation: Float[np.ndarray, "E 3 3"],
     sigma: Float[np.ndarray, " E"],
@@ -77,7 +77,7 @@ def probability_true(
     expected = np.sqrt(
         (np.maximum(sigma, np.radians(VIEW_GRAPH.rotation_floor))[triangle] ** 2).sum(1)
     )
-    angle = closing_angles(rotation, triangle)
+    angle = cycle_errors(rotation, triangle)
     inflation = np.clip(
         np.quantile(angle / expected, 0.25) / _CHI3_QUARTER, 1.0, VIEW_GRAPH.max_cycle_inflation
     )

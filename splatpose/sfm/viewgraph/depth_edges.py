@@ -16,7 +16,7 @@ from ..correspondences import MatchTable
 from ..thresholds import DEPTH
 from ..twoview.all_pairs import RelativePoses
 from ..twoview.pair_geometry import PairKind
-from ..twoview.pose_from_depth import PosesByDepth, poses_by_depth
+from ..twoview.pose_from_depth import RelativePosesFromDepth, relative_poses_from_depth
 from .baseline_scales import PairDepths, Ratios, pair_depths
 
 _LENGTH_SIGMA = 0.25
@@ -62,18 +62,20 @@ def depth_edges(
     """
     moving = relative.subset(relative.moving)
     known = pair_depths(moving, table, cameras, camera_index)
-    depths, unit = _aligned(moving, known, table, priors)
-    found = poses_by_depth(
-        table, relative.row[_open(relative)], cameras, camera_index, depths, seed=seed
+    depths, unit = _keypoint_depths(moving, known, table, priors)
+    found = relative_poses_from_depth(
+        table, relative.row[_uncertain(relative)], cameras, camera_index, depths, seed=seed
     )
     own = relative.subset(np.isin(relative.row, found.relative.row))
-    differs = ~_same(own, found.relative)
+    differs = ~_agreeing(own, found.relative)
     return DepthEdges(
         relative.replaced(found.relative.subset(differs)), _ratios(found, moving, unit)
     )
 
 
-def _ratios(found: PosesByDepth, moving: RelativePoses, unit: Int[np.ndarray, " V"]) -> Ratios:
+def _ratios(
+    found: RelativePosesFromDepth, moving: RelativePoses, unit: Int[np.ndarray, " V"]
+) -> Ratios:
     """Of each pair's baseline and the one that is the unit of the depths it is measured in, and of
     that one and the unit of the other photo's depths."""
     edge = np.arange(len(found.side))
@@ -94,13 +96,13 @@ def _ratios(found: PosesByDepth, moving: RelativePoses, unit: Int[np.ndarray, " 
     return Ratios(edges[different], value[different], sigma[different])
 
 
-def _open(relative: RelativePoses) -> Bool[np.ndarray, " E"]:
+def _uncertain(relative: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose matches alone may well be wrong about the pose."""
     sure = (relative.kind == PairKind.GENERAL) & (relative.inliers >= DEPTH.sure_inliers)
     return ~(sure & (relative.parallax >= DEPTH.min_parallax))
 
 
-def _same(own: RelativePoses, found: RelativePoses) -> Bool[np.ndarray, " E"]:
+def _agreeing(own: RelativePoses, found: RelativePoses) -> Bool[np.ndarray, " E"]:
     """Pairs whose own pose, which is the more exact one, agrees."""
     turn = rotation_angle(own.rotation @ np.swapaxes(found.rotation, 1, 2))
     along = (own.direction * found.direction).sum(1)
@@ -111,7 +113,7 @@ def _same(own: RelativePoses, found: RelativePoses) -> Bool[np.ndarray, " E"]:
     )
 
 
-def _aligned(
+def _keypoint_depths(
     moving: RelativePoses, known: PairDepths, table: MatchTable, priors: KeypointPriors
 ) -> tuple[list[Float[np.ndarray, " _K"]], Int[np.ndarray, " V"]]:
     """Depths of each photo's keypoints, and the pair whose baseline is their unit (-1: none)."""

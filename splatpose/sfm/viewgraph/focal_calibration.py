@@ -20,7 +20,7 @@ from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapp
 from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import fit_essential
-from ..twoview.relative_pose import moved, sampson_derivatives, signed_sampson
+from ..twoview.relative_pose import retract, sampson_derivatives, signed_sampson
 
 _FACTORS = (0.55, 0.67, 0.82, 1.0, 1.22, 1.5, 1.82)
 _FINE_STEPS = (1.06, 1.03, 1.015)
@@ -45,7 +45,7 @@ class _Pair:
     direction: Float[np.ndarray, " 3"]
 
 
-def calibrate_pairs(
+def calibrate_focal_lengths(
     table: MatchTable,
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
@@ -78,7 +78,7 @@ def calibrate_pairs(
     coarse = len(tried)
     for _ in range(_PASSES):
         relative = relative_poses(some, best, camera_index, min_matches=min_matches, seed=seed)
-        best = tuple(adjust_focals(relative, some, best, camera_index, cameras, known))
+        best = tuple(refine_focal_lengths(relative, some, best, camera_index, cameras, known))
         tried.append(left(best))
     if min(range(len(tried)), key=lambda n: tried[n][0]) >= coarse or not free.any():
         return min(tried, key=lambda trial: trial[0])[1]
@@ -110,7 +110,7 @@ def _log_noise(
     return total
 
 
-def adjust_focals(
+def refine_focal_lengths(
     relative: RelativePoses,
     table: MatchTable,
     cameras: Sequence[Camera],
@@ -196,7 +196,7 @@ def _adjust(
             blocks.append(solved)
         step = -np.linalg.solve(S + damping * np.diag(np.diag(S)), s).clip(-0.3, 0.3)
         trial = [
-            replace(pair, **dict(zip(("rotation", "direction"), moved(
+            replace(pair, **dict(zip(("rotation", "direction"), retract(
                 pair.rotation, pair.direction,
                 -solved[:, 2] - solved[:, :2] @ step[pair.cameras]), strict=True)))
             for pair, solved in zip(pairs, blocks, strict=True)

@@ -48,7 +48,7 @@ def calibrate(source: Path, target: Path, *, seed: int) -> Calibration:
     return Calibration(target, after, changed)
 
 
-def write_focals(source: Path, target: Path, cameras: Sequence[Camera]) -> None:
+def write_focal_lengths(source: Path, target: Path, cameras: Sequence[Camera]) -> None:
     """Copies a database and gives its cameras, in the order of their ids, other intrinsics.
 
     A `target` that is there already is whole, and is used as it is.

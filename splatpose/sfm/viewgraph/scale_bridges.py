@@ -52,7 +52,9 @@ class Part:
         return self.value[valid], np.exp(self.log_depth[valid])
 
 
-def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]) -> Ratios:
+def bridge_components(
+    depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]
+) -> Ratios:
     """Ratios of baselines in photos that see several parts.
 
     Args:
@@ -63,7 +65,7 @@ def join_parts(depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray,
     for parts in _photos_of_parts(depths, ratios, log_length):
         for n, a in enumerate(parts):
             for b in parts[n + 1 :]:
-                difference, sigma = compare_parts(a, b, None)
+                difference, sigma = relative_scale(a, b, None)
                 own = log_length[b.edge] - log_length[a.edge]
                 found.append((a.edge, b.edge, own + difference, sigma))
     edges = np.array([row[:2] for row in found], np.int64).reshape(-1, 2)
@@ -101,7 +103,7 @@ def _part(
     )
 
 
-def compare_parts(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, float]:
+def relative_scale(a: Part, b: Part, kind: DepthKind | None) -> tuple[float, float]:
     """Logarithm of the scale of the second part over that of the first, and its deviation.
 
     Args:

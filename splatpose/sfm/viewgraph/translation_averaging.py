@@ -74,7 +74,7 @@ def camera_centers(
     return centers, residual
 
 
-def place_cameras(
+def average_translations(
     pairs: Int[np.ndarray, "E 2"],
     direction: Float[np.ndarray, "E 3"],
     sigma: Float[np.ndarray, " E"],
@@ -102,7 +102,7 @@ def place_cameras(
     base_ratio = 1 / (ratios.sigma**2 + _LEAST_SIGMA**2)
     bend = np.maximum(_RATIO_SCALE, 2 * ratios.sigma)
     a, b = ratios.edges.T
-    system = _Placement(pairs, ratios.edges, len(C))
+    system = _BilinearSystem(pairs, ratios.edges, len(C))
     residual = np.zeros((len(pairs), 3))
     for factor in _ANNEALING:
         for _ in range(_STEPS):
@@ -128,8 +128,8 @@ def place_cameras(
     return C, np.linalg.norm(offset - direction, axis=1)
 
 
-class _Placement:
-    """Gauss-Newton steps of `place_cameras`."""
+class _BilinearSystem:
+    """Gauss-Newton steps of `average_translations`."""
 
     def __init__(
         self, pairs: Int[np.ndarray, "E 2"], ratio_edges: Int[np.ndarray, "Q 2"], num_photos: int

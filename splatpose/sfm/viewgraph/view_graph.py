@@ -18,15 +18,15 @@ from ...geometry.robust import sigma_by_median
 from ...scene.camera import Camera
 from ..correspondences import MatchTable
 from ..thresholds import VIEW_GRAPH
-from ..twoview.all_pairs import RelativePoses, refit, relative_poses
+from ..twoview.all_pairs import RelativePoses, refined_relative_poses, relative_poses
 from ..twoview.pair_geometry import PairKind
 from .baseline_scales import baseline_ratios, known_ratios, pair_depths
-from .cycle_consistency import probability_true
+from .cycle_consistency import inlier_probability
 from .depth_edges import DepthEdges
 from .refined_pairs import RefinedPairs
 from .rotation_averaging import average_rotations, rotation_residuals
-from .scale_bridges import join_parts
-from .translation_averaging import camera_centers, log_baselines, place_cameras
+from .scale_bridges import bridge_components
+from .translation_averaging import average_translations, camera_centers, log_baselines
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ def solve_view_graph(
 ) -> ViewGraph | None:
     """Poses of the largest component of consistent pairs; None if no two photos are in it.
 
+    1. Relative poses of all pairs, where they are not given.
+    2. Cycle consistency: pairs whose triangles do not close are rejected.
+    3. Pairs far weaker than the best supported way between their photos are rejected (`backbone`).
+    4. Rotation averaging, and rejection of pairs that are off the averaged rotations.
+    5. Translation averaging: baselines in one scale, then centres, and rejection of pairs that
+       are off those.
+    6. Rejected pairs are refined from the averaged poses, and join if their matches agree.
+    7. Steps 4 and 5 once more, with them.
+
     Args:
         relative: relative poses that are known already, in ascending order of the pairs; measured
             here where there are none.
@@ -77,11 +86,11 @@ def solve_view_graph(
     strong = strong.subset(
         strong.inliers >= backbone * widest_paths(strong.pairs, strong.inliers, count)
     )
-    placed = _place(strong, table, cameras, camera_index, refined, by_depth)
+    placed = _average_cameras(strong, table, cameras, camera_index, refined, by_depth)
     if placed is None:
         return None
-    strong = _reconsidered(relative, *placed, table, cameras, camera_index)
-    placed = _place(strong, table, cameras, camera_index, refined, by_depth)
+    strong = _readmitted(relative, *placed, table, cameras, camera_index)
+    placed = _average_cameras(strong, table, cameras, camera_index, refined, by_depth)
     if placed is None:
         return None
     relative, poses = placed
@@ -90,7 +99,7 @@ def solve_view_graph(
     return ViewGraph(relative, np.array(dropped, np.int64).reshape(-1, 2), tuple(cameras), poses)
 
 
-def _place(
+def _average_cameras(
     relative: RelativePoses,
     table: MatchTable,
     cameras: Sequence[Camera],
@@ -103,11 +112,13 @@ def _place(
     if not len(relative):
         return None
     R = _rotations(relative, count)
-    relative = relative.subset(in_largest_component(relative.pairs, _near(relative, R), count))
+    relative = relative.subset(
+        in_largest_component(relative.pairs, _rotation_inliers(relative, R), count)
+    )
     if not len(relative) or not relative.moving.any():
         return None
     R = _rotations(relative, count)
-    centers, false = _positions(relative, R, table, cameras, camera_index, refined, by_depth)
+    centers, false = _average_centers(relative, R, table, cameras, camera_index, refined, by_depth)
     poses = np.full((count, 4, 4), np.nan)
     placed = np.isfinite(R[:, 0, 0]) & np.isfinite(centers[:, 0])
     poses[placed] = np.eye(4)
@@ -116,7 +127,7 @@ def _place(
     return relative.subset(~false), poses
 
 
-def _reconsidered(
+def _readmitted(
     relative: RelativePoses,
     kept: RelativePoses,
     poses: Float[np.ndarray, "V 4 4"],
@@ -132,7 +143,9 @@ def _reconsidered(
     length = np.linalg.norm(t, axis=1)
     apart = length > 1e-9
     direction = t[apart] / length[apart, None]
-    again = refit(table, others.row[apart], cameras, camera_index, R[apart], direction)
+    again = refined_relative_poses(
+        table, others.row[apart], cameras, camera_index, R[apart], direction
+    )
     return kept.replaced(again.subset(again.kind != PairKind.WEAK))
 
 
@@ -141,7 +154,7 @@ def consistent_pairs(relative: RelativePoses, num_photos: int) -> RelativePoses:
     strong = relative.subset(relative.kind != PairKind.WEAK)
     if not len(strong):
         return strong
-    belief = probability_true(
+    belief = inlier_probability(
         strong.pairs, strong.rotation, strong.rotation_sigma, num_photos, strong.inliers
     )
     return strong.subset(
@@ -159,7 +172,9 @@ def _rotations(relative: RelativePoses, count: int) -> Float[np.ndarray, "V 3 3"
     )
 
 
-def _near(relative: RelativePoses, R: Float[np.ndarray, "V 3 3"]) -> Bool[np.ndarray, " E"]:
+def _rotation_inliers(
+    relative: RelativePoses, R: Float[np.ndarray, "V 3 3"]
+) -> Bool[np.ndarray, " E"]:
     """Pairs that agree with the averaged rotations."""
     size = np.linalg.norm(rotation_residuals(relative.pairs, relative.rotation, R), axis=1)
     spread = sigma_by_median(size)
@@ -168,7 +183,7 @@ def _near(relative: RelativePoses, R: Float[np.ndarray, "V 3 3"]) -> Bool[np.nda
     return size <= np.minimum(np.maximum(own, usual), np.radians(VIEW_GRAPH.max_rotation_residual))
 
 
-def _positions(
+def _average_centers(
     relative: RelativePoses,
     R: Float[np.ndarray, "V 3 3"],
     table: MatchTable,
@@ -193,7 +208,7 @@ def _positions(
     if by_depth is not None:
         ratios = ratios + by_depth.ratios_of(edges.row)
     log_length = log_baselines(ratios, len(edges))
-    ratios = ratios + join_parts(depths, ratios, log_length)
+    ratios = ratios + bridge_components(depths, ratios, log_length)
     log_length = log_baselines(ratios, len(edges))
     # The centre of the second camera in the first one's frame is -R^T t.
     backwards = np.einsum("eji,ej->ei", edges.rotation, -edges.direction)
@@ -201,7 +216,7 @@ def _positions(
     centers, residual = camera_centers(
         edges.pairs, np.exp(log_length)[:, None] * in_world, edges.direction_sigma, len(R)
     )
-    centers, residual = place_cameras(
+    centers, residual = average_translations(
         edges.pairs, in_world, edges.direction_sigma, ratios, centers, log_length
     )
     false = np.zeros(len(relative), bool)

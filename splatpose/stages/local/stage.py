@@ -35,7 +35,7 @@ from ...sfm.correspondences import MatchTable, match_table, with_matches
 from ...sfm.held_out import held_out_matches
 from ...sfm.twoview.all_pairs import RelativePoses, relative_poses
 from ...sfm.twoview.match_errors import fitting_matches
-from ...sfm.viewgraph.focal_calibration import calibrate_pairs
+from ...sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from ...sfm.viewgraph.view_graph import consistent_pairs
 from ...workers import in_processes
 from .config import LocalConfig
@@ -84,7 +84,7 @@ def refine_pairs(
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
     camera_index = np.array([photo.group for photo in capture.photos])
-    cameras = calibrate_pairs(
+    cameras = calibrate_focal_lengths(
         table, cameras, camera_index, known, min_matches=min_matches, seed=seed
     )
     relative = relative_poses(table, cameras, camera_index, min_matches=min_matches, seed=seed)

@@ -24,10 +24,10 @@ from ...scene.evidence import HypothesisEvidence, PhotoEvidence
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable, match_table
-from ...sfm.mapping.depth_bundle_adjustment import hold_by_depth
+from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
 from ...sfm.mapping.hypotheses import Hypothesis, Workshop
 from ...sfm.mapping.point_colors import point_colors
-from ...sfm.mapping.scale_ambiguity import settle_scales
+from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
 from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.model_comparison import compare
@@ -192,10 +192,14 @@ def _settled(
     for index, camera in enumerate(cameras):
         if not reconstruction.exists_camera(camera_id_of(index)):
             reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
-    model, scaled = settle_scales(model_from_reconstruction(reconstruction, names), priors)
+    model, scaled = resolve_scale_ambiguity(
+        model_from_reconstruction(reconstruction, names), priors
+    )
     if priors is None:
         return model, scaled
-    held = hold_by_depth(model, graph.keypoints, table, priors, max_error_px=config.max_error_px)
+    held = refine_with_depth(
+        model, graph.keypoints, table, priors, max_error_px=config.max_error_px
+    )
     return held or model, scaled
 
 

@@ -8,7 +8,9 @@ but for the halves of the matches: without any that confirms it, a pose is not t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from ...scene.verdicts import Level, PhotoTrust
@@ -81,7 +83,7 @@ def judge(evidence: PhotoTrust, *, registered: bool, few: bool = False) -> Findi
     """
     if not registered:
         return Finding("refused", None, "no pose")
-    doubts = [doubt for rule in _RULES if (doubt := rule(evidence, few)) is not None]
+    doubts = [doubt for rule in _rules(few) if (doubt := rule(evidence)) is not None]
     if doubts:
         cause, reason = doubts[0]
         return Finding("weak", cause, reason)
@@ -101,8 +103,7 @@ def worse_rendering(psnr: float, usual: float) -> bool:
 Doubt = tuple[Cause, str]
 
 
-def _denied(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _denied(e: PhotoTrust) -> Doubt | None:
     off = f"{_number(e.fold_rotation)} degrees and {_number(e.fold_position)} % of the radius"
     far = e.fold_rotation > MAX_FOLD_ROTATION or e.fold_position > MAX_FOLD_POSITION
     if e.folds_denying >= 2:
@@ -112,23 +113,20 @@ def _denied(e: PhotoTrust, few: bool) -> Doubt | None:
     return None
 
 
-def _unconfirmed(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _unconfirmed(e: PhotoTrust) -> Doubt | None:
     if e.folds_agreeing:
         return None
     return "unconfirmed", "no model from a part of the matches confirms its pose"
 
 
-def _contradicted(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _contradicted(e: PhotoTrust) -> Doubt | None:
     if e.contradicted_share > MAX_CONTRADICTED_SHARE:
         share = 100 * e.contradicted_share
         return "contradicted", f"{share:.0f} % of its matches contradict its pose"
     return None
 
 
-def _missing(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _missing(e: PhotoTrust) -> Doubt | None:
     if e.missing_overlap > MAX_MISSING_OVERLAP:
         share = 100 * e.missing_overlap
         return "missing", (
@@ -138,8 +136,7 @@ def _missing(e: PhotoTrust, few: bool) -> Doubt | None:
     return None
 
 
-def _alike(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _alike(e: PhotoTrust) -> Doubt | None:
     many = e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > MANY
     if e.lookalikes_shifted > MANY or (many and (e.ways < MIN_WAYS or e.rivals)):
         share = 100 * max(e.lookalikes_overall, e.lookalikes)
@@ -160,15 +157,13 @@ def _tie(e: PhotoTrust, few: bool) -> Doubt | None:
     return "tie", "one pair of photos alone holds its part of the model"
 
 
-def _few(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _few(e: PhotoTrust) -> Doubt | None:
     if e.spread < MIN_SPREAD:
         return "patch", f"its matches cover {100 * e.spread:.0f} % of the photo only"
     return None
 
 
-def _loose(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _loose(e: PhotoTrust) -> Doubt | None:
     if e.rotation_sigma > MAX_ROTATION_SIGMA or e.position_sigma > MAX_POSITION_SIGMA:
         return "loose", (
             "its matches leave it free to move: standard deviation "
@@ -177,17 +172,15 @@ def _loose(e: PhotoTrust, few: bool) -> Doubt | None:
     return None
 
 
-def _held_out(e: PhotoTrust, few: bool) -> Doubt | None:
-    del few
+def _held_out(e: PhotoTrust) -> Doubt | None:
     if e.held_out_share < MIN_HELD_OUT_SHARE:
         share = 100 * e.held_out_share
         return "held out", f"only {share:.0f} % of matches kept back agree with its pose"
     return None
 
 
-def _turns(e: PhotoTrust, few: bool) -> Doubt | None:
+def _turns(e: PhotoTrust) -> Doubt | None:
     """Pairs alone err where there is little texture; two models of many pairs outvote them."""
-    del few
     if e.folds_agreeing >= 2:
         return None
     if e.turn_error > MAX_TURN_ERROR:
@@ -199,18 +192,20 @@ def _turns(e: PhotoTrust, few: bool) -> Doubt | None:
     return None
 
 
-_RULES = (
-    _denied,
-    _missing,
-    _alike,
-    _contradicted,
-    _tie,
-    _loose,
-    _turns,
-    _held_out,
-    _few,
-    _unconfirmed,
-)
+def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
+    """All rules, the gravest doubt first."""
+    return (
+        _denied,
+        _missing,
+        _alike,
+        _contradicted,
+        partial(_tie, few=few),
+        _loose,
+        _turns,
+        _held_out,
+        _few,
+        _unconfirmed,
+    )
 
 
 def _why_trusted(e: PhotoTrust) -> str:

@@ -12,7 +12,7 @@ from ...sfm.mapping.bundle_adjustment import FEW_PHOTOS
 from .advice import advise
 from .config import TrustConfig
 from .evidence import Evidence, ModelUnderTest, collect
-from .judge import Finding, judge
+from .judge import judge
 
 
 def assess(
@@ -49,7 +49,7 @@ def assess(
         )
         for i, (name, finding) in enumerate(zip(names, findings, strict=True))
     )
-    return Verdicts(photos, advice.overall, _notes(subject, evidence, findings))
+    return Verdicts(photos, advice.overall, _notes(subject, evidence))
 
 
 def describe_verdicts(verdicts: Verdicts) -> str:
@@ -62,11 +62,8 @@ def describe_verdicts(verdicts: Verdicts) -> str:
     return text
 
 
-def _notes(
-    subject: ModelUnderTest, evidence: Evidence, findings: Sequence[Finding]
-) -> tuple[str, ...]:
+def _notes(subject: ModelUnderTest, evidence: Evidence) -> tuple[str, ...]:
     """What holds for the model as a whole."""
-    del findings
     notes = []
     registered = int(subject.model.registered.sum())
     if evidence.folds is not None:

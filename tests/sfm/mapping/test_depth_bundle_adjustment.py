@@ -27,10 +27,10 @@ from splatpose.scene.depth_maps import DepthKind
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import MatchTable
 from splatpose.sfm.mapping.depth_bundle_adjustment import (
-    adjust_with_depth,
+    bundle_adjust_with_depth,
     held_weakly,
-    hold_by_depth,
     not_worse,
+    refine_with_depth,
 )
 from splatpose.sfm.mapping.depth_terms import DepthCost, depth_terms
 from splatpose.sfm.match_consistency import explain
@@ -152,12 +152,12 @@ def test_maps_hold_what_no_track_holds(kind: DepthKind) -> None:
     spoiled = grown(truth, 1.15)
     assert held_weakly(spoiled)
     off = largest_shift(spoiled, truth)
-    alone = adjust_with_depth(spoiled, keypoints_of(truth), [])
+    alone = bundle_adjust_with_depth(spoiled, keypoints_of(truth), [])
     assert alone is not None
     assert largest_shift(alone, truth) == pytest.approx(off, rel=0.05)
     terms = depth_terms(spoiled, noisy)
     assert len(terms) == 7
-    held = adjust_with_depth(spoiled, keypoints_of(truth), terms)
+    held = bundle_adjust_with_depth(spoiled, keypoints_of(truth), terms)
     assert held is not None
     assert largest_shift(held, truth) < 0.25 * off
 
@@ -197,7 +197,7 @@ def test_the_whole_step_mends_a_scale_and_leaves_maps_alone_that_say_nothing() -
     truth = two_parts(slope=0.6)
     spoiled = grown(truth, 1.15)
     table = matches_of(truth)
-    held = hold_by_depth(
+    held = refine_with_depth(
         spoiled, keypoints_of(truth), table, maps_of(truth, "depth"), max_error_px=1.0
     )
     assert held is not None
@@ -206,7 +206,7 @@ def test_the_whole_step_mends_a_scale_and_leaves_maps_alone_that_say_nothing() -
     useless = KeypointPriors(
         tuple(rng.permutation(v) for v in maps_of(truth, "depth").values), "auto"
     )
-    assert hold_by_depth(spoiled, keypoints_of(truth), table, useless, max_error_px=1.0) is None
+    assert refine_with_depth(spoiled, keypoints_of(truth), table, useless, max_error_px=1.0) is None
 
 
 def test_matches_that_leave_count_against_a_result_and_chance_does_not() -> None:
@@ -250,7 +250,7 @@ def test_maps_of_a_network_spoil_nothing_on_real_photos(shared: Path, tmp_path: 
     terms = depth_terms(model, priors)
     assert len(terms) >= 2
     keypoints = [xy.astype(np.float64) for xy in graph.keypoints]
-    adjusted = adjust_with_depth(model, keypoints, terms)
+    adjusted = bundle_adjust_with_depth(model, keypoints, terms)
     assert adjusted is not None
     assert not np.array_equal(adjusted.cam_from_world, model.cam_from_world)
     frames = json.loads((home / "poses.json").read_text())["frames"]

@@ -11,13 +11,13 @@ from scenes.poses import CAMERA
 
 from splatpose.geometry.projection import project
 from splatpose.geometry.similarity import umeyama
-from splatpose.sfm.mapping.scale_ambiguity import settle_scales
+from splatpose.sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
 from splatpose.sfm.viewgraph.baseline_scales import PairDepths, Ratios
-from splatpose.sfm.viewgraph.scale_bridges import Part, compare_parts, join_parts
+from splatpose.sfm.viewgraph.scale_bridges import Part, bridge_components, relative_scale
 from splatpose.sfm.viewgraph.translation_averaging import (
+    average_translations,
     camera_centers,
     log_baselines,
-    place_cameras,
 )
 
 
@@ -32,7 +32,7 @@ def test_a_part_that_hangs_on_one_photo_gets_the_scale_of_its_neighbours(factor:
         )
         np.testing.assert_allclose(xy, spoiled.observation_xy[own], atol=1e-6)
     assert largest_shift(spoiled, truth) > 0.3
-    settled, notes = settle_scales(spoiled)
+    settled, notes = resolve_scale_ambiguity(spoiled)
     assert largest_shift(settled, truth) < 0.03
     assert len(notes) == 1
     assert "3.jpg" in notes[0]
@@ -42,8 +42,8 @@ def test_a_part_that_hangs_on_one_photo_gets_the_scale_of_its_neighbours(factor:
 def test_a_map_knows_that_neighbours_are_not_equally_far(kind: str) -> None:
     truth = two_parts(slope=0.9)
     spoiled = grown(truth, 2.0)
-    alone, _ = settle_scales(spoiled)
-    settled, _ = settle_scales(spoiled, maps_of(truth, kind))
+    alone, _ = resolve_scale_ambiguity(spoiled)
+    settled, _ = resolve_scale_ambiguity(spoiled, maps_of(truth, kind))
     assert largest_shift(settled, truth) < 0.6 * largest_shift(alone, truth)
     far = truth.observation_xy[:, 0]
     apart = (np.abs(far - 400) > 60) | (truth.observations[:, 1] != 3)
@@ -52,7 +52,7 @@ def test_a_map_knows_that_neighbours_are_not_equally_far(kind: str) -> None:
         observations=truth.observations[apart],
         observation_xy=truth.observation_xy[apart],
     )
-    settled, _ = settle_scales(grown(apart_truth, 2.0), maps_of(truth, kind))
+    settled, _ = resolve_scale_ambiguity(grown(apart_truth, 2.0), maps_of(truth, kind))
     assert largest_shift(settled, truth) < 1e-3, "nothing lies side by side: the map alone says"
 
 
@@ -63,7 +63,7 @@ def test_what_tracks_hold_together_is_left_alone() -> None:
     xy = np.concatenate([truth.observation_xy, np.zeros((4, 2))])
     order = np.lexsort((observations[:, 1], observations[:, 0]))
     model = replace(truth, observations=observations[order], observation_xy=xy[order])
-    same, notes = settle_scales(model)
+    same, notes = resolve_scale_ambiguity(model)
     assert notes == ()
     np.testing.assert_array_equal(same.cam_from_world, model.cam_from_world)
 
@@ -89,7 +89,7 @@ def test_a_loop_tells_the_scale_of_its_parts() -> None:
     start[part == 1] += np.log(3)
     sigma = np.full(len(pairs), 0.01)
     first, _ = camera_centers(pairs, np.exp(start)[:, None] * direction, sigma, 12)
-    found, residual = place_cameras(pairs, direction, sigma, ratios, first, start)
+    found, residual = average_translations(pairs, direction, sigma, ratios, first, start)
     before = np.linalg.norm(umeyama(first, centers).points(first) - centers, axis=1).max()
     after = np.linalg.norm(umeyama(found, centers).points(found) - centers, axis=1).max()
     assert before > 0.5
@@ -110,7 +110,7 @@ def test_pairs_of_one_photo_are_joined_by_what_lies_side_by_side() -> None:
     unit = np.array([0.5, 2.0])
     depths = PairDepths(edge, np.arange(80), np.zeros(80, np.int64), xy, np.log(depth / unit[edge]))
     none = Ratios(np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0))
-    found = join_parts(depths, none, np.zeros(2))
+    found = bridge_components(depths, none, np.zeros(2))
     assert found.edges.tolist() == [[0, 1]]
     assert found.log_ratio[0] == pytest.approx(np.log(unit[1] / unit[0]), abs=1e-6)
 
@@ -125,12 +125,12 @@ def test_a_map_compares_parts_better() -> None:
         return [Part(0, 0, xy[own], np.log(depth[own] / unit), value[own]) for own, unit in units]
 
     truth = np.log(2.0 / 0.5)
-    without = compare_parts(*parts(value, 0), None)
-    with_map = compare_parts(*parts(value, 0), "disparity")
+    without = relative_scale(*parts(value, 0), None)
+    with_map = relative_scale(*parts(value, 0), "disparity")
     assert abs(with_map[0] - truth) < abs(without[0] - truth)
     assert with_map[1] < without[1]
-    apart = compare_parts(*parts(value, 60), "disparity")
+    apart = relative_scale(*parts(value, 60), "disparity")
     assert apart[0] == pytest.approx(truth, abs=1e-6), "nothing lies side by side"
     # A map that does not follow the depths is not believed.
     useless = np.random.default_rng(5).permutation(value)
-    assert compare_parts(*parts(useless, 0), "disparity") == without
+    assert relative_scale(*parts(useless, 0), "disparity") == without

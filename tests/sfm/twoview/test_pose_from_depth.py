@@ -16,7 +16,11 @@ from splatpose.geometry.similarity import umeyama
 from splatpose.sfm.correspondences import MatchTable, match_table
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.twoview.pair_geometry import PairKind
-from splatpose.sfm.twoview.pose_from_depth import PosesByDepth, poses_by_depth, resection_covariance
+from splatpose.sfm.twoview.pose_from_depth import (
+    RelativePosesFromDepth,
+    relative_poses_from_depth,
+    resection_covariance,
+)
 from splatpose.sfm.viewgraph.depth_edges import depth_edges
 from splatpose.sfm.viewgraph.view_graph import solve_view_graph
 
@@ -48,11 +52,13 @@ def depths_of(poses: np.ndarray, points: np.ndarray, noise: float, scale: float)
     ]
 
 
-def ask(table: MatchTable, depths: list) -> PosesByDepth:
-    return poses_by_depth(table, np.array([0]), (CAMERA,), np.zeros(2, np.int64), depths, seed=0)
+def ask(table: MatchTable, depths: list) -> RelativePosesFromDepth:
+    return relative_poses_from_depth(
+        table, np.array([0]), (CAMERA,), np.zeros(2, np.int64), depths, seed=0
+    )
 
 
-def off(found: PosesByDepth, poses: np.ndarray) -> tuple[float, float]:
+def off(found: RelativePosesFromDepth, poses: np.ndarray) -> tuple[float, float]:
     """Errors of rotation and direction in degrees."""
     R, t = relative_pose(poses[0], poses[1])
     cosine = found.relative.direction[0] @ t / np.linalg.norm(t)

@@ -12,17 +12,17 @@ from scenes.poses import CAMERA, arc, cloud, make_scene
 from splatpose.geometry.epipolar import essential_matrix, homogeneous, sampson_distance
 from splatpose.geometry.rotations import rotation_angle, so3_exp, so3_log
 from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.twoview.all_pairs import refit, relative_poses
-from splatpose.sfm.twoview.pair_geometry import PairFit, PairKind, fit_near, fit_pair, torr_gric
+from splatpose.sfm.twoview.all_pairs import refined_relative_poses, relative_poses
+from splatpose.sfm.twoview.pair_geometry import PairFit, PairKind, fit_pair, refine_pair, torr_gric
 from splatpose.sfm.twoview.relative_pose import (
     fit_rotations,
     homography_distance,
-    moved,
     refine_relative_pose,
+    retract,
     sampson_derivatives,
     signed_sampson,
 )
-from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 
 FOCAL = 875.0
 """Pixels at a longer side of 1000 of one unit of normalised coordinates."""
@@ -111,7 +111,9 @@ def test_sampson_derivatives() -> None:
     np.testing.assert_allclose(signed_sampson(R, t, h1, h2), distance, atol=1e-12)
     for k in range(5):
         step = 1e-6 * np.eye(5)[k]
-        ahead, behind = (signed_sampson(*moved(R, t, sign * step), h1, h2) for sign in (1.0, -1.0))
+        ahead, behind = (
+            signed_sampson(*retract(R, t, sign * step), h1, h2) for sign in (1.0, -1.0)
+        )
         np.testing.assert_allclose(J[:, k], (ahead - behind) / 2e-6, atol=1e-6)
 
 
@@ -184,7 +186,7 @@ def test_same_result_with_any_number_of_threads(tmp_path: Path) -> None:
 def test_focal_length_from_all_pairs(tmp_path: Path, guess: float) -> None:
     scene = make_scene(tmp_path, arc(5), cloud(150), noise=0.3, outliers=0.1)
     start = replace(CAMERA, params=np.array([guess, 400, 300, 0.0]))
-    found = calibrate_pairs(
+    found = calibrate_focal_lengths(
         match_table(scene.graph), (start,), np.zeros(5, np.int64), [False], min_matches=15, seed=0
     )
     assert found[0].params[0] == pytest.approx(700, rel=0.03)
@@ -194,7 +196,7 @@ def test_a_pair_finds_its_pose_from_nearby() -> None:
     x = matches(np.random.default_rng(0), plane=True, noise=0.4)
     direction = T / np.linalg.norm(T)
     start = so3_exp(np.radians([2.0, -3.0, 1.0])) @ R
-    found = fit_near(x, FOCAL, start, direction)
+    found = refine_pair(x, FOCAL, start, direction)
     assert found.kind == PairKind.GENERAL
     assert rotation_angle(found.rotation @ R.T) < 0.5
     assert found.direction @ direction > np.cos(np.radians(2))
@@ -205,10 +207,10 @@ def test_a_pair_does_not_follow_where_its_matches_do_not_lead() -> None:
     x = matches(rng, noise=0.4)
     direction = T / np.linalg.norm(T)
     far = so3_exp(np.radians([0.0, 25.0, 0.0])) @ R
-    assert fit_near(x, FOCAL, far, direction).kind == PairKind.WEAK
-    assert fit_near(x, FOCAL, R, -direction).kind == PairKind.WEAK
+    assert refine_pair(x, FOCAL, far, direction).kind == PairKind.WEAK
+    assert refine_pair(x, FOCAL, R, -direction).kind == PairKind.WEAK
     false = np.stack([x[:, 0], rng.permutation(x[:, 1])], 1)
-    assert fit_near(false, FOCAL, R, direction).kind == PairKind.WEAK
+    assert refine_pair(false, FOCAL, R, direction).kind == PairKind.WEAK
 
 
 def test_rows_are_replaced_pair_by_pair(tmp_path: Path) -> None:
@@ -226,6 +228,6 @@ def test_rows_are_replaced_pair_by_pair(tmp_path: Path) -> None:
     truth = scene.cam_from_world[measured.pairs]
     rotation = truth[:, 1, :3, :3] @ np.swapaxes(truth[:, 0, :3, :3], 1, 2)
     start = so3_exp(np.radians(2 * np.ones(3))) @ rotation
-    again = refit(table, measured.row, (CAMERA,), index, start, measured.direction)
+    again = refined_relative_poses(table, measured.row, (CAMERA,), index, start, measured.direction)
     assert (again.kind == PairKind.GENERAL).all()
     assert rotation_angle(again.rotation @ np.swapaxes(rotation, 1, 2)).max() < 1.0

@@ -19,7 +19,7 @@ from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.twoview.pair_geometry import PairKind
 from splatpose.sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
-from splatpose.sfm.viewgraph.cycle_consistency import closing_angles, probability_true, triangles
+from splatpose.sfm.viewgraph.cycle_consistency import cycle_errors, inlier_probability, triangles
 from splatpose.sfm.viewgraph.rotation_averaging import average_rotations
 from splatpose.sfm.viewgraph.translation_averaging import camera_centers, log_baselines
 from splatpose.sfm.viewgraph.view_graph import consistent_pairs, solve_view_graph
@@ -43,7 +43,7 @@ def test_triangles_close_without_noise() -> None:
     R, pairs = turns(rng, 9), all_pairs(9)
     rows = triangles(pairs, 9)
     assert len(rows) == 9 * 8 * 7 // 6
-    np.testing.assert_allclose(closing_angles(measured(R, pairs, 0, rng), rows), 0, atol=1e-7)
+    np.testing.assert_allclose(cycle_errors(measured(R, pairs, 0, rng), rows), 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("noise", [0.2, 1.0, 2.5])
@@ -55,7 +55,7 @@ def test_false_pairs_are_found(noise: float) -> None:
     false = rng.random(len(pairs)) < 0.3
     rotation[false] = turns(rng, int(false.sum()))
     sigma = np.full(len(pairs), np.radians(noise / 3))
-    belief = probability_true(pairs, rotation, sigma, 14)
+    belief = inlier_probability(pairs, rotation, sigma, 14)
     assert (belief[~false] > 0.6).mean() > 0.97
     assert (belief[false] > 0.6).mean() < 0.03
 
@@ -76,7 +76,7 @@ def test_two_sides_that_look_alike() -> None:
     rotation = measured(R, pairs, 0.3, rng)
     # Seen as the same side: turned by half a circle from where it is.
     rotation[false] = rotation[false] @ so3_exp(np.array([0, np.pi, 0]))
-    belief = probability_true(pairs, rotation, np.full(len(pairs), np.radians(0.3)), count)
+    belief = inlier_probability(pairs, rotation, np.full(len(pairs), np.radians(0.3)), count)
     keep = belief > 0.6
     assert keep[~false].all()
     result = average_rotations(

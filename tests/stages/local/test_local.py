@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scenes import DEMO
+from scenes.demo_photos import copy_small, first_photos
 
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
@@ -25,7 +26,7 @@ from splatpose.scene.matches import MatchGraph
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
 from splatpose.sfm.twoview.all_pairs import relative_poses
-from splatpose.sfm.viewgraph.focal_calibration import calibrate_pairs
+from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
 from splatpose.stages.capture.config import CaptureConfig
 from splatpose.stages.capture.stage import build_capture, load_capture
@@ -57,7 +58,9 @@ def prepared(photos: list[Path], folder: Path) -> tuple[Capture, MatchGraph]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Capture, MatchGraph]:
-    return prepared(sorted(DEMO.glob("*.jpg"))[:5], tmp_path_factory.mktemp("demo"))
+    small = tmp_path_factory.mktemp("small")
+    copy_small(first_photos(5), small)
+    return prepared(sorted(small.iterdir()), tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +200,7 @@ def test_real_facade_with_prior_depth(shared: Path, tmp_path: Path) -> None:
     true = np.stack([np.linalg.inv(np.array(frames[p.name])) for p in capture.photos])
     table, (cameras, known) = match_table(graph), read_cameras(graph.database)
     index = np.zeros(3, np.int64)
-    cameras = calibrate_pairs(table, cameras, index, known, min_matches=15, seed=0)
+    cameras = calibrate_focal_lengths(table, cameras, index, known, min_matches=15, seed=0)
     plain = relative_poses(table, cameras, index, min_matches=15, seed=0)
     two_views = replace(pairs, relative=plain.subset(np.isin(plain.row, pairs.relative.row)))
     assert mean_turn(pairs, true) < 1.02 * mean_turn(two_views, true)

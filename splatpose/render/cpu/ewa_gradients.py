@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splatpose.render.cpu.compilation import device_function
-from splatpose.render.cpu.projection import (
+from splatpose.render.cpu.ewa import (
     C_FX,
     C_FY,
     C_MAX_SLOPE_X,
@@ -34,13 +34,13 @@ def covariance_gradient(sums, cov):
 
 
 @device_function
-def rotation_gradient(turn, v):
+def rotation_gradient(rotation, v):
     """Gradient w.r.t. a small rotation, from that w.r.t. the matrix.
 
     Returns t such that dL = t . w for a small rotation w applied from the left; the quaternion's
     gradient is then 2 (0, t) q.
     """
-    r0, r1, r2, r3, r4, r5, r6, r7, r8 = turn
+    r0, r1, r2, r3, r4, r5, r6, r7, r8 = rotation
     v0, v1, v2, v3, v4, v5, v6, v7, v8 = v
     t0 = (v6 * r3 + v7 * r4 + v8 * r5) - (v3 * r6 + v4 * r7 + v5 * r8)
     t1 = (v0 * r6 + v1 * r7 + v2 * r8) - (v6 * r0 + v7 * r1 + v8 * r2)
@@ -89,8 +89,11 @@ def antialias_gradient(root, cov, peak_gradient):
 
 
 @device_function
-def point_gradient(camera, px, py, pz, jacobian, v_x, v_y, v_j00, v_j11, v_j02, v_j12):
+def point_gradient(camera, point, jacobian, mean_gradient, jacobian_gradient):
     """Gradient of the camera-frame centre from those of the 2-D mean and the Jacobian."""
+    px, py, pz = point
+    v_x, v_y = mean_gradient
+    v_j00, v_j11, v_j02, v_j12 = jacobian_gradient
     j00, j11, j02, j12 = jacobian
     inverse = 1.0 / pz
     sx, sy = px * inverse, py * inverse
@@ -109,9 +112,9 @@ def point_gradient(camera, px, py, pz, jacobian, v_x, v_y, v_j00, v_j11, v_j02, 
 
 
 @device_function
-def camera_times(camera, turn):
+def camera_times(camera, rotation):
     """R_camera R_gaussian, row after row."""
-    t0, t1, t2, t3, t4, t5, t6, t7, t8 = turn
+    t0, t1, t2, t3, t4, t5, t6, t7, t8 = rotation
     r = camera
     return (
         t0 * r[0] + t3 * r[1] + t6 * r[2],
