@@ -17,6 +17,8 @@ from splatpose.errors import SplatposeError
 from splatpose.evaluation.verify_model import read_foreign_model, verify_model
 from splatpose.io.atomic import write_json
 from splatpose.io.colmap import reconstruction_from_model, write_model
+from splatpose.keys import LAYOUT
+from splatpose.runs.folder import MANIFEST
 from splatpose.scene.camera import Camera
 from splatpose.stages.capture.storage import save_capture
 
@@ -33,6 +35,7 @@ def run(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = out / ".splatpose"
     for stage in ("capture", "matching"):
         (work / stage).mkdir(parents=True)
+        write_json(work / stage / MANIFEST, {}, LAYOUT)
     save_capture(scene.capture, work / "capture", out)
     shutil.copy(scene.graph.database, work / "matching" / "database.db")
     write_json(work / "matching" / "matching.json", {"matcher": "sift"})
