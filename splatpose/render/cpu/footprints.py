@@ -51,9 +51,9 @@ class Visit(NamedTuple):
     base: int
     """Place of its record."""
     strip: int
-    left: float
+    left: np.float32
     """x of the strip's first pixel's centre."""
-    upper: float
+    upper: np.float32
     """y of it."""
     low: int
     """First row pair."""

@@ -123,7 +123,7 @@ def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int
         own = np.flatnonzero((groups == group) & model.registered)
         if len(own):
             photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
-            if FOCAL_RATIOS.plausible_start(ratio[photo]):
+            if FOCAL_RATIOS.plausible_start(float(ratio[photo])):
                 found[group] = model.cameras[model.camera_index[photo]]
     return found
 
