@@ -80,15 +80,26 @@ def test_training_raises_psnr(views: Views, tmp_path: Path, trained: TrainedSpla
     assert steps[-1] == 140
 
 
-@pytest.mark.parametrize("strategy", ["mcmc", "default"])
+@pytest.fixture(scope="module", params=["mcmc", "default"])
+def uninterrupted(
+    views: Views, trained: TrainedSplats, request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[TrainingConfig, TrainedSplats]:  # fmt: skip
+    """A training with each of the strategies."""
+    config = replace(CONFIG, strategy=request.param)
+    if config == CONFIG:
+        return config, trained
+    return config, _train(tmp_path_factory.mktemp("whole"), views, config)
+
+
 @pytest.mark.parametrize("stop", [50, 125])
 def test_resumed_is_uninterrupted(
-    views: Views, tmp_path: Path, strategy: str, stop: int, monkeypatch: pytest.MonkeyPatch
-):
+    views: Views, tmp_path: Path, uninterrupted: tuple[TrainingConfig, TrainedSplats], stop: int,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
     # Every step reports, so that the interruption falls on the step that the test names.
     monkeypatch.setattr("splatpose.splatting.train._EVENT_SECONDS", 0.0)
-    config = replace(CONFIG, strategy=strategy)
-    whole = _train(tmp_path / "whole", views, config)
+    config, whole = uninterrupted
     cut = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
         _train(cut, views, config, _StopAt(stop))
@@ -101,14 +112,22 @@ def test_resumed_is_uninterrupted(
     assert not (cut / "checkpoint.pt").exists()
 
 
+SHORT = replace(CONFIG, steps=45, final_steps=5)
+
+
+@pytest.fixture(scope="module")
+def short(views: Views, tmp_path_factory: pytest.TempPathFactory) -> TrainedSplats:
+    return _train(tmp_path_factory.mktemp("short"), views, SHORT)
+
+
 @pytest.mark.parametrize("damage", ["nan", "truncated", "empty", "other"])
 def test_bad_checkpoint_is_announced_and_training_starts_again(
-    views: Views, tmp_path: Path, trained: TrainedSplats, damage: str
+    views: Views, tmp_path: Path, short: TrainedSplats, damage: str
 ):
     bystander = tmp_path / "bystander.txt"
     bystander.write_text("mine")
     with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path, views, CONFIG, _StopAt(30))
+        _train(tmp_path, views, SHORT, _StopAt(30))
     path = tmp_path / "checkpoint.pt"
     if damage == "nan":
         state = torch.load(path, weights_only=True)
@@ -121,10 +140,10 @@ def test_bad_checkpoint_is_announced_and_training_starts_again(
         size = path.stat().st_size // 2 if damage == "truncated" else 0
         path.write_bytes(path.read_bytes()[:size])
     events: list[Event] = []
-    again = _train(tmp_path, views, CONFIG, events.append)
+    again = _train(tmp_path, views, SHORT, events.append)
     warnings = [e for e in events if isinstance(e, Message) and e.level == "warning"]
     assert any("checkpoint.pt" in w.text and "from the beginning" in w.text for w in warnings)
-    _assert_same(again.splats, trained.splats)
+    _assert_same(again.splats, short.splats)
     assert bystander.read_text() == "mine"
 
 
