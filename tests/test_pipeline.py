@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scenes import ROOT
+from scenes import DEMO, ROOT
+from scenes.demo_photos import copy_small, first_photos
 
 from splatpose.cli.fit import check_trust
 from splatpose.config import FitConfig
@@ -42,7 +43,6 @@ from splatpose.stages.capture.stage import fingerprint
 from splatpose.stages.joint.config import JointConfig
 from splatpose.stages.local.config import LocalConfig
 
-DEMO = ROOT / "assets" / "demo"
 KEEPS_ANYTHING = JointConfig(
     steps=60,
     max_size=120,
@@ -67,11 +67,9 @@ def tiny() -> FitConfig:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven neighbouring demo photos in a folder whose name is not plain ASCII."""
+    """Seven neighbouring demo photos, small, in a folder whose name is not plain ASCII."""
     folder = tmp_path_factory.mktemp("in") / "Fotos vom Kücheneck"
-    folder.mkdir()
-    for path in sorted(DEMO.glob("*.jpg"))[:7]:
-        shutil.copy(path, folder)
+    copy_small(first_photos(7), folder)
     return folder
 
 
