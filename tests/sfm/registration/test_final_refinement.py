@@ -1,0 +1,54 @@
+"""Photos that a hypothesis left out, and those that the rest contradicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pycolmap
+from scenes.poses import Scene
+
+from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.correspondences import MatchTable
+from splatpose.sfm.match_consistency import explain
+from splatpose.sfm.model_comparison import compare
+from splatpose.sfm.registration.final_refinement import Refined, refine
+
+
+def of_scene(model: SparseModel, scene: Scene) -> pycolmap.Reconstruction:
+    return reconstruction_from_model(model, [k.astype(np.float64) for k in scene.graph.keypoints])
+
+
+def refined_from(start: pycolmap.Reconstruction, scene: Scene, table: MatchTable) -> Refined:
+    names = [photo.name for photo in scene.capture.photos]
+    return refine(
+        start,
+        scene.graph.database,
+        names,
+        table,
+        free_intrinsics=False,
+        max_error_px=1.0,
+        min_matches=15,
+        seed=0,
+    )
+
+
+def test_left_out_photo_gets_a_second_chance(
+    truth: SparseModel, scene: Scene, table: MatchTable
+) -> None:
+    start = of_scene(partial(truth), scene)
+    refined = refined_from(start, scene, table)
+    assert refined.late == {5, 6, 7}
+    model = model_from_reconstruction(refined.reconstruction, truth.names)
+    assert compare(model, truth).holds(center=0.01, rotation=0.3)
+    assert start.num_reg_images() == 5, "the hypothesis itself is left as it is"
+
+
+def test_photos_that_the_rest_contradicts_are_taken_out(
+    truth: SparseModel, scene: Scene, table: MatchTable
+) -> None:
+    start = of_scene(loose(truth), scene)
+    refined = refined_from(start, scene, table)
+    model = model_from_reconstruction(refined.reconstruction, truth.names)
+    assert explain(model, table).connected[model.registered].all()
+    assert set(np.flatnonzero(~model.registered)) == refined.contradicted
+    assert compare(model, partial(truth)).holds(overlap=0.6, center=0.02, rotation=0.5)
