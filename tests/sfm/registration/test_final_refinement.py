@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pycolmap
 from scenes.poses import Scene
+from scenes.spoiled import loose, partial
 
 from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
 from splatpose.scene.sparse_model import SparseModel
