@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from ...depth.alignment import align, summarise
@@ -130,7 +130,7 @@ def align_depth(
 
 
 def _network_weights(weights_dir: Path | None, emit: EventSink) -> Path:
-    if find_spec("transformers") is None:
+    if importlib.util.find_spec("transformers") is None:
         raise SplatposeError(
             "Depth Anything needs the package transformers, which is not installed.",
             "Run: pip install 'splatpose[depth]'. Or give --depth a folder of depth maps, or none.",
