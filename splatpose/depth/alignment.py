@@ -24,7 +24,7 @@ class PointDepths:
 
     photo: Int[np.ndarray, " O"]
     pixels: Float[np.ndarray, "O 2"]
-    """Of the photo as given."""
+    """Pixel of each observation in the photo as given."""
     depth: Float[np.ndarray, " O"]
     """Along the camera's z axis in world units, > 0."""
 

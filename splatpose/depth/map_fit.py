@@ -121,7 +121,7 @@ class FittedMap:
 
     photo: int
     rows: Int[np.ndarray, " N"]
-    """Of the model's observations."""
+    """Rows of the model's observations."""
     values: Float[np.ndarray, " N"]
     fit: DepthFit
 

@@ -32,7 +32,7 @@ class Problem:
     judging: MatchTable
     """Matches that judge; of the same pairs."""
     relative: RelativePoses
-    """Of pairs that do not contradict others, fitted to `table`."""
+    """Relative poses of pairs that do not contradict others, fitted to `table`."""
     cameras: tuple[Camera, ...]
     camera_index: Int[np.ndarray, " n"]
     views: Views
@@ -53,7 +53,7 @@ class Placed:
     tracks: Tracks
     """To learn from."""
     keypoint: Int[np.ndarray, " O"]
-    """Of each observation of them."""
+    """Index of each observation's keypoint in its photo."""
     judges: Tracks
 
 

@@ -42,7 +42,7 @@ class Explanation:
     contradicted: Bool[np.ndarray, " M"]
     """Matches of registered photos that are far from what the model says."""
     share: float
-    """Of all verified matches."""
+    """Share of all verified matches that the model explains."""
     balanced_share: float
     """The same with the matches of one pair counting at most as much as `_PAIR_CAP` of them, so
     that a few heavy pairs cannot outvote the rest."""

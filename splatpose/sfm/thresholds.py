@@ -33,7 +33,7 @@ class FocalRatioThresholds:
     """To start from, or to take from a calibration: small sets and internet photos give focal
     lengths that no lens has."""
     result: tuple[float, float] = (0.3, 5.0)
-    """Of a finished model, which is not refused for a lens somewhat wider or longer."""
+    """Ratios of a finished model, not refused for a lens somewhat wider or longer."""
 
     def plausible_start(self, ratio: float) -> bool:
         """Whether a reconstruction may start from such a focal length."""
@@ -49,7 +49,7 @@ class TwoViewThresholds:
     """When the relative pose of a pair counts."""
 
     ransac_max_error_px: float = 2.0
-    """Of matches from the essential matrix or homography that RANSAC looks for."""
+    """Distance of matches from the essential matrix or homography that RANSAC seeks."""
     max_rotation_sigma: float = 4.0
     """Standard deviation of the rotation about its least certain axis: what is less certain is
     nothing to build on."""
@@ -122,9 +122,9 @@ class DepthThresholds:
     late_pose: AbsolutePoseThresholds = AbsolutePoseThresholds(
         max_error_px=12.0, min_inlier_ratio=0.4
     )
-    """Of a photo left out, from depths and points of all photos that it matches."""
+    """Pose of a photo left out, from depths and points of all photos that it matches."""
     max_rotation_sigma: float = 2.0
-    """Of a pair's rotation from depths: without relief they leave the pose as open as a plane."""
+    """Sigma of a pair's rotation from depths: without relief it is as open as on a plane."""
     same_rotation: float = 10.0
     """By which poses from the depths in either photo of a pair may differ."""
     clearly_better: float = 2.0

@@ -70,7 +70,7 @@ class _Weights(NamedTuple):
     """Neither cut nor clamped."""
     weights: np.ndarray
     ratios: np.ndarray
-    """Of the weight to the light behind: alpha / (1 - alpha)."""
+    """Weights over the light behind: alpha / (1 - alpha)."""
 
 
 @device_function

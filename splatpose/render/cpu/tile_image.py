@@ -34,7 +34,7 @@ class StripPixels(NamedTuple):
 
     image: np.ndarray
     light: np.ndarray
-    """Of one channel: transmittance or what belongs to it."""
+    """Transmittance of one channel, or what belongs to it."""
 
 
 @device_function

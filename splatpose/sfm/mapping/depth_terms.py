@@ -26,7 +26,7 @@ _MOST = 150
 _INDEPENDENT = 10.0
 """Networks bend whole regions of a photo: no more of its points count as independent."""
 _LEAST_SIGMA = 0.05
-"""Of the logarithm of a depth by its map, however well the map fits."""
+"""Sigma of the logarithm of a depth by its map, however well the map fits."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DepthTerms:
     the map in a form that stays positive between them."""
     kind: DepthKind
     sigma: float
-    """Of the logarithm of one depth."""
+    """Standard deviation of the logarithm of one depth."""
 
     @property
     def weight(self) -> float:
@@ -51,7 +51,7 @@ class DepthTerms:
 
 
 def depth_terms(model: SparseModel, priors: KeypointPriors) -> list[DepthTerms]:
-    """Of every photo whose map follows the depths of the model's points."""
+    """Terms of every photo whose map follows the depths of the model's points."""
     kind, fitted = fit_maps(model, priors)
     terms = [_terms_of(model, one, kind) for one in fitted if one.fit.kept]
     return [one for one in terms if one is not None]

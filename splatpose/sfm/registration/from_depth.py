@@ -25,7 +25,7 @@ from ..tracks import Tracks, labelled_tracks, triangulated
 from .depth_pnp import absolute_pose_from_depth, correspondences_2d_3d
 
 _HELD_OUT_SHARE = 0.2
-"""Of a photo's keypoints, whose matches judge."""
+"""Share of a photo's keypoints whose matches judge."""
 _OUTLIERS = 30.0, 6.0
 """Matches further off take no part in the first and second refinement, in pixels at
 `REFERENCE_SIDE`."""
@@ -135,7 +135,7 @@ class _Sides:
     def __init__(self, photo: int, own: MatchTable) -> None:
         rows = np.arange(len(own))
         self.side: Int[np.ndarray, " M"] = (own.photos[:, 1] == photo).astype(np.int64)
-        """Of each match the photo's place in it."""
+        """The photo's place in each match."""
         self.keypoint: Int[np.ndarray, " M"] = own.keypoints[rows, self.side]
         self.neighbour: Int[np.ndarray, " M"] = own.photos[rows, 1 - self.side]
 

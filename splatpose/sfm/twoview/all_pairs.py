@@ -31,7 +31,7 @@ class RelativePoses:
     direction: Float[np.ndarray, "E 3"]
     """Unit translation of cam2_from_cam1; arbitrary for rotation-only pairs."""
     covariance: Float[np.ndarray, "E 6 6"]
-    """Of (rotation vector on the left, change of the direction), in rad^2."""
+    """Covariance of (rotation vector on the left, change of the direction), in rad^2."""
     parallax: Float[np.ndarray, " E"]
     """Median angle between the rays of a match, in degrees; 0 for rotation-only pairs."""
     noise: Float[np.ndarray, " E"]
@@ -39,7 +39,7 @@ class RelativePoses:
     inliers: Int[np.ndarray, " E"]
     inlier_share: Float[np.ndarray, " E"]
     gric: Float[np.ndarray, "E 3"]
-    """Of essential matrix, homography and rotation; the smallest is the model to believe."""
+    """GRIC of essential matrix, homography and rotation; the smallest is to be believed."""
 
     def __len__(self) -> int:
         return len(self.pairs)

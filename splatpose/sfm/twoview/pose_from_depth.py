@@ -36,7 +36,7 @@ class RelativePosesFromDepth:
     side: Int[np.ndarray, " E"]
     """Whether the depths are those of the first or of the second photo, 0 or 1."""
     length: Float[np.ndarray, " E"]
-    """Of the baseline, in the unit of those depths."""
+    """Length of the baseline, in the unit of those depths."""
     log_unit: Float[np.ndarray, " E"]
     """Logarithm of the unit of the other photo's depths over that of those; NaN where the other
     photo has too few."""
@@ -49,7 +49,7 @@ class _Resection:
     rotation: Float[np.ndarray, "3 3"]
     translation: Float[np.ndarray, " 3"]
     covariance: Float[np.ndarray, "6 6"]
-    """Of rotation vector on the left and translation."""
+    """Covariance of rotation vector on the left and translation."""
     noise: float
     inliers: int
     share: float

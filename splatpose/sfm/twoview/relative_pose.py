@@ -21,7 +21,7 @@ _STEPS = 5
 _TOLERANCE = 1e-4
 _GENERATORS = cross_matrix(np.eye(3))
 _PRIOR_INFORMATION = 1.0
-"""Of each angle, 1 / rad^2: what is known of it without any match."""
+"""Information on each angle without any match, in 1 / rad^2."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RotationFit:
 
     rotation: Float[np.ndarray, "P 3 3"]
     covariance: Float[np.ndarray, "P 3 3"]
-    """Of the rotation vector applied on the left, in rad^2."""
+    """Covariance of the rotation vector applied on the left, in rad^2."""
     sigma: Float[np.ndarray, " P"]
     """Standard deviation of one coordinate of the residual by its median."""
     residual: Float[np.ndarray, " M"]

@@ -44,7 +44,7 @@ class Lookalikes:
     """Strong pairs that a model denies."""
 
     share: Float[np.ndarray, " V"]
-    """Of each photo's strong pairs; NaN without any."""
+    """Denied share of each photo's strong pairs; NaN without any."""
     overall: float
     """Of all strong pairs, without photos most of whose pairs are denied: those are misplaced, and
     say nothing of the others. 0 where they are too few to be more than a mishap."""
@@ -52,7 +52,7 @@ class Lookalikes:
     """Share of all strong pairs that the model denies although it turns their photos as they do: a
     copy beside the original, which no cycle of rotations tells from it."""
     pairs: tuple[tuple[int, int], ...]
-    """Those that are denied, with most matches first."""
+    """Pairs that are denied, with most matches first."""
 
 
 def find_lookalikes(

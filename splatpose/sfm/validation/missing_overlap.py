@@ -25,14 +25,14 @@ _MAX_ANGLE = np.radians(20.0)
 _MAX_SCALE = 1.5
 """Ratio of distances, likewise."""
 _MARGIN = 0.03
-"""Of the longer side: so near to the border, features are not found."""
+"""Share of the longer side: so near to the border, features are not found."""
 _NEAR = 0.05
-"""Of the longer side: within this of a projected point lie the points that tell its surface."""
+"""Share of the longer side within which points tell a projected point's surface."""
 _NEIGHBOURS = 3
 _BEHIND = 1.1
 """Ratio to the depth of the surface from which on a point may be hidden behind it."""
 _SAME_PLACE, _SAME_DEPTH = 0.0025, 0.03
-"""Of the longer side, and of the depth: two points so near are two tracks of one."""
+"""Shares of the longer side and of the depth: points so near are two tracks of one."""
 _MIN_VISIBLE = 25
 """Points that two photos must both see before the lack of matches says something."""
 _CELLS = 8
@@ -47,17 +47,17 @@ _MAX_EMPTY_SHARE = 0.35
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of ordered pairs of photos whose matches were looked for: what they should share and do."""
+    """What ordered pairs of photos whose matches were looked for should share and do."""
 
     pairs: Int[np.ndarray, "Q 2"]
     visible: Int[np.ndarray, " Q"]
     """Points seen by the first photo that the second must see as well."""
     matched: Int[np.ndarray, " Q"]
-    """Those of them that are matched."""
+    """How many of the points are matched."""
     cells: Int[np.ndarray, " Q"]
     """Cells of the second photo with several such points."""
     empty: Int[np.ndarray, " Q"]
-    """Those without any match."""
+    """How many of these cells have no match."""
 
     @property
     def must(self) -> Bool[np.ndarray, " Q"]:
@@ -111,7 +111,7 @@ class _Photo:
     """All tracks that it observes, ascending."""
     tree: KDTree | None
     depth: Float[np.ndarray, " D"]
-    """Of the points in the tree."""
+    """Depths of the points in the tree."""
 
 
 def _photo(model: SparseModel, photo: int, seed: int) -> _Photo:
@@ -189,7 +189,7 @@ def _visible(
 def _matched_keypoints(
     table: MatchTable, explained: Bool[np.ndarray, " M"]
 ) -> dict[tuple[int, int], Int[np.ndarray, " K"]]:
-    """Of each ordered pair the keypoints of the first photo with a match that agrees."""
+    """Keypoints of the first photo of each ordered pair with a match that agrees."""
     rows = np.flatnonzero(explained)
     starts = np.searchsorted(table.pair[rows], np.arange(len(table.pairs) + 1))
     found = {}

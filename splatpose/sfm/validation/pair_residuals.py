@@ -21,7 +21,7 @@ _STRONGEST = 6
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """Of each photo; NaN where nothing could be measured."""
+    """Evidence on each photo; NaN where nothing could be measured."""
 
     cycle_error: Float[np.ndarray, " V"]
     """Median closing error of the triangles of relative rotations that it is in, in degrees."""

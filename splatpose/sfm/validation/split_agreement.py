@@ -45,9 +45,9 @@ class FoldEvidence:
     """Mappings that explain the matches about as well as the best one and place it elsewhere, or
     several other photos."""
     held_out_share: Float[np.ndarray, " V"]
-    """Of its matches that took no part in the half's solve, those that agree with it."""
+    """Share of its matches outside the half's solve that agree with it."""
     between: Difference | None
-    """Of the halves' models from each other."""
+    """Difference of the halves' models from each other."""
     notes: tuple[str, ...]
 
 

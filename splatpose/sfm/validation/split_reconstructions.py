@@ -30,7 +30,7 @@ from ..thresholds import FOCAL_RATIOS
 _FEWEST = 8
 """Matches that a half must have of a pair for the pair to count."""
 _SHARE = 0.6
-"""Of the matches that a pair needs otherwise, what it needs in a half."""
+"""Share of the matches that a pair needs otherwise which it needs in a half."""
 _AGREEING = 0.97
 """Share of the photos that a half must place as the model does to need no second attempt."""
 
@@ -61,7 +61,7 @@ class Half:
     held_out: Bool[np.ndarray, " M"]
     """Matches of the other half between photos that the best attempt places."""
     explained: Bool[np.ndarray, " M"]
-    """Those of them that agree with it."""
+    """Matches asked that agree with the half's model."""
 
 
 def map_halves(

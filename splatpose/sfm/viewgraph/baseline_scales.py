@@ -27,7 +27,7 @@ class PairDepths:
     """Number of a keypoint, unique over all photos: the same in all pairs of its photo."""
     photo: Int[np.ndarray, " D"]
     xy: Float[np.ndarray, "D 2"]
-    """Of the keypoint, in pixels at `REFERENCE_SIDE`."""
+    """Place of the keypoint, in pixels at `REFERENCE_SIDE`."""
     log_depth: Float[np.ndarray, " D"]
 
 

@@ -20,7 +20,7 @@ from ..twoview.pose_from_depth import RelativePosesFromDepth, relative_poses_fro
 from .baseline_scales import PairDepths, Ratios, pair_depths
 
 _LENGTH_SIGMA = 0.25
-"""Of the logarithm of a baseline by a map."""
+"""Sigma of the logarithm of a baseline by a map."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class DepthEdges:
 
     relative: RelativePoses
     ratios: Ratios
-    """Of baselines, `edges` being rows of `MatchTable.pairs`."""
+    """Ratios of baselines, `edges` being rows of `MatchTable.pairs`."""
 
     def ratios_of(self, rows: Int[np.ndarray, " E"]) -> Ratios:
-        """Those between given rows of `MatchTable.pairs`, as places among them."""
+        """Ratios between given rows of `MatchTable.pairs`, as places among them."""
         place = np.full(
             max(int(self.ratios.edges.max(initial=0)), int(rows.max(initial=0))) + 1, -1
         )

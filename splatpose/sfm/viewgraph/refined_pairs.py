@@ -15,7 +15,7 @@ class RefinedPairs:
     """All pairs' relative poses, those of some of them refined together with other views'."""
 
     relative: RelativePoses
-    """Of one component of pairs that do not contradict each other."""
+    """Relative poses of one component of pairs that do not contradict each other."""
     refined: Bool[np.ndarray, " E"]
     """Which of them are refined."""
     baselines: Float[np.ndarray, " P"]

@@ -25,7 +25,7 @@ from .baseline_scales import PairDepths, Ratios
 _INDEPENDENT = 4.0
 """Neighbours lie on few surfaces: no more of them count as independent."""
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
-"""Of the logarithm of the ratio of two depths: of neighbours at least, and anywhere in a photo."""
+"""Sigma of the logarithm of two depths' ratio: of neighbours at least, anywhere in a photo."""
 _MAP_SIGMA = 0.25
 """Of the ratio of two parts' depths by a map that follows one of them: networks bend whole regions
 of a photo, which no number of points averages out."""
@@ -43,7 +43,7 @@ class Part:
     log_depth: Float[np.ndarray, " N"]
     """In the unit in which that pair's baseline has its length."""
     value: Float[np.ndarray, " N"]
-    """Of the photo's prior map, NaN where it says nothing."""
+    """Values of the photo's prior map, NaN where it says nothing."""
 
     @property
     def samples(self) -> MapSamples:

@@ -17,7 +17,7 @@ _DIRECTION_SCALE = 0.15
 _RIDGE = 1e-8
 _LEAST_SIGMA = 0.02
 _LENGTH_SIGMA = 20.0
-"""Of the logarithm of a baseline about the others': all that is known of one that nothing ties."""
+"""Sigma of the logarithm of a baseline that nothing ties, about the others'."""
 _ANNEALING = (8.0, 4.0, 2.0, 1.0)
 """Factors of the robust scales, one after the other, so that loops close before any of their pairs
 counts as false."""

@@ -1,4 +1,4 @@
-"""Stage 5: views in, a trained splat out."""
+"""Views in, a trained splat out."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ class ModelUnderTest:
     graph: MatchGraph
     table: MatchTable
     groups: Int[np.ndarray, " V"]
-    """Of each photo its camera in the database of the matches."""
+    """Each photo's camera in the database of the matches."""
     sizes: Int[np.ndarray, "V 2"]
     """Width and height of each photo in pixels."""
     max_error_px: float
     """Distance within which a match counts as explained, in pixels of a photo whose longer side
     has 1000."""
     min_matches: int
-    """Of a pair of photos that counts as overlapping."""
+    """Matches of a pair of photos that counts as overlapping."""
     depth: DepthAlignment | None = None
 
 

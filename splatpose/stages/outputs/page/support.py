@@ -23,7 +23,7 @@ class PairSupport:
     contradicted: Bool[np.ndarray, " P"]
     """Pairs more of whose matches contradict the poses than agree with them."""
     share: float
-    """Of all verified matches, those that agree."""
+    """Share of all verified matches that agree."""
 
 
 def pair_support(graph: MatchGraph, poses: SparseModel, max_error_px: float) -> PairSupport:
