@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from scenes import ROOT
 import errno
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenes import ROOT
 
 from splatpose.errors import SplatposeError
 from splatpose.events import (
@@ -116,7 +116,7 @@ def test_a_stage_of_another_version_is_never_read(tmp_path: Path, left: dict | N
     value = json.loads(manifest.read_text())
     del value["version"]
     manifest.write_text("{" if left is None else json.dumps(left | value))
-    with pytest.raises(SplatposeError, match="another version|no finished capture"):
+    with pytest.raises(SplatposeError, match=r"another version|no finished capture"):
         stage_folder(tmp_path, "capture")
     with RunFolder.open(tmp_path, emit=stage.events.append) as run:
         assert stage.run(run).value == 1
