@@ -415,11 +415,11 @@ def test_refined_pairs_are_reported_and_leave_again(photos: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_really_full_disk(photos: Path, tmp_path: Path) -> None:
-    """A file system of a few MB runs full in the middle of the run."""
+    """A file system of one MB runs full in the middle of the run."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
