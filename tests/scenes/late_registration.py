@@ -63,6 +63,7 @@ def resection_scene(
     lonely: int = 160,
     noise: float = 0.3,
     registered: tuple[int, ...] = tuple(i for i in range(COUNT) if i != LEFT_OUT),
+    groups: tuple[int, ...] = (0,) * COUNT,
     seed: int = 0,
 ) -> ResectionScene:
     """Exact cameras of the registered photos, and exact points that they see.
@@ -78,6 +79,7 @@ def resection_scene(
         lonely: its matches in all.
         noise: of keypoints in pixels, standard deviation.
         registered: photos with a pose.
+        groups: each photo's camera; all are alike.
     """
     rng = np.random.default_rng(seed)
     cameras = _cameras()
@@ -102,7 +104,7 @@ def resection_scene(
     for other in turned:
         own = np.isin(ids[LEFT_OUT], ids[other])
         keypoints[LEFT_OUT][own] += (CAMERA.K[0, 0] * np.radians(8), 0)
-    capture = _capture(folder)
+    capture = _capture(folder, groups)
     with opened(folder / "database.db") as database:
         write_photos(database, capture)
         write_keypoints(database, keypoints)
@@ -163,13 +165,14 @@ def _cameras() -> np.ndarray:
     return arc(COUNT, span_deg=50, radius=4.5)
 
 
-def _capture(folder: Path) -> Capture:
+def _capture(folder: Path, groups: tuple[int, ...]) -> Capture:
     photos = []
     for number, picture in enumerate(_paintings()):
         path = folder / f"{number}.png"
         Image.fromarray(picture).save(path)
-        photos.append(Photo(path.name, path, CAMERA.width, CAMERA.height, 0, ""))
-    return Capture(tuple(photos), (CameraGroup("test", CAMERA.width, CAMERA.height, None),))
+        photos.append(Photo(path.name, path, CAMERA.width, CAMERA.height, groups[number], ""))
+    group = CameraGroup("test", CAMERA.width, CAMERA.height, None)
+    return Capture(tuple(photos), (group,) * (max(groups) + 1))
 
 
 def _pairs(
@@ -215,7 +218,10 @@ def _model(
     observations = observations[np.lexsort((observations[:, 1], observations[:, 0]))]
     points = world[count >= 2]
     bare = SparseModel.of_cameras(
-        [photo.name for photo in capture.photos], poses, np.zeros(COUNT, np.int64), [CAMERA]
+        [photo.name for photo in capture.photos],
+        poses,
+        np.array([photo.group for photo in capture.photos]),
+        [CAMERA] * len(capture.groups),
     )
     return replace(
         bare,

@@ -223,3 +223,14 @@ def test_depth_of_keypoints_is_that_of_the_surface(tmp_path: Path) -> None:
     inside = (np.abs(ray * true[:, None]) < (1.7, 1.2)).all(1)
     assert inside.sum() > 50
     np.testing.assert_allclose(depths[0][inside], true[inside], rtol=0.02)
+
+
+def test_every_photo_keeps_its_camera(tmp_path: Path) -> None:
+    """Also one that stays out: a model that grew knows the cameras of its own photos alone."""
+    groups = (0, 0, 0, 0, 0, 1, 1)
+    scene = resection_scene(tmp_path, registered=(0, 1, 3, 4, 5), groups=groups)
+    _, poses, _ = placed(scene)
+    assert poses is not None
+    assert poses.registered[LEFT_OUT]
+    assert not poses.registered[6]
+    assert tuple(poses.camera_index) == groups
