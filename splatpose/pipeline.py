@@ -1,4 +1,7 @@
-"""The whole method, one stage after the other, in the order of `events.STAGES`."""
+"""The whole method, one stage after the other, in the order of `events.STAGES`.
+
+What follows the capture is imported when it begins, so that wrong photos are told of at once.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,9 @@ from .config import FitConfig
 from .events import EventSink, ignore_events
 from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
+from .scene.capture import Capture
 from .scene.solved import Solved as Solved
 from .stages.capture.stage import CAPTURE, fingerprint
-from .stages.depth.config import NO_DEPTH
-from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
-from .stages.joint.stage import joint_stage
-from .stages.late_registration.stage import LATE_REGISTRATION
-from .stages.local.stage import LOCAL
-from .stages.matching.matchers import resolve_matcher
-from .stages.matching.stage import MATCHING
-from .stages.outputs.report import run_facts
-from .stages.outputs.stage import finish
-from .stages.poses.stage import POSES
-from .stages.splats.stage import SPLATS, resolve_backend
-from .stages.trust.stage import TRUST, with_held_out
-from .stages.views.stage import VIEWS
 
 
 def fit(
@@ -55,7 +46,13 @@ def fit(
     """
     config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        solved = _solve(run, source, config, weights_dir)
+        capture = run.stage(CAPTURE, config.capture, source)
+        solved = _solve(run, capture, config, weights_dir)
+        from .stages.outputs.report import run_facts
+        from .stages.outputs.stage import finish
+        from .stages.splats.stage import SPLATS
+        from .stages.trust.stage import with_held_out
+
         training = replace(config.training, backend=solved.backend)
         steering = Unkeyed(run.steering)
         trained = run.stage(SPLATS, training, solved.views, seed=config.seed, steering=steering)
@@ -78,9 +75,9 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    source = _keyed(images)
+    config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        return _solve(run, source, config or FitConfig(), weights_dir)
+        return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)
 
 
 def _keyed(images: Path) -> Keyed[Path]:
@@ -88,15 +85,26 @@ def _keyed(images: Path) -> Keyed[Path]:
 
 
 def _solve(
-    run: RunFolder, images: Keyed[Path], config: FitConfig, weights_dir: Path | None
+    run: RunFolder, capture: Keyed[Capture], config: FitConfig, weights_dir: Path | None
 ) -> Solved:
     """From photos to views and verdicts, a line or two a stage."""
+    from .stages.depth.config import NO_DEPTH
+    from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
+    from .stages.joint.stage import joint_stage
+    from .stages.late_registration.stage import LATE_REGISTRATION
+    from .stages.local.stage import LOCAL
+    from .stages.matching.matchers import resolve_matcher
+    from .stages.matching.stage import MATCHING
+    from .stages.poses.stage import POSES
+    from .stages.splats.stage import resolve_backend
+    from .stages.trust.stage import TRUST
+    from .stages.views.stage import VIEWS
+
     seed, weights = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
     few = {"min_matches": config.poses.min_matches}
     near = {"max_error_px": config.poses.max_error_px}
     local = joint = alignment = priors = None
 
-    capture = run.stage(CAPTURE, config.capture, images)
     depth = resolve_depth(config.depth, weights_dir, run.emit)
     if depth.source != NO_DEPTH:
         mapped = Keyed(capture.value, key_of(capture.key, depth_fingerprint(depth)))

@@ -55,6 +55,20 @@ def test_help_is_light(words: list[str]) -> None:
     assert "usage: splatpose" in done.stdout or __version__ in done.stdout
 
 
+def test_wrong_photos_are_told_of_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from splatpose.cli.main import main\n"
+        f"code = main(['fit', {str(tmp_path / 'nothing')!r}, '-o', {str(tmp_path / 'out')!r}])\n"
+        "print(*sorted({'torch', 'scipy', 'pycolmap', 'gsplat'} & set(sys.modules)))\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert done.stdout.strip() == ""
+
+
 def test_help_names_every_promised_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--help"]) == 0
     text = capsys.readouterr().out
