@@ -31,7 +31,7 @@ from splatpose.io.ply import read_splat_ply
 
 pytestmark = pytest.mark.slow
 
-SCENE = TESTS / "scenes" / "viewer_run.py"
+COMPUTE = [sys.executable, "-m", "scenes.viewer_run"]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ IMAGE_OF_A_FRUSTUM = """() => {
 
 def test_a_run_while_it_is_computed(browser: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    fit = subprocess.Popen([sys.executable, str(SCENE), str(out), "200000"])
+    fit = subprocess.Popen([*COMPUTE, str(out), "200000"], cwd=TESTS)
     log = Log(out)
     try:
         wait_until(lambda: (out / ".splatpose").is_dir(), "the run's folder")
@@ -133,7 +133,7 @@ def test_a_browser_that_is_killed_leaves_the_fit_running(tmp_path: Path) -> None
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     out = tmp_path / "run"
-    fit = subprocess.Popen([sys.executable, str(SCENE), str(out), "200000"])
+    fit = subprocess.Popen([*COMPUTE, str(out), "200000"], cwd=TESTS)
     log = Log(out)
     try:
         wait_until(lambda: (out / ".splatpose").is_dir(), "the run's folder")
