@@ -11,7 +11,8 @@ import pycolmap
 from PIL import Image
 
 from splatpose.geometry.projection import project
-from splatpose.geometry.similarity import umeyama
+from splatpose.geometry.rotations import so3_exp
+from splatpose.geometry.similarity import Similarity, umeyama
 from splatpose.io.colmap_database import (
     PairMatches,
     opened,
@@ -171,3 +172,13 @@ def position_error(poses: SparseModel, scene: Scene) -> float:
     error = np.linalg.norm(umeyama(centers, truth).points(centers) - truth, axis=1)
     radius = np.sqrt(((truth - truth.mean(0)) ** 2).sum(1).mean())
     return float(100 * np.sqrt((error**2).mean()) / radius)
+
+
+def random_similarity(size: float, seed: int = 0) -> Similarity:
+    """One that is `size` away from doing nothing, in scale, radians and units."""
+    rng = np.random.default_rng(seed)
+    return Similarity(
+        1 + size * rng.standard_normal(),
+        so3_exp(size * rng.standard_normal(3)),
+        size * rng.standard_normal(3),
+    )
