@@ -45,7 +45,7 @@ class TrainingConfig:
     position_noise: float = 0.0
     """Exploration noise on the positions of faint Gaussians, relative to their learning rate."""
     fill_below: int = 500
-    """With fewer sparse points than this, points sampled in front of the cameras are added."""
+    """Sparse points below which points sampled in front of the cameras are added."""
     sh_degree: Literal[0, 1, 2, 3] = 2
     """Degree of the spherical harmonics of colour (3 has 16 coefficients a channel)."""
     sh_every: int = 400

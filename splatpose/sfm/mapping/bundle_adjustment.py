@@ -18,7 +18,8 @@ from ...scene.camera import CameraModel
 from ..correspondences import REFERENCE_SIDE
 
 FEW_PHOTOS = 3
-"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
+"""Photos so few that tracks of two views are all there is; with more they are left out as
+unchecked."""
 
 
 @dataclass(frozen=True)

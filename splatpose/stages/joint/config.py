@@ -33,7 +33,7 @@ class JointConfig:
     min_gain: float = 0.1
     """Gain in PSNR on the validation photos without which the poses are rolled back, in dB."""
     min_standard_errors: float = 1.0
-    """The same gain in its own standard errors over the validation photos, so that one photo does
-    not decide against the others."""
+    """Gain that keeps moved cameras, in its own standard errors over the validation photos, so that
+    one photo does not decide against the others."""
     match_tolerance: float = 0.05
     """Growth of the held-out tracks' error above which the poses are rolled back, as a share."""

@@ -24,7 +24,8 @@ class PosesConfig:
     """auto: principal point and more distortion for a camera where matches that were not used to
     fit it support them; simple: focal length and one distortion coefficient."""
     depth_pairs: bool = False
-    """With depth maps, one more reconstruction in which they give the poses of pairs whose matches
-    say little. More photos of sparse captures find a place, but often at wrong scales."""
+    """Where there are depth maps, one more reconstruction in which they give the poses of pairs
+    whose matches say little. More photos of sparse captures find a place, but often at wrong
+    scales."""
     workers: int = field(default=2, metadata=UNKEYED)
     """Reconstructions that run side by side, in threads. Does not change the result."""
