@@ -36,7 +36,7 @@ from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
-from splatpose.pipeline import fit
+from splatpose.pipeline import fit, solve
 from splatpose.runs.log import LogReader
 from splatpose.runs.steering import Watcher
 from splatpose.stages.capture.stage import fingerprint
@@ -197,6 +197,15 @@ def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[
     skipped = [event.stage for event in events if isinstance(event, StageSkipped)]
     assert skipped == ["capture", "matching", "poses", "views", "trust", "splats"]
     assert (out / "splat.ply").read_bytes() == before
+
+
+def test_names_to_hold_out_are_asked_for_before_the_matching(photos: Path, tmp_path: Path) -> None:
+    config = tiny()
+    views = dataclasses.replace(config.views, hold_out=("nobody.jpg",))
+    with pytest.raises(SplatposeError, match="not among the photos, 'nobody"):
+        solve(photos, tmp_path / "out", dataclasses.replace(config, views=views))
+    assert (tmp_path / "out" / ".splatpose" / "capture").is_dir()
+    assert not list((tmp_path / "out" / ".splatpose").glob("matching*"))
 
 
 def test_depth_maps_join_a_finished_run_and_leave_it_again(

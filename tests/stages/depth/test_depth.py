@@ -304,7 +304,7 @@ def test_none_is_the_default_and_needs_nothing() -> None:
 
 @pytest.mark.parametrize("wrong", [{"source": ""}, {"max_size": 0}, {"input_size": -1}])
 def test_nonsense_is_refused(wrong: dict) -> None:
-    with pytest.raises(SplatposeError, match="depth: "):
+    with pytest.raises(SplatposeError, match=r"depth[:.]"):
         resolve_depth(DepthConfig(**wrong), None, ignore_events)
 
 

@@ -254,7 +254,7 @@ def test_the_command(scene: Scene, capsys: pytest.CaptureFixture[str], tmp_path:
     assert "in metres, 0.5" in capsys.readouterr().out
     assert_grown(before, sizes(scene.out), 0.5)
     assert main([*words, "--metres-per-unit", "0.5", "--forget"]) == 1
-    assert main([*words, "--metres-per-unit", "-3"]) == 1
+    assert main([*words, "--metres-per-unit", "-3"]) == 2
     assert_grown(before, sizes(scene.out), 0.5)
     assert main([*words, "--forget"]) == 0
     assert_grown(before, sizes(scene.out), 1.0)
