@@ -92,7 +92,7 @@ def test_photos_on_their_side_do_not_roll_the_film() -> None:
         rolled[photo, :3] = turn @ poses[photo, :3]
     path, usual = along(rolled, 0.9, 50), along(poses, 0.9, 50)
     np.testing.assert_allclose(path.cam_from_world, usual.cam_from_world, atol=1e-9)
-    from_above = np.stack([look_at(MIDDLE + (0.1 * i, -3, 0.01), MIDDLE) for i in range(4)])
+    from_above = np.stack([look_at(MIDDLE + np.array([0.1 * i, -3, 0]), MIDDLE) for i in range(4)])
     np.testing.assert_allclose(along(from_above, 0.9, 4).cam_from_world[0], from_above[0])
 
 
