@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -35,6 +37,8 @@ class Bounds:
         text = f"from {_number(self.low)} to {_number(self.high)}"
         return text if self.also is None else f"{_number(self.also)}, or {text}"
 
+
+_NAME_BYTES, _PATH_BYTES = 255, 4096
 
 SHARE = Bounds(0, 1)
 WEIGHT = Bounds(0, 1e6)
@@ -60,6 +64,17 @@ class OutOfBounds(SplatposeError):
         super().__init__(
             f"{name} must be {self.allowed}.", f"Change {name}. Nothing was computed or changed."
         )
+
+
+def check_paths(**paths: Path) -> None:
+    """Compares paths with what file systems take.
+
+    Raises:
+        OutOfBounds: for the first that is no path, or has too long a name.
+    """
+    for name, path in paths.items():
+        if (allowed := _objection(Path, path, None)) is not None:
+            raise OutOfBounds((name,), path, allowed)
 
 
 def check_bounds(config: Any, *path: str) -> None:
@@ -128,6 +143,8 @@ def _objection(hint: Any, value: Any, bounds: Bounds | None) -> str | None:
         return next((text for item in value if (text := _objection(inner[0], item, bounds))), None)
     if hint in (int, float):
         return _objection_to_number(hint, value, bounds)
+    if hint is Path or (hint is str and isinstance(value, str)):
+        return _objection_to_name(value)
     if hint in (bool, str, NoneType):
         good = isinstance(value, hint)
         return None if good else {bool: "True or False", str: "a text"}.get(hint, "None")
@@ -142,6 +159,18 @@ def _objection_to_number(kind: type, value: Any, bounds: Bounds | None) -> str |
     good = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     good = good and math.isfinite(value) and (bounds is None or value in bounds)
     return None if good else allowed
+
+
+def _objection_to_name(value: Any) -> str | None:
+    """Every text that can be set names a file, or could: no file system takes longer names."""
+    if not isinstance(value, str | Path):
+        return "a path"
+    text = os.fspath(value)
+    if "\0" in text or "\n" in text:
+        return "a name on one line"
+    data = [len(os.fsencode(part)) for part in text.split("/")]
+    good = max(data) <= _NAME_BYTES and sum(data) + len(data) <= _PATH_BYTES
+    return None if good else f"names of at most {_NAME_BYTES} bytes, {_PATH_BYTES} together"
 
 
 def _number(value: float) -> str:

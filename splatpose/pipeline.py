@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .bounds import check_bounds
+from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .keys import Keyed, Unkeyed, key_of
@@ -46,6 +46,7 @@ def fit(
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
     check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
     source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         capture = run.stage(CAPTURE, config.capture, source)
@@ -78,6 +79,7 @@ def solve(
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
     check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
     source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)

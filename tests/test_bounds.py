@@ -152,6 +152,10 @@ def test_a_wrong_value_touches_nothing_in_python(tmp_path: Path) -> None:
         (["fit", "P", "-o", "R", "--poses.max-error-px", "nan"], "--poses.max-error-px must be"),
         (["fit", "P", "-o", "R", "--port", "70000"], "--port must be a whole number from 1"),
         (["view", "R", "--port", "-1"], "--port must be"),
+        (["view", "a" * 256], "OUT|SPLAT.ply must be names of at most 255 bytes"),
+        (["fit", "P", "-o", "ö" * 128], "--out must be names of at most 255 bytes"),
+        (["fit", "P", "-o", "R", "--depth", "m" * 256], "--depth must be names of at most 255"),
+        (["export", "R", "/".join(["x" * 200] * 21)], "TARGET must be names of at most 255 bytes"),
         (["render", "R", "-o", "a.mp4", "--rate", "0"], "--rate must be a whole number from 1"),
         (["render", "R", "-o", "a.mp4", "--seconds", "inf"], "--seconds must be a number from"),
         (["render", "R", "-o", "a.mp4", "--width", "15"], "--width must be a whole number from 16"),
@@ -175,6 +179,12 @@ def test_a_wrong_value_is_wrong_usage_and_loses_nothing(
     assert text in err
     assert f"See splatpose {words[0]} --help" in err
     assert [path.name for path in tmp_path.rglob("*")] == ["R", "splat.ply"]
+
+
+def test_names_that_no_file_system_takes_are_told_of_in_python(tmp_path: Path) -> None:
+    for photos, out in ((tmp_path / ("p" * 256), tmp_path), (tmp_path, tmp_path / ("o" * 256))):
+        with pytest.raises(OutOfBounds, match="names of at most 255 bytes"):
+            fit(photos, out)
 
 
 def test_second_names_of_options_have_the_same_bounds() -> None:

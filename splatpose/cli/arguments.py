@@ -62,6 +62,8 @@ def _option(arguments: type, path: tuple[str, ...]) -> str:
         hint = dict(fields_with_hints(arguments))[name]
         options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
         words += [named.replace("_", "-")] if named else []
         arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return "--" + ".".join(words)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import SplatposeError
+from ...io.file_names import shortened
 from .layout import CROP, MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
 
 ExportFormat = Literal["auto", "ply", "splat", "points", "colmap", "nerfstudio", "tum"]
@@ -173,7 +174,7 @@ def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Pa
 
 def _copy_model(source: Path, target: Path) -> None:
     """Copies aside and renames, so that `target` is never half a model."""
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{shortened(target.name)}.part")
     if part.exists():
         shutil.rmtree(part)
     try:

@@ -49,6 +49,12 @@ def test_a_colmap_folder(scene: Scene, tmp_path: Path) -> None:
     assert (target / "notes.md").exists()
 
 
+@pytest.mark.parametrize("name", ["m" * 255, "s" * 251 + ".ply", "t" * 250 + ".json"])
+def test_targets_may_have_the_longest_names(scene: Scene, tmp_path: Path, name: str) -> None:
+    export(scene.out, tmp_path / "to" / name)
+    assert [path.name for path in (tmp_path / "to").iterdir()] == [name]
+
+
 def test_nerfstudio_paths_follow_the_target(scene: Scene, tmp_path: Path) -> None:
     target = tmp_path / "x" / "y" / "transforms.json"
     export(scene.out, target)
