@@ -108,7 +108,9 @@ def _photos(path: Path) -> tuple[list[float], list[str]]:
             "A TUM RGB-D sequence has it beside groundtruth.txt; give groundtruth.txt itself to "
             "compare with a trajectory.",
         ) from error
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    # Names may hold blanks.
+    rows = [line.strip().split(maxsplit=1) for line in lines]
+    rows = [row for row in rows if row and not row[0].startswith("#")]
     try:
         times, files = [float(row[0]) for row in rows], [row[1] for row in rows]
     except (ValueError, IndexError) as error:
