@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, RotationSpline
@@ -80,7 +80,9 @@ def orbit(
 
 def along(cam_from_world: Float[np.ndarray, "V 4 4"], fov: float, frames: int) -> CameraPath:
     """From photo to photo in their order, smoothly, at even speed; none lies on its side."""
-    cam_from_world = _upright(cam_from_world)
+    turned = cam_from_world.copy()
+    turned[:, :3] = _QUARTERS[quarters_to_upright(cam_from_world)] @ cam_from_world[:, :3]
+    cam_from_world = turned
     centers = _centers(cam_from_world)
     lengths = np.linalg.norm(np.diff(centers, axis=0), axis=1)
     turns = _rotations(cam_from_world)
@@ -100,17 +102,14 @@ def along(cam_from_world: Float[np.ndarray, "V 4 4"], fov: float, frames: int) -
     return CameraPath(np.linalg.inv(inverse), path.fov)
 
 
-def _upright(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 4 4"]:
-    """The cameras turned by quarters about their optical axis until gravity (+y) is down.
+def quarters_to_upright(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Int[np.ndarray, " V"]:
+    """Quarters by which cameras must turn about their optical axis for gravity (+y) to be down.
 
     Those that look almost straight down or up stay as they are.
     """
     across, down = cam_from_world[:, 0, 1], cam_from_world[:, 1, 1]
-    quarters = np.round(np.arctan2(across, down) / (np.pi / 2)).astype(int)
-    quarters[np.hypot(across, down) < _STEEP] = 0
-    turned = cam_from_world.copy()
-    turned[:, :3] = _QUARTERS[quarters % 4] @ cam_from_world[:, :3]
-    return turned
+    quarters = np.round(np.arctan2(across, down) / (np.pi / 2)).astype(np.int64) % 4
+    return np.where(np.hypot(across, down) < _STEEP, 0, quarters)
 
 
 def through(keyframes: Sequence[Keyframe], frames: int) -> CameraPath:

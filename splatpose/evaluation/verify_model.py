@@ -9,10 +9,12 @@ from typing import Literal
 
 import numpy as np
 import pycolmap
+from jaxtyping import Int
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress
 from ..io.colmap import camera_from_colmap, quiet_colmap
+from ..io.stored_pixels import quarters_to_upright, turned_model
 from ..runs.folder import stage_folder
 from ..scene.camera import Camera
 from ..scene.capture import Capture
@@ -138,9 +140,29 @@ def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
             f"The model in {folder} and the run have {int(registered.sum())} photos in common.",
             "Both must be made from the same photos, under the same names.",
         )
-    cameras, index = _fitted(cameras, index, registered, capture, folder)
     names = [photo.name for photo in capture.photos]
-    return SparseModel.of_cameras(names, poses, index, cameras)
+    stored = SparseModel.of_cameras(names, poses, index, cameras)
+    model = turned_model(stored, _quarters(stored, capture))
+    cameras, index = _fitted(list(model.cameras), model.camera_index, registered, capture, folder)
+    return SparseModel.of_cameras(names, model.cam_from_world, index, cameras)
+
+
+def _quarters(model: SparseModel, capture: Capture) -> Int[np.ndarray, " V"]:
+    """By how many quarters a model's photos must be turned clockwise to be upright.
+
+    COLMAP reads the pixels as they are stored; a model of upright copies is known by its sizes.
+    """
+    quarters = quarters_to_upright([photo.orientation for photo in capture.photos])
+    quarters[~model.registered] = 0
+    upright = 0
+    for photo in np.flatnonzero(quarters % 2).tolist():
+        camera = model.cameras[int(model.camera_index[photo])]
+        given = capture.photos[photo]
+        alike = (camera.width > camera.height) == (given.width > given.height)
+        upright += 1 if alike else -1
+    if upright > 0:
+        quarters[:] = 0
+    return quarters
 
 
 def _camera(camera: pycolmap.Camera) -> Camera:

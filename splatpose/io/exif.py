@@ -19,7 +19,9 @@ class PhotoHeader:
     """Width in pixels after orientation is applied."""
     height: int
     orientation: int
-    """EXIF orientation 1-8 that the pixels in the file still need."""
+    """EXIF orientation 1-8 that the pixels still need when they have been read."""
+    stored_orientation: int = 1
+    """EXIF orientation 1-8 of the pixels as the file stores them. Pillow turns some by itself."""
     make: str = ""
     model: str = ""
     lens: str = ""
@@ -41,14 +43,16 @@ def photo_header(image: Image.Image) -> PhotoHeader:
     """Size and EXIF of an opened photo; damaged EXIF counts as absent."""
     exif, ifd = _exif(image)
     # Pillow turns TIFF by itself when its pixels are loaded, and reports the turned size.
-    orientation = exif.get(ExifTags.Base.Orientation, 1) if image.format != "TIFF" else 1
-    if orientation not in range(1, 9):
-        orientation = 1
+    stored = exif.get(ExifTags.Base.Orientation, 1)
+    if stored not in range(1, 9):
+        stored = 1
+    orientation = 1 if image.format == "TIFF" else stored
     width, height = image.size[::-1] if orientation >= 5 else image.size
     return PhotoHeader(
         width=width,
         height=height,
         orientation=int(orientation),
+        stored_orientation=int(stored),
         make=_text(exif.get(ExifTags.Base.Make)),
         model=_text(exif.get(ExifTags.Base.Model)),
         lens=_text(ifd.get(ExifTags.Base.LensModel)),

@@ -31,6 +31,8 @@ class Photo:
     """Index into `Capture.groups`."""
     sha256: str
     """Hash of the file's bytes."""
+    orientation: int = 1
+    """EXIF orientation 1-8 of the pixels as the file stores them."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from splatpose.evaluation.verify_model import read_foreign_model, verify_model
 from splatpose.io.atomic import write_json
 from splatpose.io.colmap import reconstruction_from_model, write_model
 from splatpose.io.colmap_text import write_text_model
+from splatpose.io.stored_pixels import stored_model
 from splatpose.keys import LAYOUT
 from splatpose.runs.folder import MANIFEST
 from splatpose.scene.camera import Camera
@@ -111,6 +112,26 @@ def test_a_text_model_with_blanks_in_its_names(scene: Scene, tmp_path: Path) -> 
     found = read_foreign_model(tmp_path / "model", scene.capture)
     assert found.registered.all()
     np.testing.assert_allclose(found.cam_from_world, scene.cam_from_world, atol=1e-9)
+
+
+@pytest.mark.parametrize("model_of", ["stored pixels", "upright copies"])
+def test_a_model_of_photos_that_are_stored_turned(
+    scene: Scene, tmp_path: Path, model_of: str
+) -> None:
+    """COLMAP's is of the pixels as stored; it is judged as the upright photos."""
+    orientations = [1, 6, 8, 3, 1, 6, 1, 1] if model_of == "stored pixels" else [6, 8] * 4
+    photos = tuple(
+        replace(photo, orientation=orientation)
+        for photo, orientation in zip(scene.capture.photos, orientations, strict=True)
+    )
+    model = subject_of(scene).model
+    if model_of == "stored pixels":
+        model = stored_model(model, orientations)
+    write_model(model, tmp_path / "model")
+    found = read_foreign_model(tmp_path / "model", replace(scene.capture, photos=photos))
+    np.testing.assert_allclose(found.cam_from_world, scene.cam_from_world, atol=1e-9)
+    for camera in found.cameras:
+        np.testing.assert_allclose(camera.params, scene.camera.params)
 
 
 def test_a_model_of_smaller_photos_is_scaled(scene: Scene, tmp_path: Path) -> None:

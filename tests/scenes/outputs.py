@@ -57,6 +57,15 @@ class Scene:
         )
 
 
+def stored_turned(scene: Scene, orientations: dict[int, int]) -> Scene:
+    """The same scene with photos whose files store their pixels in another EXIF orientation."""
+    photos = tuple(
+        dataclasses.replace(photo, orientation=orientations.get(number, 1))
+        for number, photo in enumerate(scene.capture.photos)
+    )
+    return dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, photos=photos))
+
+
 def make_scene(root: Path) -> Scene:
     """Photos under `root / "my photös"`, the run in `root / "run"`; nothing is written to it."""
     folder = root / "my photös"

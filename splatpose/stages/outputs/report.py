@@ -127,6 +127,7 @@ def _photos(
                 "name": photo.name,
                 "width": photo.width,
                 "height": photo.height,
+                "orientation": photo.orientation,
                 "camera": photo.group,
                 "registered": evidence.registered,
                 "reason": evidence.reason,

@@ -13,10 +13,11 @@ import pycolmap
 import pytest
 import torch
 from plyfile import PlyData
-from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene
+from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene, stored_turned
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
+from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
@@ -82,6 +83,35 @@ def test_the_files_say_what_the_stages_found(scene: Scene) -> None:
     stamps, poses = read_tum(scene.out / "trajectory.tum")
     np.testing.assert_array_equal(stamps, registered)
     np.testing.assert_allclose(poses, scene.poses.cam_from_world[registered], atol=1e-7)
+
+
+def test_cameras_fit_the_pixels_as_they_are_stored(scene: Scene) -> None:
+    turned = stored_turned(scene, {1: 6, 3: 8, 4: 3, 5: 5})
+    events: list[Message] = []
+    turned.write(events)
+    model = read_model(scene.out / "sparse" / "0", scene.poses.names)
+    lenses = [model.cameras[i] for i in model.camera_index]
+    sizes = [(lens.width, lens.height) for lens in lenses]
+    assert [sizes[i] for i in (0, 1, 3, 4, 5)] == [(64, 48), (48, 64), (48, 64), *[(64, 48)] * 2]
+    # The right of the upright photo is the bottom of pixels that are stored in orientation 8.
+    np.testing.assert_allclose(
+        model.cam_from_world[3, 1], scene.poses.cam_from_world[3, 0], atol=1e-12
+    )
+    np.testing.assert_allclose(model.cam_from_world[5], scene.poses.cam_from_world[5])
+    nerf = read_transforms(scene.out / "transforms.json")
+    registered = np.flatnonzero(scene.poses.registered)
+    np.testing.assert_allclose(nerf.cam_from_world, model.cam_from_world[registered], atol=1e-12)
+    written = [nerf.cameras[i] for i in nerf.camera_index]
+    assert [(c.width, c.height) for c in written] == [sizes[i] for i in registered]
+    for lens, number in zip(written, registered, strict=True):
+        np.testing.assert_allclose(lens.K, lenses[number].K)
+    _, path = read_tum(scene.out / "trajectory.tum")
+    np.testing.assert_allclose(path, nerf.cam_from_world, atol=1e-7)
+    report = json.loads((scene.out / "report.json").read_text())
+    assert [row["orientation"] for row in report["photos"]] == [1, 6, 1, 8, 3, 5]
+    info, warning = [event for event in events if isinstance(event, Message)]
+    assert info.text.startswith("3 photos not stored upright")
+    assert warning.text.startswith("photo_5.jpg are stored mirrored")
 
 
 def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
