@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
+from .photo_times import exif_seconds
+
 _EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
 
 
@@ -29,6 +31,9 @@ class PhotoHeader:
     """Serial number of the camera's body."""
     date: str = ""
     """Time of the photo, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
+    seconds: float | None = None
+    """Time of the photo with its fraction, in seconds since 1970: UTC where the file tells the
+    camera's distance from it, else by the camera's own clock."""
     focal_mm: float | None = None
     focal_35mm: float | None = None
     """35 mm equivalent of the focal length, in mm."""
@@ -58,6 +63,7 @@ def photo_header(image: Image.Image) -> PhotoHeader:
         lens=_text(ifd.get(ExifTags.Base.LensModel)),
         serial=_text(ifd.get(ExifTags.Base.BodySerialNumber)),
         date=_text(ifd.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)),
+        seconds=_seconds(exif, ifd),
         focal_mm=_number(ifd.get(ExifTags.Base.FocalLength)),
         focal_35mm=_number(ifd.get(ExifTags.Base.FocalLengthIn35mmFilm)),
         digital_zoom=_number(ifd.get(ExifTags.Base.DigitalZoomRatio)),
@@ -73,6 +79,14 @@ def _exif(image: Image.Image) -> tuple[dict, dict]:
         return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
     except _EXIF_ERRORS:
         return {}, {}
+
+
+def _seconds(exif: dict, ifd: dict) -> float | None:
+    if taken := _text(ifd.get(ExifTags.Base.DateTimeOriginal)):
+        fraction = _text(ifd.get(ExifTags.Base.SubsecTimeOriginal))
+        return exif_seconds(taken, fraction, _text(ifd.get(ExifTags.Base.OffsetTimeOriginal)))
+    changed = _text(exif.get(ExifTags.Base.DateTime))
+    return exif_seconds(changed, _text(ifd.get(ExifTags.Base.SubsecTime)))
 
 
 def _exif_size(ifd: dict) -> tuple[int, int] | None:

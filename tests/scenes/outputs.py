@@ -66,6 +66,15 @@ def stored_turned(scene: Scene, orientations: dict[int, int]) -> Scene:
     return dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, photos=photos))
 
 
+def taken_at(scene: Scene, seconds: dict[int, float]) -> Scene:
+    """The same scene with EXIF times of some photos."""
+    photos = tuple(
+        dataclasses.replace(photo, exif_seconds=seconds.get(number))
+        for number, photo in enumerate(scene.capture.photos)
+    )
+    return dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, photos=photos))
+
+
 def make_scene(root: Path) -> Scene:
     """Photos under `root / "my photös"`, the run in `root / "run"`; nothing is written to it."""
     folder = root / "my photös"

@@ -72,6 +72,8 @@ def group_photos(
                 keys[key],
                 photo.sha256,
                 header.stored_orientation,
+                photo.candidate.seconds,
+                header.seconds,
             )
         )
     return tuple(result), tuple(groups)

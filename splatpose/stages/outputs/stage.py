@@ -19,7 +19,6 @@ from ...io.nerfstudio import Transforms, write_transforms
 from ...io.ply import write_splat_ply
 from ...io.pointcloud import write_point_cloud
 from ...io.stored_pixels import is_mirrored, stored_model, write_stored_model
-from ...io.tum import write_tum
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
 from ...scene.matches import MatchGraph
@@ -31,12 +30,13 @@ from ...scene.views import Views
 from .atomic_replace import new_part, put_in_place
 from .config import OutputsConfig
 from .formatting import plural
-from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRANSFORMS
 from .page.build import build_page
 from .report import build_report
 from .rescale import rescale_files
 from .scale import read_scale, write_scale
 from .summary import closing_lines
+from .trajectory import photo_times, write_trajectory
 
 
 def finish(
@@ -126,6 +126,9 @@ def write_outputs(
             emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
         _write_poses(part, out, capture, poses, config or OutputsConfig())
         _tell_stored(capture, emit)
+        if photo_times(capture, poses).source == "numbers":
+            text = "neither the photos' names nor EXIF tell their times: trajectory.tum counts them"
+            emit(Message("outputs", text))
         _copy_previews(trained.previews_dir, part / PREVIEWS)
         report = build_report(
             capture,
@@ -169,8 +172,7 @@ def _write_poses(
         folder=out,
         absolute=config.absolute_paths,
     )
-    numbers = np.flatnonzero(poses.registered)
-    write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
+    write_trajectory(part, capture, poses)
 
 
 def _tell_stored(capture: Capture, emit: EventSink) -> None:

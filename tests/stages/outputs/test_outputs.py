@@ -13,14 +13,15 @@ import pycolmap
 import pytest
 import torch
 from plyfile import PlyData
-from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene, stored_turned
+from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene, stored_turned, taken_at
 
 from splatpose.errors import SplatposeError
+from splatpose.evaluation.estimate import read_estimate
 from splatpose.events import Message
 from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
-from splatpose.io.tum import read_tum
+from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.depth_maps import DepthAlignment, DepthFit
 
 
@@ -49,6 +50,7 @@ def test_everything_is_there_and_nothing_else(scene: Scene) -> None:
         "sparse_pc.ply",
         "transforms.json",
         "trajectory.tum",
+        "trajectory.csv",
         "report.html",
         "report.json",
         "previews/photo_4.png",
@@ -85,6 +87,34 @@ def test_the_files_say_what_the_stages_found(scene: Scene) -> None:
     np.testing.assert_allclose(poses, scene.poses.cam_from_world[registered], atol=1e-7)
 
 
+def test_a_trajectory_has_the_photos_times_and_their_names_beside_it(scene: Scene) -> None:
+    """In the order of time, whatever order the names have; the photo without a pose has no time."""
+    events: list[Message] = []
+    taken_at(scene, {0: 50.25, 1: 40.0, 3: 60.5, 4: 30.0, 5: 70.0}).write(events)
+    path, table = scene.out / "trajectory.tum", scene.out / "trajectory.csv"
+    stamps, poses = read_tum(path)
+    order = [4, 1, 0, 3, 5]
+    np.testing.assert_array_equal(stamps, [30, 40, 50.25, 60.5, 70])
+    np.testing.assert_allclose(poses, scene.poses.cam_from_world[order], atol=1e-7)
+    assert "EXIF time of the photo" in path.read_text().splitlines()[0]
+    assert read_stamp_names(table) == tuple(scene.poses.names[i] for i in order)
+    assert table.read_text().splitlines()[:2] == ["timestamp,name", "30.000000,photo_4.jpg"]
+    assert not events
+    read = read_estimate(path)
+    assert read.names == read_stamp_names(table)
+    np.testing.assert_allclose(read.cam_from_world, poses)
+
+
+def test_where_nothing_tells_times_photos_are_counted_and_it_is_said(scene: Scene) -> None:
+    events: list[Message] = []
+    taken_at(scene, {0: 50.25}).write(events)
+    assert read_tum(scene.out / "trajectory.tum")[0].tolist() == [0, 1, 3, 4, 5]
+    assert "the photos have no times" in (scene.out / "trajectory.tum").read_text()
+    assert [event.text for event in events] == [
+        "neither the photos' names nor EXIF tell their times: trajectory.tum counts them"
+    ]
+
+
 def test_cameras_fit_the_pixels_as_they_are_stored(scene: Scene) -> None:
     turned = stored_turned(scene, {1: 6, 3: 8, 4: 3, 5: 5})
     events: list[Message] = []
@@ -109,7 +139,7 @@ def test_cameras_fit_the_pixels_as_they_are_stored(scene: Scene) -> None:
     np.testing.assert_allclose(path, nerf.cam_from_world, atol=1e-7)
     report = json.loads((scene.out / "report.json").read_text())
     assert [row["orientation"] for row in report["photos"]] == [1, 6, 1, 8, 3, 5]
-    info, warning = [event for event in events if isinstance(event, Message)]
+    info, warning, _ = [event for event in events if isinstance(event, Message)]
     assert info.text.startswith("3 photos not stored upright")
     assert warning.text.startswith("photo_5.jpg are stored mirrored")
 

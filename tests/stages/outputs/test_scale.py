@@ -11,7 +11,7 @@ import numpy as np
 import pycolmap
 import pytest
 from plyfile import PlyData
-from scenes.outputs import MISSING, Scene, make_scene
+from scenes.outputs import MISSING, Scene, make_scene, taken_at
 from scipy.spatial.transform import Rotation
 
 from splatpose.camera_path.movie import shot_of_run
@@ -62,6 +62,19 @@ def sizes(folder: Path) -> dict[str, np.ndarray]:
 def assert_grown(before: dict[str, np.ndarray], after: dict[str, np.ndarray], factor: float):
     for name, values in before.items():
         np.testing.assert_allclose(after[name], factor * values, rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_trajectory_in_the_order_of_time_stays_so(scene: Scene) -> None:
+    taken_at(scene, {0: 50.25, 1: 40.0, 3: 60.5, 4: 30.0, 5: 70.0}).write()
+    path = scene.out / "trajectory.tum"
+    stamps, poses = read_tum(path)
+    header, table = path.read_text().splitlines()[0], (path.with_suffix(".csv")).read_bytes()
+    assert set_scale(scene.out, scale_of_outputs(scene.out, 2.0))
+    again, scaled = read_tum(path)
+    np.testing.assert_array_equal(again, stamps)
+    np.testing.assert_allclose(centers_of(scaled), 2 * centers_of(poses), atol=1e-6)
+    assert path.read_text().splitlines()[0] == header
+    assert path.with_suffix(".csv").read_bytes() == table
 
 
 def rotations(folder: Path) -> np.ndarray:
