@@ -106,6 +106,9 @@ def rescale_files(folder: Path, present: float | None, wanted: float | None) -> 
     rewrite_trajectory(folder, names, read_transforms(folder / TRANSFORMS).cam_from_world)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     report.pop("version")
+    for row in report["photos"]:
+        for line in (row.get("cam_from_world") or ())[:3]:
+            line[3] *= factor
     write_json(folder / REPORT, {**report, **units_in_report(wanted)})
 
 

@@ -154,6 +154,12 @@ def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     assert [photo["name"] for photo in report["photos"]] == list(scene.poses.names)
     lost, measured, plain = (report["photos"][i] for i in (MISSING, HELD_OUT, 0))
     assert not lost["registered"]
+    assert lost["cam_from_world"] is None
+    np.testing.assert_array_equal(plain["cam_from_world"], scene.poses.cam_from_world[0])
+    assert [row["path"] for row in report["photos"]] == [
+        str(photo.path) for photo in scene.capture.photos
+    ]
+    assert report["trajectory"] == {"times": "numbers"}
     assert lost["reason"] == "too few matches"
     assert lost["inlier_share"] is None
     assert (measured["held_out"], measured["held_out_psnr"]) == (True, 28.5)
