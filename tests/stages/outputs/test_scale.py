@@ -35,6 +35,9 @@ from splatpose.stages.outputs.summary import closing_lines
 def scene(tmp_path: Path) -> Scene:
     scene = make_scene(tmp_path)
     scene.write()
+    for photo in scene.capture.photos:
+        photo.path.parent.mkdir(exist_ok=True)
+        photo.path.touch()
     return scene
 
 
@@ -59,6 +62,7 @@ def sizes(folder: Path) -> dict[str, np.ndarray]:
     cloud = PlyData.read(str(folder / "sparse_pc.ply"))["vertex"]
     model = pycolmap.Reconstruction(folder / "sparse" / "0")
     images = [model.images[number] for number in sorted(model.images)]
+    is_run = (folder / "report.json").exists()
     return {
         "gaussians": splats.means.numpy(),
         "their size": splats.log_scales.exp().numpy(),
@@ -67,11 +71,7 @@ def sizes(folder: Path) -> dict[str, np.ndarray]:
         "its points": np.array([model.points3D[i].xyz for i in sorted(model.points3D)]),
         "transforms": centers_of(read_transforms(folder / "transforms.json").cam_from_world),
         "path": centers_of(read_tum(folder / "trajectory.tum")[1]),
-        **(
-            {"report": centers_of(poses_in_report(folder))}
-            if (folder / "report.json").exists()
-            else {}
-        ),
+        **({"report": centers_of(poses_in_report(folder))} if is_run else {}),
     }
 
 
