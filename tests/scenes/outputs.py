@@ -18,6 +18,7 @@ from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.verdicts import Verdicts
 from splatpose.scene.views import Views
 from splatpose.stages.outputs.stage import write_outputs
 
@@ -42,6 +43,7 @@ class Scene:
         events: list[Any] | None = None,
         *,
         depth: DepthAlignment | None = None,
+        verdicts: Verdicts | None = None,
         **extras: Any,
     ) -> str:
         return write_outputs(
@@ -52,6 +54,7 @@ class Scene:
             self.views,
             self.trained,
             depth=depth,
+            verdicts=verdicts,
             report_extras={"seed": 3, **extras},
             emit=(events if events is not None else []).append,
         )
