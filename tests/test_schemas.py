@@ -80,10 +80,8 @@ def whole_report(folder: Path) -> dict[str, Any]:
     fits = tuple(DepthFit(number != 1, "good", 1.0, 0.1, 9) for number in range(COUNT))
     verdicts = Verdicts(
         tuple(
-            PhotoVerdict(
-                name, "trusted" if i else "weak", "so", None if i else "more", PhotoTrust()
-            )
-            for i, name in enumerate(names)
+            PhotoVerdict(name, "weak", "so", "more" if number else None, PhotoTrust())
+            for number, name in enumerate(names)
         ),
         ("photograph more",),
         ("halves agree",),
