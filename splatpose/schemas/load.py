@@ -16,5 +16,5 @@ OUT/.splatpose/events.jsonl."""
 
 def load_schema(name: SchemaName) -> dict[str, Any]:
     """A JSON schema (draft 2020-12) in which every field has a description."""
-    text = (files(__package__) / f"{name}.schema.json").read_text(encoding="utf-8")
+    text = (files("splatpose.schemas") / f"{name}.schema.json").read_text(encoding="utf-8")
     return json.loads(text)
