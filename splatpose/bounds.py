@@ -49,7 +49,8 @@ SIDE = Bounds(16, 65_536)
 """Sides of photos, in pixels."""
 SEED = Bounds(0, 2**31 - 1)
 WORKERS = Bounds(1, 256)
-PORT = Bounds(1, 65_535)
+PORT = Bounds(0, 65_535)
+"""0: any that is free."""
 
 
 class OutOfBounds(SplatposeError):

@@ -150,7 +150,7 @@ def test_a_wrong_value_touches_nothing_in_python(tmp_path: Path) -> None:
         (["fit", "P", "-o", "R", "--matching.working-size", "-5"], "--matching.working-size must"),
         (["fit", "P", "-o", "R", "--seed", "-1"], "--seed must be a whole number from 0"),
         (["fit", "P", "-o", "R", "--poses.max-error-px", "nan"], "--poses.max-error-px must be"),
-        (["fit", "P", "-o", "R", "--port", "70000"], "--port must be a whole number from 1"),
+        (["fit", "P", "-o", "R", "--port", "70000"], "--port must be a whole number from 0"),
         (["view", "R", "--port", "-1"], "--port must be"),
         (["view", "a" * 256], "OUT|SPLAT.ply must be names of at most 255 bytes"),
         (["fit", "P", "-o", "ö" * 128], "--out must be names of at most 255 bytes"),
