@@ -31,6 +31,12 @@ class Photo:
     """Index into `Capture.groups`."""
     sha256: str
     """Hash of the file's bytes."""
+    orientation: int = 1
+    """EXIF orientation 1-8 of the pixels as the file stores them."""
+    video_seconds: float | None = None
+    """Time of a video's frame since the video's start."""
+    exif_seconds: float | None = None
+    """EXIF time of the photo with its fraction, since 1970."""
 
 
 @dataclass(frozen=True)

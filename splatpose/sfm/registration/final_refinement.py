@@ -58,10 +58,11 @@ def refine(
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
     scales = measure_scales(reconstruction)
-    plain = least_freedom(reconstruction)
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        # Only now: the matches bring in cameras of which no photo is placed yet.
+        plain = least_freedom(reconstruction)
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)

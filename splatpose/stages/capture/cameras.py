@@ -64,7 +64,17 @@ def group_photos(
             label = f"{_label(header)} ({name})" if alone else _label(header)
             groups.append(CameraGroup(label, header.width, header.height, focal_pixels(header)))
         result.append(
-            Photo(name, photo.candidate.path, header.width, header.height, keys[key], photo.sha256)
+            Photo(
+                name,
+                photo.candidate.path,
+                header.width,
+                header.height,
+                keys[key],
+                photo.sha256,
+                header.stored_orientation,
+                photo.candidate.seconds,
+                header.seconds,
+            )
         )
     return tuple(result), tuple(groups)
 

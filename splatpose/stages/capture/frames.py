@@ -30,7 +30,7 @@ def take_frames(
     for frame in sample_frames(video, rate=config.video_rate, max_frames=config.max_frames):
         name = f"frame_{frame.index:06d}.jpg"
         write_bytes(frames / name, encode_jpeg(frame.pixels))
-        taken.append(Candidate(name, frames / name))
+        taken.append(Candidate(name, frames / name, frame.seconds))
         emit(Progress("capture", len(taken), frame.expected, "frames taken from the video"))
     if not taken:
         raise unreadable_video(video)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...bounds import check_bounds
 from ...errors import SplatposeError
 from ...events import EventSink, Message
 from ...io.photos import FORMATS_TEXT, HEIC_REASON
@@ -38,7 +39,7 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     Raises:
         SplatposeError: nothing in `images` can be used; says what is read and what was found.
     """
-    _check_config(config)
+    check_bounds(config, "capture")
     found = scan(images)
     if found.video is not None:
         candidates = take_frames(found.video, config, folder, emit)
@@ -58,14 +59,6 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
 def load_capture(folder: Path) -> Capture:
     """Reads back what `build_capture` wrote; frames of a video are where `folder` is now."""
     return read_capture(folder)
-
-
-def _check_config(config: CaptureConfig) -> None:
-    for name in ("min_size", "video_rate", "max_frames"):
-        if not getattr(config, name) > 0:
-            raise SplatposeError(
-                f"capture: {name} must be above 0, not {getattr(config, name)}.", f"Change {name}."
-            )
 
 
 def _tell_skipped(skipped: tuple[SkippedFile, ...], emit: EventSink) -> None:
