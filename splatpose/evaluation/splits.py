@@ -12,7 +12,7 @@ from ..errors import SplatposeError
 FAMILY_RATE = 2
 """One test photo in so many of Tanks & Temples Family; elsewhere NoPe-NeRF holds out every 8th."""
 DEFAULT_SPLIT = "every:8"
-_EVERY = re.compile(r"(every|family)(?::(\d+))?")
+_EVERY = re.compile(r"(every|family)(?::([0-9]{1,9}))?")
 
 
 def held_out_names(names: Sequence[str], split: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..errors import SplatposeError
 from .exr import UnsupportedExr, read_exr_channel
+from .regular_files import check_regular
 
 DEPTH_SUFFIXES = (".npy", ".exr", ".png")
 """Suffixes of files that `read_depth_map` reads, the most precise first."""
@@ -38,6 +39,7 @@ def read_depth_map(path: Path) -> Float[np.ndarray, "H W"]:
         UnreadableDepthMap: missing, damaged, of another format, or without two valid values.
     """
     try:
+        check_regular(path)
         values = _READERS[path.suffix.lower()](path)
     except KeyError:
         raise UnreadableDepthMap(path, f"{path.suffix or 'no suffix'} is not read") from None

@@ -18,6 +18,7 @@ from plyfile import PlyData, PlyElement, PlyParseError
 from ..errors import SplatposeError
 from ..scene.splats import Splats
 from .atomic import replacing
+from .regular_files import check_regular
 
 _POSITION = ("x", "y", "z")
 _NORMAL = ("nx", "ny", "nz")
@@ -75,9 +76,14 @@ def read_splat_ply(path: Path) -> Splats:
     """
     path = Path(path)
     try:
+        check_regular(path)
         data = PlyData.read(str(path))
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path of the splat.") from error
+    except OSError as error:
+        raise SplatposeError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the path of the splat."
+        ) from error
     except (PlyParseError, UnicodeDecodeError, ValueError, IndexError) as error:
         raise SplatposeError(
             f"{path} is not a readable .ply file: {error}.",
@@ -93,7 +99,9 @@ def read_splat_ply(path: Path) -> Splats:
             f"{path} is a .ply file but no Gaussian splat: it lacks {', '.join(missing)}.",
             "A point cloud or mesh cannot be read as a splat; give the splat.ply of a run.",
         )
-    rest = sorted((n for n in names if re.fullmatch(r"f_rest_\d+", n)), key=lambda n: int(n[7:]))
+    rest = sorted(
+        (n for n in names if re.fullmatch(r"f_rest_[0-9]{1,4}", n)), key=lambda n: int(n[7:])
+    )
     if len(rest) not in _REST_COUNTS:
         raise SplatposeError(
             f"{path} has {len(rest)} f_rest properties; 0, 9, 24 or 45 are expected.",
