@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
+from .pixel_values import exif_behind_pixels
+
 _EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
 
 
@@ -65,7 +67,8 @@ def photo_header(image: Image.Image) -> PhotoHeader:
 def _exif(image: Image.Image) -> tuple[dict, dict]:
     try:
         # PngImageFile.getexif decodes the whole picture when there is no EXIF before it.
-        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        start_only = image.format == "PNG" and not exif_behind_pixels(image)
+        exif = Image.Image.getexif(image) if start_only else image.getexif()
         return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
     except _EXIF_ERRORS:
         return {}, {}

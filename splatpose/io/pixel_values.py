@@ -1,0 +1,217 @@
+"""What the numbers in a photo's file mean: how many bits they use, and which are no colours.
+
+Files of 16 bits a channel often hold fewer (sensors give 10, 12 or 14): these are told by the
+largest value, and are scaled to what they can hold at most. Encodings whose numbers are no display
+colours (HDR transfers, floating point, CIELAB) are refused by name.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from jaxtyping import Shaped, UInt8, UInt16
+from PIL import Image, TiffImagePlugin
+
+_BITS = (8, 10, 12, 14, 16)
+"""Bits that the values in a file of 16 bits a channel may use."""
+_HDR = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics that are not those of a display's colours (ITU-T H.273)."""
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
+_WHITE_IS_ZERO, _RGB = 0, 2
+_SAMPLES = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
+_EXIF_TEXTS = (b"Raw profile type", b"XML:com.adobe.xmp")
+
+
+def foreign_values(image: Image.Image) -> str | None:
+    """Why the values of an opened picture are not read as colours; None where they are."""
+    if image.mode in ("I", "F"):
+        return "32-bit, signed or floating-point values, not 8- or 16-bit colours"
+    if image.mode == "LAB":
+        return "CIELAB colours, not RGB: save it as RGB"
+    transfer = _transfer(image)
+    if transfer in _HDR:
+        return f"HDR values ({_HDR[transfer]}), not 8- or 16-bit colours: export it as SDR"
+    return None
+
+
+def unopened_values(start: bytes, file: BinaryIO) -> str | None:
+    """Why the decoder does not open a whole file, where the kind of its values is the reason."""
+    if start.startswith(b"\xff\xd8\xff"):
+        bits = _jpeg_bits(file)
+        return None if bits in (None, 8) else f"JPEG of {bits} bits a channel: save it with 8"
+    if start[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff_values(file)
+    return None
+
+
+def deep_pixels(image: Image.Image, path: Path) -> UInt8[np.ndarray, "H W 3"] | None:
+    """RGB of a picture of more than 8 bits a channel, as stored; None for any other picture.
+
+    Transparent pixels are laid over black. Only TIFF has its own orientation applied, as Pillow
+    does by itself.
+
+    Args:
+        image: opened; its pixels are loaded, so that damage shows.
+        path: its file.
+    """
+    stored = _stored_bits(image)
+    if stored <= 8:
+        return None
+    image.load()
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint16)
+        if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+            values = np.uint16(2**stored - 1) - values
+        grey = _to_eight_bits(values, stored if stored < 16 else _used_bits(values))
+        return np.repeat(grey[..., None], 3, 2)
+    if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) != _RGB:
+        return None
+    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
+        return None
+    return _colours(values) if image.format != "TIFF" else _turned(image, _colours(values))
+
+
+def exif_behind_pixels(image: Image.Image) -> bool:
+    """Whether a PNG has EXIF or XMP behind its pixels, where reading the start does not see it."""
+    if image.format != "PNG" or image.fp is None:
+        return False
+    at, behind = image.fp.tell(), False
+    try:
+        for kind, start in _png_chunks(image.fp):
+            behind = behind or kind == b"IDAT"
+            if behind and (kind == b"eXIf" or start.startswith(_EXIF_TEXTS)):
+                return True
+    finally:
+        image.fp.seek(at)
+    return False
+
+
+def _colours(values: UInt16[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "H W 3"]:
+    """8-bit RGB of OpenCV's BGR, BGRA or grey with alpha."""
+    alpha = values[..., -1] if values.shape[2] in (2, 4) else None
+    colours = values[..., :1].repeat(3, 2) if values.shape[2] <= 2 else values[..., 2::-1]
+    bits = _used_bits(colours)
+    eight = _to_eight_bits(colours, bits)
+    if alpha is None:
+        return eight
+    white = 2 ** (bits if _used_bits(alpha) <= bits else 16) - 1
+    return np.round(eight * (alpha[..., None] / white)).astype(np.uint8)
+
+
+def _turned(image: Image.Image, pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    return oriented(pixels, _tag(image, _ORIENTATION) or 1)
+
+
+def oriented(pixels: Shaped[np.ndarray, "H W 3"], orientation: int) -> Shaped[np.ndarray, "h w 3"]:
+    """Applies EXIF orientation: 2-4 mirror and turn, 5-8 also exchange rows and columns."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _used_bits(values: UInt16[np.ndarray, ...]) -> int:
+    largest = int(values.max(initial=0))
+    return next(bits for bits in _BITS if largest < 2**bits) if largest else 16
+
+
+def _to_eight_bits(values: UInt16[np.ndarray, ...], bits: int) -> UInt8[np.ndarray, ...]:
+    """Scales 0 to 2^bits - 1 to 0 to 255, rounded."""
+    white = 2**bits - 1
+    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _stored_bits(image: Image.Image) -> int:
+    """Bits a channel in the file."""
+    if image.format == "PNG" and image.fp is not None:
+        at = image.fp.tell()
+        image.fp.seek(24)
+        depth = image.fp.read(1)
+        image.fp.seek(at)
+        return depth[0] if depth else 8
+    if image.format == "TIFF":
+        bits = _tag(image, _BITS_PER_SAMPLE)
+        return int(bits) if bits else 1
+    return 8
+
+
+def _tag(image: Image.Image, number: int) -> int | None:
+    """A TIFF tag's first value."""
+    value = image.tag_v2.get(number) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    value = value[0] if isinstance(value, tuple) and value else value
+    return value if isinstance(value, int) else None
+
+
+def _transfer(image: Image.Image) -> int | None:
+    """H.273's number of the transfer function, where a file tells it."""
+    if image.format == "PNG" and image.fp is not None:
+        at = image.fp.tell()
+        try:
+            for kind, start in _png_chunks(image.fp):
+                if kind == b"IDAT":
+                    return None
+                if kind == b"cICP" and len(start) >= 2:
+                    return start[1]
+        finally:
+            image.fp.seek(at)
+    profile = image.info.get("nclx_profile")
+    if isinstance(profile, dict):
+        return profile.get("transfer_characteristics")
+    return None
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and first bytes of each chunk; ends where the file is damaged."""
+    at = 8
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack(">I4s", head)
+        yield kind, file.read(min(size, 24))
+        at += size + 12
+
+
+def _jpeg_bits(file: BinaryIO) -> int | None:
+    """Bits a channel of a JPEG, from its frame header."""
+    at = 2
+    while True:
+        file.seek(at)
+        head = file.read(5)
+        if len(head) < 5 or head[0] != 0xFF:
+            return None
+        if head[1] in (0xFF, *range(0xD0, 0xD8)):
+            at += 1 if head[1] == 0xFF else 2
+            continue
+        if 0xC0 <= head[1] <= 0xCF and head[1] not in (0xC4, 0xC8, 0xCC):
+            return head[4]
+        if head[1] == 0xDA:
+            return None
+        at += 2 + struct.unpack(">H", head[2:4])[0]
+
+
+def _tiff_values(file: BinaryIO) -> str | None:
+    """What a TIFF holds in place of 8- or 16-bit colours."""
+    file.seek(0)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kinds = tags.get(_BITS_PER_SAMPLE, (1,)), tags.get(_SAMPLE_FORMAT, (1,))
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
+        return None
+    kind = _SAMPLES.get(max(kinds), "unsigned")
+    channels = f"{len(bits)} channel{'s' * (len(bits) != 1)}"
+    if kind == "unsigned" and max(bits) <= 16 and len(bits) <= 4:
+        return None
+    return f"TIFF of {channels} of {max(bits)}-bit {kind} values, not 8- or 16-bit colours"
