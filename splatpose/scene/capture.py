@@ -31,6 +31,8 @@ class Photo:
     """Index into `Capture.groups`."""
     sha256: str
     """Hash of the file's bytes."""
+    seconds: float | None = None
+    """Time in seconds from the first frame of the video that the photo is a frame of."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,33 @@ class SkippedFile:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A span of a video, in seconds from its first frame, of which no frame is used."""
+
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class VideoUse:
+    """How much of a video the photos stand for."""
+
+    name: str
+    """Name of the file."""
+    seconds: float
+    """Time in seconds at which its last frame ends, by the frames' time stamps."""
+    unused: tuple[Span, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else a person should know of the file."""
+
+
+@dataclass(frozen=True)
 class Capture:
     """What the user gave us: the usable photos in natural name order, and what was skipped."""
 
     photos: tuple[Photo, ...]
     groups: tuple[CameraGroup, ...]
     skipped: tuple[SkippedFile, ...] = ()
+    video: VideoUse | None = None
+    """Where the photos are frames of a video."""
