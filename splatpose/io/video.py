@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -114,10 +114,10 @@ class VideoSampling:
         if best is not None:
             yield self._frame(best)
 
-    def use(self, taken: list[Frame]) -> VideoUse:
-        """Which spans of the video the taken frames stand for, and which none stands for."""
+    def use(self, taken: Sequence[int]) -> VideoUse:
+        """What of the video the taken frames, given by their `index`, do not stand for."""
         times = self._times
-        used_by = {int(self._stretch[frame.index]) for frame in taken}
+        used_by = {int(self._stretch[index]) for index in taken}
         unused = [Span(*pause, _PAUSE) for pause in times.pauses()]
         for number in range(self.wanted):
             frames = np.flatnonzero(self._stretch == number)

@@ -33,6 +33,9 @@ class Photo:
     """Hash of the file's bytes."""
     seconds: float | None = None
     """Time in seconds from the first frame of the video that the photo is a frame of."""
+    exposure: int | None = None
+    """Number of what the photo shows, equal for near-copies (copies at other sizes, crops, a burst
+    from a tripod), which no measurement may part; None where nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class SkippedFile:
 
     name: str
     reason: str
+    kind: str = ""
+    """What it is, where it can be read and is left out because it is no photo of its own:
+    "smaller copy", "mask", "contact sheet"."""
 
 
 @dataclass(frozen=True)
