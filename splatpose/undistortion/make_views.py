@@ -83,11 +83,3 @@ def make_views(capture: Capture, poses: SparseModel, max_size: int) -> Views:
         points=poses.points,
         point_colors=poses.point_colors,
     )
-
-
-def split(count: int, eval_every: int) -> Bool[np.ndarray, " V"]:
-    """Which of `count` views are held out: every `eval_every`-th, from the middle of the first."""
-    held_out = np.zeros(count, bool)
-    if eval_every:
-        held_out[eval_every // 2 :: eval_every] = True
-    return held_out

@@ -15,7 +15,7 @@ from .frames import take_frames
 from .scan import hash_inputs, scan
 from .skipped import nothing_usable, tell_skipped
 from .sorting import is_included, sort_out
-from .storage import read_capture, save_capture
+from .storage import read_capture, relocate_capture, save_capture
 
 
 def fingerprint(images: Path) -> str:
@@ -105,4 +105,14 @@ def _summary(capture: Capture) -> str:
     return text
 
 
-CAPTURE = Stage("capture", build_capture, load_capture)
+def capture_stage(images: Path) -> Stage[Capture]:
+    """The stage, whose finished result is of photos that lie in `images` now.
+
+    A folder of photos that was moved or renamed holds the same photos.
+    """
+
+    def load(folder: Path) -> Capture:
+        relocate_capture(folder, images)
+        return load_capture(folder)
+
+    return Stage("capture", build_capture, load)

@@ -14,9 +14,16 @@ from PIL import Image
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, EventSink, Message, Progress, ignore_events
 from splatpose.io.photos import heif_available
+from splatpose.keys import Keyed, key_of
+from splatpose.runs import RunFolder
 from splatpose.scene.capture import Capture
 from splatpose.stages.capture.config import CaptureConfig
-from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
+from splatpose.stages.capture.stage import (
+    build_capture,
+    capture_stage,
+    fingerprint,
+    load_capture,
+)
 
 
 def picture(seed: int, width: int = 120, height: int = 90) -> Image.Image:
@@ -252,6 +259,25 @@ def test_fingerprint_follows_names_and_bytes(images: Path) -> None:
     picture(9).save(moved / "new.png")
     seen.add(fingerprint(moved))
     assert len(seen) == 5
+
+
+def test_a_renamed_folder_is_the_same_photos(images: Path, tmp_path: Path) -> None:
+    def captured(folder: Path) -> tuple[Keyed[Capture], list[str]]:
+        events: list[Event] = []
+        with RunFolder.open(tmp_path / "out", emit=events.append) as run:
+            source = Keyed(folder, key_of(fingerprint(folder)))
+            result = run.stage(capture_stage(folder), CaptureConfig(), source)
+        return result, [type(event).__name__ for event in events]
+
+    first, told = captured(images)
+    assert "StageStarted" in told
+    moved = images.rename(images.with_name("moved"))
+    again, told = captured(moved)
+    assert told == ["StageSkipped"]
+    assert again.key == first.key
+    assert all(photo.path.is_relative_to(moved) for photo in again.value.photos)
+    # Those who read the finished run find the photos too.
+    assert load_capture(tmp_path / "out" / ".splatpose" / "capture") == again.value
 
 
 def test_a_capture_of_another_version_is_refused(images: Path) -> None:

@@ -302,7 +302,7 @@ def test_pictures_of_one_colour_are_left_out(photos: Path) -> None:
 def test_masks_alone_are_refused_by_name(tmp_path: Path, pictures: list[np.ndarray]) -> None:
     for number, picture in enumerate(pictures):
         save(tmp_path / "photos" / f"p{number}.png", mask(picture))
-    with pytest.raises(SplatposeError, match="All 6 pictures in .* are masks") as caught:
+    with pytest.raises(SplatposeError, match=r"All 6 pictures in .* are masks") as caught:
         taken(tmp_path / "photos")
     assert "photos that they belong to" in caught.value.hint
 
