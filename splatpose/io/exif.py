@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
 from .pixel_values import exif_behind_pixels
 
-_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
+_EXIF_ERRORS = (
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OSError,
+    OverflowError,
+    AttributeError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,10 @@ def _exif_size(ifd: dict) -> tuple[int, int] | None:
     height = _number(ifd.get(ExifTags.Base.ExifImageHeight))
     if width is None or height is None:
         return None
-    return round(max(width, height)), round(min(width, height))
+    # Less than a pixel is a mistake of whoever wrote it.
+    return (
+        (round(max(width, height)), round(min(width, height))) if min(width, height) >= 1 else None
+    )
 
 
 def _pixels_per_mm(ifd: dict) -> float | None:

@@ -1,9 +1,14 @@
-"""The order that people expect of the names of photos."""
+"""Names of photos: their suffixes, and the order that people expect."""
 
 from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
+)
+"""Lower-case suffixes of files that `read_photo` is meant for."""
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, int, str, str], ...], ...]:

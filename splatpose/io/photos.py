@@ -21,13 +21,9 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import SplatposeError
 from .exif import PhotoHeader, photo_header
+from .photo_names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from .pixel_values import deep_pixels, foreign_values, oriented, unopened_values
 from .regular_files import check_regular, open_regular
-
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
-)
-"""Lower-case suffixes of files that `read_photo` is meant for."""
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 FORMATS_TEXT = "JPEG, PNG, WebP, TIFF and HEIC"

@@ -18,13 +18,14 @@ from plyfile import PlyData, PlyElement, PlyParseError
 from ..errors import SplatposeError
 from ..scene.splats import Splats
 from .atomic import replacing
-from .regular_files import check_regular
+from .regular_files import open_regular
 
 _POSITION = ("x", "y", "z")
 _NORMAL = ("nx", "ny", "nz")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE = ("scale_0", "scale_1", "scale_2")
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
+_PACKED = {"packed_position", "packed_rotation", "packed_scale", "packed_color"}
 _REST_COUNTS = {3 * ((degree + 1) ** 2 - 1): degree for degree in range(4)}
 
 
@@ -76,7 +77,7 @@ def read_splat_ply(path: Path) -> Splats:
     """
     path = Path(path)
     try:
-        check_regular(path)
+        _check_start(path)
         data = PlyData.read(str(path))
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path of the splat.") from error
@@ -93,6 +94,7 @@ def read_splat_ply(path: Path) -> Splats:
         raise SplatposeError(f"{path} has no vertices.", "Give a Gaussian splat (.ply).")
     table = np.asarray(data["vertex"].data)
     names = set(table.dtype.names or ())
+    _check_gaussians(path, len(table), names)
     missing = [n for n in (*_POSITION, *_DC, "opacity", *_SCALE, *_ROTATION) if n not in names]
     if missing:
         raise SplatposeError(
@@ -117,6 +119,44 @@ def read_splat_ply(path: Path) -> Splats:
         logit_opacities=torch.from_numpy(_columns(table, ("opacity",))[:, 0]),
         sh=torch.from_numpy(np.concatenate([dc, higher], axis=1)),
     )
+
+
+def _check_start(path: Path) -> None:
+    """Refuses at a look what is no .ply file, by what it is.
+
+    Raises:
+        SplatposeError: the file is empty, or something else.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        start = file.read(16)
+    if not start:
+        raise SplatposeError(f"{path} is empty (0 bytes).", "Copy or export it again.")
+    if start[:3] != b"ply":
+        pictures = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF", b"GIF8")
+        what = "a picture, not a" if start.startswith(pictures) or start[4:8] == b"ftyp" else "no"
+        raise SplatposeError(
+            f"{path} is {what} .ply file.",
+            "Give a .ply that a Gaussian splatting tool wrote, or the output folder of a run.",
+        )
+
+
+def _check_gaussians(path: Path, count: int, names: set[str]) -> None:
+    """Refuses a .ply of compressed or of no Gaussians.
+
+    Raises:
+        SplatposeError: it is one.
+    """
+    if names >= _PACKED:
+        raise SplatposeError(
+            f"{path} holds Gaussians in SuperSplat's compressed form, which is not read.",
+            "Export it from SuperSplat as an uncompressed .ply, or give the file it was made from.",
+        )
+    if not count:
+        raise SplatposeError(
+            f"{path} holds no Gaussian: its header says 0 vertices.",
+            "Export it again; the crop or filter that made it left nothing.",
+        )
 
 
 def _table(splats: Splats, keep: Bool[torch.Tensor, " N"], pad_to_degree: int) -> np.ndarray:

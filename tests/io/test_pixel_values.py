@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from splatpose.io.photos import UnreadablePhoto, heif_available, read_header, read_photo
+from splatpose.io.photos import UnreadablePhoto, read_header, read_photo
 
 
 def eight_bit(seed: int = 0, width: int = 40, height: int = 30) -> np.ndarray:
@@ -175,7 +175,6 @@ def test_hdr_is_refused_by_name(tmp_path: Path, transfer: int, name: str) -> Non
     np.testing.assert_array_equal(read_photo(path), eight_bit())
 
 
-@pytest.mark.skipif(not heif_available(), reason="pillow-heif is not installed")
 def test_hdr_heic_is_refused_and_10_bit_heic_is_read(tmp_path: Path) -> None:
     import pillow_heif
 

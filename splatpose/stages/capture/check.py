@@ -85,6 +85,8 @@ def _examine(candidate: Candidate) -> GoodPhoto | str:
         return error.reason
     except OSError as error:
         return error.strerror or str(error)
+    except MemoryError:
+        return "it needs more memory than there is"
     picture = hashlib.sha256(f"{header.width}x{header.height}".encode())
     picture.update(thumbnail.tobytes())
     grey = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY)

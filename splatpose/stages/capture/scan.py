@@ -58,8 +58,14 @@ def scan(images: Path) -> Found:
     Raises:
         SplatposeError: missing path, a file that is no video, a folder without a candidate.
     """
-    if not images.exists():
-        raise SplatposeError(f"{images} does not exist.", "Check the path of the photo folder.")
+    try:
+        images.stat()
+    except FileNotFoundError as error:
+        hint = "Check the path of the photo folder."
+        raise SplatposeError(f"{images} does not exist.", hint) from error
+    except OSError as error:
+        hint = "Check the path of the photo folder, and who may read it."
+        raise SplatposeError(f"{images} cannot be read: {error.strerror}.", hint) from error
     if not _is_utf8(str(images.absolute())):
         raise SplatposeError(f"{_printable(str(images))} is not valid UTF-8.", "Rename the folder.")
     if not images.is_dir():
@@ -120,6 +126,13 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nothing in its folder may be looked at; reading it says so
+        return False
+
+
 def _no_file(path: Path) -> str | None:
     """Why a path leads to no file; None where it does, or nowhere (which reading it tells)."""
     try:
@@ -174,12 +187,12 @@ def _walk(
         return
     seen.add((status.st_dev, status.st_ino))
     paths = [p for p in paths if p.name[0] != "." and p.name not in _FOREIGN_FOLDERS]
-    folders = [path for path in paths if path.is_dir()]
+    folders = [path for path in paths if _is_folder(path)]
     outputs |= output_folders([path for path in paths if path not in folders], folders)
     for path in paths:
         if path not in folders:
             yield path
-        elif not (path / WORK).is_dir():
+        elif not _is_folder(path / WORK):
             yield from _walk(path, seen, skipped, root, outputs)
 
 

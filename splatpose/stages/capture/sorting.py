@@ -117,7 +117,7 @@ class _Sorting:
     def _mask(self, i: int, look: Look, kind: str | None) -> None:
         try:
             pixels = read_photo(self._good[i].candidate.path)
-        except UnreadablePhoto:
+        except (UnreadablePhoto, MemoryError):
             return
         count, word = few_colours(pixels), "colours"
         if count is None and (kind == "mask" or self._has_twin(look)):
@@ -185,6 +185,6 @@ class _Sorting:
     def _grey(self, i: int, size: int) -> UInt8[np.ndarray, "_ _"] | None:
         try:
             pixels = read_photo(self._good[i].candidate.path, max_size=size)
-        except UnreadablePhoto:
+        except (UnreadablePhoto, MemoryError):
             return None
         return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)

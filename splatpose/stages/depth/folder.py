@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import SplatposeError
 from ...events import EventSink, Progress
 from ...io.depthmaps import DEPTH_FORMATS_TEXT, DEPTH_SUFFIXES, UnreadableDepthMap, read_depth_map
+from ...io.regular_files import open_regular
 from ...scene.capture import Capture, Photo
 from .storage import save_map
 
@@ -28,8 +29,12 @@ def hash_folder(folder: Path) -> str:
     """
     total = hashlib.sha256()
     for name, path in sorted(_maps(folder).items()):
-        with path.open("rb") as file:
-            total.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()} {name}\n".encode())
+        try:
+            with open_regular(path) as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:  # its photo has no map, as reading it will say
+            content = f"unreadable {error.errno}"
+        total.update(f"{content} {name}\n".encode())
     return total.hexdigest()
 
 

@@ -56,7 +56,7 @@ def _read(path: Path, side: int) -> UInt8[np.ndarray, "H W 3"] | None:
     """The photo, or None: a skipped file may well be unreadable, and the page says so in words."""
     try:
         return read_photo(path, max_size=side)
-    except UnreadablePhoto:
+    except (UnreadablePhoto, MemoryError):
         return None
 
 
