@@ -79,16 +79,17 @@ def deep_pixels(image: Image.Image, path: Path) -> UInt8[np.ndarray, "H W 3"] | 
 
 def exif_behind_pixels(image: Image.Image) -> bool:
     """Whether a PNG has EXIF or XMP behind its pixels, where reading the start does not see it."""
-    if image.format != "PNG" or image.fp is None:
+    file = _png_file(image)
+    if file is None:
         return False
-    at, behind = image.fp.tell(), False
+    at, behind = file.tell(), False
     try:
-        for kind, start in _png_chunks(image.fp):
+        for kind, start in _png_chunks(file):
             behind = behind or kind == b"IDAT"
             if behind and (kind == b"eXIf" or start.startswith(_EXIF_TEXTS)):
                 return True
     finally:
-        image.fp.seek(at)
+        file.seek(at)
     return False
 
 
@@ -132,11 +133,11 @@ def _to_eight_bits(values: UInt16[np.ndarray, ...], bits: int) -> UInt8[np.ndarr
 
 def _stored_bits(image: Image.Image) -> int:
     """Bits a channel in the file."""
-    if image.format == "PNG" and image.fp is not None:
-        at = image.fp.tell()
-        image.fp.seek(24)
-        depth = image.fp.read(1)
-        image.fp.seek(at)
+    if (file := _png_file(image)) is not None:
+        at = file.tell()
+        file.seek(24)
+        depth = file.read(1)
+        file.seek(at)
         return depth[0] if depth else 8
     if image.format == "TIFF":
         bits = _tag(image, _BITS_PER_SAMPLE)
@@ -153,20 +154,25 @@ def _tag(image: Image.Image, number: int) -> int | None:
 
 def _transfer(image: Image.Image) -> int | None:
     """H.273's number of the transfer function, where a file tells it."""
-    if image.format == "PNG" and image.fp is not None:
-        at = image.fp.tell()
+    if (file := _png_file(image)) is not None:
+        at = file.tell()
         try:
-            for kind, start in _png_chunks(image.fp):
+            for kind, start in _png_chunks(file):
                 if kind == b"IDAT":
                     return None
                 if kind == b"cICP" and len(start) >= 2:
                     return start[1]
         finally:
-            image.fp.seek(at)
+            file.seek(at)
     profile = image.info.get("nclx_profile")
     if isinstance(profile, dict):
         return profile.get("transfer_characteristics")
     return None
+
+
+def _png_file(image: Image.Image) -> BinaryIO | None:
+    """The open file of a PNG; None for other pictures."""
+    return getattr(image, "fp", None) if image.format == "PNG" else None
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

@@ -179,7 +179,7 @@ def unreadable_video(path: Path, reason: str = "") -> SplatposeError:
 
 def _read_times(path: Path, rate: float) -> tuple[FrameTimes, float, tuple[str, ...]]:
     """Times of all frames, the length in seconds that the file claims, and notes for people."""
-    import av
+    from av.error import FFmpegError
 
     packets: list[tuple[Fraction | None, Fraction | None]] = []
     with _opened(path) as container:
@@ -200,7 +200,7 @@ def _read_times(path: Path, rate: float) -> tuple[FrameTimes, float, tuple[str, 
                             None if packet.dts is None else packet.dts * base,
                         )
                     )
-        except av.error.FFmpegError:
+        except FFmpegError:
             pass  # What is behind the damage has no stamps, and its span is told by its absence.
     if not packets:
         raise unreadable_video(path)
@@ -215,7 +215,7 @@ def _read_times(path: Path, rate: float) -> tuple[FrameTimes, float, tuple[str, 
 
 def _frames_of(container: InputContainer) -> Iterator[Any]:
     """All frames that can be decoded; what is damaged is passed over."""
-    import av
+    from av.error import FFmpegError
 
     stream = _stream(container)
     stream.thread_type = "AUTO"
@@ -223,24 +223,25 @@ def _frames_of(container: InputContainer) -> Iterator[Any]:
     while True:
         try:
             packet = next(packets, None)
-        except av.error.FFmpegError:
+        except FFmpegError:
             return
         if packet is None:
             return
         try:
             yield from packet.decode()
-        except av.error.FFmpegError:
+        except FFmpegError:
             continue
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
     import av
+    from av.error import FFmpegError
 
     try:
         check_regular(path)
         container = av.open(os.fspath(path))
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise unreadable_video(path) from error
     except OSError as error:
         raise unreadable_video(path, error.strerror or str(error)) from error

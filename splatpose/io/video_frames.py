@@ -98,12 +98,12 @@ def _graph(frame: Any) -> Any:
 
 
 def _pulled(graph: Any) -> Iterator[Any]:
-    import av
+    from av.error import BlockingIOError, EOFError
 
     while True:
         try:
             yield graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
+        except (BlockingIOError, EOFError):
             return
 
 
