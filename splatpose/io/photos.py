@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import SplatposeError
 from .exif import PhotoHeader, photo_header
 from .photo_names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
-from .pixel_values import deep_pixels, foreign_values, oriented, unopened_values
+from .pixel_values import deep_values, foreign_values, oriented, unopened_values
 from .regular_files import check_regular, open_regular
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
@@ -88,7 +88,9 @@ def read_header(path: Path) -> PhotoHeader:
             raise _unreadable(path, error) from error
 
 
-def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H W 3"]:
+def read_photo(
+    path: Path, max_size: int | None = None, *, bits: int | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     """Reads a photo as RGB, EXIF orientation applied.
 
     Greyscale is repeated over the channels, 16-bit values are scaled to 8 from the bits they use
@@ -98,6 +100,8 @@ def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H 
     Args:
         path: the file.
         max_size: scale down (area filter) so that the long side is at most this many pixels.
+        bits: that values use in the photos of this camera, see `used_bits`; a photo of 16 bits a
+            channel that is darker than others would otherwise be taken to use fewer.
 
     Raises:
         UnreadablePhoto: the file is missing, damaged or no photo.
@@ -110,13 +114,27 @@ def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H 
             turned = header.orientation >= 5
             target = scaled_size(header.width, header.height, max_size)
             _decode_smaller(image, math.ceil(_DECODE_MARGIN * max(target)))
-            pixels = _rgb(image, path)
+            pixels = _rgb(image, path, bits)
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
     width, height = target[::-1] if turned else target
     if pixels.shape[:2] != (height, width):
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     return oriented(pixels, header.orientation)
+
+
+def used_bits(path: Path) -> int | None:
+    """Bits a channel that a photo's values use, where its file has room for more than 8.
+
+    Raises:
+        UnreadablePhoto: the file is missing, damaged or no photo.
+    """
+    with _open(path) as image:
+        try:
+            deep = deep_values(image, path)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(path, error) from error
+    return None if deep is None else deep.bits
 
 
 @functools.cache
@@ -188,10 +206,10 @@ def _decode_smaller(image: Image.Image, size: int) -> None:
             return
 
 
-def _rgb(image: Image.Image, path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    deep = deep_pixels(image, path)
+def _rgb(image: Image.Image, path: Path, bits: int | None) -> UInt8[np.ndarray, "H W 3"]:
+    deep = deep_values(image, path)
     if deep is not None:
-        return deep
+        return deep.pixels(bits)
     image.load()
     if image.has_transparency_data:
         layer = image.convert("RGBA")

@@ -1,14 +1,15 @@
 """What the numbers in a photo's file mean: how many bits they use, and which are no colours.
 
 Files of 16 bits a channel often hold fewer (sensors give 10, 12 or 14): these are told by the
-largest value, and are scaled to what they can hold at most. Encodings whose numbers are no display
-colours (HDR transfers, floating point, CIELAB) are refused by name.
+largest value of all photos of a camera, and are scaled to what they can hold at most. Encodings
+whose numbers are no display colours (HDR transfers, floating point, CIELAB) are refused by name.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,11 +50,36 @@ def unopened_values(start: bytes, file: BinaryIO) -> str | None:
     return None
 
 
-def deep_pixels(image: Image.Image, path: Path) -> UInt8[np.ndarray, "H W 3"] | None:
-    """RGB of a picture of more than 8 bits a channel, as stored; None for any other picture.
+@dataclass(frozen=True)
+class DeepValues:
+    """Values of more than 8 bits a channel, as they are stored."""
 
-    Transparent pixels are laid over black. Only TIFF has its own orientation applied, as Pillow
-    does by itself.
+    values: UInt16[np.ndarray, "H W C"]
+    """Grey, grey and alpha, RGB, or RGB and alpha."""
+    bits: int
+    """Bits that the colours use."""
+
+    def pixels(self, bits: int | None) -> UInt8[np.ndarray, "H W 3"]:
+        """8-bit RGB, transparent pixels over black.
+
+        Args:
+            bits: that photos of the same camera use, where one of them uses more.
+        """
+        bits = max(self.bits, bits or 0)
+        channels = self.values.shape[2]
+        colours = self.values[..., : 3 if channels >= 3 else 1]
+        eight = _to_eight_bits(colours, bits)
+        if channels in (2, 4):
+            alpha = self.values[..., -1:]
+            white = 2 ** (bits if _used_bits(alpha) <= bits else 16) - 1
+            eight = np.round(eight * (alpha / white)).astype(np.uint8)
+        return eight if channels >= 3 else np.repeat(eight, 3, axis=2)
+
+
+def deep_values(image: Image.Image, path: Path) -> DeepValues | None:
+    """The values of a picture of more than 8 bits a channel; None for any other picture.
+
+    Only TIFF has its own orientation applied, as Pillow does by itself.
 
     Args:
         image: opened; its pixels are loaded, so that damage shows.
@@ -67,14 +93,17 @@ def deep_pixels(image: Image.Image, path: Path) -> UInt8[np.ndarray, "H W 3"] | 
         values = np.asarray(image).astype(np.uint16)
         if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
             values = np.uint16(2**stored - 1) - values
-        grey = _to_eight_bits(values, stored if stored < 16 else _used_bits(values))
-        return np.repeat(grey[..., None], 3, 2)
+        return DeepValues(values[..., None], stored if stored < 16 else _used_bits(values))
     if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) != _RGB:
         return None
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
         return None
-    return _colours(values) if image.format != "TIFF" else _turned(image, _colours(values))
+    if values.shape[2] >= 3:
+        values = values[..., [2, 1, 0, 3][: values.shape[2]]]
+    if image.format == "TIFF":
+        values = oriented(values, _tag(image, _ORIENTATION) or 1)
+    return DeepValues(values, _used_bits(values[..., : 3 if values.shape[2] >= 3 else 1]))
 
 
 def exif_behind_pixels(image: Image.Image) -> bool:
@@ -93,23 +122,7 @@ def exif_behind_pixels(image: Image.Image) -> bool:
     return False
 
 
-def _colours(values: UInt16[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "H W 3"]:
-    """8-bit RGB of OpenCV's BGR, BGRA or grey with alpha."""
-    alpha = values[..., -1] if values.shape[2] in (2, 4) else None
-    colours = values[..., :1].repeat(3, 2) if values.shape[2] <= 2 else values[..., 2::-1]
-    bits = _used_bits(colours)
-    eight = _to_eight_bits(colours, bits)
-    if alpha is None:
-        return eight
-    white = 2 ** (bits if _used_bits(alpha) <= bits else 16) - 1
-    return np.round(eight * (alpha[..., None] / white)).astype(np.uint8)
-
-
-def _turned(image: Image.Image, pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    return oriented(pixels, _tag(image, _ORIENTATION) or 1)
-
-
-def oriented(pixels: Shaped[np.ndarray, "H W 3"], orientation: int) -> Shaped[np.ndarray, "h w 3"]:
+def oriented(pixels: Shaped[np.ndarray, "H W C"], orientation: int) -> Shaped[np.ndarray, "h w C"]:
     """Applies EXIF orientation: 2-4 mirror and turn, 5-8 also exchange rows and columns."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)

@@ -31,6 +31,9 @@ class Photo:
     """Index into `Capture.groups`."""
     sha256: str
     """Hash of the file's bytes."""
+    bits: int | None = None
+    """Bits a channel that values use in the photos of this camera, where their files have room for
+    more than 8; None for ordinary photos."""
     seconds: float | None = None
     """Time in seconds from the first frame of the video that the photo is a frame of."""
     exposure: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...io.exif import PhotoHeader
 from ...scene.capture import CameraGroup, Photo
@@ -78,11 +79,23 @@ def group_photos(
                 header.height,
                 keys[key],
                 photo.sha256,
+                bits=photo.bits,
                 seconds=None if seconds is None else seconds[name],
                 exposure=None if exposures is None else exposures[number],
             )
         )
-    return tuple(result), tuple(groups)
+    return _with_common_bits(result), tuple(groups)
+
+
+def _with_common_bits(photos: list[Photo]) -> tuple[Photo, ...]:
+    """What a camera's brightest photo needs holds for all of its photos."""
+    most: dict[int, int] = {}
+    for photo in photos:
+        if photo.bits is not None:
+            most[photo.group] = max(photo.bits, most.get(photo.group, 0))
+    return tuple(
+        photo if photo.bits is None else replace(photo, bits=most[photo.group]) for photo in photos
+    )
 
 
 def _is_cropped(header: PhotoHeader) -> bool:

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from ...events import EventSink, Progress
 from ...io.exif import PhotoHeader
-from ...io.photos import UnreadablePhoto, read_header, read_photo
+from ...io.photos import UnreadablePhoto, read_header, read_photo, used_bits
 from ...scene.capture import SkippedFile
 from .scan import Candidate, hash_file
 
@@ -33,6 +33,8 @@ class GoodPhoto:
     """Hash of size and thumbnail: equal for copies that differ only in metadata."""
     grey: UInt8[np.ndarray, "h w"]
     """The thumbnail without colours."""
+    bits: int | None = None
+    """Bits a channel that its values use, where its file has room for more than 8."""
 
 
 def check_photos(
@@ -80,6 +82,7 @@ def _examine(candidate: Candidate) -> GoodPhoto | str:
     try:
         header = read_header(candidate.path)
         thumbnail = read_photo(candidate.path, max_size=_THUMBNAIL)
+        bits = used_bits(candidate.path)
         content = hash_file(candidate.path)
     except UnreadablePhoto as error:
         return error.reason
@@ -90,4 +93,4 @@ def _examine(candidate: Candidate) -> GoodPhoto | str:
     picture = hashlib.sha256(f"{header.width}x{header.height}".encode())
     picture.update(thumbnail.tobytes())
     grey = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY)
-    return GoodPhoto(candidate, header, content, picture.hexdigest(), grey)
+    return GoodPhoto(candidate, header, content, picture.hexdigest(), grey, bits)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import SplatposeError
-from ...events import EventSink
+from ...events import EventSink, Message
 from ...keys import Stage
-from ...scene.capture import Capture
+from ...scene.capture import Capture, Photo
 from .cameras import group_photos
 from .check import check_photos
 from .config import CaptureConfig
@@ -57,6 +57,7 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     photos, groups = group_photos(
         chosen.photos, chosen.exposures, None if video is None else video.seconds
     )
+    _tell_bits(photos, emit)
     capture = Capture(
         photos,
         groups,
@@ -88,6 +89,15 @@ def _check_included(include: tuple[str, ...], names: list[str]) -> None:
                 f"capture: include names {pattern!r}, which no picture in the folder is called.",
                 "Give a name, a folder or a pattern relative to the folder of photos.",
             )
+
+
+def _tell_bits(photos: tuple[Photo, ...], emit: EventSink) -> None:
+    """What decides the brightness of photos of more than 8 bits a channel."""
+    for bits in sorted({photo.bits for photo in photos if photo.bits not in (None, 16)}):
+        count = sum(photo.bits == bits for photo in photos)
+        of = f"{count} photo{'s' * (count != 1)}"
+        text = f"{of} hold values of {bits} bits: {2**bits - 1} is taken for white."
+        emit(Message("capture", text))
 
 
 def _summary(capture: Capture) -> str:

@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, EventSink, Message, Progress, ignore_events
+from splatpose.io.photos import read_photo
 from splatpose.keys import Keyed, key_of
 from splatpose.runs import RunFolder
 from splatpose.scene.capture import Capture
@@ -260,6 +261,23 @@ def test_odd_exif_does_not_cost_the_photo(images: Path, tags: dict[int, object])
     capture = build(images)
     assert len(capture.photos) == 5
     assert not any(group.focal_prior for group in capture.groups)
+
+
+def test_photos_of_a_camera_have_one_white(tmp_path: Path) -> None:
+    """A dark photo of 12 bits by itself would pass for one of 10, four times as bright."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    bright = np.asarray(picture(60)).astype(np.uint16)
+    cv2.imwrite(str(folder / "a.png"), bright * 16)
+    cv2.imwrite(str(folder / "b.png"), np.asarray(picture(61)).astype(np.uint16) * 3)
+    cv2.imwrite(str(folder / "c.png"), np.asarray(picture(62)))
+    events: list[Event] = []
+    capture = build(folder, emit=events.append)
+    assert [photo.bits for photo in capture.photos] == [12, 12, None]
+    dark = read_photo(capture.photos[1].path, bits=capture.photos[1].bits)
+    assert np.abs(dark[..., ::-1] - np.asarray(picture(61)) * (3 / 16)).max() <= 1
+    told = [event.text for event in events if isinstance(event, Message)]
+    assert told == ["2 photos hold values of 12 bits: 4095 is taken for white."]
 
 
 def test_no_readable_photo(tmp_path: Path) -> None:
