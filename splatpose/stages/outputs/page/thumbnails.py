@@ -29,13 +29,15 @@ def contact_sheet(capture: Capture, views: Views, folder: Path | None) -> dict[s
     Args:
         folder: where skipped files are.
     """
-    total = len(capture.photos) + len(capture.skipped)
+    # Copies show what other pictures do, and there may be several of each photo.
+    skipped = [file for file in capture.skipped if "copy" not in file.kind]
+    total = len(capture.photos) + len(skipped)
     side = next((side for most, side in _SIDES if total <= most), _SMALLEST)
     at_hand = dict(zip(views.names, views.images, strict=True))
     files = {photo.name: photo.path for photo in capture.photos if photo.name not in at_hand}
     bits = {photo.name: photo.bits for photo in capture.photos}
     if folder is not None:
-        files |= {skipped.name: folder / skipped.name for skipped in capture.skipped}
+        files |= {file.name: folder / file.name for file in skipped}
     sheet = {name: _jpeg(pixels, side, _QUALITY) for name, pixels in at_hand.items()}
     for name, path in files.items():
         pixels = _read(path, side, bits.get(name))
