@@ -25,7 +25,16 @@ _UNIFORM = 6.0
 _REGULAR = 6
 """Fewest equal parts between uniform lines that make a sheet, whatever they show."""
 
+_FEW = 3
+"""Most pictures that lie side by side rather than on a sheet."""
+_SMALLEST = 48
+"""Shorter side in pixels of the smallest picture on a sheet."""
+_SEAM = 1.5
+"""Least jump of grey levels where pictures meet, in those between other neighbouring pixels."""
+
 Grey = UInt8[np.ndarray, "_ _"]
+Composite = tuple[str, tuple[int, ...]]
+"""What a picture is in words, and the photos that it shows, by their numbers."""
 
 
 class Composites:
@@ -45,39 +54,41 @@ class Composites:
         aspects = Counter(round(look.aspect, 2) for look in looks if look.size_class == self._usual)
         self._aspects = [aspect for aspect, _ in aspects.most_common(2)]
 
-    def find(self) -> dict[int, str]:
+    def find(self) -> dict[int, Composite]:
         """What each composite is, by its number."""
         if len(self._looks) < 3:
             return {}
-        found: dict[int, str] = {}
+        found: dict[int, Composite] = {}
         for i, look in enumerate(self._looks):
             if self._has_usual and look.size_class == self._usual:
                 continue
-            text = self._describe(i, look)
-            if text:
-                found[i] = text
+            composite = self._describe(i, look)
+            if composite is not None:
+                found[i] = composite
         return found
 
-    def _describe(self, i: int, look: Look) -> str | None:
+    def _describe(self, i: int, look: Look) -> Composite | None:
         grids = self._grids(look)
         if not grids and not _separated(look.grey):
             return None
         grey = self._read(i)
         if grey is None:
             return None
-        others = np.delete(self._details, i, axis=0)
+        others = self._details.copy()
+        others[i] = 0
         for columns, rows in grids:
-            text = self._by_grid(grey, columns, rows, others)
-            if text:
-                return text
+            if columns * rows <= _FEW or _has_seams(grey, columns, rows):
+                composite = _by_grid(grey, columns, rows, others)
+                if composite is not None:
+                    return composite
         return _sheet(grey, others)
 
     def _grids(self, look: Look) -> list[tuple[int, int]]:
         """Columns and rows in which photos of the usual shape would fill the picture."""
         return [
             (columns, rows)
-            for columns in range(1, _MOST + 1)
-            for rows in range(1, _MOST + 1)
+            for columns in range(1, min(_MOST, look.width // _SMALLEST) + 1)
+            for rows in range(1, min(_MOST, look.height // _SMALLEST) + 1)
             if columns * rows > 1
             and any(
                 abs(np.log(look.aspect * rows / columns / aspect)) <= _SHAPE
@@ -85,38 +96,59 @@ class Composites:
             )
         ]
 
-    def _by_grid(
-        self, grey: Grey, columns: int, rows: int, others: Float[np.ndarray, "N D"]
-    ) -> str | None:
-        bands = np.array_split(grey, rows, axis=0)
-        cells = [_trimmed(part) for band in bands for part in np.array_split(band, columns, axis=1)]
-        if min(min(cell.shape) for cell in cells) < COARSE_SIDE // 2:
-            return None
-        parts = np.stack([detail(cell, COARSE_SIDE).ravel() for cell in cells])
-        shown = (parts @ others.T).max(axis=1) >= _COPY
-        few = len(cells) <= 3
-        if shown.sum() >= (1 if few else max(2, len(cells) / 2)):
-            return _named(len(cells), few)
-        if len(cells) == 2 and float(parts[0] @ parts[1]) >= _ALIKE:
-            return _named(2, few)
+
+def _by_grid(
+    grey: Grey, columns: int, rows: int, others: Float[np.ndarray, "N D"]
+) -> Composite | None:
+    """What a picture is that equal parts fill without gaps, or with narrow ones."""
+    bands = np.array_split(grey, rows, axis=0)
+    cells = [part for band in bands for part in np.array_split(band, columns, axis=1)]
+    if len(cells) <= _FEW:
+        cells = [_trimmed(cell) for cell in cells]
+    if min(min(cell.shape) for cell in cells) < COARSE_SIDE // 2:
         return None
+    parts, shown = _shown(cells, others)
+    if len(shown) >= (1 if len(cells) <= _FEW else max(2, len(cells) / 2)):
+        return _named(len(cells)), shown
+    if len(cells) == 2 and float(parts[0] @ parts[1]) >= _ALIKE:
+        return _named(2), ()
+    return None
 
 
-def _sheet(grey: Grey, others: Float[np.ndarray, "N D"]) -> str | None:
+def _shown(
+    cells: list[Grey], others: Float[np.ndarray, "N D"]
+) -> tuple[Float[np.ndarray, "C D"], tuple[int, ...]]:
+    """Details of parts of a picture, and the photos that they show."""
+    parts = np.stack([detail(cell, COARSE_SIDE).ravel() for cell in cells])
+    alike = parts @ others.T
+    best = alike.argmax(axis=1)
+    return parts, tuple(best[alike.max(axis=1) >= _COPY].tolist())
+
+
+def _has_seams(grey: Grey, columns: int, rows: int) -> bool:
+    """Whether grey levels jump where the parts of a grid would meet."""
+    for axis, count in ((1, columns), (0, rows)):
+        jumps = np.abs(np.diff(grey.astype(np.float32), axis=axis)).mean(axis=1 - axis)
+        seams = np.round(np.arange(1, count) * grey.shape[axis] / count).astype(np.int64) - 1
+        near = [jumps[max(0, seam - 1) : seam + 2].max() for seam in seams]
+        if len(near) and np.mean(near) < _SEAM * np.median(jumps):
+            return False
+    return True
+
+
+def _sheet(grey: Grey, others: Float[np.ndarray, "N D"]) -> Composite | None:
     """A contact sheet by the uniform lines between its pictures."""
     across, down = _runs(grey.std(axis=0) > _UNIFORM), _runs(grey.std(axis=1) > _UNIFORM)
     cells = [grey[top:bottom, left:right] for top, bottom in down for left, right in across]
-    cells = [
-        cell for cell in cells if min(cell.shape) >= COARSE_SIDE // 2 and cell.std() > _UNIFORM
-    ]
+    least = COARSE_SIDE // 2
+    cells = [cell for cell in cells if min(cell.shape) >= least and cell.std() > _UNIFORM]
     if len(cells) < 2:
         return None
-    parts = np.stack([detail(cell, COARSE_SIDE).ravel() for cell in cells])
-    shown = int(((parts @ others.T).max(axis=1) >= _COPY).sum())
-    if shown >= max(2, len(cells) / 2) or (shown and len(cells) <= 3):
-        return _named(len(cells), len(cells) <= 3)
+    _, shown = _shown(cells, others)
+    if len(shown) >= max(2, len(cells) / 2) or (shown and len(cells) <= _FEW):
+        return _named(len(cells)), shown
     regular = len(across) > 1 and len(down) > 1 and _equal(across) and _equal(down)
-    return _named(len(cells), few=False) if regular and len(cells) >= _REGULAR else None
+    return (_named(len(cells)), shown) if regular and len(cells) >= _REGULAR else None
 
 
 def _trimmed(cell: Grey) -> Grey:
@@ -147,5 +179,6 @@ def _equal(runs: list[tuple[int, int]]) -> bool:
     return bool(lengths.min() >= 0.95 * lengths.max())
 
 
-def _named(count: int, few: bool) -> str:
+def _named(count: int) -> str:
+    few = count <= _FEW
     return f"{count} pictures side by side" if few else f"a contact sheet of {count} pictures"

@@ -18,6 +18,8 @@ _APART = 5 * _FLAT_RANGE
 """Least difference of a mask's grey levels that were saved as JPEG."""
 _COVERED = 0.96
 """Least share of a mask's pixels that are near its few grey levels."""
+_EXTREME, _MATTE_SHARE = 16, 0.7
+"""Grey levels that count as black or white, and the least share of them in a soft mask."""
 _BLANK = 1.0
 """Standard deviation of grey levels up to which a picture shows nothing."""
 
@@ -65,6 +67,14 @@ def few_levels(pixels: UInt8[np.ndarray, "H W 3"]) -> int | None:
         if covered >= _COVERED and len(levels) > 1:
             return len(levels)
     return None
+
+
+def is_matte(pixels: UInt8[np.ndarray, "H W 3"]) -> bool:
+    """Whether a picture is colourless and mostly black and white, as masks with soft edges are."""
+    part = _sampled(pixels)
+    colourless = (part.max(axis=2) - part.min(axis=2)).max() <= _FLAT_RANGE
+    extreme = (part.max(axis=2) <= _EXTREME) | (part.min(axis=2) >= 255 - _EXTREME)
+    return bool(colourless and extreme.mean() >= _MATTE_SHARE)
 
 
 def _sampled(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:

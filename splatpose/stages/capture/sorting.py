@@ -18,7 +18,7 @@ from .check import GoodPhoto
 from .copies import find_copies, near_copies
 from .layouts import auxiliary_kind
 from .looks import Look
-from .masks import few_colours, few_levels, is_blank, is_flat
+from .masks import few_colours, few_levels, is_blank, is_flat, is_matte
 
 _NAMED = 0.5
 """Share of a folder's files that bear the names of photos elsewhere, from which on it goes with
@@ -69,14 +69,16 @@ class _Sorting:
         ]
         self._why: dict[int, tuple[str, str]] = {}
         """Kind and reason of what is left out, by number."""
-        self._found_crops: list[tuple[int, int]] = []
+        self._parts: list[tuple[int, int]] = []
+        """Pictures of which one shows a part of the other."""
         self._named: dict[str, bool] = {}
 
     def run(self) -> Sorted:
         self._programs_folders()
         self._masks()
-        self._composites()
         self._copies()
+        self._composites()
+        self._crops()
         kept = [i for i in range(len(self._good)) if i not in self._why]
         return Sorted(
             tuple(self._good[i] for i in kept),
@@ -111,13 +113,16 @@ class _Sorting:
             kind = auxiliary_kind(look.folder)
             if kind is not None and kind != "mask" and self._named_elsewhere(look.folder):
                 self._leave_out(i, f"{kind} map", f"a {kind} map, named like a photo")
-            elif is_flat(look.grey):
+            elif kind == "mask" or is_flat(look.grey):
                 self._mask(i, look, kind)
 
     def _mask(self, i: int, look: Look, kind: str | None) -> None:
         try:
             pixels = read_photo(self._good[i].candidate.path)
         except (UnreadablePhoto, MemoryError):
+            return
+        if kind == "mask" and self._named_elsewhere(look.folder) and is_matte(pixels):
+            self._leave_out(i, "mask", "a mask, named like a photo")
             return
         count, word = few_colours(pixels), "colours"
         if count is None and (kind == "mask" or self._has_twin(look)):
@@ -145,9 +150,10 @@ class _Sorting:
         rest = self._rest()
         looks = [self._looks[i] for i in rest]
         search = composites.Composites(looks, lambda k: self._grey(rest[k], composites.READ_SIZE))
-        for k, text in search.find().items():
+        for k, (text, shown) in search.find().items():
             kind = "contact sheet" if "sheet" in text else "picture of several side by side"
             self._leave_out(rest[k], kind, text)
+            self._parts += [(rest[k], rest[photo]) for photo in shown]
 
     def _copies(self) -> None:
         rest = self._rest()
@@ -155,15 +161,13 @@ class _Sorting:
         for copy in find_copies(looks):
             text = f"{copy.kind} of {looks[copy.original].name}"
             self._leave_out(rest[copy.copy], copy.kind, text)
-        for crop, whole in self._crops(self._rest()):
-            self._leave_out(crop, "crop", f"crop of {self._looks[whole].name}")
 
-    def _crops(self, rest: list[int]) -> list[tuple[int, int]]:
-        found = crops.find_crops(
-            [self._looks[i] for i in rest], lambda k: self._grey(rest[k], crops.READ_SIZE)
-        )
-        self._found_crops = [(rest[copy.copy], rest[copy.original]) for copy in found]
-        return self._found_crops
+    def _crops(self) -> None:
+        rest = self._rest()
+        looks = [self._looks[i] for i in rest]
+        for crop in crops.find_crops(looks, lambda k: self._grey(rest[k], crops.READ_SIZE)):
+            self._leave_out(rest[crop.copy], "crop", f"crop of {looks[crop.original].name}")
+            self._parts.append((rest[crop.copy], rest[crop.original]))
 
     def _exposures(self, kept: list[int]) -> tuple[int, ...]:
         group = {i: i for i in kept}
@@ -175,7 +179,7 @@ class _Sorting:
 
         near = near_copies([self._looks[i] for i in kept])
         pairs = [(kept[a], kept[b]) for a, b in near]
-        pairs += [pair for pair in self._found_crops if pair[0] in group and pair[1] in group]
+        pairs += [pair for pair in self._parts if pair[0] in group and pair[1] in group]
         for a, b in pairs:
             low, high = sorted((leader(a), leader(b)))
             group[high] = low
