@@ -32,6 +32,8 @@ def foreign_values(image: Image.Image) -> str | None:
     """Why the values of an opened picture are not read as colours; None where they are."""
     if image.mode in ("I", "F"):
         return "32-bit, signed or floating-point values, not 8- or 16-bit colours"
+    if (kind := _tag(image, _SAMPLE_FORMAT)) in _SAMPLES:
+        return f"{_SAMPLES[kind]} values, not 8- or 16-bit colours"
     if image.mode == "LAB":
         return "CIELAB colours, not RGB: save it as RGB"
     transfer = _transfer(image)
@@ -96,6 +98,8 @@ def deep_values(image: Image.Image, path: Path) -> DeepValues | None:
         return DeepValues(values[..., None], stored if stored < 16 else _used_bits(values))
     if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) != _RGB:
         return None
+    # It would tell the terminal of unusual tags.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
         return None
@@ -232,5 +236,5 @@ def _tiff_values(file: BinaryIO) -> str | None:
     kind = _SAMPLES.get(max(kinds), "unsigned")
     channels = f"{len(bits)} channel{'s' * (len(bits) != 1)}"
     if kind == "unsigned" and max(bits) <= 16 and len(bits) <= 4:
-        return None
+        return f"TIFF of {channels} of {max(bits)} bits in an arrangement that is not read"
     return f"TIFF of {channels} of {max(bits)}-bit {kind} values, not 8- or 16-bit colours"

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+VIDEO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("mp4", "m4v", "mov", "avi", "mkv", "webm"),
+        *("mpg", "mpeg", "mts", "m2ts", "3gp", "wmv"),
+    )
+)
 """Lower-case suffixes of files that are taken for videos."""
 
 _CANDIDATES = 8

@@ -40,7 +40,7 @@ def test_values_in_16_bit_files_are_scaled_from_the_bits_they_use(
 
 def test_a_transparent_12_bit_photo_lies_over_black(tmp_path: Path) -> None:
     picture = eight_bit()
-    for name, white in (("full.png", 65535), ("own.png", 4095)):
+    for name, white in (("full.png", 65535), ("own.png", 4095), ("own.tif", 4095)):
         alpha = np.zeros((30, 40), np.uint16)
         alpha[:, :20] = white
         bgra = np.dstack([as_bits(picture, 12)[..., ::-1], alpha])
@@ -134,6 +134,8 @@ def tiff(values: np.ndarray, kind: int, photometric: int = 2) -> bytes:
         (np.ones((20, 30, 3), np.uint32), 1, "32-bit"),
         (np.ones((20, 30), np.int16), 2, "signed"),
         (np.ones((20, 30, 5), np.uint16), 1, "5 channels"),
+        (np.ones((20, 30, 2), np.uint16), 1, "an arrangement"),
+        (np.ones((20, 30), np.int8), 2, "signed"),
     ],
 )
 def test_tiffs_that_hold_no_colours_are_refused_by_name(
