@@ -120,9 +120,10 @@ def _is_trajectory(names: Sequence[str]) -> bool:
 
 def _numbers(names: Sequence[str]) -> Float[np.ndarray, " V"] | None:
     try:
-        return np.array([float(_without_suffix(PurePosixPath(name).name)) for name in names])
+        numbers = np.array([float(_without_suffix(PurePosixPath(name).name)) for name in names])
     except ValueError:
         return None
+    return numbers if np.isfinite(numbers).all() else None  # a photo may be called nan.jpg
 
 
 def _counting(

@@ -34,6 +34,15 @@ def check_regular(path: Path) -> None:
         raise NotRegularFile(errno.EINVAL, f"{kind}, not a file", str(path))
 
 
+def is_regular(path: Path) -> bool:
+    """Whether there is a regular file; False too where nobody may look."""
+    try:
+        check_regular(path)
+    except OSError:
+        return False
+    return True
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Opens a regular file for reading.
 

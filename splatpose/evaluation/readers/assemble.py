@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from ...errors import SplatposeError
 from ...io.photos import PHOTO_SUFFIXES, UnreadablePhoto, read_header
-from ...io.regular_files import read_text
+from ...io.regular_files import is_regular, read_text
 from ..dataset import Dataset
 
 HALF_PIXEL = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
@@ -80,7 +80,7 @@ def photos_in(folder: Path) -> tuple[str, ...]:
 
 def is_photo(path: Path) -> bool:
     """Whether a path leads to a file that is named like a photo."""
-    return path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()
+    return path.suffix.lower() in PHOTO_SUFFIXES and is_regular(path)
 
 
 def photo_size(path: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import SplatposeError
 from ...events import EventSink, Progress
 from ...io.depthmaps import DEPTH_FORMATS_TEXT, DEPTH_SUFFIXES, UnreadableDepthMap, read_depth_map
-from ...io.regular_files import open_regular
+from ...io.regular_files import is_regular, open_regular
 from ...scene.capture import Capture, Photo
 from .storage import save_map
 
@@ -143,7 +143,7 @@ def _maps(folder: Path) -> dict[str, Path]:
     found = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in DEPTH_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in DEPTH_SUFFIXES and is_regular(path) and path.name[0] != "."
     }
     if not found:
         raise SplatposeError(
