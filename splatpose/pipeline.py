@@ -15,7 +15,7 @@ from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
 from .scene.capture import Capture
 from .scene.solved import Solved as Solved
-from .stages.capture.stage import CAPTURE, fingerprint
+from .stages.capture.stage import capture_stage, fingerprint
 
 
 def fit(
@@ -49,7 +49,7 @@ def fit(
     check_paths(images=images, out=out)
     source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        capture = run.stage(CAPTURE, config.capture, source)
+        capture = run.stage(capture_stage(images), config.capture, source)
         solved = _solve(run, capture, config, weights_dir)
         from .stages.outputs.report import run_facts
         from .stages.outputs.stage import finish
@@ -82,11 +82,12 @@ def solve(
     check_paths(images=images, out=out)
     source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)
+        capture = run.stage(capture_stage(images), config.capture, source)
+        return _solve(run, capture, config, weights_dir)
 
 
 def _keyed(images: Path) -> Keyed[Path]:
-    return Keyed(images, key_of(fingerprint(images), str(images.resolve())))
+    return Keyed(images, key_of(fingerprint(images)))
 
 
 def _solve(

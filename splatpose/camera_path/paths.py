@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation, RotationSpline
 
 from ..errors import SplatposeError
 from ..io.atomic import write_json
+from ..io.regular_files import read_text
 
 _WIDE_GAP = math.radians(120)
 """Widest angle in radians without a camera over which an orbit closes; over a wider one it turns
@@ -152,7 +153,7 @@ def read_keyframes(path: Path) -> list[Keyframe]:
         SplatposeError: the file is missing or something else.
     """
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["keyframes"]
+        rows: list[dict[str, Any]] = json.loads(read_text(path))["keyframes"]
         return [_keyframe(row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplatposeError(

@@ -60,6 +60,11 @@ class Fit:
     eval_every: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(2, 1_000_000, also=0)] = 8
     """Every N-th photo is held out of training to measure quality; 0 holds out none. Same as
     --views.eval-every."""
+    include: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME")
+    ] = ()
+    """Name, folder or pattern of pictures to take though they look like copies of other photos,
+    masks, sheets or renderings; may be repeated. Same as --capture.include."""
     keep_holdout: tyro.conf.FlagCreatePairsOff[bool] = False
     """Leave out the last training pass on all photos, so that held-out photos stay unseen. For
     benchmarks. Same as --training.keep-holdout."""
@@ -92,6 +97,7 @@ SHORTCUTS = {
     "matcher": "matching.matcher",
     "backend": "training.backend",
     "eval_every": "views.eval_every",
+    "include": "capture.include",
     "keep_holdout": "training.keep_holdout",
 }
 """Options of `Fit` that are second names of a field of `FitConfig`."""

@@ -100,8 +100,10 @@ def _run(path: Path) -> Estimate:
     file = path / REPORT
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
-        given = [str(photo["name"]) for photo in [*report["photos"], *report["skipped"]]]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        # Copies and masks that were left out are no photos that ought to have a pose.
+        skipped = [file for file in report["skipped"] if not file.get("kind")]
+        given = [str(photo["name"]) for photo in [*report["photos"], *skipped]]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise SplatposeError(
             f"{file} is not the report of a run ({error!r}).", "Run `splatpose fit` again."
         ) from error

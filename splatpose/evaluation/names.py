@@ -127,9 +127,10 @@ def _numbers(names: Sequence[str]) -> Float[np.ndarray, " V"] | None:
     if any("_" in word for word in words):  # which Python takes for a separator of digits
         return None
     try:
-        return np.array([float(word) for word in words])
+        numbers = np.array([float(word) for word in words])
     except ValueError:
         return None
+    return numbers if np.isfinite(numbers).all() else None  # a photo may be called nan.jpg
 
 
 def _counting(

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
 from .photo_times import exif_seconds
+from .pixel_values import exif_behind_pixels
 
-_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
+_EXIF_ERRORS = (
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OSError,
+    OverflowError,
+    AttributeError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,8 @@ def photo_header(image: Image.Image) -> PhotoHeader:
 def _exif(image: Image.Image) -> tuple[dict, dict]:
     try:
         # PngImageFile.getexif decodes the whole picture when there is no EXIF before it.
-        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        start_only = image.format == "PNG" and not exif_behind_pixels(image)
+        exif = Image.Image.getexif(image) if start_only else image.getexif()
         return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
     except _EXIF_ERRORS:
         return {}, {}
@@ -94,7 +109,10 @@ def _exif_size(ifd: dict) -> tuple[int, int] | None:
     height = _number(ifd.get(ExifTags.Base.ExifImageHeight))
     if width is None or height is None:
         return None
-    return round(max(width, height)), round(min(width, height))
+    # Less than a pixel is a mistake of whoever wrote it.
+    return (
+        (round(max(width, height)), round(min(width, height))) if min(width, height) >= 1 else None
+    )
 
 
 def _pixels_per_mm(ifd: dict) -> float | None:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from ..errors import SplatposeError
 from ..geometry.rotations import matrix_from_quat, quat_from_matrix
 from .atomic import write_bytes
+from .regular_files import read_text
 
 _COLUMNS = ("timestamp", "name")
 _HEADER = "# timestamp tx ty tz qx qy qz qw (world_from_camera; timestamp: {meaning})\n"
@@ -82,9 +83,13 @@ def read_tum(path: Path) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, "V 
         SplatposeError: the file is missing, or a line is not eight numbers with a quaternion.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path.") from error
+    except OSError as error:
+        raise SplatposeError(
+            f"{path} cannot be read: {error.strerror or error}.", "Give a TUM trajectory."
+        ) from error
     except UnicodeDecodeError as error:
         raise SplatposeError(f"{path} is not a text file.", "Give a TUM trajectory.") from error
     rows = [_row(path, number, line) for number, line in enumerate(text.splitlines(), 1)]

@@ -49,7 +49,10 @@ def write_run(out: Path, known: Known, *, missing: int = 2, wrong: int = 5) -> N
     images.write_text("\n\n".join(block for block in blocks if not block.endswith(gone)))
     report = {
         "photos": [{"name": name} for name in known.names[:9]],
-        "skipped": [{"name": "notes.png", "reason": "it is text"}],
+        "skipped": [
+            {"name": "notes.png", "reason": "it is text", "kind": ""},
+            {"name": "small/img_001.png", "reason": "a smaller copy", "kind": "smaller copy"},
+        ],
     }
     (out / "report.json").write_text(json.dumps(report))
 
@@ -188,6 +191,12 @@ def test_a_real_report_names_its_photos(tmp_path: Path) -> None:
     given = [photo.name for photo in run.capture.photos]
     assert list(estimate.names[: len(given) + 1]) == [*given, "note.jpg"]
     assert estimate.complete
+
+
+def test_copies_that_were_left_out_are_no_photos_of_the_run(scene: tuple[Path, Path]) -> None:
+    names = read_estimate(scene[0]).names
+    assert "notes.png" in names
+    assert "small/img_001.png" not in names
 
 
 def test_sides_of_the_split(scene: tuple[Path, Path]) -> None:

@@ -18,6 +18,7 @@ from splatpose.errors import SplatposeError
 from splatpose.evaluation.formats import Format
 from splatpose.evaluation.names import match_names
 from splatpose.evaluation.readers import READERS, read_dataset
+from splatpose.evaluation.splits import held_out_names
 
 
 def renamed(known: Known, names: list[str]) -> Known:
@@ -347,3 +348,40 @@ def test_names(truth: list[str], estimate: list[str], index: list[int], rule: st
 def test_names_without_match() -> None:
     with pytest.raises(SplatposeError, match=r"a\.jpg.*IMG_1\.jpg"):
         match_names(["a.jpg", "b.jpg"], ["IMG_1.jpg", "IMG_2.jpg"])
+
+
+@pytest.mark.parametrize("name", ["nan.jpg", "inf.jpg", "-inf.png", "1e999.jpg", "².jpg", "①"])
+@pytest.mark.filterwarnings("error")
+def test_names_that_pass_for_numbers(name: str) -> None:
+    assert match_names([name, "b.jpg"], ["0.jpg", name]).index.tolist() == [1, -1]
+    with pytest.raises(SplatposeError, match="has the name of a photo"):
+        match_names([name, "2.jpg"], ["0.jpg", "1.jpg"])
+
+
+@pytest.mark.parametrize("split", ["every:²", "every:①", "every:" + "9" * 5000])
+def test_a_split_of_odd_digits_is_an_error_for_people(split: str) -> None:
+    with pytest.raises(SplatposeError):
+        held_out_names([f"{i}.jpg" for i in range(9)], split)
+
+
+@pytest.mark.parametrize("content", [b"[1, 2]", b"[", b"\xff\xfe\x00", b'["a.jpg", null]'])
+def test_a_split_file_that_holds_no_names_is_an_error_for_people(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "split").write_bytes(content)
+    with pytest.raises(SplatposeError, match="cannot be read as names"):
+        held_out_names(["a.jpg"], str(tmp_path / "split"))
+
+
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", '"²"'])
+@pytest.mark.parametrize("format", ["nerfstudio", "poses-json"])
+def test_sizes_that_are_no_numbers_are_an_error_for_people(
+    tmp_path: Path, value: str, format: Format
+) -> None:
+    eye = np.eye(4).tolist()
+    frame = f'{{"file": "a.jpg", "file_path": "a.jpg", "c2w": {eye}, "transform_matrix": {eye}, '
+    frame += f'"fl_x": 1, "fx": 1, "w": {value}, "h": 2}}'
+    for name in ("transforms.json", "poses.json"):
+        (tmp_path / name).write_text(f'{{"frames": [{frame}]}}')
+    with pytest.raises(SplatposeError, match="frame cannot be read"):
+        read_dataset(tmp_path, format)

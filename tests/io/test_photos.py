@@ -15,7 +15,6 @@ from PIL.TiffImagePlugin import IFDRational
 from splatpose.errors import SplatposeError
 from splatpose.io.photos import (
     UnreadablePhoto,
-    heif_available,
     read_header,
     read_photo,
     scaled_size,
@@ -246,15 +245,6 @@ def test_pictures_beyond_the_decoder_are_refused(
         read_photo(path)
 
 
-@pytest.mark.skipif(heif_available(), reason="pillow-heif is installed")
-def test_heic_names_the_extra(tmp_path: Path) -> None:
-    path = tmp_path / "photo.heic"
-    path.write_bytes(HEIC_START)
-    with pytest.raises(UnreadablePhoto, match=r"pip install 'splatpose\[heic\]'"):
-        read_photo(path)
-
-
-@pytest.mark.skipif(not heif_available(), reason="pillow-heif is not installed")
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_heic_is_read_upright(tmp_path: Path, orientation: int) -> None:
     import pillow_heif  # pyright: ignore[reportMissingImports]

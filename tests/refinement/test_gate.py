@@ -23,6 +23,17 @@ def test_validation_photos_are_training_photos_with_neighbours():
     assert split_views(np.zeros(5, bool), 8) is None
 
 
+def test_near_copies_of_a_photo_that_judges_are_not_learned_from() -> None:
+    exposures = np.repeat(np.arange(12), 2)
+    split = split_views(np.zeros(24, bool), 8, exposures)
+    assert split is not None
+    judging = set(exposures[split.validation].tolist())
+    assert len(judging) == 3
+    assert not judging & set(exposures[split.learning].tolist())
+    assert split.learning.sum() == 24 - 6
+    assert split_views(np.zeros(12, bool), 8, np.zeros(12, np.int64)) is None
+
+
 @pytest.mark.parametrize(
     ("psnr", "error", "kept"),
     [

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import SplatposeError
+from ...io.regular_files import read_text
 from ...io.tum import read_stamp_names, read_tum
 from ..dataset import Dataset
 from .assemble import HALF_PIXEL, calibration, common_folder, make_dataset, unknown_calibrations
@@ -105,12 +106,16 @@ def _sequence(path: Path, subfolder: str | None) -> Dataset:
 
 def _photos(path: Path) -> tuple[list[float], list[str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise SplatposeError(
             f"{path} does not exist.",
             "A TUM RGB-D sequence has it beside groundtruth.txt; give groundtruth.txt itself to "
             "compare with a trajectory.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplatposeError(
+            f"{path} cannot be read ({error}).", "See the benchmark's file formats."
         ) from error
     # Names may hold blanks.
     rows = [line.strip().split(maxsplit=1) for line in lines]

@@ -20,7 +20,7 @@ def point_colors(model: SparseModel, capture: Capture) -> UInt8[np.ndarray, "T 3
         own = model.observations[:, 1] == index
         if not own.any():
             continue
-        pixels = read_photo(photo.path, max_size=_READ_SIZE)
+        pixels = read_photo(photo.path, max_size=_READ_SIZE, bits=photo.bits)
         height, width = pixels.shape[:2]
         scale = np.array([width / photo.width, height / photo.height])
         xy = np.floor(model.observation_xy[own] * scale).astype(int)

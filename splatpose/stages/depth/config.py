@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ...bounds import Bounds
+from ...keys import UNKEYED
 
 NO_DEPTH = "none"
 DEPTH_ANYTHING = "depth-anything"
@@ -15,7 +16,8 @@ DEPTH_ANYTHING = "depth-anything"
 class DepthConfig:
     """Where depth priors come from."""
 
-    source: str = NO_DEPTH
+    # The maps' bytes and the network's hash are in the key, wherever they lie.
+    source: str = field(default=NO_DEPTH, metadata=UNKEYED)
     """none; a folder with a map a photo, named like it (16-bit PNG, .npy, .exr; phone LiDAR or any
     network); depth-anything: Depth Anything V2 Small, with the extra splatpose[depth]; auto:
     depth-anything where it can be had, else none."""

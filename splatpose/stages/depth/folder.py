@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ...errors import SplatposeError
 from ...events import EventSink, Progress
 from ...io.depthmaps import DEPTH_FORMATS_TEXT, DEPTH_SUFFIXES, UnreadableDepthMap, read_depth_map
+from ...io.regular_files import is_regular, open_regular
 from ...io.stored_pixels import quarters_to_upright
 from ...scene.capture import Capture, Photo
 from .storage import save_map
@@ -32,8 +33,12 @@ def hash_folder(folder: Path) -> str:
     """
     total = hashlib.sha256()
     for name, path in sorted(_maps(folder).items()):
-        with path.open("rb") as file:
-            total.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()} {name}\n".encode())
+        try:
+            with open_regular(path) as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:  # its photo has no map, as reading it will say
+            content = f"unreadable {error.errno}"
+        total.update(f"{content} {name}\n".encode())
     return total.hexdigest()
 
 
@@ -150,7 +155,7 @@ def _maps(folder: Path) -> dict[str, Path]:
     found = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in DEPTH_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in DEPTH_SUFFIXES and is_regular(path) and path.name[0] != "."
     }
     if not found:
         raise SplatposeError(

@@ -168,7 +168,7 @@ def _extract(
         path = folder / f"{index:06d}.npz"
         found = Features.load(path)
         if found is None:
-            found = matcher.extract(read_photo(photo.path))
+            found = matcher.extract(read_photo(photo.path, bits=photo.bits))
             found.save(path)
         features.append(found)
         emit(Progress("matching", index + 1, total, "photos: keypoints found"))

@@ -302,6 +302,26 @@ def test_large_maps_are_thinned_not_averaged(tmp_path: Path) -> None:
     assert thinned(values, 3000) is values
 
 
+def test_headers_that_claim_what_is_not_there_cost_one_map(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 9000000), }"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "huge.npy").write_bytes(start)
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "odd.npy").write_bytes(start.replace(b"'<f8'", b"'<q9'"))
+    (tmp_path / "version.npy").write_bytes(start.replace(b"\x01\x00", b"\x09\x00"))
+    for path in tmp_path.iterdir():
+        with pytest.raises(UnreadableDepthMap):
+            read_depth_map(path)
+
+
+def test_a_map_that_cannot_be_opened_costs_no_more_than_that_map(tmp_path: Path) -> None:
+    write_png(tmp_path / "1.png", some_map())
+    before = depth_fingerprint(DepthConfig(source=str(tmp_path)))
+    os.mkfifo(tmp_path / "2.png")
+    (tmp_path / "3.png").symlink_to(tmp_path / "3.png")
+    assert depth_fingerprint(DepthConfig(source=str(tmp_path))) == before
+
+
 def test_the_fingerprint_knows_names_and_bytes(tmp_path: Path) -> None:
     path = write_png(tmp_path / "1.png", some_map())
     config = DepthConfig(source=str(tmp_path))

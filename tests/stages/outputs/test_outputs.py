@@ -165,7 +165,7 @@ def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     assert (measured["held_out"], measured["held_out_psnr"]) == (True, 28.5)
     assert (plain["held_out"], plain["held_out_psnr"], plain["camera"]) == (False, None, 0)
     assert plain["triangulated_keypoints"] == 2
-    assert report["skipped"] == [{"name": "note.jpg", "reason": "it is text"}]
+    assert report["skipped"] == [{"name": "note.jpg", "reason": "it is text", "kind": ""}]
     assert [h["chosen"] for h in report["hypotheses"]] == [True, False]
     assert report["hypotheses"][1]["reprojection_error"] is None
     assert report["cameras"][0]["focal_prior"] == 55.0
