@@ -112,7 +112,8 @@ class _Sorting:
                 continue
             kind = auxiliary_kind(look.folder)
             if kind is not None and kind != "mask" and self._named_elsewhere(look.folder):
-                self._leave_out(i, f"{kind} map", f"a {kind} map, named like a photo")
+                what = f"{kind} view" if kind == "rendered" else f"{kind} map"
+                self._leave_out(i, what, f"a {what}, named like a photo")
             elif kind == "mask" or is_flat(look.grey):
                 self._mask(i, look, kind)
 
