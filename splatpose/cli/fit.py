@@ -60,9 +60,7 @@ class Fit:
     eval_every: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(2, 1_000_000, also=0)] = 8
     """Every N-th photo is held out of training to measure quality; 0 holds out none. Same as
     --views.eval-every."""
-    include: Annotated[
-        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME")
-    ] = ()
+    include: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME")] = None
     """Name, folder or pattern of pictures to take though they look like copies of other photos,
     masks, sheets or renderings; may be repeated. Same as --capture.include."""
     keep_holdout: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -161,7 +159,7 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    arguments = parse(Fit, _with_share(words), prog=PROG, default=default)
+    arguments = parse(Fit, _gathered(_with_share(words)), prog=PROG, default=default)
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
@@ -197,6 +195,24 @@ def _with_share(words: list[str]) -> list[str]:
         if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
             result.append(str(USUAL_SHARE))
     return result
+
+
+def _gathered(words: list[str]) -> list[str]:
+    """The command line with all that is included behind one `--include`, at the end.
+
+    So the option can be repeated, and takes no more than the word behind it.
+    """
+    rest: list[str] = []
+    included: list[str] = []
+    following = iter(words)
+    for word in following:
+        if word == "--include":
+            included += [value for value in [next(following, None)] if value is not None]
+        elif word.startswith("--include="):
+            included.append(word.removeprefix("--include="))
+        else:
+            rest.append(word)
+    return [*rest, "--include", *included] if included else rest
 
 
 def _is_number(word: str) -> bool:

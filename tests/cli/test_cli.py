@@ -149,6 +149,7 @@ def test_short_and_long_names_set_the_same_field() -> None:
         "matcher": "sift",
         "backend": "cpu",
         "eval_every": "5",
+        "include": "images_2",
         "keep_holdout": None,
     }
     assert set(values) == set(SHORTCUTS)
@@ -157,6 +158,20 @@ def test_short_and_long_names_set_the_same_field() -> None:
         by_short = read_arguments(["photos", "--" + short.replace("_", "-"), *given]).config
         by_long = read_arguments(["photos", "--" + path.replace("_", "-"), *given]).config
         assert by_short == by_long != PRESETS["default"], short
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["photos", "--include", "images_2", "--include", "a b.jpg"],
+        ["--include", "images_2", "photos", "--include=a b.jpg"],
+        ["--include", "images_2", "--include", "a b.jpg", "photos", "--seed", "7"],
+    ],
+)
+def test_what_is_included_may_be_named_several_times(words: list[str]) -> None:
+    arguments = read_arguments(words)
+    assert arguments.images == Path("photos")
+    assert arguments.config.capture.include == ("images_2", "a b.jpg")
 
 
 def test_one_option_given_twice_differently_is_refused() -> None:

@@ -18,6 +18,6 @@ class CaptureConfig:
     """Frames taken from each second of a video: the sharpest of each stretch, in 1/s."""
     max_frames: Annotated[int, Bounds(1, 1_000_000)] = 120
     """Most frames that are taken from a video, spread over its whole length."""
-    include: tuple[str, ...] = ()
+    include: tuple[str, ...] | None = None
     """Names, folders or patterns (images_2, 'small/*') of pictures to take though they look like
     copies of other photos, masks, sheets or renderings."""

@@ -58,15 +58,48 @@ def find_copies(looks: Sequence[Look]) -> list[Copy]:
     return found
 
 
-def near_copies(looks: Sequence[Look]) -> list[tuple[int, int]]:
-    """Pairs of photos that show the same, whatever their names: bursts are among them."""
-    if len(looks) < 2:
-        return []
-    alike = _alike(looks)
-    pairs = [(int(i), int(j)) for i, j in np.argwhere(np.triu(alike.any, 1))]
-    close = np.triu(alike.fine >= _NEAR, 1) & ~alike.any & alike.same_area
-    pairs += [(int(i), int(j)) for i, j in np.argwhere(close) if nearly_same(looks[i], looks[j])]
-    return pairs
+def exposure_numbers(
+    looks: Sequence[Look], parts: Sequence[tuple[int, int]] = ()
+) -> tuple[int, ...]:
+    """For each photo the number of what it shows: equal for near-copies, bursts among them.
+
+    What is nearly the same as a near-copy counts as one too.
+
+    Args:
+        looks: the photos.
+        parts: pairs of which one photo is known to show part of the other.
+    """
+    groups = _Groups(len(looks))
+    for i, j in parts:
+        groups.join(i, j)
+    if len(looks) > 1:
+        alike = _alike(looks)
+        for i, j in np.argwhere(np.triu(alike.any, 1)).tolist():
+            groups.join(i, j)
+        close = np.triu((alike.fine >= _NEAR) & alike.same_area, 1)
+        for i, j in np.argwhere(close).tolist():
+            # Of a long burst only neighbours are compared.
+            if groups.leader(i) != groups.leader(j) and nearly_same(looks[i], looks[j]):
+                groups.join(i, j)
+    number: dict[int, int] = {}
+    return tuple(number.setdefault(groups.leader(i), len(number)) for i in range(len(looks)))
+
+
+class _Groups:
+    """Sets of photos that grow together, each led by its first."""
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+
+    def leader(self, i: int) -> int:
+        while self._above[i] != i:
+            self._above[i] = self._above[self._above[i]]
+            i = self._above[i]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        first, second = sorted((self.leader(i), self.leader(j)))
+        self._above[second] = first
 
 
 @dataclass(frozen=True)

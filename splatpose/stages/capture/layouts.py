@@ -16,6 +16,7 @@ AUXILIARY = {
         | {"labels", "matte", "mattes", "alpha", "sky_mask", "sky_masks"}
     ),
     "confidence": frozenset({"confidence", "conf"}),
+    "rendered": frozenset({"render", "renders", "rendered", "renderings", "novel_views"}),
 }
 """What folders of these names hold for each photo, where their files are named like photos."""
 

@@ -46,6 +46,11 @@ class Look:
             name = name.removesuffix(mark)
         return name
 
+    @cached_property
+    def fine(self) -> Float[np.ndarray, "F F"]:
+        """Its detail at `FINE_SIDE`."""
+        return detail(self.grey, FINE_SIDE)
+
     @property
     def aspect(self) -> float:
         """Width over height."""
@@ -97,14 +102,12 @@ def nearly_same(one: Look, other: Look, *, strict: bool = True) -> bool:
         strict: False where names speak for a copy, which may then have been compressed a lot.
     """
     least, most = (0.98, 1.5) if strict else (0.9, 4.0)
-    if one.grey.shape != other.grey.shape:
+    if one.grey.shape != other.grey.shape or float((one.fine * other.fine).sum()) < least:
         return False
-    fine = float((detail(one.grey, FINE_SIDE) * detail(other.grey, FINE_SIDE)).sum())
-    if fine < least:
-        return False
-    a, b = one.grey.astype(np.float64).ravel(), other.grey.astype(np.float64).ravel()
-    slope, offset = np.polyfit(a, b, 1)
-    return bool(np.abs(slope * a + offset - b).mean() <= most)
+    a, b = (look.grey.astype(np.float32) for look in (one, other))
+    spread = float(a.std())
+    slope = float(((a - a.mean()) * (b - b.mean())).mean()) / spread**2 if spread else 1.0
+    return bool(np.abs(slope * (a - a.mean()) - (b - b.mean())).mean() <= most)
 
 
 def same_shape(looks: Sequence[Look], *, turned: bool = False) -> Bool[np.ndarray, "N N"]:

@@ -15,7 +15,7 @@ from ...io.photos import UnreadablePhoto, read_photo
 from ...scene.capture import SkippedFile
 from . import composites, crops
 from .check import GoodPhoto
-from .copies import find_copies, near_copies
+from .copies import exposure_numbers, find_copies
 from .layouts import auxiliary_kind
 from .looks import Look
 from .masks import few_colours, few_levels, is_blank, is_flat, is_matte
@@ -112,7 +112,8 @@ class _Sorting:
                 continue
             kind = auxiliary_kind(look.folder)
             if kind is not None and kind != "mask" and self._named_elsewhere(look.folder):
-                self._leave_out(i, f"{kind} map", f"a {kind} map, named like a photo")
+                what = f"{kind} view" if kind == "rendered" else f"{kind} map"
+                self._leave_out(i, what, f"a {what}, named like a photo")
             elif kind == "mask" or is_flat(look.grey):
                 self._mask(i, look, kind)
 
@@ -170,21 +171,9 @@ class _Sorting:
             self._parts.append((rest[crop.copy], rest[crop.original]))
 
     def _exposures(self, kept: list[int]) -> tuple[int, ...]:
-        group = {i: i for i in kept}
-
-        def leader(i: int) -> int:
-            while group[i] != i:
-                i = group[i]
-            return i
-
-        near = near_copies([self._looks[i] for i in kept])
-        pairs = [(kept[a], kept[b]) for a, b in near]
-        pairs += [pair for pair in self._parts if pair[0] in group and pair[1] in group]
-        for a, b in pairs:
-            low, high = sorted((leader(a), leader(b)))
-            group[high] = low
-        number: dict[int, int] = {}
-        return tuple(number.setdefault(leader(i), len(number)) for i in kept)
+        place = {i: k for k, i in enumerate(kept)}
+        parts = [(place[a], place[b]) for a, b in self._parts if a in place and b in place]
+        return exposure_numbers([self._looks[i] for i in kept], parts)
 
     def _grey(self, i: int, size: int) -> UInt8[np.ndarray, "_ _"] | None:
         try:

@@ -45,7 +45,7 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     video = None if found.video is None else take_frames(found.video, config, folder, emit)
     candidates = found.photos if video is None else video.candidates
     # Frames of a video are all of one kind.
-    include = config.include if video is None else ("*",)
+    include = config.include or () if video is None else ("*",)
     _check_included(include, [candidate.name for candidate in candidates])
     good, skipped = check_photos(
         candidates, config.min_size, emit, lambda name: is_included(name, include)

@@ -17,6 +17,7 @@ from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, ignore_events
 from splatpose.scene.capture import Capture
 from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.sorting import is_included
 from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
 
 COUNT = 6
@@ -177,9 +178,14 @@ def test_maps_of_other_programs_go_by_folder_and_name(
         shown = cv2.applyColorMap(cv2.cvtColor(blurred, cv2.COLOR_BGR2GRAY), cv2.COLORMAP_VIRIDIS)
         save(photos / "depth" / f"p{number}.png", shown)
         save(photos / "normals" / f"p{number}.png", shown[::-1])
+        save(photos / "ours" / "renders" / f"p{number}.png", blurred)
     save(photos / "depth of field" / "other.jpg", read(10))
     capture, _ = taken(photos)
-    assert kinds(capture) == {"depth map": COUNT, "normal map": COUNT}
+    assert kinds(capture) == {
+        "depth map": COUNT,
+        "normal map": COUNT,
+        "rendered view": COUNT,
+    }
     assert names(capture) == ["depth of field/other.jpg", *ORIGINALS]
 
 
@@ -277,9 +283,25 @@ def test_what_is_included_comes_back_and_is_known_as_a_copy(
     assert exposures["images/p5 again.jpg"] == exposures["images/p5.jpg"]
     assert exposures["crop.png"] == exposures["images/p2.jpg"]
     assert len(set(exposures.values())) == COUNT
-    assert kinds(taken(photos, "images_2")[0])["smaller copy"] == 0
     with pytest.raises(SplatposeError, match="'imags_2'"):
         taken(photos, "imags_2")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("images_2", ["images_2/a.jpg", "images_2/b c/a.jpg"]),
+        ("images_2/", ["images_2/a.jpg", "images_2/b c/a.jpg"]),
+        ("images_2/*", ["images_2/a.jpg", "images_2/b c/a.jpg"]),
+        ("*/b c", ["images_2/b c/a.jpg"]),
+        ("a.jpg", ["a.jpg"]),
+        ("*.jpg", ["a.jpg", "images_2/a.jpg", "images_2/b c/a.jpg"]),
+        ("images", []),
+    ],
+)
+def test_patterns_name_photos_and_folders(pattern: str, expected: list[str]) -> None:
+    given = ["a.jpg", "images_2/a.jpg", "images_2/b c/a.jpg", "images_22/a.png"]
+    assert [name for name in given if is_included(name, (pattern,))] == expected
 
 
 def test_a_burst_is_kept_and_known(photos: Path, pictures: list[np.ndarray]) -> None:
