@@ -73,9 +73,19 @@ def read_text_model(folder: Path) -> pycolmap.Reconstruction:
 
 
 def write_text_model(model: pycolmap.Reconstruction, folder: Path) -> None:
-    """Writes the three files into `folder`, made if missing; photos without a pose are left out."""
+    """Writes the three files into `folder`, made if missing; photos without a pose are left out.
+
+    Raises:
+        SplatposeError: a photo's name has a line break, which a line cannot hold.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images = [image for _, image in sorted(model.images.items()) if image.has_pose]
+    for image in images:
+        if "\n" in image.name or "\r" in image.name:
+            raise SplatposeError(
+                f"{image.name!r} has a line break in its name, which no text model can hold.",
+                "Rename the photo, or write a binary model.",
+            )
     cameras = [
         f"{number} {camera.model_name} {camera.width} {camera.height} {_words(camera.params)}\n"
         for number, camera in sorted(model.cameras.items())

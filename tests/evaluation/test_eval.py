@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from splatpose.cli.main import main
 from splatpose.evaluation.estimate import read_estimate
+from splatpose.evaluation.names import match_names
 from splatpose.evaluation.poses import evaluate_poses, held_out_photos
 from splatpose.evaluation.readers import read_dataset
 from splatpose.geometry.similarity import Similarity
@@ -134,6 +135,15 @@ def test_a_run_of_photos_that_are_stored_turned(tmp_path: Path, truth_is: str) -
     found = evaluate_poses(read_dataset(truth), read_estimate(out)).metrics
     assert found.right == 10
     assert found.focal_percent == pytest.approx(0, abs=1e-6)
+
+
+def test_times_in_names_are_no_numbers_with_separators() -> None:
+    """Python reads 1311868169_163498 as one whole number."""
+    truth = ["1311868169.1000", "1311868169.1635", "1311868169.2000"]
+    names = ["shots/1311868169_163498.jpg", "shots/1311868169_200001.jpg"]
+    found = match_names(truth, names)
+    assert found.index.tolist() == [-1, 0, 1]
+    assert found.rule.startswith("time")
 
 
 def test_anybodys_cameras(scene: tuple[Path, Path], tmp_path: Path) -> None:

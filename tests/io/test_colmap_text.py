@@ -127,6 +127,13 @@ def test_damaged_files_are_told_by_line(folder: Path, name: str, text: str, said
     assert str(folder / name) in refusal.value.message
 
 
+def test_a_name_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    model = made()
+    model.image(3).name = "a\nb.jpg"
+    with pytest.raises(SplatposeError, match="line break"):
+        write_text_model(model, tmp_path / "model")
+
+
 def test_what_is_no_text_or_not_there(folder: Path) -> None:
     (folder / "images.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SplatposeError, match="no UTF-8 text"):

@@ -19,6 +19,8 @@ from ...scene.sparse_model import SparseModel
 _ROUNDS = 20
 _LEVEL = np.sin(np.radians(8.0))
 _SPREAD = 0.05
+_STRAIGHT = 0.95
+"""Part of gravity along the optical axis from which a camera looks straight down, or up."""
 
 _ASKED, _VOTING = 24, 200
 """Most cameras whose axes give directions to try, and most that vote on them."""
@@ -28,6 +30,9 @@ _STEEP = 0.1
 """Vote of a camera whose picture's down would be level, against one that would look straight on."""
 _APART = 12.0
 """Degrees between two axes for the direction at right angles to both to be tried."""
+_NADIR = 0.3
+"""Part of gravity in the picture's plane below which a camera looks straight down or up: it has
+no side to lie on."""
 _POLISH = 5
 _CLIMB = 0.05
 """Share of the votes that a direction loses in which all cameras lie: it decides draws alone."""
@@ -77,6 +82,7 @@ def uprightness(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Uprightness:
         return Uprightness(turns, certain)
     for _ in range(_POLISH):
         turns = np.array([0, 1, -1])[_votes(rotations, best[None])[:, 0].argmax(axis=1)]
+        turns[np.linalg.norm(rotations[:, :2] @ best, axis=1) < _NADIR] = 0
         best = _gravity(_turned_back(cam_from_world, turns))
     return Uprightness(turns, certain)
 
@@ -135,7 +141,8 @@ def _gravity(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, " 
     A level camera's x axis is horizontal whatever it looks at, so gravity is the direction
     most at right angles to all of them. Where they are all parallel (a forward-facing capture)
     that leaves a choice, and the mean of the cameras' y axes decides. Cauchy weights keep a few
-    photos taken in the other format from tilting the world.
+    photos taken in the other format from tilting the world. Of cameras that look along gravity more
+    look down than up.
     """
     right, down, forward = np.moveaxis(cam_from_world[:, :3, :3], 1, 0)
     mean_down = _unit(down.sum(0), forward.sum(0))
@@ -149,7 +156,8 @@ def _gravity(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, " 
             main = vectors[:, 2]
             estimate = _unit(mean_down - (mean_down @ main) * main, mean_down)
         weight = 1 / cauchy_divisor(right @ estimate, _LEVEL)
-    side = estimate @ mean_down
+    ahead = forward @ estimate
+    side = (down @ estimate).sum() + ahead[np.abs(ahead) > _STRAIGHT].sum()
     return -estimate if side < 0 else estimate
 
 

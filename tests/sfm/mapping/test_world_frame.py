@@ -88,6 +88,21 @@ def test_where_no_photo_is_turned_nothing_changes(kind: str) -> None:
     np.testing.assert_array_equal(gravity(poses), _gravity(poses))
 
 
+def test_a_drone_that_looks_straight_down_flies_above_the_ground() -> None:
+    """Its photos are turned about the vertical at will: none lies on its side."""
+    rng = np.random.default_rng(0)
+    down = so3_exp(np.array([np.pi / 2, 0, 0]))  # forward is +y
+    poses = np.tile(np.eye(4), (30, 1, 1))
+    for photo, yaw in enumerate(rng.uniform(0, 2 * np.pi, 30)):
+        tilt = so3_exp(rng.normal(0, 0.05, 3))
+        poses[photo, :3, :3] = tilt @ so3_exp(np.array([0, 0, yaw])) @ down
+        center = (rng.uniform(-5, 5), 0, rng.uniform(-5, 5))
+        poses[photo, :3, 3] = -poses[photo, :3, :3] @ center
+    held = uprightness(poses)
+    assert not held.quarter_turns.any()
+    assert gravity(poses)[1] > np.cos(np.radians(4))
+
+
 def test_a_walk_around_with_all_photos_turned_stands_upright() -> None:
     poses = hand_held("orbit")
     rolled = turned(poses, np.ones(len(poses), int))
