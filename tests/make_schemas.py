@@ -21,6 +21,7 @@ from splatpose.events import Event
 from splatpose.io.photo_times import TimeSource
 from splatpose.runs.folder import StageRecord
 from splatpose.runs.log import LogHeader
+from splatpose.scene.capture import SkippedFile, VideoUse
 from splatpose.scene.depth_maps import DepthFit
 from splatpose.scene.evidence import JointEvidence, LocalEvidence
 from splatpose.scene.verdicts import Level, PhotoTrust
@@ -215,14 +216,9 @@ def results() -> dict[str, Schema]:
         ),
         "skipped": rows(
             "Files that looked like photos and were not used.",
-            record(
-                "A file.",
-                {
-                    "name": text("Path relative to the folder of photos."),
-                    "reason": text("Why it was not used."),
-                },
-            ),
+            of_dataclass(SkippedFile, null=False),
         ),
+        "video": or_null(of_dataclass(VideoUse)),
         "cameras": rows("Cameras of the photos; `photos[].camera` is a row of these.", camera()),
         "trajectory": record(
             "What trajectory.tum holds.",

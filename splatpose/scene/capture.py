@@ -50,7 +50,9 @@ class SkippedFile:
     """A file that looked like a photo and is not used."""
 
     name: str
+    """Path relative to the folder of photos, with forward slashes."""
     reason: str
+    """Why it is not used, in a sentence."""
     kind: str = ""
     """What it is, where it can be read and is left out because it is no photo of its own:
     "smaller copy", "mask", "contact sheet"."""
@@ -61,8 +63,11 @@ class Span:
     """A span of a video, in seconds from its first frame, of which no frame is used."""
 
     start: float
+    """First moment of it."""
     end: float
+    """Last moment of it."""
     reason: str
+    """Why none of its frames is used."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class VideoUse:
     seconds: float
     """Time in seconds at which its last frame ends, by the frames' time stamps."""
     unused: tuple[Span, ...] = ()
+    """Spans of which no frame is used, in their order."""
     notes: tuple[str, ...] = ()
     """What else a person should know of the file."""
 
