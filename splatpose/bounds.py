@@ -180,5 +180,5 @@ def _number(value: float) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, Path) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

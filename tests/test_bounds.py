@@ -130,7 +130,8 @@ def test_the_message_tells_field_value_and_range(
     with pytest.raises(OutOfBounds) as caught:
         check_bounds(set_to(part, name, value))
     assert text in caught.value.message
-    assert caught.value.message.endswith(f"not {value!r}.") or name == "hold_out"
+    shown = value if isinstance(value, Path) else repr(value)
+    assert caught.value.message.endswith(f"not {shown}.") or name == "hold_out"
 
 
 def test_a_wrong_value_touches_nothing_in_python(tmp_path: Path) -> None:
