@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from .errors import SplatposeError
 from .events import Event
+from .interruption import describe, exit_code
 
 
 def event_name(event: type) -> str:
@@ -62,7 +63,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         return {"message": error.message, "hint": error.hint, "exit_code": 1}
     if isinstance(error, KeyboardInterrupt):
         hint = "Run the same command again to go on from where it stopped."
-        return {"message": "Interrupted.", "hint": hint, "exit_code": 130}
+        return {"message": describe(error), "hint": hint, "exit_code": exit_code(error)}
     message = f"{type(error).__name__}: {error}"
     hint = "This is an error in splatpose; please report it with the output of `splatpose info`."
     return {"message": message, "hint": hint, "exit_code": 1}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .config import FitConfig
 from .events import EventSink, ignore_events
+from .host import expanded
 from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
 from .scene.capture import Capture
@@ -18,18 +19,19 @@ from .stages.capture.stage import CAPTURE, fingerprint
 
 
 def fit(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Path:
     """Turns photos with unknown poses into cameras and a splat.
 
     Args:
-        images: a folder of photos (searched recursively) or a video file.
+        images: a folder of photos (searched recursively) or a video file; `~` is the home folder
+            in all paths.
         out: the run folder. Stages that an earlier run finished with the same photos and options
             are not computed again.
         config: presets are in `splatpose.configs`.
@@ -44,6 +46,11 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
+    images, out, weights_dir = (
+        expanded(images),
+        expanded(out),
+        weights_dir and expanded(weights_dir),
+    )
     config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         capture = run.stage(CAPTURE, config.capture, source)
@@ -63,11 +70,11 @@ def fit(
 
 
 def solve(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Solved:
@@ -75,6 +82,11 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
+    images, out, weights_dir = (
+        expanded(images),
+        expanded(out),
+        weights_dir and expanded(weights_dir),
+    )
     config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)

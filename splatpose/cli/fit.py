@@ -18,10 +18,12 @@ from ..config import FitConfig
 from ..configs import PRESETS, PresetName
 from ..errors import SplatposeError
 from ..events import EventSink, Message
+from ..interruption import describe, exit_code
 from ..stages.outputs.layout import REPORT
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
-from .main import DONE, INTERRUPTED, USAGE
+from .main import DONE, USAGE
+from .short_help import short_help
 
 if TYPE_CHECKING:
     from ..viewer.companion import Companion
@@ -35,8 +37,8 @@ USUAL_SHARE = 0.9
 class Fit:
     """Turns photos with unknown camera poses into camera poses and a 3D Gaussian splat.
 
-    Run the same command again to resume: stages that are done and still valid are kept. The
-    options below the first group set single values of a stage; they win over the preset.
+    Run the same command again to resume: stages that are done and still valid are kept. Options
+    of single stages (--help-all) win over the preset.
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGES")]
@@ -129,13 +131,13 @@ def run(words: list[str]) -> int:
                 viewer.wait()
         if arguments.strict:
             check_trust(out, arguments.strict)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
         print(
-            f"Interrupted. What is done so far is kept in {out}. To go on:\n  {again}",
+            f"{describe(error)} What is done so far is kept in {out}. To go on:\n  {again}",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return exit_code(error)
     return DONE
 
 
@@ -154,7 +156,12 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    arguments = parse(Fit, _with_share(words), prog=PROG, default=default)
+    words = _with_share(_with_json_flag(words))
+    if any(word in ("-h", "--help") for word in words):
+        print(short_help(default, PROG, more="--help-all lists every option of every stage."))
+        raise SystemExit(DONE)
+    words = ["--help" if word == "--help-all" else word for word in words]
+    arguments = parse(Fit, words, prog=PROG, default=default)
     if not 0 <= arguments.strict <= 1:
         raise ContradictionError(f"--strict is a share from 0 to 1, not {arguments.strict:g}.")
     config = arguments.config
@@ -191,6 +198,16 @@ def _with_share(words: list[str]) -> list[str]:
         result.append(word)
         if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
             result.append(str(USUAL_SHARE))
+    return result
+
+
+def _with_json_flag(words: list[str]) -> list[str]:
+    """`--json -`, as other commands have it, is the flag: events go to stdout in any case."""
+    result: list[str] = []
+    for word in words:
+        if word == "-" and result[-1:] == ["--json"]:
+            continue
+        result.append("--json" if word == "--json=-" else word)
     return result
 
 

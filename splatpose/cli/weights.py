@@ -11,7 +11,8 @@ import tyro
 
 from ..errors import SplatposeError
 from .arguments import parse
-from .main import DONE
+from .json_output import STDOUT, JsonTarget, with_target
+from .main import DONE, USAGE
 
 if TYPE_CHECKING:
     from ..weights import WeightStatus
@@ -26,6 +27,8 @@ class List:
 
     weights_dir: _Folder = None
     """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|-")] = None
+    """Write a JSON object to this file too; - or no name prints it instead of text."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Verify:
     """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
 
 
+_NAMES = ("list", "fetch", "verify")
 _COMMANDS: Any = Union[  # noqa: UP007 (tyro is slower with X | Y)
     Annotated[List, tyro.conf.subcommand("list")],
     Annotated[Fetch, tyro.conf.subcommand("fetch")],
@@ -57,9 +61,14 @@ _COMMANDS: Any = Union[  # noqa: UP007 (tyro is slower with X | Y)
 
 def run(words: list[str]) -> int:
     """Runs `splatpose weights` and returns the exit code."""
-    match parse(_COMMANDS, words, prog="splatpose weights"):
-        case List(weights_dir):
-            _list(weights_dir)
+    if words and not words[0].startswith("-") and words[0] not in _NAMES:
+        from .usage import unknown_command
+
+        print(unknown_command(words[0], _NAMES, "splatpose weights"), file=sys.stderr)
+        return USAGE
+    match parse(_COMMANDS, with_target(words), prog="splatpose weights"):
+        case List(weights_dir, target):
+            _list(weights_dir, target)
         case Fetch(name, weights_dir):
             _fetch(name, weights_dir)
         case Verify(name, weights_dir):
@@ -75,12 +84,28 @@ def describe_status(status: WeightStatus) -> str:
     return f"{status.state:<8} {where} ({size}{weight.licence}; {weight.purpose})"
 
 
-def _list(weights_dir: Path | None) -> None:
+def _list(weights_dir: Path | None, target: Path | None) -> None:
     from ..weights import cache_dir, list_weights
 
-    for status in list_weights(weights_dir):
+    statuses = list_weights(weights_dir)
+    JsonTarget(target).write({"cache": str(cache_dir()), "weights": [_row(s) for s in statuses]})
+    if target == Path(STDOUT):
+        return
+    for status in statuses:
         print(f"{status.weight.name:<17} {describe_status(status)}")
     print(f"The cache is {cache_dir()}. The matcher sift needs no weights.")
+
+
+def _row(status: WeightStatus) -> dict[str, Any]:
+    weight = status.weight
+    return {
+        "name": weight.name,
+        "state": status.state,
+        "path": status.path and str(status.path),
+        "bytes": weight.size,
+        "licence": weight.licence,
+        "purpose": weight.purpose,
+    }
 
 
 def _fetch(name: str, weights_dir: Path | None) -> None:

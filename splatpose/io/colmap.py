@@ -6,6 +6,8 @@ one is called in the other is asked here.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,11 @@ from ..scene.camera import Camera, CameraModel
 from ..scene.sparse_model import SparseModel
 
 _ONLY_FATAL = 3
+
+if threading.current_thread() is threading.main_thread():
+    # Loading COLMAP has its log print a stack where the process is asked to end: whoever Python
+    # knows to be concerned with that signal gets it back.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def image_id_of(photo: int) -> int:

@@ -174,7 +174,7 @@ class Workshop:
                 raise CancelledError
             write_json(unfinished / _DONE, {"seconds": time.perf_counter() - start})
             unfinished.rename(folder)
-        return json.loads((folder / _DONE).read_text())["seconds"]
+        return json.loads((folder / _DONE).read_text(encoding="utf-8"))["seconds"]
 
     def _map(self, recipe: MapperVariant, folder: Path, token: pycolmap.CancellationToken) -> None:
         database = folder / "database.db"

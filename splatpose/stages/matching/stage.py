@@ -46,6 +46,9 @@ DATABASE = "database.db"
 _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
+_BYTES_A_KEYPOINT = 150
+_BYTES_A_PAIR = 4096
+"""The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
 
 Keypoints = Float[np.ndarray, "_ 2"]
 
@@ -236,4 +239,12 @@ def _summary(graph: MatchGraph, tried: int) -> str:
     )
 
 
-MATCHING = Stage("matching", match_photos, load_matches)
+def _space(capture: Capture, config: MatchingConfig) -> int:
+    """Features of all photos, and what pairs of them share, in bytes; no more than it will be."""
+    count = len(capture.photos)
+    few = count <= config.exhaustive_limit
+    pairs = count * (count - 1) // 2 if few else count * config.window
+    return count * (config.max_keypoints or 1000) * _BYTES_A_KEYPOINT + pairs * _BYTES_A_PAIR
+
+
+MATCHING = Stage("matching", match_photos, load_matches, _space)

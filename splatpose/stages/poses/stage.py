@@ -257,4 +257,10 @@ def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -
     )
 
 
-POSES = Stage("poses", solve_poses, load_poses)
+def _space(capture: Capture, graph: MatchGraph, config: PosesConfig) -> int:
+    """A copy of the database for each of the first two reconstructions, in bytes."""
+    del capture, config
+    return 2 * graph.database.stat().st_size
+
+
+POSES = Stage("poses", solve_poses, load_poses, _space)
