@@ -46,11 +46,8 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
-    images, out, weights_dir = (
-        expanded(images),
-        expanded(out),
-        weights_dir and expanded(weights_dir),
-    )
+    images, out = expanded(images), expanded(out)
+    weights_dir = None if weights_dir is None else expanded(weights_dir)
     config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         capture = run.stage(CAPTURE, config.capture, source)
@@ -82,11 +79,8 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    images, out, weights_dir = (
-        expanded(images),
-        expanded(out),
-        weights_dir and expanded(weights_dir),
-    )
+    images, out = expanded(images), expanded(out)
+    weights_dir = None if weights_dir is None else expanded(weights_dir)
     config, source = config or FitConfig(), _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)

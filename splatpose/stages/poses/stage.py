@@ -34,6 +34,7 @@ from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
+from .focal_lengths import left_by_the_estimate
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
 from .refusal import (
     check_count,
@@ -93,7 +94,7 @@ def solve_poses(
     check_overlap(capture, groups)
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
-    check_turning(capture, table, cameras, known, config.min_matches)
+    check_turning(capture, graph, table, cameras, known, config.min_matches)
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     with quiet_colmap():
@@ -118,7 +119,7 @@ def solve_poses(
             emit=emit,
         )
         if not found.hypotheses:
-            raise nothing_reconstructed(capture, graph, groups, found.tried)
+            raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
         model, scaled = _settled(
             refined.reconstruction, graph, table, config, cameras, names, priors
@@ -126,9 +127,12 @@ def solve_poses(
         model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
+    for text in left_by_the_estimate(capture, model):
+        emit(Message("poses", text, "warning"))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
-    check_result(capture, groups, registered, explanation.median_angle)
+    angle = explanation.median_angle
+    check_result(capture, graph, groups, registered, angle, config.min_matches)
     check_support(len(names), registered, explanation, confirmed=found.agreeing)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)

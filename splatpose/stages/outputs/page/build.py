@@ -61,7 +61,7 @@ def build_page(
         "title": title,
         "report": report,
         "source": _source(report, capture),
-        "headline": texts.headline(cards),
+        "headline": texts.headline(cards, verdicts.get("lacking", "")),
         "figures": texts.figures(report, support.share),
         "judged": bool(verdicts),
         "advice": verdicts.get("advice", ()),
