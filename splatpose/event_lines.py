@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from .errors import SplatposeError
-from .events import Event
+from .events import STAGES, Event
 from .interruption import describe, exit_code
 
 
@@ -51,6 +51,8 @@ def parse_event(value: dict[str, Any]) -> Event | None:
     for field in dataclasses.fields(kind):
         if field.name in value:
             fields[field.name] = _as_declared(str(field.type), value[field.name])
+    if fields.get("stage", STAGES[0]) not in STAGES:  # of another version
+        return None
     try:
         return kind(**fields)
     except TypeError:  # of another version: a field is missing

@@ -10,8 +10,9 @@ from splatpose.events import Event, EventSink
 class FanOut:
     """Hands every event to each consumer, from whichever thread it comes, one at a time.
 
-    A consumer whose output is gone (closed pipe, full disk, hung-up terminal) is dropped and the
-    run goes on: hours of work must not depend on somebody reading along.
+    A consumer that fails (its output is gone: closed pipe, full disk, hung-up terminal; or it has
+    a fault of its own) is dropped and the run goes on: hours of work must not depend on somebody
+    reading along.
     """
 
     def __init__(self, *sinks: EventSink) -> None:
@@ -23,5 +24,5 @@ class FanOut:
             for sink in tuple(self._sinks):
                 try:
                     sink(event)
-                except (OSError, ValueError):  # ValueError: write to a closed Python file
+                except Exception:  # foreign code, which raises whatever it likes
                     self._sinks.remove(sink)

@@ -28,6 +28,7 @@ from ..events import (
     StageName,
     StageSkipped,
     StageStarted,
+    Unharmed,
     ignore_events,
 )
 from ..io.atomic import write_json
@@ -91,7 +92,7 @@ class RunFolder:
         run._create()
         with holding(path), EventLog(run.work) as run.log, disk_errors(path):
             run.steering.forget()
-            run.emit = run.steering.sink(run.log.sink(emit))
+            run.emit = run.steering.sink(run.log.sink(Unharmed(emit)))
             yield run
 
     def stage(self, stage: Stage[T], config: Any, *inputs: Keyed[Any], **params: Any) -> Keyed[T]:

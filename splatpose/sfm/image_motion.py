@@ -140,10 +140,10 @@ def _in_triangles(table: MatchTable) -> Bool[np.ndarray, " M"]:
 
 def _in_company(xy: Float[np.ndarray, "M 2"], motion: Float[np.ndarray, "M 2"]) -> np.ndarray:
     """Which matches move as others near them do: chance matches go each its own way."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     where = np.concatenate([xy / _SPLIT_PX, motion / _ALIKE_PX], 1)
-    tree = cKDTree(where)
+    tree = KDTree(where)
     return np.array([len(near) > _SUPPORT for near in tree.query_ball_point(where, 1.0)], bool)
 
 
@@ -151,7 +151,7 @@ def _growth(xy: Float[np.ndarray, "M 2 2"]) -> tuple[float, float]:
     """Factor by which a photo's content grows about some point, and the share of matches that this
     alone explains."""
     weight = np.ones(len(xy))
-    scale, offset = 1.0, np.zeros(2)
+    scale, error = 1.0, np.zeros(len(xy))
     for _ in range(10):
         first, second = (np.average(xy[:, side], axis=0, weights=weight) for side in (0, 1))
         x, y = xy[:, 0] - first, xy[:, 1] - second

@@ -88,7 +88,11 @@ def locate(weight: WeightFile, weights_dir: Path | None = None) -> WeightStatus:
             path = folder / relative
             if not path.is_file():
                 continue
-            found = sha256_of(path)
+            try:
+                found = sha256_of(path)
+            except OSError as error:
+                detail = f"{path} cannot be read: {error.strerror or error}."
+                return WeightStatus(weight, "damaged", path, detail)
             if found in weight.sha256:
                 return WeightStatus(weight, "ready", path, f"{path} is as published.")
             detail = (

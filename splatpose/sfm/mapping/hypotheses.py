@@ -29,6 +29,7 @@ from ...io.colmap import model_from_reconstruction
 from ...io.colmap_database import read_cameras
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
+from ...tolerance import Tolerance
 from ...workers import in_threads
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
@@ -141,6 +142,8 @@ class Workshop:
         self._min_matches = min_matches
         self._seed = seed
         self._calibration_lock = threading.Lock()
+        self.tolerance = Tolerance()
+        """Mappings that raised; each counts as one that gave no reconstruction."""
         folder.mkdir(exist_ok=True)
 
     @property
@@ -158,9 +161,14 @@ class Workshop:
         token = pycolmap.CancellationToken()
         # The global mapper cannot be cancelled; its thread is left behind.
         seconds = in_threads(
-            lambda recipe: self._done_or_run(recipe, token), recipes, workers, token.cancel
+            lambda recipe: self._try(recipe, token), recipes, workers, token.cancel
         )
         return [self._judge(*done) for done in zip(recipes, seconds, strict=True)]
+
+    def _try(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
+        """Seconds it took, 0 where it raised."""
+        name = f"{recipe.name} mapping"
+        return self.tolerance.attempt(name, lambda: self._done_or_run(recipe, token), 0.0)
 
     def _done_or_run(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took; the models are in the recipe's folder."""
@@ -248,7 +256,8 @@ class Workshop:
     def _judge(self, recipe: MapperVariant, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""
         found = []
-        for folder in sorted((self._folder / recipe.name / "models").iterdir()):
+        models = self._folder / recipe.name / "models"
+        for folder in sorted(models.iterdir()) if models.exists() else ():
             if (folder / "images.bin").exists():
                 reconstruction = pycolmap.Reconstruction(folder)
                 model = model_from_reconstruction(reconstruction, self._names)

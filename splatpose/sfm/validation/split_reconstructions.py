@@ -166,6 +166,7 @@ def _solve_half(
         if _same(attempts[0][1], model) and not every:
             break
     if not attempts:
+        workshop.tolerance.check()
         none = np.zeros(len(everything), bool)
         return Half((), none, none)
     found = attempts[0][1]

@@ -118,7 +118,10 @@ def solve_poses(
             num_connected=len(groups[0]),
             emit=emit,
         )
+        if text := workshop.tolerance.told("failed"):
+            emit(Message("poses", text, "warning"))
         if not found.hypotheses:
+            workshop.tolerance.check()
             raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
         model, scaled = _settled(

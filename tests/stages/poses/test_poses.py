@@ -247,6 +247,21 @@ def test_small_steps_are_not_mistaken_for_turning(tmp_path: Path) -> None:
     assert solve(scene, tmp_path / "out")[0].registered.all()
 
 
+def test_a_mapping_that_raises_is_one_that_found_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> None:
+        raise ValueError("a rig without sensors")
+
+    monkeypatch.setattr(pycolmap, "global_mapping", odd)
+    poses = np.stack([look_at((x, 0.1 * x * x, -4), (0, 0, 0)) for x in (-0.6, 0, 0.6)])
+    events: list[Event] = []
+    found, _ = solve(make_scene(tmp_path, poses, cloud(120)), tmp_path / "out", events=events)
+    assert found.registered.all()
+    told = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert any(text.startswith("global calibrated mapping") and "sensors" in text for text in told)
+
+
 def test_one_photo_is_refused(scene: Scene, tmp_path: Path) -> None:
     capture = Capture(scene.capture.photos[:1], scene.capture.groups)
     error = refusal(replace(scene, capture=capture), tmp_path / "out")

@@ -6,6 +6,7 @@ import base64
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -56,7 +57,7 @@ def _read(path: Path, side: int) -> UInt8[np.ndarray, "H W 3"] | None:
     """The photo, or None: a skipped file may well be unreadable, and the page says so in words."""
     try:
         return read_photo(path, max_size=side)
-    except UnreadablePhoto:
+    except (UnreadablePhoto, OSError, ValueError, cv2.error):
         return None
 
 
