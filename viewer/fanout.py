@@ -18,11 +18,15 @@ class FanOut:
     def __init__(self, *sinks: EventSink) -> None:
         self._sinks = list(sinks)
         self._lock = threading.RLock()
+        self.lost: list[str] = []
+        """Why consumers were dropped, but for those whose reader had enough."""
 
     def __call__(self, event: Event) -> None:
         with self._lock:
             for sink in tuple(self._sinks):
                 try:
                     sink(event)
-                except Exception:  # foreign code, which raises whatever it likes
+                except Exception as error:  # foreign code, which raises whatever it likes
                     self._sinks.remove(sink)
+                    if not isinstance(error, BrokenPipeError):
+                        self.lost.append(str(error) or type(error).__name__)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 from splatpose.events import Progress, TrainingStep
+
+TELL_SECONDS = 30.0
+"""Longest silence where nothing on a screen moves."""
 
 
 class Pace:
@@ -41,3 +45,45 @@ class Pace:
         if self.done <= done or self.total < self.done:
             return None
         return (self._clock() - began) / (self.done - done) * (self.total - self.done)
+
+
+class Counter:
+    """Tells every 30 s how far something is that is counted, for logs and pipes.
+
+    Args:
+        stream: where lines go.
+        what: is counted, as "frames".
+        clock: seconds since any moment.
+    """
+
+    def __init__(
+        self, stream: TextIO, what: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream, self._what, self._clock = stream, what, clock
+        self._pace, self._told = Pace(clock), clock()
+
+    def __call__(self, done: int, total: int) -> None:
+        self._pace.see(Progress("outputs", done, total, self._what))
+        if self._clock() - self._told >= TELL_SECONDS:
+            self._told = self._clock()
+            print(counted(self._pace), file=self._stream, flush=True)
+
+
+def counted(pace: Pace) -> str:
+    """How far it is, and the time left if that is known: "95 of 190 pairs matched, 12 s left"."""
+    text = f"{pace.done:,} of {pace.total:,} {pace.text}".rstrip()
+    remaining = pace.remaining()
+    return text if remaining is None else f"{text}, {duration(remaining)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 0.4 s, 12 s, 3:07, 1:02:03."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{whole % 60:02}"
+    return f"{minutes}:{whole % 60:02}"

@@ -21,10 +21,8 @@ from splatpose.events import (
     TrainingStep,
 )
 
-from .pace import Pace
-
-TELL_SECONDS = 30.0
-"""Longest silence of a stage."""
+from .pace import TELL_SECONDS, Pace, counted
+from .pace import duration as duration
 
 
 class PlainLines:
@@ -69,13 +67,8 @@ class PlainLines:
     def _tell_if_due(self) -> None:
         if self._stage is None or self._clock() - self._told < TELL_SECONDS:
             return
-        parts = []
-        if self._pace.text or self._pace.total:
-            parts.append(f"{self._pace.done} of {self._pace.total} {self._pace.text}".rstrip())
+        parts = [counted(self._pace)] if self._pace.text or self._pace.total else []
         parts.append(f"{duration(self._clock() - self._began)} so far")
-        remaining = self._pace.remaining()
-        if remaining is not None:
-            parts.append(f"{duration(remaining)} left")
         self._say(f"{self._stage}: {', '.join(parts)}")
 
     def _say(self, text: str) -> None:
@@ -132,19 +125,6 @@ def finish_line(folder: Path, summary: dict[str, float | int | str]) -> str:
         if value == value  # NaN: nothing was measured
     )
     return f"done: {folder}" + (f" ({figures})" if figures else "")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 0.4 s, 12 s, 3:07, 1:02:03."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{whole % 60:02}"
-    return f"{minutes}:{whole % 60:02}"
 
 
 _FIGURES = {

@@ -126,6 +126,8 @@ def run(words: list[str]) -> int:
                     overwrite=arguments.overwrite,
                     emit=emit,
                 )
+            for reason in emit.lost:
+                print(f"warning: the run was not told to its end: {reason}", file=sys.stderr)
             if viewer is not None and viewer.is_running:
                 print("The viewer stays open. Ctrl-C ends it.", file=sys.stderr)
                 viewer.wait()
@@ -264,7 +266,7 @@ def _viewer(arguments: Fit, out: Path, emit: EventSink) -> Iterator[Companion | 
 
 
 @contextmanager
-def _consumer(*, json: bool) -> Iterator[EventSink]:
+def _consumer(*, json: bool) -> Iterator[FanOut]:
     with ExitStack() as stack:
         view = JsonLines(sys.stdout) if json else watch_in_terminal(sys.stdout)
         yield FanOut(stack.enter_context(view))

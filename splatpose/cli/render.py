@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ..errors import SplatposeError
+from ..viewer.pace import Counter
 from .arguments import parse
 from .main import DONE
 
@@ -79,9 +80,9 @@ def _check(arguments: Render) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a screen, nothing elsewhere."""
+    """A bar on a screen, a line now and then elsewhere."""
     if not sys.stdout.isatty():
-        yield lambda done, total: None
+        yield Counter(sys.stdout, "frames")
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

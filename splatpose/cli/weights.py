@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from ..errors import SplatposeError
+from ..viewer.pace import Counter
 from .arguments import parse
 from .json_output import STDOUT, JsonTarget, with_target
 from .main import DONE, USAGE
@@ -113,7 +115,7 @@ def _fetch(name: str, weights_dir: Path | None) -> None:
 
     for file in _files(name):
         try:
-            path = fetch(file, weights_dir, _show_download)
+            path = fetch(file, weights_dir, _download_counter())
         except OSError as error:
             raise SplatposeError(
                 f"{error.filename or cache_dir()} cannot be written: {error.strerror}.",
@@ -149,10 +151,16 @@ def _files(name: str) -> tuple[str, ...]:
     return ({"lpips": LPIPS_WEIGHTS} | MATCHER_WEIGHTS).get(name, (name,))
 
 
-def _show_download(received: int, total: int | None) -> None:
-    """Moves a counter where somebody is looking."""
-    if not sys.stderr.isatty():
-        return
-    share = f" of {total / 1e6:.1f}" if total else ""
-    end = "\n" if received == total else "\r"
-    print(f"{received / 1e6:.1f}{share} MB", end=end, file=sys.stderr, flush=True)
+def _download_counter() -> Callable[[int, int | None], None]:
+    """Moves a counter where somebody is looking, and tells a line now and then elsewhere."""
+    lines = Counter(sys.stderr, "bytes")
+
+    def show(received: int, total: int | None) -> None:
+        if not sys.stderr.isatty():
+            lines(received, total or received)
+            return
+        share = f" of {total / 1e6:.1f}" if total else ""
+        end = "\n" if received == total else "\r"
+        print(f"{received / 1e6:.1f}{share} MB", end=end, file=sys.stderr, flush=True)
+
+    return show

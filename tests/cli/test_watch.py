@@ -26,7 +26,7 @@ from splatpose.events import (
     TrainingStep,
 )
 from splatpose.viewer import FanOut, JsonLines, watch_in_terminal
-from splatpose.viewer.pace import Pace
+from splatpose.viewer.pace import Counter, Pace
 from splatpose.viewer.plain import PlainLines, duration
 from splatpose.viewer.terminal import StagePanel
 
@@ -84,9 +84,9 @@ def test_plain_lines_tell_how_far_a_stage_is_every_half_minute() -> None:
         now = float(second)
         lines(Progress("matching", second, 200, "pairs matched"))
     assert stream.getvalue().splitlines() == [
-        "matching: 30 of 200 pairs matched, 30 s so far, 2:50 left",
-        "matching: 60 of 200 pairs matched, 1:00 so far, 2:20 left",
-        "matching: 90 of 200 pairs matched, 1:30 so far, 1:50 left",
+        "matching: 30 of 200 pairs matched, 2:50 left, 30 s so far",
+        "matching: 60 of 200 pairs matched, 2:20 left, 1:00 so far",
+        "matching: 90 of 200 pairs matched, 1:50 left, 1:30 so far",
     ]
     lines(StageFinished("matching", "done", 100.0, 1.0))
     lines(StageStarted("poses"))
@@ -113,6 +113,19 @@ def test_time_left_counts_from_where_a_training_was_resumed() -> None:
     assert pace.remaining() == pytest.approx(30.0)
     pace.see(Progress("splats", 1, 4, "photos measured"))
     assert pace.remaining() is None
+
+
+def test_a_film_or_download_tells_how_far_it_is_where_nothing_moves() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    tell = Counter(stream, "frames", lambda: now)
+    for frame in range(0, 2001, 100):
+        now = frame / 25
+        tell(frame, 2000)
+    assert stream.getvalue().splitlines() == [
+        "800 of 2,000 frames, 48 s left",
+        "1,600 of 2,000 frames, 16 s left",
+    ]
 
 
 def test_a_run_ends_with_its_own_lines_where_it_has_any() -> None:
@@ -253,6 +266,7 @@ def test_one_who_cannot_write_disturbs_nobody() -> None:
         for event in RUN:
             emit(event)
         assert seen == RUN
+        assert {error for error in emit.lost if "No space" in error}
         # What is left in the buffers must not fail the closing of the files either.
         with pytest.raises(OSError, match="No space"):
             full.flush()

@@ -108,7 +108,9 @@ def worse_rendering(psnr: float, usual: float) -> bool:
 def only_doubt(findings: Sequence[Finding]) -> Cause | None:
     """The one doubt that most weak photos have in common, and no other; None if there is none."""
     weak = [finding for finding in findings if finding.level == "weak"]
-    alone = Counter(finding.doubts[0] for finding in weak if len(finding.doubts) == 1)
+    alone: Counter[Cause] = Counter(
+        finding.doubts[0] for finding in weak if len(finding.doubts) == 1
+    )
     for cause, count in alone.most_common(1):
         if count >= _MOST * len(weak):
             return cause
