@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from .._version import __version__
 from ..errors import SplatposeError
 from ..interruption import describe, end_on_signals, exit_code
+from ..native import Died
 from .streams import OutputLost, guard_streams, prepare_streams, settle
-from .supervisor import Died, become_child, is_child, is_supervised, supervise
+from .supervisor import become_child, is_child, is_supervised, supervise
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,39 +21,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from ..errors import SplatposeError
+from ..native import ALONE, Died, end_with_parent, is_alone
 
 _MARK = "SPLATPOSE_STDERR"
-_ALONE = "SPLATPOSE_ONE_PROCESS"
 SUPERVISED = ("fit", "eval", "render")
 """Commands that do heavy work."""
 _LINES_KEPT = 400
 _LONGEST_LINE = 400
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
-_MEMORY = re.compile(
-    r"bad_alloc|(cannot|could not|failed to|unable to) (allocate|map|mmap|create thread)"
-    r"|out of memory|not enough memory|mmap failed|thread-local data|"
-    r"resource temporarily unavailable",
-    re.IGNORECASE,
-)
-_DISK = re.compile(r"disk (is full|i/o error)|or disk is full|no space left|quota", re.IGNORECASE)
-_FRAME = re.compile(r"^\s*@ +(0x)?|^\*\*\* |^PC: |^\s*$|^Aborted|^Check failure stack trace")
-
-
-class Died(SplatposeError):
-    """The child ended without a word; `native` is what its libraries said."""
-
-    def __init__(self, number: int, native: Sequence[str]) -> None:
-        super().__init__(*_explain(number, native))
-        self.native = tuple(native)
-
 
 def is_supervised(words: Sequence[str]) -> bool:
     """Whether a command line is to be run by a child."""
     asks = {"-h", "--help", "--help-all", "--version"}.intersection(words)
-    usual = os.name == "posix" and os.environ.get(_ALONE, "") in ("", "0")
-    return usual and words[:1] != [] and words[0] in SUPERVISED and not asks
+    return not is_alone() and words[:1] != [] and words[0] in SUPERVISED and not asks
 
 
 def is_child() -> bool:
@@ -69,12 +49,8 @@ def become_child() -> None:
     sys.stderr = open(  # noqa: SIM115 (stays open to the end)
         stderr, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1
     )
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):
-            # PR_SET_PDEATHSIG: who kills the command means the work.
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    os.environ[ALONE] = "1"  # whatever dies in here, it is told out there
+    end_with_parent()
 
 
 def supervise() -> int:
@@ -148,35 +124,6 @@ def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _explain(number: int, native: Sequence[str]) -> tuple[str, str]:
-    """Message and hint for a process that a signal ended."""
-    name = signal.Signals(number).name
-    said = [line for line in native if not _FRAME.match(line)]
-    again = "Stages that are done are kept: run the same command again."
-    if any(map(_DISK.search, said)):
-        return "The disk is full: a library gave up while writing.", f"Free some space. {again}"
-    if number == signal.SIGKILL or _memory_is_limited() or any(map(_MEMORY.search, said)):
-        how = "the system ended it" if number == signal.SIGKILL else "a library gave up"
-        return (
-            f"There is not enough memory: {how} ({name}).",
-            "Try --max-size with fewer pixels, --preset fast, or fewer photos; close other "
-            f"programs, or allow it more. {again}",
-        )
-    last = next((f": {line.strip().rstrip('.')}" for line in reversed(said) if line.strip()), "")
-    return (
-        f"A library ended the process ({name}){last}.",
-        f"{again} If it happens again, report it with what --debug prints and the output of "
-        "`splatpose info`.",
-    )
-
-
-def _memory_is_limited() -> bool:
-    """Whether a process of ours may have only so much (ulimit -v): libraries fault at the limit."""
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _show_cursor() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from splatpose.cli.supervisor import Died
 from splatpose.event_lines import describe_error
 from splatpose.interruption import Ended, end_on_signals, interruptible
+from splatpose.native import Died
 
 DIES = """
 import os, sys
