@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
+import shlex
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import get_args, get_type_hints
@@ -27,6 +29,8 @@ _LIKENESS = 0.7
 def unknown_command(word: str, commands: Sequence[str], prog: str = "splatpose") -> str:
     """A sentence on a command that does not exist."""
     meant = get_close_matches(word.lower(), commands, 1, 0.6)
+    if not meant and "fit" in commands and os.path.exists(word):
+        meant = [f"splatpose fit {shlex.quote(word)}"]
     guess = f" Did you mean {meant[0]}?" if meant else f" There are {', '.join(commands)}."
     return f"{prog}: there is no command {word}.{guess} See {prog} --help."
 

@@ -19,6 +19,7 @@ from splatpose.cli.view import View
         (["fti", "photos"], "Did you mean fit?"),
         (["veiw"], "Did you mean view?"),
         (["zork"], "There are fit, view"),
+        (["/dev"], "Did you mean splatpose fit /dev?"),
         (["weights", "lst"], "Did you mean list?"),
         (["scale", "out", "--meters-per-unit", "3"], "Did you mean --metres-per-unit?"),
         (["fit", "photos", "--meters-per-unit", "3"], "--metres-per-unit of splatpose scale?"),
