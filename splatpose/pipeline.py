@@ -11,6 +11,7 @@ from pathlib import Path
 from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
+from .host import expanded
 from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
 from .scene.capture import Capture
@@ -19,18 +20,19 @@ from .stages.capture.stage import capture_stage, fingerprint
 
 
 def fit(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Path:
     """Turns photos with unknown poses into cameras and a splat.
 
     Args:
-        images: a folder of photos (searched recursively) or a video file.
+        images: a folder of photos (searched recursively) or a video file; `~` is the home folder
+            in all paths.
         out: the run folder. Stages that an earlier run finished with the same photos and options
             are not computed again.
         config: presets are in `splatpose.configs`.
@@ -45,6 +47,8 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
+    images, out = expanded(images), expanded(out)
+    weights_dir = None if weights_dir is None else expanded(weights_dir)
     check_bounds(config := config or FitConfig())
     check_paths(images=images, out=out)
     source = _keyed(images)
@@ -66,11 +70,11 @@ def fit(
 
 
 def solve(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Solved:
@@ -78,6 +82,8 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
+    images, out = expanded(images), expanded(out)
+    weights_dir = None if weights_dir is None else expanded(weights_dir)
     check_bounds(config := config or FitConfig())
     check_paths(images=images, out=out)
     source = _keyed(images)

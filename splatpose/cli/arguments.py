@@ -27,6 +27,7 @@ from tyro.constructors import (
 )
 
 from ..bounds import OutOfBounds, check_bounds, fields_with_hints
+from ..host import expanded
 
 T = TypeVar("T")
 
@@ -45,7 +46,19 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
     """
     start = tyro.MISSING_NONPROP if default is None else default
     with _without_collection():
-        given = tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
+        given, unknown = tyro.cli(
+            arguments,
+            prog=prog,
+            args=[_at_home(word) for word in words],
+            default=start,
+            return_unknown_args=True,
+            registry=_registry(),
+        )
+    if unknown:
+        from .usage import unknown_words
+
+        print(unknown_words(unknown, arguments, prog), file=sys.stderr)
+        raise SystemExit(2)
     try:
         check_bounds(given)
     except OutOfBounds as error:
@@ -53,6 +66,14 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
         print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
         raise SystemExit(2) from error
     return given
+
+
+def _at_home(word: str) -> str:
+    """The word with a leading `~`, or one after `--option=`, as a shell reads it."""
+    option, equals, value = word.partition("=")
+    if word.startswith("-") and equals and value.startswith("~"):
+        return f"{option}={expanded(value)}"
+    return str(expanded(word)) if word.startswith("~") else word
 
 
 def _option(arguments: type, path: tuple[str, ...]) -> str:
@@ -85,6 +106,11 @@ def choose_command(
             for name, text in commands.items()
         )
     ]
+    if words and not words[0].startswith("-"):
+        from .usage import unknown_command
+
+        print(unknown_command(words[0], list(commands)), file=sys.stderr)
+        raise SystemExit(2)
     with _without_collection():
         tyro.cli(choices, prog=prog, description=description, args=words)
 
