@@ -71,9 +71,9 @@ def group_photos(
                 header.height,
                 keys[key],
                 photo.sha256,
-                header.stored_orientation,
-                photo.candidate.seconds,
-                header.seconds,
+                orientation=header.stored_orientation,
+                seconds=photo.candidate.seconds,
+                exif_seconds=header.seconds,
             )
         )
     return tuple(result), tuple(groups)
