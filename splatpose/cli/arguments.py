@@ -45,28 +45,8 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
     """
     start = tyro.MISSING_NONPROP if default is None else default
     with _without_collection():
-        given = tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
-    try:
-        check_bounds(given)
-    except OutOfBounds as error:
-        option = _option(type(given), error.path)
-        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
-        raise SystemExit(2) from error
-    return given
-
-
-def _option(arguments: type, path: tuple[str, ...]) -> str:
-    """How a field is spelled on the command line."""
-    words = []
-    for name in path:
-        hint = dict(fields_with_hints(arguments))[name]
-        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
-        if tyro.conf.Positional in options:
-            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
-        words += [named.replace("_", "-")] if named else []
-        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return "--" + ".".join(words)
+        value = tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
+    return _within_bounds(value, prog)
 
 
 def choose_command(
@@ -162,6 +142,31 @@ def _default(field: dataclasses.Field[Any], instance: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return tyro.MISSING
+
+
+def _within_bounds(arguments: T, prog: str) -> T:
+    """The arguments, if every value is what its field allows; else it is told, and exits with 2."""
+    try:
+        check_bounds(arguments)
+    except OutOfBounds as error:
+        option = _option(type(arguments), error.path)
+        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
+        raise SystemExit(2) from error
+    return arguments
+
+
+def _option(arguments: type, path: tuple[str, ...]) -> str:
+    """How a field is spelled on the command line."""
+    words = []
+    for name in path:
+        hint = dict(fields_with_hints(arguments))[name]
+        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
+        words += [named.replace("_", "-")] if named else []
+        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return "--" + ".".join(words)
 
 
 @contextmanager
