@@ -59,13 +59,7 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
 
         print(unknown_words(unknown, arguments, prog), file=sys.stderr)
         raise SystemExit(2)
-    try:
-        check_bounds(given)
-    except OutOfBounds as error:
-        option = _option(type(given), error.path)
-        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
-        raise SystemExit(2) from error
-    return given
+    return _within_bounds(given, prog)
 
 
 def _at_home(word: str) -> str:
@@ -74,20 +68,6 @@ def _at_home(word: str) -> str:
     if word.startswith("-") and equals and value.startswith("~"):
         return f"{option}={expanded(value)}"
     return str(expanded(word)) if word.startswith("~") else word
-
-
-def _option(arguments: type, path: tuple[str, ...]) -> str:
-    """How a field is spelled on the command line."""
-    words = []
-    for name in path:
-        hint = dict(fields_with_hints(arguments))[name]
-        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
-        if tyro.conf.Positional in options:
-            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
-        words += [named.replace("_", "-")] if named else []
-        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return "--" + ".".join(words)
 
 
 def choose_command(
@@ -188,6 +168,31 @@ def _default(field: dataclasses.Field[Any], instance: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return tyro.MISSING
+
+
+def _within_bounds(arguments: T, prog: str) -> T:
+    """The arguments, if every value is what its field allows; else it is told, and exits with 2."""
+    try:
+        check_bounds(arguments)
+    except OutOfBounds as error:
+        option = _option(type(arguments), error.path)
+        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
+        raise SystemExit(2) from error
+    return arguments
+
+
+def _option(arguments: type, path: tuple[str, ...]) -> str:
+    """How a field is spelled on the command line."""
+    words = []
+    for name in path:
+        hint = dict(fields_with_hints(arguments))[name]
+        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
+        words += [named.replace("_", "-")] if named else []
+        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return "--" + ".".join(words)
 
 
 @contextmanager

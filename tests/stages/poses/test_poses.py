@@ -326,3 +326,21 @@ def test_a_camera_of_which_no_photo_is_placed(tmp_path: Path) -> None:
     assert summary.startswith("6/7 photos placed")
     assert [(c.width, c.height) for c in poses.cameras] == [(800, 600), (301, 200)]
     assert poses.camera_index.tolist() == [0] * 6 + [1]
+
+
+def test_photos_on_their_side_are_told_and_the_world_stands(tmp_path: Path) -> None:
+    cameras = arc(8)
+    for photo in range(1, 8, 2):  # turned about the optical axis
+        cameras[photo, :2] = np.stack([-cameras[photo, 1], cameras[photo, 0]])
+    scene = make_scene(tmp_path, cameras, cloud())
+    events: list[Event] = []
+    poses, _ = solve(scene, tmp_path / "poses", events=events)
+    assert poses.registered.all()
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert any(
+        text.startswith("4 photos lie on their side: IMG_2.png, IMG_4.png, IMG_6.png, IMG_8.png")
+        for text in said
+    )
+    assert not any("uncertain" in text for text in said)
+    down = poses.cam_from_world[::2, 1, 1]
+    assert (down > np.cos(np.radians(20))).all()
