@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .keys import Keyed, Unkeyed, key_of
@@ -44,7 +45,9 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
-    config, source = config or FitConfig(), _keyed(images)
+    check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
+    source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         capture = run.stage(capture_stage(images), config.capture, source)
         solved = _solve(run, capture, config, weights_dir)
@@ -75,7 +78,9 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    config, source = config or FitConfig(), _keyed(images)
+    check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
+    source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
         capture = run.stage(capture_stage(images), config.capture, source)
         return _solve(run, capture, config, weights_dir)
@@ -99,12 +104,13 @@ def _solve(
     from .stages.poses.stage import POSES
     from .stages.splats.stage import resolve_backend
     from .stages.trust.stage import TRUST
-    from .stages.views.stage import VIEWS
+    from .stages.views.stage import VIEWS, check_names
 
     seed, weights = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
     few = {"min_matches": config.poses.min_matches}
     near = {"max_error_px": config.poses.max_error_px}
     local = joint = alignment = priors = None
+    check_names(capture.value, config.views)
 
     depth = resolve_depth(config.depth, weights_dir, run.emit)
     if depth.source != NO_DEPTH:

@@ -26,6 +26,8 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from ..bounds import OutOfBounds, check_bounds, fields_with_hints
+
 T = TypeVar("T")
 
 
@@ -43,7 +45,28 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
     """
     start = tyro.MISSING_NONPROP if default is None else default
     with _without_collection():
-        return tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
+        given = tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
+    try:
+        check_bounds(given)
+    except OutOfBounds as error:
+        option = _option(type(given), error.path)
+        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
+        raise SystemExit(2) from error
+    return given
+
+
+def _option(arguments: type, path: tuple[str, ...]) -> str:
+    """How a field is spelled on the command line."""
+    words = []
+    for name in path:
+        hint = dict(fields_with_hints(arguments))[name]
+        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
+        words += [named.replace("_", "-")] if named else []
+        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return "--" + ".".join(words)
 
 
 def choose_command(

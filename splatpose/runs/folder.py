@@ -52,11 +52,17 @@ class StageRecord:
     """What a finished stage says of itself in its manifest."""
 
     stage: StageName
+    """Name of the stage."""
     key: str
+    """Hash of everything that the result depends on."""
     summary: str
+    """One line for a person: what came out."""
     seconds: float
+    """Seconds that the stage took when it was computed."""
     peak_memory_mb: float
+    """Largest resident memory of the process while the stage ran, in MiB."""
     config: dict[str, Any]
+    """Options of the stage."""
 
 
 class RunFolder:

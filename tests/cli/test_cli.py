@@ -136,9 +136,9 @@ def test_strict_may_name_a_share(words: list[str], share: float) -> None:
     assert read_arguments(["photos", *words] if "photos" not in words else words).strict == share
 
 
-def test_strict_is_a_share() -> None:
-    with pytest.raises(ContradictionError, match="0 to 1, not 90"):
-        read_arguments(["photos", "--strict", "90"])
+def test_strict_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "photos", "--strict", "90"]) == 2
+    assert "--strict must be a number from 0 to 1, not 90" in capsys.readouterr().err
 
 
 def test_short_and_long_names_set_the_same_field() -> None:

@@ -97,6 +97,26 @@ def test_colmap(tmp_path: Path, where: str, binary: bool) -> None:
     assert dataset.test is None
 
 
+def test_names_with_blanks_in_a_text_model_whose_last_line_is_missing(tmp_path: Path) -> None:
+    known = known_cameras()
+    files.write_colmap_text(tmp_path, known)
+    images = tmp_path / "sparse" / "0" / "images.txt"
+    spaced = {name: f"shot {i} of 10.png" for i, name in enumerate(known.names)}
+    text = images.read_text()
+    for name, new in spaced.items():
+        text = text.replace(f" {name}", f" {new}")
+    images.write_text(text.rstrip())
+    dataset = read_dataset(tmp_path)
+    assert sorted(dataset.names) == sorted(spaced.values())
+    assert np.isfinite(dataset.cam_from_world).all()
+
+
+def test_names_with_blanks_in_a_tum_sequence(tmp_path: Path) -> None:
+    (tmp_path / "rgb.txt").write_text("# t file\n 1.0 rgb/a b.png \n2.0 rgb/c.png\n")
+    (tmp_path / "groundtruth.txt").write_text("1.0 0 0 0 0 0 0 1\n2.0 1 0 0 0 0 0 1\n")
+    assert read_dataset(tmp_path, "tum").names == ("a b.png", "c.png")
+
+
 def test_mip_nerf_360(tmp_path: Path) -> None:
     """Smaller photos have calibrations of their own; every 8th photo from the first is held out."""
     known = known_cameras()

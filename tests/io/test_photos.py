@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,8 @@ def exif_of_a_camera() -> Image.Exif:
             ExifTags.Base.ExifImageHeight: 60,
             ExifTags.Base.LensModel: "Lens",
             ExifTags.Base.BodySerialNumber: "0042",
+            ExifTags.Base.SubsecTimeOriginal: "25",
+            ExifTags.Base.OffsetTimeOriginal: "+02:00",
         }
     )
     return exif
@@ -167,6 +170,8 @@ def test_header_tells_what_the_camera_wrote(tmp_path: Path, suffix: str) -> None
     assert (header.width, header.height, header.orientation) == (60, 80, 6)
     assert (header.make, header.model, header.lens) == ("Maker", "Maker One", "Lens")
     assert (header.serial, header.date) == ("0042", "2026:05:04 03:02:01")
+    taken = datetime(2026, 5, 4, 1, 2, 1, 250_000, tzinfo=UTC)
+    assert header.seconds == pytest.approx(taken.timestamp(), abs=1e-6)
     assert (header.focal_mm, header.focal_35mm, header.digital_zoom) == (4.25, 26, None)
     assert header.pixels_per_mm == pytest.approx(100)
     assert header.exif_size == (80, 60)

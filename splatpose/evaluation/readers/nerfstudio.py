@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from ...errors import SplatposeError
 from ...io.nerfstudio import cam_from_opengl
+from ...io.photos import PHOTO_SUFFIXES
 from ...io.regular_files import read_text
 from ..dataset import Dataset
 from .assemble import calibration, common_folder, make_dataset, photo_size, squared
@@ -94,6 +95,8 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _with_suffix(photo: Path) -> Path:
     """NeRF's Blender scenes name their photos without the suffix."""
+    if photo.suffix.lower() in PHOTO_SUFFIXES:
+        return photo
     png = photo.with_name(f"{photo.name}.png")
     return png if not photo.is_file() and png.is_file() else photo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...io.exif import PhotoHeader
@@ -46,7 +46,6 @@ def focal_pixels(header: PhotoHeader) -> float | None:
 def group_photos(
     photos: Sequence[GoodPhoto],
     exposures: Sequence[int] | None = None,
-    seconds: Mapping[str, float] | None = None,
 ) -> tuple[tuple[Photo, ...], tuple[CameraGroup, ...]]:
     """Numbers the cameras in order of appearance and gives each photo its camera.
 
@@ -57,7 +56,6 @@ def group_photos(
     Args:
         photos: in the capture's order.
         exposures: number of what each shows, see `Photo.exposure`.
-        seconds: time in the video of frames, by name.
     """
     keys: dict[tuple, int] = {}
     groups: list[CameraGroup] = []
@@ -79,9 +77,11 @@ def group_photos(
                 header.height,
                 keys[key],
                 photo.sha256,
-                bits=photo.bits,
-                seconds=None if seconds is None else seconds[name],
-                exposure=None if exposures is None else exposures[number],
+                header.stored_orientation,
+                photo.candidate.seconds,
+                header.seconds,
+                photo.bits,
+                None if exposures is None else exposures[number],
             )
         )
     return _with_common_bits(result), tuple(groups)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +21,6 @@ class Taken:
     """Frames of a video that were written as photos."""
 
     candidates: tuple[Candidate, ...]
-    seconds: Mapping[str, float]
-    """Time of each in the video, by name."""
     use: VideoUse
 
 
@@ -39,20 +36,18 @@ def take_frames(video: Path, config: CaptureConfig, folder: Path, emit: EventSin
     frames.mkdir()
     sampling = VideoSampling(video, rate=config.video_rate, max_frames=config.max_frames)
     taken: list[Candidate] = []
-    seconds: dict[str, float] = {}
     indices: list[int] = []
     for frame in sampling.frames():
         name = f"frame_{frame.index:06d}.jpg"
         write_bytes(frames / name, encode_jpeg(frame.pixels))
-        taken.append(Candidate(name, frames / name))
-        seconds[name] = frame.seconds
+        taken.append(Candidate(name, frames / name, frame.seconds))
         indices.append(frame.index)
         emit(Progress("capture", len(taken), frame.expected, "frames taken from the video"))
     use = replace(sampling.use(indices), name=video.name)
     if not taken:
         raise unreadable_video(video, _nothing_seen(use))
     _tell(use, len(taken), emit)
-    return Taken(tuple(taken), seconds, use)
+    return Taken(tuple(taken), use)
 
 
 def _tell(use: VideoUse, count: int, emit: EventSink) -> None:

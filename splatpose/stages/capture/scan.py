@@ -37,6 +37,8 @@ class Candidate:
     name: str
     """Path relative to the input folder, with forward slashes."""
     path: Path
+    seconds: float | None = None
+    """Time of a video's frame since the video's start."""
 
 
 @dataclass(frozen=True)

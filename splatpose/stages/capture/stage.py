@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...bounds import check_bounds
 from ...errors import SplatposeError
 from ...events import EventSink, Message
 from ...keys import Stage
@@ -39,7 +40,7 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     Raises:
         SplatposeError: nothing in `images` can be used; says what is read and what was found.
     """
-    _check_config(config)
+    check_bounds(config, "capture")
     found = scan(images)
     video = None if found.video is None else take_frames(found.video, config, folder, emit)
     candidates = found.photos if video is None else video.candidates
@@ -54,9 +55,7 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     tell_skipped(skipped, emit)
     if not chosen.photos:
         raise nothing_usable(images, skipped)
-    photos, groups = group_photos(
-        chosen.photos, chosen.exposures, None if video is None else video.seconds
-    )
+    photos, groups = group_photos(chosen.photos, chosen.exposures)
     _tell_bits(photos, emit)
     capture = Capture(
         photos,
@@ -71,14 +70,6 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
 def load_capture(folder: Path) -> Capture:
     """Reads back what `build_capture` wrote; frames of a video are where `folder` is now."""
     return read_capture(folder)
-
-
-def _check_config(config: CaptureConfig) -> None:
-    for name in ("min_size", "video_rate", "max_frames"):
-        if not getattr(config, name) > 0:
-            raise SplatposeError(
-                f"capture: {name} must be above 0, not {getattr(config, name)}.", f"Change {name}."
-            )
 
 
 def _check_included(include: tuple[str, ...], names: list[str]) -> None:

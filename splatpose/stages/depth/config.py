@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from ...bounds import Bounds
 from ...keys import UNKEYED
 
 NO_DEPTH = "none"
@@ -23,7 +24,7 @@ class DepthConfig:
     kind: Literal["auto", "depth", "disparity"] = "auto"
     """Meaning of a folder's values. depth: bigger is farther. disparity: bigger is nearer. auto: as
     the matches say."""
-    input_size: int = 518
+    input_size: Annotated[int, Bounds(14, 8192)] = 518
     """Shorter side at which the network sees a photo, in pixels."""
-    max_size: int = 768
+    max_size: Annotated[int, Bounds(14, 65_536)] = 768
     """Longer side that maps are kept at, in pixels."""

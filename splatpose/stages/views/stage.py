@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
+from ...bounds import check_bounds
 from ...errors import SplatposeError
 from ...events import EventSink, Message, Progress
 from ...keys import Stage
@@ -18,7 +19,7 @@ from .config import ViewsConfig
 from .storage import ViewArrays, prepare_folder, write_arrays, write_view
 from .storage import read_views as load_views
 
-__all__ = ["load_views", "undistort_views"]
+__all__ = ["check_names", "load_views", "undistort_views"]
 
 
 def undistort_views(
@@ -41,8 +42,8 @@ def undistort_views(
         SplatposeError: a photo is gone or changed since the capture; a setting is out of range; a
             name to hold out is not among the photos.
     """
-    _check_config(config)
-    _check_names(capture, config.hold_out or ())
+    check_bounds(config, "views")
+    check_names(capture, config)
     prepare_folder(folder)
     photos = np.flatnonzero(poses.registered)
     Ks = np.empty((len(photos), 3, 3))
@@ -117,32 +118,19 @@ def _held_out(
     return held_out
 
 
-def _check_names(capture: Capture, hold_out: tuple[str, ...]) -> None:
-    """A name that is mistyped would be trained on."""
+def check_names(capture: Capture, config: ViewsConfig) -> None:
+    """Refuses names to hold out that no photo has: a name that is mistyped would be trained on.
+
+    Raises:
+        SplatposeError: a name is not among the photos.
+    """
     known = {photo.name for photo in capture.photos} | {file.name for file in capture.skipped}
-    unknown = sorted(set(hold_out) - known)
+    unknown = sorted(set(config.hold_out or ()) - known)
     if unknown:
         raise SplatposeError(
             f"views: {len(unknown)} of the names to hold out are not among the photos, "
             f"{unknown[0]!r} for one.",
             "Give names as report.json has them: relative to the folder of photos.",
-        )
-
-
-def _check_config(config: ViewsConfig) -> None:
-    if config.max_size < 16:
-        raise SplatposeError(
-            f"views: max_size is {config.max_size} pixels, too small to see anything.",
-            "Use at least 16; 480 to 1600 are usual.",
-        )
-    if config.eval_every < 0 or config.eval_every == 1:
-        raise SplatposeError(
-            f"views: eval_every {config.eval_every} would leave no photo to train on.",
-            "Use 2 or more, or 0 to hold out none.",
-        )
-    if not 0 <= config.keep_edges <= 1:
-        raise SplatposeError(
-            f"views: keep_edges is {config.keep_edges}.", "Use a value from 0 to 1."
         )
 
 
