@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 
 from ..errors import SplatposeError
 from ..scene.capture import Span, VideoUse
+from .hdr import HLG, PQ
 from .regular_files import check_regular
 from .video_frames import Deinterlaced, Picture, picture_of
 from .video_times import FrameTimes, candidates, frame_times, stretches
@@ -42,7 +43,7 @@ _CANDIDATES = 8
 _CUT_OFF = 1.0
 """Seconds by which a file's claimed length may exceed its frames'; more is told as cut off."""
 _PAUSE = "no frames: a pause, or a jump of the time stamps"
-_HDR = {16: "PQ", 18: "HLG"}
+_HDR = {PQ: "PQ", HLG: "HLG"}
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,10 @@ def _read_times(path: Path, rate: float) -> tuple[FrameTimes, float, tuple[str, 
     if not times.believed:
         notes = ("its time stamps cannot be right: frames were taken to be 1/30 s apart",)
     if transfer:
-        notes = (*notes, f"its colours are HDR ({transfer}) and look flat: export it as SDR")
+        notes = (
+            *notes,
+            f"its colours are HDR ({transfer}) and are brought to an ordinary display's",
+        )
     return times, claimed, notes
 
 

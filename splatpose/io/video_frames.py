@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from .hdr import HLG, PQ, displayed
+
 _SHARPNESS_SIZE = 640
 """Long side in pixels at which sharpness is compared: cheap beside decoding."""
 _FLAT = 1.5
@@ -42,7 +44,7 @@ def picture_of(
     """
     if frame.is_corrupt:
         return "its frames are damaged"
-    pixels = _upright(frame.to_ndarray(format="rgb24"), frame.rotation, aspect)
+    pixels = _upright(_rgb(frame), frame.rotation, aspect)
     thumbnail = _thumbnail(pixels)
     if thumbnail.std() < _FLAT:
         return "its frames show a single colour"
@@ -110,6 +112,14 @@ def _pulled(graph: Any) -> Iterator[Any]:
 def _drained(graph: Any) -> Iterator[Any]:
     graph.push(None)
     yield from _pulled(graph)
+
+
+def _rgb(frame: Any) -> UInt8[np.ndarray, "H W 3"]:
+    transfer = int(frame.color_trc)
+    if transfer in (PQ, HLG):
+        deep = frame.to_ndarray(format="rgb48le")
+        return displayed(deep, transfer, int(frame.color_primaries))
+    return frame.to_ndarray(format="rgb24")
 
 
 def _upright(
