@@ -1,8 +1,7 @@
 """Photos with unknown camera poses in, camera poses and a 3D Gaussian splat out.
 
-    from pathlib import Path
     from splatpose import fit
-    fit(Path("photos"), Path("runs/photos"))
+    fit("photos", "runs/photos")
 
 `fit` takes a `FitConfig`; presets are in `splatpose.configs`. What a user can mend is raised as
 `SplatposeError`. Progress is a stream of `splatpose.events`.
@@ -23,6 +22,12 @@ if TYPE_CHECKING:
 # OpenMP's idle threads spin by default and take the cores from our own kernels' threads, and from
 # whatever else runs. The setting is read when torch is loaded, so it has its place here.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+if os.path.expanduser("~") == "~":  # no $HOME and no entry for this user, as in many containers
+    import tempfile
+
+    # Numba and torch would make a folder called "~" where the command happens to run.
+    os.environ.setdefault("XDG_CACHE_HOME", tempfile.gettempdir())
 
 __all__ = ["FitConfig", "SplatposeError", "__version__", "fit"]
 

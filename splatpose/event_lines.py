@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from .errors import SplatposeError
-from .events import Event
+from .events import STAGES, Event
+from .interruption import describe, exit_code
 
 
 def event_name(event: type) -> str:
@@ -50,6 +51,8 @@ def parse_event(value: dict[str, Any]) -> Event | None:
     for field in dataclasses.fields(kind):
         if field.name in value:
             fields[field.name] = _as_declared(str(field.type), value[field.name])
+    if fields.get("stage", STAGES[0]) not in STAGES:  # of another version
+        return None
     try:
         return kind(**fields)
     except TypeError:  # of another version: a field is missing
@@ -62,7 +65,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         return {"message": error.message, "hint": error.hint, "exit_code": 1}
     if isinstance(error, KeyboardInterrupt):
         hint = "Run the same command again to go on from where it stopped."
-        return {"message": "Interrupted.", "hint": hint, "exit_code": 130}
+        return {"message": describe(error), "hint": hint, "exit_code": exit_code(error)}
     message = f"{type(error).__name__}: {error}"
     hint = "This is an error in splatpose; please report it with the output of `splatpose info`."
     return {"message": message, "hint": hint, "exit_code": 1}

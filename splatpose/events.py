@@ -6,6 +6,7 @@ web viewer and the JSON log are consumers of the same stream and know nothing of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,27 @@ Event = (
     StageStarted | StageSkipped | StageFinished | Progress | Message | TrainingStep | RunFinished
 )
 EventSink = Callable[[Event], None]
+
+
+class Unharmed:
+    """A sink that passes events on to a listener until that fails; the run does not.
+
+    Who wants to end a run from a listener raises `KeyboardInterrupt`.
+    """
+
+    def __init__(self, listener: EventSink) -> None:
+        self._listener = listener
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self._listener(event)
+        except Exception as error:  # foreign code, which raises whatever it likes
+            self._listener = ignore_events
+            logging.getLogger("splatpose").warning(
+                "The listener of events failed and is not told any more (%s: %s); the run goes on.",
+                type(error).__name__,
+                error,
+            )
 
 
 def ignore_events(event: Event) -> None:

@@ -5,12 +5,15 @@ What follows the capture is imported when it begins, so that wrong photos are to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
+from .host import expanded
 from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
 from .scene.capture import Capture
@@ -19,18 +22,19 @@ from .stages.capture.stage import capture_stage, fingerprint
 
 
 def fit(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Path:
     """Turns photos with unknown poses into cameras and a splat.
 
     Args:
-        images: a folder of photos (searched recursively) or a video file.
+        images: a folder of photos (searched recursively) or a video file; `~` is the home folder
+            in all paths.
         out: the run folder. Stages that an earlier run finished with the same photos and options
             are not computed again.
         config: presets are in `splatpose.configs`.
@@ -45,11 +49,8 @@ def fit(
     Raises:
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
-    check_bounds(config := config or FitConfig())
-    check_paths(images=images, out=out)
-    source = _keyed(images)
-    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        capture = run.stage(capture_stage(images), config.capture, source)
+    config = config or FitConfig()
+    with _captured(images, out, config, overwrite, emit) as (run, capture):
         solved = _solve(run, capture, config, weights_dir)
         from .stages.outputs.report import run_facts
         from .stages.outputs.stage import finish
@@ -60,17 +61,17 @@ def fit(
         steering = Unkeyed(run.steering)
         trained = run.stage(SPLATS, training, solved.views, seed=config.seed, steering=steering)
         solved = replace(solved, verdicts=with_held_out(solved.verdicts, trained.value))
-        facts = run_facts(images, config, solved, run.records())
-        finish(out, solved, trained.value, facts, config.outputs, run.emit)
-    return out
+        facts = run_facts(expanded(images), config, solved, run.records())
+        finish(run.path, solved, trained.value, facts, config.outputs, run.emit)
+    return run.path
 
 
 def solve(
-    images: Path,
-    out: Path,
+    images: str | Path,
+    out: str | Path,
     config: FitConfig | None = None,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: str | Path | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Solved:
@@ -78,22 +79,29 @@ def solve(
 
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    check_bounds(config := config or FitConfig())
-    check_paths(images=images, out=out)
-    source = _keyed(images)
-    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        capture = run.stage(capture_stage(images), config.capture, source)
+    config = config or FitConfig()
+    with _captured(images, out, config, overwrite, emit) as (run, capture):
         return _solve(run, capture, config, weights_dir)
 
 
-def _keyed(images: Path) -> Keyed[Path]:
-    return Keyed(images, key_of(fingerprint(images)))
+@contextmanager
+def _captured(
+    images: str | Path, out: str | Path, config: FitConfig, overwrite: bool, emit: EventSink
+) -> Iterator[tuple[RunFolder, Keyed[Capture]]]:
+    """The opened run with its photos; what is wrong with the arguments is told before that."""
+    images, out = expanded(images), expanded(out)
+    check_bounds(config)
+    check_paths(images=images, out=out)
+    source = Keyed(images, key_of(fingerprint(images)))
+    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
+        yield run, run.stage(capture_stage(images), config.capture, source)
 
 
 def _solve(
-    run: RunFolder, capture: Keyed[Capture], config: FitConfig, weights_dir: Path | None
+    run: RunFolder, capture: Keyed[Capture], config: FitConfig, weights_dir: str | Path | None
 ) -> Solved:
     """From photos to views and verdicts, a line or two a stage."""
+    weights_dir = None if weights_dir is None else expanded(weights_dir)
     from .stages.depth.config import NO_DEPTH
     from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
     from .stages.joint.stage import joint_stage

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+from .native import Died
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,6 +106,47 @@ def in_processes(
             raise lost from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def in_child(module: str, request: dict[str, Any], cancelled: Callable[[], bool]) -> None:
+    """Has a module of ours do something in a process of its own, which may die of it.
+
+    Args:
+        module: reads the request as JSON from its stdin, and writes its result to files.
+        request: what to do.
+        cancelled: asked now and then; the child is killed where it says so.
+
+    Raises:
+        CancelledError: it was cancelled.
+        Died: a signal ended it.
+        RuntimeError: it raised an exception, whose last line this has.
+    """
+    # -P: what lies in the working directory is no module of ours.
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)},
+    )
+    asked, native = json.dumps(request).encode(), b""
+    try:
+        while child.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _, native = child.communicate(asked, timeout=_POLL_S)
+            asked = None
+            if cancelled():
+                raise CancelledError
+    finally:
+        if child.returncode is None:
+            child.kill()
+            child.wait()
+    lines = native.decode("utf-8", "replace").splitlines()
+    code = child.wait()
+    if code < 0:
+        raise Died(-code, lines)
+    if code:
+        raise RuntimeError(lines[-1] if lines else f"{module} failed")
 
 
 def _take(

@@ -19,6 +19,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # tests say about several threads they ask for themselves.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Mappings in processes of their own take a quarter of a second each. Tests of that ask for it.
+os.environ.setdefault("SPLATPOSE_ONE_PROCESS", "1")
+
 _hook = install_import_hook(checked_modules(), "shape_checking.checked_when_called")
 
 LONGEST = (

@@ -73,7 +73,7 @@ def test_every_field_is_documented(config: type[Any]) -> None:
 
 
 def test_every_field_is_an_option_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "--help"]) == 0
+    assert main(["fit", "--help-all"]) == 0
     text = capsys.readouterr().out
     words = " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
     for stage in dataclasses.fields(FitConfig):
@@ -184,6 +184,7 @@ def test_readme_commands() -> None:
 
 def test_readme_options_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--help"]) == 0
+    assert main(["fit", "--help-all"]) == 0
     text = capsys.readouterr().out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for option in re.findall(r"`(--[a-z][a-z.-]*)", readme):

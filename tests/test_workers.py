@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import CancelledError
+from pathlib import Path
 
 import pytest
 
 from splatpose.errors import SplatposeError
-from splatpose.workers import in_processes, in_threads
+from splatpose.native import Died
+from splatpose.workers import in_child, in_processes, in_threads
 
 
 @pytest.mark.parametrize("workers", [1, 2, 9])
@@ -62,3 +65,21 @@ def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         in_processes(os._exit, [3], 2, lambda: None, start=os.getpid, lost=lost)
     assert os.environ["OMP_NUM_THREADS"] == "7"
     in_processes(os._exit, [], 2, lambda: None, start=os.getpid, lost=lost)
+
+
+def test_a_child_that_dies_raises_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dies.py").write_text(
+        "import os, sys, json\n"
+        "request = json.load(sys.stdin)\n"
+        "os.write(2, b'terminate called after throwing std::bad_alloc\\n')\n"
+        "sys.exit('told') if request['exits'] else os.abort()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(Died, match="not enough memory"):
+        in_child("dies", {"exits": False}, lambda: False)
+    with pytest.raises(RuntimeError, match="told"):
+        in_child("dies", {"exits": True}, lambda: False)
+    with pytest.raises(CancelledError):
+        in_child("dies", {"exits": False}, lambda: True)

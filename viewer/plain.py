@@ -2,23 +2,100 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from splatpose.events import Event, Message, RunFinished, StageFinished, StageSkipped
+from splatpose.events import (
+    Event,
+    Message,
+    Progress,
+    RunFinished,
+    StageFinished,
+    StageName,
+    StageSkipped,
+    StageStarted,
+    TrainingStep,
+)
+
+from .pace import TELL_SECONDS, Pace, counted
+from .pace import duration as duration
 
 
 class PlainLines:
-    """One line when a stage is done, and one for every message. Nothing moves."""
+    """One line when a stage is done, one for every message, and one every 30 s between them.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: where they go.
+        clock: seconds since any moment.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pace = Pace(clock)
+        self._stage: StageName | None = None
+        self._began = self._told = clock()
 
     def __call__(self, event: Event) -> None:
-        text = describe(event)
-        if text:
-            self._stream.write(text + "\n")
-            self._stream.flush()
+        with self._lock:
+            match event:
+                case StageStarted(stage):
+                    self._stage, self._pace = stage, Pace(self._clock)
+                    self._began = self._told = self._clock()
+                case StageFinished() | StageSkipped() | RunFinished():
+                    self._stage = None
+                case Progress() | TrainingStep():
+                    self._pace.see(event)
+                case _:
+                    pass
+            text = describe(event)
+            if text:
+                self._say(text)
+            else:
+                self._tell_if_due()
+
+    def tick(self) -> None:
+        """Tells how far the stage is where nothing was told for long; called now and then."""
+        with self._lock:
+            self._tell_if_due()
+
+    def _tell_if_due(self) -> None:
+        if self._stage is None or self._clock() - self._told < TELL_SECONDS:
+            return
+        parts = [counted(self._pace)] if self._pace.text or self._pace.total else []
+        parts.append(f"{duration(self._clock() - self._began)} so far")
+        self._say(f"{self._stage}: {', '.join(parts)}")
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+        self._told = self._clock()
+
+
+@contextmanager
+def plain_lines(stream: TextIO) -> Iterator[PlainLines]:
+    """Plain lines that tell how far a stage is even while it says nothing itself."""
+    lines, stop = PlainLines(stream), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(1.0):
+            try:
+                lines.tick()
+            except (OSError, ValueError):  # nobody reads any more
+                return
+
+    thread = threading.Thread(target=watch, daemon=True, name="plain lines")
+    thread.start()
+    try:
+        yield lines
+    finally:
+        stop.set()
+        thread.join()
 
 
 def describe(event: Event) -> str:
@@ -48,19 +125,6 @@ def finish_line(folder: Path, summary: dict[str, float | int | str]) -> str:
         if value == value  # NaN: nothing was measured
     )
     return f"done: {folder}" + (f" ({figures})" if figures else "")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 0.4 s, 12 s, 3:07, 1:02:03."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{whole % 60:02}"
-    return f"{minutes}:{whole % 60:02}"
 
 
 _FIGURES = {

@@ -23,7 +23,8 @@ from splatpose.events import (
     TrainingStep,
 )
 
-from .plain import PlainLines, describe, duration
+from .pace import Pace
+from .plain import describe, duration, plain_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -38,7 +39,8 @@ def watch_in_terminal(stream: TextIO) -> Iterator[EventSink]:
     """
     console = _screen(stream)
     if console is None:
-        yield PlainLines(stream)
+        with plain_lines(stream) as lines:
+            yield lines
         return
     from rich.live import Live
 
@@ -100,7 +102,7 @@ class StagePanel:
         self._current: StageName | None = None
         self._progress: Progress | None = None
         self._step: TrainingStep | None = None
-        self._first_step: tuple[int, float] | None = None
+        self._pace = Pace()
         self._psnr: float | None = None
 
     def update(self, event: Event) -> None:
@@ -110,7 +112,8 @@ class StagePanel:
                 self._state[stage] = "running"
                 self._current = stage
                 self._began = time.monotonic()
-                self._progress = self._step = self._first_step = None
+                self._progress = self._step = None
+                self._pace = Pace()
             case StageFinished(stage, summary, seconds, _):
                 self._state[stage] = "done"
                 self._text[stage] = f"{summary} [{duration(seconds)}]"
@@ -122,7 +125,7 @@ class StagePanel:
                 self._progress = event
             case TrainingStep():
                 self._step = event
-                self._first_step = self._first_step or (event.step, time.monotonic())
+                self._pace.see(event)
                 if event.held_out_psnr is not None:
                     self._psnr = event.held_out_psnr
             case _:
@@ -145,20 +148,10 @@ class StagePanel:
             parts.append(f"held-out PSNR {self._psnr:.2f} dB")
         width, height = step.image_size
         parts += [f"{step.num_gaussians:,} Gaussians", f"{width}x{height} px"]
-        remaining = self._remaining()
+        remaining = self._pace.remaining()
         if remaining is not None:
             parts.append(f"{duration(remaining)} left")
         return " · ".join(parts)
-
-    def _remaining(self) -> float | None:
-        """Seconds to the last step at the rate seen so far (a resumed run starts midway)."""
-        if self._step is None or self._first_step is None:
-            return None
-        steps = self._step.step - self._first_step[0]
-        if steps <= 0:
-            return None
-        seconds = time.monotonic() - self._first_step[1]
-        return seconds / steps * (self._step.total_steps - self._step.step)
 
     def _elapsed(self) -> str:
         return duration(time.monotonic() - self._began)

@@ -27,6 +27,7 @@ from tyro.constructors import (
 )
 
 from ..bounds import OutOfBounds, check_bounds, fields_with_hints
+from ..host import expanded
 
 T = TypeVar("T")
 
@@ -45,28 +46,28 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
     """
     start = tyro.MISSING_NONPROP if default is None else default
     with _without_collection():
-        given = tyro.cli(arguments, prog=prog, args=words, default=start, registry=_registry())
-    try:
-        check_bounds(given)
-    except OutOfBounds as error:
-        option = _option(type(given), error.path)
-        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
-        raise SystemExit(2) from error
-    return given
+        given, unknown = tyro.cli(
+            arguments,
+            prog=prog,
+            args=[_at_home(word) for word in words],
+            default=start,
+            return_unknown_args=True,
+            registry=_registry(),
+        )
+    if unknown:
+        from .usage import unknown_words
+
+        print(unknown_words(unknown, arguments, prog), file=sys.stderr)
+        raise SystemExit(2)
+    return _within_bounds(given, prog)
 
 
-def _option(arguments: type, path: tuple[str, ...]) -> str:
-    """How a field is spelled on the command line."""
-    words = []
-    for name in path:
-        hint = dict(fields_with_hints(arguments))[name]
-        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
-        if tyro.conf.Positional in options:
-            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
-        words += [named.replace("_", "-")] if named else []
-        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return "--" + ".".join(words)
+def _at_home(word: str) -> str:
+    """The word with a leading `~`, or one after `--option=`, as a shell reads it."""
+    option, equals, value = word.partition("=")
+    if word.startswith("-") and equals and value.startswith("~"):
+        return f"{option}={expanded(value)}"
+    return str(expanded(word)) if word.startswith("~") else word
 
 
 def choose_command(
@@ -85,6 +86,11 @@ def choose_command(
             for name, text in commands.items()
         )
     ]
+    if words and not words[0].startswith("-"):
+        from .usage import unknown_command
+
+        print(unknown_command(words[0], list(commands)), file=sys.stderr)
+        raise SystemExit(2)
     with _without_collection():
         tyro.cli(choices, prog=prog, description=description, args=words)
 
@@ -162,6 +168,31 @@ def _default(field: dataclasses.Field[Any], instance: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return tyro.MISSING
+
+
+def _within_bounds(arguments: T, prog: str) -> T:
+    """The arguments, if every value is what its field allows; else it is told, and exits with 2."""
+    try:
+        check_bounds(arguments)
+    except OutOfBounds as error:
+        option = _option(type(arguments), error.path)
+        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
+        raise SystemExit(2) from error
+    return arguments
+
+
+def _option(arguments: type, path: tuple[str, ...]) -> str:
+    """How a field is spelled on the command line."""
+    words = []
+    for name in path:
+        hint = dict(fields_with_hints(arguments))[name]
+        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
+        words += [named.replace("_", "-")] if named else []
+        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return "--" + ".".join(words)
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..io.atomic import write_json
 from ..viewer import watch_in_terminal
 from .arguments import parse
 from .eval_options import Eval
+from .json_output import JsonTarget, with_target
 from .main import DONE, MENDABLE, USAGE
 
 PROG = "splatpose eval"
@@ -21,13 +21,18 @@ PROG = "splatpose eval"
 
 def run(words: list[str]) -> int:
     """Runs `splatpose eval` and returns the exit code."""
-    arguments = parse(Eval, words, prog=PROG)
+    arguments = parse(Eval, with_target(words), prog=PROG)
+    with JsonTarget(arguments.json).leaving_stdout() as target:
+        return _run(arguments, target)
+
+
+def _run(arguments: Eval, target: JsonTarget) -> int:
     if arguments.verify_model is not None:
-        return _verify(arguments, arguments.verify_model)
+        return _verify(arguments, arguments.verify_model, target)
     if arguments.suite is not None:
         from .suites import run_suite
 
-        return run_suite(arguments, arguments.suite)
+        return run_suite(arguments, arguments.suite, target)
     if arguments.truth is None and not arguments.split:
         return _wrong_usage(
             "what to measure is missing; give the true cameras with --truth, name test photos "
@@ -40,9 +45,7 @@ def run(words: list[str]) -> int:
         figures |= _against_truth(arguments, arguments.result, arguments.truth)
     if arguments.split:
         figures |= _novel_views(arguments, arguments.result)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        write_json(arguments.json, figures)
+    target.write(figures)
     return DONE
 
 
@@ -78,7 +81,7 @@ def _novel_views(arguments: Eval, result: Path) -> dict[str, Any]:
     return {"novel_views": {"split": arguments.split} | as_json(scores)}
 
 
-def _verify(arguments: Eval, model: Path) -> int:
+def _verify(arguments: Eval, model: Path, target: JsonTarget) -> int:
     """A COLMAP model against matches that it was not made from."""
     if arguments.result is None:
         return _wrong_usage("OUT, the run that gives photos and matches, is missing")
@@ -86,9 +89,8 @@ def _verify(arguments: Eval, model: Path) -> int:
 
     with watch_in_terminal(sys.stderr) as emit:
         found = verify_model(arguments.result, model, emit)
-    if arguments.json is not None:
-        source = {"result": arguments.result.as_posix(), "model": model.as_posix()}
-        write_json(arguments.json, source | asdict(found))
+    source = {"result": arguments.result.as_posix(), "model": model.as_posix()}
+    target.write(source | asdict(found))
     print("\n".join(describe_verification(found)))
     return DONE if found.judgement == "right" else MENDABLE
 

@@ -38,8 +38,9 @@ class Eval:
     """Judge anybody's COLMAP model of the same photos without truth: OUT, a run of `splatpose fit`,
     gives photos and matches. Prints a verdict for every photo; exit code 1 where the model is not
     found right."""
-    json: Path | None = None
-    """Also write all figures, and every photo's, to this file."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|-")] = None
+    """Also write all figures, and every photo's, to this file; - prints them, and the words for
+    people go to stderr."""
     split: Annotated[str, tyro.conf.arg(metavar="SPLIT")] = ""
     """Measure novel views: which photos are test photos. every:8 is NoPe-NeRF's, family:2 its one
     for Tanks and Temples Family, a file names them line by line. Where OUT's splat saw them it is

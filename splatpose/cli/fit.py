@@ -19,10 +19,12 @@ from ..config import FitConfig
 from ..configs import PRESETS, PresetName
 from ..errors import SplatposeError
 from ..events import EventSink, Message
+from ..interruption import describe, exit_code
 from ..stages.outputs.layout import REPORT
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
-from .main import DONE, INTERRUPTED, USAGE
+from .main import DONE, USAGE
+from .short_help import short_help
 
 if TYPE_CHECKING:
     from ..viewer.companion import Companion
@@ -36,8 +38,8 @@ USUAL_SHARE = 0.9
 class Fit:
     """Turns photos with unknown camera poses into camera poses and a 3D Gaussian splat.
 
-    Run the same command again to resume: stages that are done and still valid are kept. The
-    options below the first group set single values of a stage; they win over the preset.
+    Run the same command again to resume: stages that are done and still valid are kept. Options
+    of single stages (--help-all) win over the preset.
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGES")]
@@ -129,18 +131,20 @@ def run(words: list[str]) -> int:
                     overwrite=arguments.overwrite,
                     emit=emit,
                 )
+            for reason in emit.lost:
+                print(f"warning: the run was not told to its end: {reason}", file=sys.stderr)
             if viewer is not None and viewer.is_running:
                 print("The viewer stays open. Ctrl-C ends it.", file=sys.stderr)
                 viewer.wait()
         if arguments.strict:
             check_trust(out, arguments.strict)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         again = shlex.join(["splatpose", "fit", *(w for w in words if w != "--overwrite")])
         print(
-            f"Interrupted. What is done so far is kept in {out}. To go on:\n  {again}",
+            f"{describe(error)} What is done so far is kept in {out}. To go on:\n  {again}",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return exit_code(error)
     return DONE
 
 
@@ -159,7 +163,12 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    arguments = parse(Fit, _gathered(_with_share(words)), prog=PROG, default=default)
+    words = _gathered(_with_share(_with_json_flag(words)))
+    if any(word in ("-h", "--help") for word in words):
+        print(short_help(default, PROG, more="--help-all lists every option of every stage."))
+        raise SystemExit(DONE)
+    words = ["--help" if word == "--help-all" else word for word in words]
+    arguments = parse(Fit, words, prog=PROG, default=default)
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
@@ -215,6 +224,16 @@ def _gathered(words: list[str]) -> list[str]:
     return [*rest, "--include", *included] if included else rest
 
 
+def _with_json_flag(words: list[str]) -> list[str]:
+    """`--json -`, as other commands have it, is the flag: events go to stdout in any case."""
+    result: list[str] = []
+    for word in words:
+        if word == "-" and result[-1:] == ["--json"]:
+            continue
+        result.append("--json" if word == "--json=-" else word)
+    return result
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
@@ -268,7 +287,7 @@ def _viewer(arguments: Fit, out: Path, emit: EventSink) -> Iterator[Companion | 
 
 
 @contextmanager
-def _consumer(*, json: bool) -> Iterator[EventSink]:
+def _consumer(*, json: bool) -> Iterator[FanOut]:
     with ExitStack() as stack:
         view = JsonLines(sys.stdout) if json else watch_in_terminal(sys.stdout)
         yield FanOut(stack.enter_context(view))

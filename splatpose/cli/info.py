@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from .arguments import parse
+from .json_output import STDOUT, JsonTarget, with_target
 from .machine import (
     Facts,
     describe_caches,
@@ -28,16 +30,16 @@ class Info:
     Downloads and compiles nothing.
     """
 
-    json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print one JSON object instead of text."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|-")] = None
+    """Write a JSON object to this file too; - or no name prints it instead of text."""
 
 
 def run(words: list[str]) -> int:
     """Runs `splatpose info` and returns the exit code."""
-    arguments = parse(Info, words, prog="splatpose info")
+    arguments = parse(Info, with_target(words), prog="splatpose info")
     sections = {name: _answer(describe) for name, describe in SECTIONS.items()}
-    if arguments.json:
-        print(json.dumps(sections, indent=2))
+    JsonTarget(arguments.json).write(sections)
+    if arguments.json == Path(STDOUT):
         return DONE
     for section, facts in sections.items():
         print(f"{section}")

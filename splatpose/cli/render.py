@@ -13,6 +13,7 @@ import tyro
 
 from ..bounds import Bounds
 from ..errors import SplatposeError
+from ..viewer.pace import Counter
 from .arguments import parse
 from .main import DONE
 
@@ -76,9 +77,9 @@ def _check(arguments: Render) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a screen, nothing elsewhere."""
+    """A bar on a screen, a line now and then elsewhere."""
     if not sys.stdout.isatty():
-        yield lambda done, total: None
+        yield Counter(sys.stdout, "frames")
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

@@ -22,25 +22,28 @@ if TYPE_CHECKING:
     from ..evaluation.suites.nope_nerf import SceneScores
     from ..evaluation.suites.stress import Method, Row, Split
     from .eval_options import Eval
+    from .json_output import JsonTarget
 
 _PACKAGES = ("torch", "gsplat", "numpy", "pycolmap", "kornia", "opencv-python-headless")
 
 
-def run_suite(arguments: Eval, suite: Literal["nope-nerf", "stress"]) -> int:
+def run_suite(arguments: Eval, suite: Literal["nope-nerf", "stress"], target: JsonTarget) -> int:
     """Runs a suite, prints its table and leaves it in the output folder; returns the exit code.
+
+    Args:
+        target: gets the table too, at the end.
 
     Raises:
         SplatposeError: there are no scenes, or an option does not fit the suite.
     """
     out = arguments.out or Path("runs") / suite
     out.mkdir(parents=True, exist_ok=True)
-    table = ""
+    table, value = "", {}
     # After every row, so that a suite that is stopped leaves what it knows.
     for value, table in (_stress if suite == "stress" else _nope_nerf)(arguments, out):
-        for path in filter(None, (out / f"{suite}.json", arguments.json)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, _circumstances() | value)
+        write_json(out / f"{suite}.json", _circumstances() | value)
         write_bytes(out / f"{suite}.md", table.encode())
+    target.write(_circumstances() | value)
     print(f"\n{table}\nwritten to {out / suite}.json and .md")
     return DONE
 

@@ -15,6 +15,10 @@ from ..bounds import PORT
 from .arguments import parse
 from .main import DONE
 
+FOR_FIT = "--for-fit"
+"""How `fit --view` starts it, no option for people: wait for the folder to appear, and end when the
+standard input does."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -31,29 +35,28 @@ class View:
     host: str = "127.0.0.1"
     """Address to listen on. Any but this machine's own lets others in who have the address that
     is printed, with its access token; the connection is not encrypted."""
-    wait: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="for-fit")] = False
-    """Wait for the folder to appear, and end when the standard input does: how `fit --view` starts
-    it."""
 
 
 def run(words: list[str]) -> int:
     """Runs `splatpose view` and returns the exit code."""
-    arguments = parse(View, words, prog="splatpose view")
+    arguments = parse(View, [word for word in words if word != FOR_FIT], prog="splatpose view")
+    for_fit = FOR_FIT in words
     from ..viewer.web.show import be_modest, show
 
     stop = threading.Event()
-    if arguments.wait:
+    if for_fit:
         be_modest()
         threading.Thread(target=_await_end_of_input, args=(stop,), daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
     show(
         arguments.target,
         host=arguments.host,
         port=arguments.port,
         say=lambda line: print(line, flush=True),
         stop=stop,
-        wait=arguments.wait,
+        wait=for_fit,
     )
     return DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from ..errors import SplatposeError
+from ..viewer.pace import Counter
 from .arguments import parse
-from .main import DONE
+from .json_output import STDOUT, JsonTarget, with_target
+from .main import DONE, USAGE
 
 if TYPE_CHECKING:
     from ..weights import WeightStatus
@@ -26,6 +29,8 @@ class List:
 
     weights_dir: _Folder = None
     """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|-")] = None
+    """Write a JSON object to this file too; - or no name prints it instead of text."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Verify:
     """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
 
 
+_NAMES = ("list", "fetch", "verify")
 _COMMANDS: Any = Union[  # noqa: UP007 (tyro is slower with X | Y)
     Annotated[List, tyro.conf.subcommand("list")],
     Annotated[Fetch, tyro.conf.subcommand("fetch")],
@@ -57,9 +63,14 @@ _COMMANDS: Any = Union[  # noqa: UP007 (tyro is slower with X | Y)
 
 def run(words: list[str]) -> int:
     """Runs `splatpose weights` and returns the exit code."""
-    match parse(_COMMANDS, words, prog="splatpose weights"):
-        case List(weights_dir):
-            _list(weights_dir)
+    if words and not words[0].startswith("-") and words[0] not in _NAMES:
+        from .usage import unknown_command
+
+        print(unknown_command(words[0], _NAMES, "splatpose weights"), file=sys.stderr)
+        return USAGE
+    match parse(_COMMANDS, with_target(words), prog="splatpose weights"):
+        case List(weights_dir, target):
+            _list(weights_dir, target)
         case Fetch(name, weights_dir):
             _fetch(name, weights_dir)
         case Verify(name, weights_dir):
@@ -75,12 +86,28 @@ def describe_status(status: WeightStatus) -> str:
     return f"{status.state:<8} {where} ({size}{weight.licence}; {weight.purpose})"
 
 
-def _list(weights_dir: Path | None) -> None:
+def _list(weights_dir: Path | None, target: Path | None) -> None:
     from ..weights import cache_dir, list_weights
 
-    for status in list_weights(weights_dir):
+    statuses = list_weights(weights_dir)
+    JsonTarget(target).write({"cache": str(cache_dir()), "weights": [_row(s) for s in statuses]})
+    if target == Path(STDOUT):
+        return
+    for status in statuses:
         print(f"{status.weight.name:<17} {describe_status(status)}")
     print(f"The cache is {cache_dir()}. The matcher sift needs no weights.")
+
+
+def _row(status: WeightStatus) -> dict[str, Any]:
+    weight = status.weight
+    return {
+        "name": weight.name,
+        "state": status.state,
+        "path": status.path and str(status.path),
+        "bytes": weight.size,
+        "licence": weight.licence,
+        "purpose": weight.purpose,
+    }
 
 
 def _fetch(name: str, weights_dir: Path | None) -> None:
@@ -88,7 +115,7 @@ def _fetch(name: str, weights_dir: Path | None) -> None:
 
     for file in _files(name):
         try:
-            path = fetch(file, weights_dir, _show_download)
+            path = fetch(file, weights_dir, _download_counter())
         except OSError as error:
             raise SplatposeError(
                 f"{error.filename or cache_dir()} cannot be written: {error.strerror}.",
@@ -124,10 +151,16 @@ def _files(name: str) -> tuple[str, ...]:
     return ({"lpips": LPIPS_WEIGHTS} | MATCHER_WEIGHTS).get(name, (name,))
 
 
-def _show_download(received: int, total: int | None) -> None:
-    """Moves a counter where somebody is looking."""
-    if not sys.stderr.isatty():
-        return
-    share = f" of {total / 1e6:.1f}" if total else ""
-    end = "\n" if received == total else "\r"
-    print(f"{received / 1e6:.1f}{share} MB", end=end, file=sys.stderr, flush=True)
+def _download_counter() -> Callable[[int, int | None], None]:
+    """Moves a counter where somebody is looking, and tells a line now and then elsewhere."""
+    lines = Counter(sys.stderr, "bytes")
+
+    def show(received: int, total: int | None) -> None:
+        if not sys.stderr.isatty():
+            lines(received, total or received)
+            return
+        share = f" of {total / 1e6:.1f}" if total else ""
+        end = "\n" if received == total else "\r"
+        print(f"{received / 1e6:.1f}{share} MB", end=end, file=sys.stderr, flush=True)
+
+    return show

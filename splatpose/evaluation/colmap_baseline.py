@@ -63,7 +63,7 @@ def match_sift(images: Path, folder: Path) -> float:
     """
     record = folder / _MATCHING
     if record.exists():
-        return float(json.loads(record.read_text())["seconds"])
+        return float(json.loads(record.read_text(encoding="utf-8"))["seconds"])
     (folder / _DATABASE).unlink(missing_ok=True)
     capture = _fresh(folder / "capture")
     build_capture(images, CaptureConfig(), capture, ignore_events)

@@ -54,9 +54,14 @@ def write_json(path: Path, value: Any, version: int = 1, *, durable: bool = True
     NaN and infinity are written as null: JSON has no other word for them. `durable` as in
     `replacing`.
     """
-    text = json.dumps({"version": version, **_finite(value)}, indent=2, ensure_ascii=False)
     with replacing(path, durable=durable) as temporary:
-        temporary.write_bytes((text + "\n").encode())
+        temporary.write_bytes(json_text(value, version).encode())
+
+
+def json_text(value: Any, version: int = 1) -> str:
+    """The object as `write_json` writes it."""
+    text = json.dumps({"version": version, **_finite(value)}, indent=2, ensure_ascii=False)
+    return text + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -6,6 +6,8 @@ one is called in the other is asked here.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,11 @@ from .colmap_text import read_text_model
 
 _ONLY_FATAL = 3
 _BINARY = ("cameras.bin", "images.bin", "points3D.bin")
+
+if threading.current_thread() is threading.main_thread():
+    # Loading COLMAP has its log print a stack where the process is asked to end: whoever Python
+    # knows to be concerned with that signal gets it back.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def image_id_of(photo: int) -> int:

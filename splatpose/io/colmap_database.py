@@ -7,6 +7,9 @@ take over.
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +32,12 @@ from .colmap import (
 
 _DEFAULT_FOCAL_RATIO = 1.2
 """Focal length over the longer side where the photos do not say (COLMAP's guess)."""
+_SPARE_BYTES = 2**18
+"""Of a transaction beside its arrays: pages that are not full, indices."""
+_ROW_BYTES = 512
+"""Of a row beside its arrays."""
+_OPEN: dict[int, Path] = {}
+"""Files of the open databases, by their objects' ids."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +55,34 @@ class PairMatches:
 def opened(path: Path) -> Iterator[pycolmap.Database]:
     """Opens (or creates) the database and closes it, so that the file may be moved afterwards."""
     database = pycolmap.Database.open(path)
+    _OPEN[id(database)] = path
     try:
         yield database
     finally:
+        del _OPEN[id(database)]
         database.close()
+
+
+@contextmanager
+def transaction(database: pycolmap.Database, num_bytes: int) -> Iterator[None]:
+    """Writes all that is written meanwhile, or none of it.
+
+    COLMAP ends the process where the disk runs full in a transaction, so that space is asked for
+    before.
+
+    Args:
+        database: open, by `opened`.
+        num_bytes: what is about to be written.
+
+    Raises:
+        OSError: the disk is too full for that (ENOSPC).
+    """
+    path = _OPEN[id(database)]
+    # A page is written to the journal first.
+    if shutil.disk_usage(path.parent).free < 2 * num_bytes + _SPARE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with pycolmap.DatabaseTransaction(database):
+        yield
 
 
 def camera_of(group: CameraGroup, index: int) -> pycolmap.Camera:
@@ -64,7 +97,7 @@ def camera_of(group: CameraGroup, index: int) -> pycolmap.Camera:
 
 def write_photos(database: pycolmap.Database, capture: Capture) -> None:
     """Cameras, rigs (one camera each), frames (one photo each) and images."""
-    with pycolmap.DatabaseTransaction(database):
+    with transaction(database, _ROW_BYTES * (2 * len(capture.groups) + 2 * len(capture.photos))):
         for index, group in enumerate(capture.groups):
             camera = camera_of(group, index)
             database.write_camera(camera, use_camera_id=True)
@@ -85,14 +118,14 @@ def write_keypoints(
     database: pycolmap.Database, keypoints: Sequence[Float[np.ndarray, "_ 2"]]
 ) -> None:
     """Keypoints of all photos, in pixels of the photo as given."""
-    with pycolmap.DatabaseTransaction(database):
+    with transaction(database, sum(8 * len(xy) + _ROW_BYTES for xy in keypoints)):
         for index, xy in enumerate(keypoints):
             database.write_keypoints(image_id_of(index), np.ascontiguousarray(xy, np.float32))
 
 
 def write_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
     """Putative and verified matches, all or none of them."""
-    with pycolmap.DatabaseTransaction(database):
+    with transaction(database, _bytes_of(pairs)):
         for pair in pairs:
             ids = image_id_of(pair.first), image_id_of(pair.second)
             database.write_matches(*ids, np.ascontiguousarray(pair.putative, np.uint32))
@@ -103,7 +136,7 @@ def append_keypoints(
     database: pycolmap.Database, keypoints: Sequence[Float[np.ndarray, "_ 2"]]
 ) -> None:
     """Adds keypoints after those that each photo has already."""
-    with pycolmap.DatabaseTransaction(database):
+    with transaction(database, sum(8 * len(xy) + _ROW_BYTES for xy in keypoints)):
         for index, xy in enumerate(keypoints):
             image_id = image_id_of(index)
             both = np.concatenate([database.read_keypoints(image_id)[:, :2], xy])
@@ -112,7 +145,7 @@ def append_keypoints(
 
 def replace_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
     """Writes pairs in place of what the database holds about them, all or none."""
-    with pycolmap.DatabaseTransaction(database):
+    with transaction(database, _bytes_of(pairs)):
         for pair in pairs:
             ids = image_id_of(pair.first), image_id_of(pair.second)
             database.delete_matches(*ids)
@@ -214,6 +247,13 @@ def read_verified_pairs(
     pairs = np.array([_photos_of(i) for i in ids], np.int64).reshape(-1, 2)
     matches = np.array(counts, np.int64)
     return pairs[matches > 0], matches[matches > 0]
+
+
+def _bytes_of(pairs: Sequence[PairMatches]) -> int:
+    return sum(
+        8 * (len(pair.putative) + len(pair.geometry.inlier_matches)) + 2 * _ROW_BYTES
+        for pair in pairs
+    )
 
 
 def _photos_of(pair_id: int) -> tuple[int, int]:

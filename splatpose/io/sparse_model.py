@@ -46,7 +46,7 @@ def write_sparse_model(
 
 def read_sparse_model(folder: Path) -> SparseModel:
     """Reads what `write_sparse_model` wrote, with `model_dir` in it."""
-    value = json.loads((folder / _EVIDENCE).read_text())
+    value = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
     photos = tuple(PhotoEvidence(**_with_nan(photo)) for photo in value["photos"])
     model = read_model(folder / _MODEL, tuple(photo.name for photo in photos))
     return dataclasses.replace(

@@ -9,7 +9,6 @@ depend on it.
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import shutil
 import time
@@ -29,12 +28,14 @@ from ..events import (
     StageName,
     StageSkipped,
     StageStarted,
+    Unharmed,
     ignore_events,
 )
 from ..io.atomic import write_json
 from ..io.photo_names import PHOTO_SUFFIXES
 from ..keys import LAYOUT, Keyed, Stage, stage_key, value_of
 from ..steering import StoppedEarly
+from .disk import check_space, disk_error, disk_errors
 from .log import EventLog
 from .memory import PeakMemory
 from .steering import FolderSteering
@@ -43,8 +44,6 @@ T = TypeVar("T")
 
 WORK = ".splatpose"
 MANIFEST = "manifest.json"
-_FULL_BYTES = 2**20
-"""A disk with less free space than this counts as full."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +97,9 @@ class RunFolder:
         """
         run = cls(path, overwrite=overwrite)
         run._create()
-        with holding(path), EventLog(run.work) as run.log, _disk_errors(path):
+        with holding(path), EventLog(run.work) as run.log, disk_errors(path):
             run.steering.forget()
-            run.emit = run.steering.sink(run.log.sink(emit))
+            run.emit = run.steering.sink(run.log.sink(Unharmed(emit)))
             yield run
 
     def stage(self, stage: Stage[T], config: Any, *inputs: Keyed[Any], **params: Any) -> Keyed[T]:
@@ -135,6 +134,7 @@ class RunFolder:
             self.emit(Message(name, text))
         self._prepare(part, key)
         values = [argument.value for argument in inputs]
+        check_space(self.path, name, stage.space(*values, config))
         named = {parameter: value_of(value) for parameter, value in params.items()}
         start = time.perf_counter()
         with PeakMemory() as memory:
@@ -164,7 +164,7 @@ class RunFolder:
     def _prepare(self, part: Path, key: str) -> None:
         """Makes the unfinished folder of a stage; keeps an old one only if it has the same key."""
         marker = part / "key"
-        if self._overwrite or not marker.exists() or marker.read_text() != key:
+        if self._overwrite or not marker.exists() or marker.read_text(encoding="utf-8") != key:
             if part.exists():
                 shutil.rmtree(part)
             part.mkdir()
@@ -187,7 +187,7 @@ class RunFolder:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise _disk_error(self.path, error) from error
+            raise disk_error(self.path, error) from error
 
 
 class FolderBusy(SplatposeError):
@@ -252,7 +252,7 @@ def check_layout(folder: Path) -> None:
 def layout_of(folder: Path) -> int | None:
     """The layout that a stage's folder was written in, or None where none is finished there."""
     try:
-        return int(json.loads((folder / MANIFEST).read_text())["version"])
+        return int(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["version"])
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError, ValueError):
         return None
 
@@ -277,7 +277,7 @@ def _record(folder: Path) -> StageRecord | None:
     if layout_of(folder) != LAYOUT:
         return None
     try:
-        value = json.loads((folder / MANIFEST).read_text())
+        value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         value.pop("version")
         return StageRecord(**value)
     except (TypeError, KeyError):
@@ -288,30 +288,3 @@ def _replace_folder(new: Path, old: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     new.rename(old)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-            raise _disk_error(path, error) from error
-        raise
-    except RuntimeError as error:
-        # torch and pycolmap wrap a failed write in their own words.
-        if shutil.disk_usage(path).free < _FULL_BYTES:
-            raise _disk_error(path, OSError(errno.ENOSPC, str(error))) from error
-        raise
-
-
-def _disk_error(path: Path, error: OSError) -> SplatposeError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SplatposeError(
-            f"The disk is full: {error.filename or path} could not be written.",
-            "Free some space and run the same command again; finished stages are kept.",
-        )
-    return SplatposeError(
-        f"{error.filename or path} cannot be written: {error.strerror}.",
-        "Choose an output folder that you may write to with -o.",
-    )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import psutil
 
@@ -102,15 +102,23 @@ class LogHeader:
     process_started: float
     """When the process began, in seconds since the epoch: a pid alone may be another's now."""
 
-    def is_running(self) -> bool:
-        """Whether that process still lives; of another machine's process we assume it."""
+    def state(self) -> Literal["running", "stopped", "gone"]:
+        """What has become of that process; of another machine's we assume that it lives.
+
+        Stopped: suspended, by Ctrl-Z or a signal, and may go on.
+        """
         if self.host != platform.node():
-            return True
+            return "running"
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.process_started) < 1
+            if abs(process.create_time() - self.process_started) >= 1:
+                return "gone"
+            status = process.status()
         except psutil.Error:
-            return False
+            return "gone"
+        if status == psutil.STATUS_ZOMBIE:
+            return "gone"
+        return "stopped" if status == psutil.STATUS_STOPPED else "running"
 
 
 class LogReader:
@@ -148,7 +156,15 @@ def read_header(value: dict[str, Any]) -> LogHeader | None:
     """The header that a line's JSON object holds, or None if it is another kind of line."""
     if value.get("event") != "log_started" or value.get("version") != _VERSION:
         return None
-    return LogHeader(**{field.name: value[field.name] for field in dataclasses.fields(LogHeader)})
+    try:
+        return LogHeader(
+            started=float(value["started"]),
+            host=str(value["host"]),
+            pid=int(value["pid"]),
+            process_started=float(value["process_started"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _new_log(path: Path) -> TextIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import psutil
@@ -29,6 +30,7 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while True:
-            self.mb = max(self.mb, self._process.memory_info().rss / 2**20)
+            with contextlib.suppress(psutil.Error, OSError):  # where /proc is closed
+                self.mb = max(self.mb, self._process.memory_info().rss / 2**20)
             if self._stop.wait(0.1):
                 return

@@ -171,10 +171,8 @@ class Watcher:
 
 def _living_pages(folder: Path) -> int | None:
     """Browsers that look on through all living viewers; None where no viewer lives."""
-    pages = [
-        int(_read(file).get("pages", 0)) for file in _files(folder) if _age(file) < _DEAD_SECONDS
-    ]
-    return sum(pages) if pages else None
+    pages = [_read(file).get("pages") for file in _files(folder) if _age(file) < _DEAD_SECONDS]
+    return sum(count for count in pages if isinstance(count, int)) if pages else None
 
 
 def _files(folder: Path) -> Iterator[Path]:

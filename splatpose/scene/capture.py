@@ -33,8 +33,8 @@ class Photo:
     """Hash of the file's bytes."""
     orientation: int = 1
     """EXIF orientation 1-8 of the pixels as the file stores them."""
-    video_seconds: float | None = None
-    """Time of a video's frame since the video's start."""
+    seconds: float | None = None
+    """Time in seconds from the first frame of the video that the photo is a frame of."""
     exif_seconds: float | None = None
     """EXIF time of the photo with its fraction, since 1970."""
     bits: int | None = None

@@ -99,6 +99,9 @@ class Verdicts:
     """What to photograph next, the most useful first; empty where nothing is needed."""
     notes: tuple[str, ...]
     """What holds for the model as a whole, for example that two halves of the matches agree."""
+    lacking: str = ""
+    """The one test that most of the weak photos fail where they pass all others, as a clause; empty
+    where they fail several, or different ones."""
 
     def count(self, level: Level) -> int:
         """Number of photos with this verdict."""

@@ -17,6 +17,7 @@ from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
+from .image_motion import near_copies
 from .reprojection import projection_errors
 from .thresholds import CONSISTENCY, FOCAL_RATIOS
 
@@ -41,7 +42,8 @@ class Explanation:
     focal_ratio: float
     """Focal length over the longer side, the least plausible camera's."""
     median_angle: float
-    """Median angle between the rays of matches that are explained, in degrees."""
+    """Median angle between the rays of matches that are explained, in degrees. Near-copies do not
+    vote, unless there are no others: a burst has many pairs of them, and they tell no depth."""
 
     @property
     def plausible(self) -> bool:
@@ -79,7 +81,7 @@ def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0)
         max_error_px: threshold, in pixels of a photo whose longer side has `REFERENCE_SIDE`.
     """
     focal = np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) for c in model.cameras])
-    sides = np.array([max(c.width, c.height) for c in model.cameras])
+    sides = np.array([float(max(c.width, c.height)) for c in model.cameras])
     limit = pixel_thresholds(model.cameras, max_error_px)
     usable = model.registered[table.photos].all(1)
     rows = np.flatnonzero(usable)
@@ -95,7 +97,9 @@ def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0)
     connected = _connected(table, good, bad, len(model.names))
     inside = connected[table.photos].all(1)
     good, bad = good & inside, bad & inside
-    angle = np.degrees(np.arcsin(np.clip(sine[good], 0, 1)))
+    apart = ~near_copies(table, sides[model.camera_index])[table.pair]
+    voting = good & apart if (good & apart).any() else good
+    angle = np.degrees(np.arcsin(np.clip(sine[voting], 0, 1)))
     used = np.unique(model.camera_index[model.registered])
     ratios = (focal / sides)[used] if len(used) else np.array([np.nan])
     return Explanation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float
 from ..io.atomic import write_bytes
 from ..io.file_names import flat_names
 from ..scene.splats import HeldOutScore
+from ..tolerance import Tolerance
 from .training_photos import TrainingPhotos
 
 _SSIM_RADIUS = 5
@@ -72,7 +74,7 @@ def measure(
     files = preview_names(tuple(photos.names[i] for i in indices))
     if previews is not None:
         previews.mkdir(exist_ok=True)
-    scores = []
+    scores, tolerance = [], Tolerance()
     for index, file in zip(indices, files, strict=True):
         photo = photos.at(index)
         target = photo.colors
@@ -85,7 +87,9 @@ def measure(
             )
         )
         if previews is not None:
-            _write_preview(previews / file, target, image)
+            # A picture that cannot be written is no reason to lose the training.
+            write = partial(_write_preview, previews / file, target, image)
+            tolerance.attempt(file, write, None)
     return tuple(scores)
 
 

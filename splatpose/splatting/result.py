@@ -51,7 +51,7 @@ def load_result(folder: Path) -> TrainedSplats:
     """
     try:
         tensors = torch.load(folder / _SPLATS, map_location="cpu", weights_only=True)
-        value = json.loads((folder / RESULT).read_text())
+        value = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return TrainedSplats(
             splats=Splats(**tensors),
             held_out=tuple(

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
+from ..interruption import interruptible
 from ..keys import keyed_fields
 from ..render import choose_backend
 from ..scene.splats import HeldOutScore, TrainedSplats
@@ -21,7 +22,6 @@ from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from .camera_parameters import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
-from .interruption import interruptible
 from .live import LiveView
 from .quality import measure
 from .result import PREVIEWS, save_result

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress, StageName
+from ..host import expanded
 from .download import DownloadProgress, download, sha256_of
 from .registry import WEIGHTS, WeightFile
 
@@ -31,15 +33,25 @@ class WeightStatus:
 
 
 def cache_dir() -> Path:
-    """The user's folder for downloaded weights; it need not exist yet."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "splatpose" / "weights"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData/Local") / "splatpose" / "weights"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "splatpose" / "weights"
-    return Path.home() / ".cache" / "splatpose" / "weights"
+    """The user's folder for downloaded weights; it need not exist yet.
+
+    In the folder for temporary files where the user has no home: what lies there is believed by
+    its hash alone, as anywhere.
+    """
+    return _caches() / "splatpose" / "weights"
+
+
+def _caches() -> Path:
+    named = os.environ.get("XDG_CACHE_HOME")
+    if not named and sys.platform == "win32":
+        named = os.environ.get("LOCALAPPDATA")
+    try:
+        if named:
+            return expanded(named)
+        usual = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+        return Path.home() / usual
+    except RuntimeError:  # neither $HOME nor an entry for this user
+        return Path(tempfile.gettempdir())
 
 
 def is_offline() -> bool:
@@ -76,7 +88,11 @@ def locate(weight: WeightFile, weights_dir: Path | None = None) -> WeightStatus:
             path = folder / relative
             if not path.is_file():
                 continue
-            found = sha256_of(path)
+            try:
+                found = sha256_of(path)
+            except OSError as error:
+                detail = f"{path} cannot be read: {error.strerror or error}."
+                return WeightStatus(weight, "damaged", path, detail)
             if found in weight.sha256:
                 return WeightStatus(weight, "ready", path, f"{path} is as published.")
             detail = (
@@ -151,7 +167,7 @@ def _folders(weights_dir: Path | None) -> list[Path]:
     named = weights_dir or os.environ.get("SPLATPOSE_WEIGHTS")
     if not named:
         return [cache_dir()]
-    folder = Path(named)
+    folder = expanded(named)
     if not folder.is_dir():
         raise SplatposeError(
             f"The weights folder {folder} does not exist.",

@@ -311,6 +311,7 @@ def test_weights_are_listed_and_verified(
 def test_info_answers_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--json"]) == 0
     sections = json.loads(capsys.readouterr().out)
+    assert sections.pop("version") == 1
     assert sections["splatpose"]["splatpose"] == __version__
     assert sections["packages"]["torch"][0].isdigit()
     assert set(sections) >= {"machine", "cuda", "choices", "weights", "caches"}

@@ -26,6 +26,7 @@ from splatpose.events import (
     TrainingStep,
 )
 from splatpose.viewer import FanOut, JsonLines, watch_in_terminal
+from splatpose.viewer.pace import Counter, Pace
 from splatpose.viewer.plain import PlainLines, duration
 from splatpose.viewer.terminal import StagePanel
 
@@ -72,6 +73,59 @@ def test_plain_lines_are_one_a_stage_and_one_a_message() -> None:
         "(20 photos, 19 registered, 41,233 Gaussians, held-out PSNR 27.12 dB, seed 0)"
     )
     assert len(lines) == 10
+
+
+def test_plain_lines_tell_how_far_a_stage_is_every_half_minute() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    lines = PlainLines(stream, clock=lambda: now)
+    lines(StageStarted("matching"))
+    for second in range(0, 100, 5):
+        now = float(second)
+        lines(Progress("matching", second, 200, "pairs matched"))
+    assert stream.getvalue().splitlines() == [
+        "matching: 30 of 200 pairs matched, 2:50 left, 30 s so far",
+        "matching: 60 of 200 pairs matched, 2:20 left, 1:00 so far",
+        "matching: 90 of 200 pairs matched, 1:50 left, 1:30 so far",
+    ]
+    lines(StageFinished("matching", "done", 100.0, 1.0))
+    lines(StageStarted("poses"))
+    lines(Progress("poses", 0, 2, "incremental mapping"))
+    now += 31.0
+    lines.tick()  # nothing is heard of the stage itself
+    now += 29.0
+    lines.tick()
+    assert stream.getvalue().splitlines()[4:] == ["poses: 0 of 2 incremental mapping, 31 s so far"]
+    lines(StageFinished("poses", "done", 60.0, 1.0))
+    now += 100.0
+    lines.tick()  # between two stages there is nothing to tell
+    assert len(stream.getvalue().splitlines()) == 6
+
+
+def test_time_left_counts_from_where_a_training_was_resumed() -> None:
+    now = 10.0
+    pace = Pace(lambda: now)
+    assert pace.remaining() is None
+    pace.see(TrainingStep(1000, 3000, 0.1, 10, (32, 24)))
+    assert pace.remaining() is None
+    now = 20.0
+    pace.see(TrainingStep(1500, 3000, 0.1, 10, (32, 24)))
+    assert pace.remaining() == pytest.approx(30.0)
+    pace.see(Progress("splats", 1, 4, "photos measured"))
+    assert pace.remaining() is None
+
+
+def test_a_film_or_download_tells_how_far_it_is_where_nothing_moves() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    tell = Counter(stream, "frames", lambda: now)
+    for frame in range(0, 2001, 100):
+        now = frame / 25
+        tell(frame, 2000)
+    assert stream.getvalue().splitlines() == [
+        "800 of 2,000 frames, 48 s left",
+        "1,600 of 2,000 frames, 16 s left",
+    ]
 
 
 def test_a_run_ends_with_its_own_lines_where_it_has_any() -> None:
@@ -212,6 +266,7 @@ def test_one_who_cannot_write_disturbs_nobody() -> None:
         for event in RUN:
             emit(event)
         assert seen == RUN
+        assert {error for error in emit.lost if "No space" in error}
         # What is left in the buffers must not fail the closing of the files either.
         with pytest.raises(OSError, match="No space"):
             full.flush()

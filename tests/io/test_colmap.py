@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from splatpose.io.colmap import (
     reconstruction_from_model,
     write_model,
 )
+from splatpose.io.colmap_database import opened, transaction
 from splatpose.scene.camera import Camera
 
 
@@ -135,3 +137,14 @@ def test_numbers_are_those_of_the_reconstruction(reconstruction: pycolmap.Recons
         assert index_of_camera(image.camera_id) == model.camera_index[photo]
     for track, xyz in enumerate(model.points):
         np.testing.assert_array_equal(again.points3D[point_id_of(track)].xyz, xyz)
+
+
+def test_a_transaction_asks_for_room_before_colmap_ends_the_process(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.db") as database:
+        with pytest.raises(OSError, match="No space left") as caught, transaction(database, 10**16):
+            pytest.fail("the transaction was begun")
+        assert caught.value.errno == errno.ENOSPC
+        assert caught.value.filename == str(tmp_path / "a.db")
+        with transaction(database, 10):
+            database.write_camera(pycolmap.Camera(model="PINHOLE", width=4, height=3))
+        assert database.num_cameras() == 1

@@ -279,3 +279,19 @@ def test_a_full_disk_is_a_clear_error_and_keeps_finished_stages(
         stage.run(run)
         assert [record.stage for record in run.records()] == ["capture"]
     assert stage.computed == 1
+
+
+def test_a_stage_without_room_on_the_disk_is_refused_before_its_work(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    def compute(*_: object) -> str:
+        begun.append("work")
+        return ""
+
+    stage = Stage("matching", compute, str, lambda photos, config: photos * 10**15)
+    with (
+        pytest.raises(SplatposeError, match=r"disk is full, or nearly: matching needs about"),
+        RunFolder.open(tmp_path) as run,
+    ):
+        run.stage(stage, Config(), Keyed(3, "photos"))
+    assert not begun

@@ -118,13 +118,34 @@ def make_scene(
         keypoints.append(xy[ids])
     keypoints += [np.zeros((0, 2))] * strangers
     visible += [np.zeros(0, int)] * strangers
-    capture = _capture(folder, len(cam_from_world), camera, strangers)
+    pairs = _pairs(keypoints, visible, camera, outliers, blocked, rng)
+    capture, graph = _written(folder, keypoints, pairs, camera, strangers)
+    return Scene(capture, graph, cam_from_world, points, camera)
+
+
+def scene_of_pictures(folder: Path, pictures: Sequence[np.ndarray], *, outliers: float = 0.0):
+    """A scene that no cameras made: where each of some things is seen in each photo, in pixels."""
+    rng = np.random.default_rng(0)
+    visible = [np.arange(len(xy)) for xy in pictures]
+    pairs = _pairs(pictures, visible, CAMERA, outliers, frozenset(), rng)
+    capture, graph = _written(folder, pictures, pairs, CAMERA)
+    return Scene(capture, graph, np.zeros((0, 4, 4)), np.zeros((0, 3)), CAMERA)
+
+
+def _written(
+    folder: Path,
+    keypoints: Sequence[np.ndarray],
+    pairs: Sequence[PairMatches],
+    camera: Camera,
+    strangers: int = 0,
+) -> tuple[Capture, MatchGraph]:
+    capture = _capture(folder, len(keypoints) - strangers, camera, strangers)
     path = folder / "database.db"
     with opened(path) as database:
         write_photos(database, capture)
         write_keypoints(database, keypoints)
-        write_pairs(database, _pairs(keypoints, visible, camera, outliers, blocked, rng))
-    return Scene(capture, read_graph(path, "sift"), cam_from_world, points, camera)
+        write_pairs(database, pairs)
+    return capture, read_graph(path, "sift")
 
 
 def _capture(folder: Path, count: int, camera: Camera, strangers: int = 0) -> Capture:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 import pytest
-from scenes.poses import CAMERA, Scene, cloud, make_scene
+from scenes.poses import CAMERA, Scene, arc, cloud, make_scene
 from scenes.spoiled import folded, loose, mirrored, partial, perturbed, without_points
 
 from splatpose.errors import SplatposeError
+from splatpose.geometry.projection import project
 from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
@@ -154,3 +155,41 @@ def test_implausible_focal_loses_to_anything(truth: SparseModel, table: MatchTab
     evidence = explain(wide, table)
     assert not evidence.plausible
     assert evidence.score < 0
+
+
+def bursts(places: int, copies: int = 5) -> tuple[SparseModel, MatchTable]:
+    """Cameras 15 degrees apart, each of which took several photos at once; copies share most."""
+    poses = np.repeat(arc(places, 15.0 * (places - 1)), copies, axis=0)
+    poses[:, :3, 3] += 0.002 * np.random.default_rng(0).standard_normal((len(poses), 3))
+    points = cloud(300)
+    seen = np.stack([project(CAMERA, pose, points)[0] for pose in poses])
+    pairs, rows = np.stack(np.triu_indices(len(poses), 1), 1), []
+    for number, (i, j) in enumerate(pairs):
+        few = i // copies != j // copies
+        rows += [(number, i, j, k) for k in range(30 if few else 300)]
+    pair, i, j, k = np.array(rows).T
+    photos = np.stack([i, j], 1)
+    xy = np.stack([seen[i, k], seen[j, k]], 1)
+    table = MatchTable(pairs, pair, photos, np.stack([k, k], 1), xy)
+    model = SparseModel(
+        names=tuple(map(str, range(len(poses)))),
+        registered=np.ones(len(poses), bool),
+        cam_from_world=poses,
+        camera_index=np.zeros(len(poses), np.int64),
+        cameras=(CAMERA,),
+        points=np.zeros((0, 3)),
+        point_colors=np.zeros((0, 3), np.uint8),
+        point_errors=np.zeros(0),
+        observations=np.zeros((0, 3), np.int64),
+        observation_xy=np.zeros((0, 2)),
+    )
+    return model, table
+
+
+def test_near_copies_have_no_vote_on_whether_the_camera_moved() -> None:
+    model, table = bursts(3)
+    burst_pairs = np.bincount(table.pair) == 300
+    assert burst_pairs[table.pair].mean() > 0.7  # most matches, and a median would be theirs
+    assert 10 < explain(model, table).median_angle < 35
+    model, table = bursts(1)
+    assert explain(model, table).median_angle < 0.3  # there is nothing else

@@ -88,6 +88,26 @@ IMAGE_OF_A_FRUSTUM = """() => {
 }"""
 
 
+def test_narrow_screens_show_the_scene_first(browser: Any, finished: Path) -> None:
+    sheet = '[style*="position: fixed"][style*="max-height: 60%"]'
+    with viewing(finished) as address, page_at(browser, address) as page:
+        page.set_viewport_size({"width": 390, "height": 780})
+        page.wait_for_function(
+            f"""() => {{
+                const sheet = document.querySelector('{sheet}');
+                return sheet && sheet.getBoundingClientRect().height < 80;
+            }}"""
+        )
+        assert page.title() == f"{finished.name} - splatpose"
+        page.click(f'{sheet} [style*="cursor: pointer"]')
+        page.wait_for_function(
+            f"""() => {{
+                const box = document.querySelector('{sheet}').getBoundingClientRect();
+                return box.height > 300 && box.width === 390;
+            }}"""
+        )
+
+
 def test_a_run_while_it_is_computed(browser: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     fit = subprocess.Popen([*COMPUTE, str(out), "200000"], cwd=TESTS)

@@ -92,6 +92,14 @@ def test_photos_that_are_stored_turned_are_shown_upright(scene: Scene) -> None:
     assert shown[-15:].mean() < 50
 
 
+def test_results_that_moved_alone_find_their_photos(scene: Scene, tmp_path: Path) -> None:
+    moved = tmp_path / "far" / "away" / "run"
+    moved.parent.mkdir(parents=True)
+    scene.out.rename(moved)
+    world = looked_at(moved).world
+    assert world.thumbnails[0].reshape(-1, 3).mean(0) == pytest.approx([200, 0, 0], abs=5)
+
+
 def test_photos_that_are_still_there_are_compared(scene: Scene) -> None:
     views = looked_at(scene.out).world.views
     assert views is not None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -13,7 +15,10 @@ from websockets.typing import Subprotocol
 
 from splatpose.errors import SplatposeError
 from splatpose.viewer.web.access import Door
+from splatpose.viewer.web.follow import RunFollower
+from splatpose.viewer.web.page import Page
 from splatpose.viewer.web.server import PrivateServer, open_server
+from splatpose.viewer.web.show import Show, scene_name
 
 TOKEN = "a-secret-word"
 
@@ -28,7 +33,7 @@ def guarded() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[PrivateServer]:
-    server = open_server("127.0.0.1", 18400, Door())
+    server = open_server("127.0.0.1", 18400, Door(), "my <kitchen>")
     yield server
     server.stop()
 
@@ -116,3 +121,42 @@ def test_ports_that_are_all_busy_are_said_so() -> None:
         listener.listen()
         with pytest.raises(SplatposeError, match="No port"):
             open_server("127.0.0.1", 65535, Door())
+
+
+def test_the_page_has_the_scene_s_name_and_room_on_narrow_screens(local: PrivateServer) -> None:
+    for encoding in ("identity", "gzip"):
+        status, body, _ = get(local.get_port(), "/", Accept_Encoding=encoding)
+        page = gzip.decompress(body) if encoding == "gzip" else body
+        assert status == 200
+        assert b"<title>my &lt;kitchen&gt; - splatpose</title>" in page
+        assert page.count(b"<title>") == 1
+        assert page.index(b"max-width: 36em") < page.index(b"</head>")
+
+
+def test_a_browser_that_fails_fails_alone(
+    local: PrivateServer, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    shown: list[str] = []
+
+    class Odd(Page):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def show(self, *_: object) -> None:
+            shown.append(self.name)
+            if self.name == "odd":
+                raise KeyError("a dropdown's option")
+
+    show = Show(local, RunFollower(tmp_path), "out")
+    show._pages = {1: Odd("odd"), 2: Odd("good")}  # pyright: ignore
+    show._update()
+    show._update()
+    assert shown == ["odd", "good"] * 2
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("runs/kitchen", "kitchen"), ("a/b.splat.ply", "b.splat"), ("x/", "x")]
+)
+def test_a_scene_is_called_as_its_folder_or_file(target: str, name: str) -> None:
+    assert scene_name(Path(target)) == name

@@ -6,11 +6,15 @@ import dataclasses
 import json
 import os
 import platform
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from splatpose.event_lines import event_line, parse_event
@@ -28,9 +32,12 @@ from splatpose.events import (
 )
 from splatpose.keys import Stage
 from splatpose.runs import RunFolder
-from splatpose.runs.log import EVENTS, EventLog, LogReader, read_header
+from splatpose.runs.log import EVENTS, EventLog, LogHeader, LogReader, read_header
 from splatpose.runs.steering import WATCHERS, WISHES, FolderSteering, Watcher, read_wishes
 from splatpose.steering import Steering, StoppedEarly
+from splatpose.viewer.web.progress import RunProgress
+from splatpose.viewer.web.texts import headline, silence_line
+from splatpose.viewer.web.world import World
 
 EVERY_KIND: list[Event] = [
     StageStarted("capture"),
@@ -186,7 +193,7 @@ def test_the_log_tells_a_run_to_another_process(tmp_path: Path) -> None:
         assert found is not None
         assert found.pid == os.getpid()
         assert found.host == platform.node()
-        assert found.is_running()
+        assert found.state() == "running"
         assert [parse_event(line) for line in lines] == EVERY_KIND == passed_on
         assert list(reader.lines()) == []
         sink(StageStarted("views"))
@@ -243,8 +250,9 @@ def test_a_dead_writer_is_known_to_be_dead(tmp_path: Path) -> None:
         pass
     header = read_header(next(LogReader(tmp_path).lines()))
     assert header is not None
-    assert not dataclasses.replace(header, process_started=header.process_started - 50).is_running()
-    assert dataclasses.replace(header, host="elsewhere", pid=-1).is_running()
+    older = dataclasses.replace(header, process_started=header.process_started - 50)
+    assert older.state() == "gone"
+    assert dataclasses.replace(header, host="elsewhere", pid=-1).state() == "running"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,3 +290,57 @@ def test_a_stage_that_stops_early_has_a_result_and_goes_on_later(tmp_path: Path)
     assert [type(event) for event in events] == [StageStarted, StageFinished]
     assert summaries == ["all of it"]
     assert isinstance(run(finishing)[1][0], StageSkipped)
+
+
+@pytest.mark.parametrize("content", ['{"pages": "x"}', '{"pages": null}', "[]", "{", ""])
+def test_an_odd_sign_of_life_does_not_end_the_run(tmp_path: Path, content: str) -> None:
+    (tmp_path / WATCHERS).mkdir()
+    (tmp_path / WATCHERS / "a.json").write_text(content)
+    assert not read_wishes(tmp_path).watched
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"event": "log_started", "version": 1},
+        {"event": "log_started", "version": 1, "started": "x", "host": 1, "pid": 2},
+        {"event": "stage_started", "stage": "of a later version"},
+        {"event": "stage_started", "stage": "capture", "elapsed": "soon"},
+    ],
+)
+def test_odd_lines_of_a_log_do_not_end_the_viewer(value: dict[str, object]) -> None:
+    assert RunProgress().after(value).current in (None, "capture")
+
+
+def test_a_run_that_is_silent_or_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = LogHeader(time.time() - 400.0, platform.node(), os.getpid(), 0.0)
+    progress = RunProgress(header=header, heard=header.started)
+    progress.after({"event": "stage_started", "stage": "poses", "elapsed": 30.0})
+    assert progress.silence() == pytest.approx(370.0, abs=5.0)
+    assert silence_line(progress) == "No news for 6 min."
+    assert "No news for 6 min." in headline(progress, World(), "out")
+    progress.suspended = True
+    assert "stopped" in silence_line(progress)
+    progress.after({"event": "progress", "stage": "poses", "done": 1, "total": 2, "elapsed": 400.0})
+    progress.suspended = False
+    assert silence_line(progress) == ""
+    progress.after({"event": "error", "message": "oh", "elapsed": 30.0})
+    monkeypatch.setattr(progress, "heard", 0.0)
+    assert silence_line(progress) == ""  # it is over
+
+
+def test_a_stopped_process_is_known_to_be_stopped() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        created = psutil.Process(process.pid).create_time()
+        header = LogHeader(time.time(), platform.node(), process.pid, created)
+        assert header.state() == "running"
+        process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while header.state() != "stopped" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert header.state() == "stopped"
+    finally:
+        process.kill()
+        process.wait()
+    assert header.state() == "gone"

@@ -246,3 +246,12 @@ def test_a_matcher_asked_for_by_name_never_falls_back(matcher) -> None:
 def test_sift_needs_nothing() -> None:
     config = MatchingConfig(matcher="sift")
     assert resolve_matcher(config, 10, None, lambda event: None) == config
+
+
+def test_a_file_that_cannot_be_read_is_told_not_raised() -> None:
+    path = put(cache_dir(), b"", "xfeat/xfeat.pt")
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # a file, and no read of it succeeds
+    (status,) = (s for s in list_weights() if s.weight.name == "xfeat")
+    assert status.state == "damaged"
+    assert "cannot be read" in status.detail

@@ -58,6 +58,10 @@ class RunProgress:
     """Why the run failed; empty where it did not."""
     revision: int = 0
     """Number of log lines that were taken in."""
+    heard: float = 0.0
+    """When the log said something last, in seconds since the epoch."""
+    suspended: bool = False
+    """Whether the process that computes is stopped, and may go on."""
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_PACE_SAMPLES))
     """Last training steps, and the times in seconds at which they were done."""
 
@@ -65,13 +69,16 @@ class RunProgress:
         """What has happened once a line of the log is taken in: this, changed, or another run."""
         header = read_header(value)
         if header is not None:
-            return RunProgress(header=header, revision=self.revision + 1)
+            return RunProgress(header=header, revision=self.revision + 1, heard=header.started)
         self._add(value)
         return self
 
     def _add(self, value: dict[str, Any]) -> None:
         self.revision += 1
-        when = (self.header.started if self.header else 0.0) + float(value.get("elapsed") or 0)
+        elapsed = value.get("elapsed")
+        seconds = float(elapsed) if isinstance(elapsed, int | float) else 0.0
+        when = (self.header.started if self.header else 0.0) + seconds
+        self.heard = max(self.heard, when)
         if value.get("event") == "error":
             self.error = str(value.get("message", "")) + " " + str(value.get("hint", ""))
             self._stop()
@@ -108,11 +115,21 @@ class RunProgress:
         return self.finished is not None or bool(self.error)
 
     def check_alive(self) -> None:
-        """Notices that the process which computed is gone without a word."""
-        if not self.is_over and self.header is not None and not self.header.is_running():
+        """Notices that the process which computed is stopped, or gone without a word."""
+        if self.is_over or self.header is None:
+            return
+        state = self.header.state()
+        self.suspended = state == "stopped"
+        if state == "gone":
             self.error = "The process that computed this run is gone. The same command goes on."
             self.revision += 1
             self._stop()
+
+    def silence(self) -> float:
+        """Seconds for which nothing was heard of a run that is not over; 0 of any other."""
+        if self.is_over or self.header is None:
+            return 0.0
+        return max(0.0, time.time() - self.heard)
 
     def elapsed(self, stage: StageName) -> float:
         """Seconds that the stage took, or has been running."""

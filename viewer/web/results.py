@@ -80,7 +80,7 @@ def read_results(out: Path) -> World:
     cam_from_world = scaled_cameras(model.cam_from_world, own)
     model = dataclasses.replace(model, cam_from_world=cam_from_world, points=model.points * own)
     poses = _poses(model, out / MODEL, rows)
-    capture = _capture(model, _photo_paths(out, model), rows)
+    capture = _capture(model, _photo_paths(out, model, rows), rows)
     return dataclasses.replace(
         world,
         capture=capture,
@@ -130,14 +130,20 @@ def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) ->
     )
 
 
-def _photo_paths(out: Path, model: SparseModel) -> dict[str, Path]:
-    """Where the photos lie that have a pose, as transforms.json says."""
+def _photo_paths(out: Path, model: SparseModel, rows: dict[str, dict[str, Any]]) -> dict[str, Path]:
+    """Where the photos lie that have a pose, as transforms.json says, or else where they were."""
     try:
         paths = read_transforms(out / TRANSFORMS).photos
     except SplatposeError:
         return {}
     names = [name for name, ok in zip(model.names, model.registered, strict=True) if ok]
-    return dict(zip(names, paths, strict=True)) if len(names) == len(paths) else {}
+    if len(names) != len(paths):
+        return {}
+    before = [Path(rows.get(name, {}).get("path") or "") for name in names]
+    return {
+        name: old if old.is_file() and not path.is_file() else path
+        for name, old, path in zip(names, before, paths, strict=True)
+    }
 
 
 def _capture(

@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 from splatpose.errors import SplatposeError
 
 from .access import Door, is_this_machine
+from .html_head import HtmlHead
 
 _PORTS_TRIED = 100
 _TITLE = "splatpose"
@@ -35,8 +36,11 @@ class PrivateServer(viser.ViserServer):
         del verbose
 
 
-def open_server(host: str, port: int, door: Door) -> PrivateServer:
+def open_server(host: str, port: int, door: Door, name: str = "") -> PrivateServer:
     """Starts to listen on `host`, on `port` or the next free one after it.
+
+    Args:
+        name: of the scene, for the browser's title.
 
     Raises:
         SplatposeError: this machine has no such address, or no port is free.
@@ -45,7 +49,7 @@ def open_server(host: str, port: int, door: Door) -> PrivateServer:
     logging.getLogger("websockets.server").addFilter(_is_news)
     # It prints its own idea of the address, without the token.
     rich.get_console().quiet = True
-    with _guarded(door):
+    with _guarded(door, HtmlHead(f"{name} - {_TITLE}" if name else _TITLE)):
         server = PrivateServer(host=host, port=free, label=_TITLE, verbose=False)
     if not _refuses_strangers(host, server.get_port()):
         server.stop()
@@ -79,8 +83,8 @@ def tunnel_command(host: str, port: int) -> str:
 
 
 @contextmanager
-def _guarded(door: Door) -> Iterator[None]:
-    """Puts `door` in front of the server that is started inside the block.
+def _guarded(door: Door, head: HtmlHead) -> Iterator[None]:
+    """Puts `door` in front of the server that is started inside the block, `head` into its page.
 
     viser answers every request and has no hook to ask first, but websockets, which it is built
     on, has one: the function that viser gives to it is wrapped. `_refuses_strangers` makes sure.
@@ -95,6 +99,7 @@ def _guarded(door: Door) -> Iterator[None]:
                 return connection.respond(http.HTTPStatus.FORBIDDEN, answer.refusal + "\n")
             response = process_request(connection, request)
             if response is not None:
+                head.put_into(response)
                 response.headers["Referrer-Policy"] = "no-referrer"
                 if answer.cookie:
                     response.headers["Set-Cookie"] = answer.cookie

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ from .server import PrivateServer, address_of, open_server, tunnel_command
 from .server_render import RenderService
 
 _LOOK_SECONDS = 0.5
+_log = logging.getLogger("splatpose.viewer")
 
 
 class Show:
@@ -43,6 +46,8 @@ class Show:
         self._watcher: Watcher | None = None
         self._folder = follower.folder
         self._scaling = threading.Lock()
+        self._failing: weakref.WeakSet[Page] = weakref.WeakSet()
+        self._blind = False
         self._unscaled = False
         """Whether a scale was asked for that the results do not have yet."""
         server.scene.set_up_direction("-y")
@@ -66,9 +71,18 @@ class Show:
                 self._wake.clear()
                 if time.monotonic() - looked >= _LOOK_SECONDS:
                     looked = time.monotonic()
-                    self._follower.look()
+                    self._look()
                     self._catch_up_with_scale()
                 self._update()
+
+    def _look(self) -> None:
+        """Reads what is new; what cannot be read stays as it was shown."""
+        try:
+            self._follower.look()
+        except Exception:  # files that another process writes, of any version
+            if not self._blind:
+                self._blind = True
+                _log.warning("The run's folder could not be read.", exc_info=True)
 
     def wake(self) -> None:
         """Has the pages brought up to date at once."""
@@ -83,7 +97,16 @@ class Show:
             can_steer = self._watcher.can_steer
             paused = self._watcher.wishes().pause
         for page in pages:
+            self._show(page, paused, can_steer)
+
+    def _show(self, page: Page, paused: bool, can_steer: bool) -> None:
+        """Brings one page up to date. A browser that fails, or what it asks for, fails alone."""
+        try:
             page.show(self._follower.world, self._follower.progress, paused, can_steer)
+        except Exception:  # browsers come, go and send what they like
+            if page not in self._failing:
+                self._failing.add(page)
+                _log.warning("A page could not be brought up to date.", exc_info=True)
 
     def _connected(self, client: viser.ClientHandle) -> None:
         controls = Controls(
@@ -185,7 +208,7 @@ def show(
     follower = follower_of(target, wait=wait)
     follower.look()
     door = door_for(host)
-    server = open_server(host, port, door)
+    server = open_server(host, port, door, scene_name(target))
     try:
         taken = server.get_port()
         if port and taken != port:
@@ -203,6 +226,12 @@ def show(
             Show(server, follower, str(target)).run(stop, watcher)
     finally:
         server.stop()
+
+
+def scene_name(target: Path) -> str:
+    """What the scene is called: its folder's or its file's name."""
+    path = target.absolute()
+    return path.stem if target.suffix.lower() == ".ply" else path.name
 
 
 def follower_of(target: Path, *, wait: bool = False) -> Follower:

@@ -110,7 +110,21 @@ def headline(progress: RunProgress, world: World, where: str) -> str:
         )
     elif progress.header is not None and progress.current is None and world.capture is None:
         text += "<div>The run begins.</div>"
+    if said := silence_line(progress):
+        text += f'<div data-silence style="color:#ffc078">{said}</div>'
     return f'<div style="{_PADDED};padding-top:.5em">{text}</div>'
+
+
+def silence_line(progress: RunProgress) -> str:
+    """That nothing was heard for long, and why if that is known; "" of a run that speaks."""
+    seconds = progress.silence()
+    minutes = int(seconds // 60)
+    if not progress.suspended and minutes < 1:
+        return ""
+    news = f"No news for {minutes} min." if minutes else "No news."
+    if progress.suspended:
+        return f"{news} Its process is stopped (by Ctrl-Z or a signal) and goes on with fg."
+    return news
 
 
 def counts(world: World, cameras: int, splats: int, total: int) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...config import FitConfig
 from ...errors import SplatposeError
+from ...host import expanded
 from ...weights import cache_dir
 from ..colmap_baseline import MAPPERS
 from ..dataset import Dataset
@@ -92,7 +93,7 @@ class Row:
 def default_data() -> Path:
     """The folder of the suite's scenes: $SPLATPOSE_STRESS, else in the user's cache."""
     named = os.environ.get("SPLATPOSE_STRESS")
-    return Path(named) if named else cache_dir().parent / "stress"
+    return expanded(named) if named else cache_dir().parent / "stress"
 
 
 def find_scenes(data: Path, split: Split, only: Sequence[str] = ()) -> tuple[Scene, ...]:

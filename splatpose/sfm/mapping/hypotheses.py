@@ -29,14 +29,15 @@ from ...io.colmap import model_from_reconstruction
 from ...io.colmap_database import read_cameras
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
+from ...tolerance import Tolerance
 from ...workers import in_threads
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
-from ..thresholds import INLIERS
 from ..viewgraph.focal_calibration import calibrate_focal_lengths
 from ..viewgraph.focal_priors import calibrate, write_focal_lengths
 from ..viewgraph.refined_pairs import RefinedPairs
 from .bundle_adjustment import FEW_PHOTOS
+from .colmap_mappers import MapperTask, run_mapper
 from .global_mapper import reconstructions
 
 _DONE = "done.json"
@@ -141,6 +142,8 @@ class Workshop:
         self._min_matches = min_matches
         self._seed = seed
         self._calibration_lock = threading.Lock()
+        self.tolerance = Tolerance()
+        """Mappings that raised; each counts as one that gave no reconstruction."""
         folder.mkdir(exist_ok=True)
 
     @property
@@ -156,11 +159,16 @@ class Workshop:
     def run(self, recipes: Sequence[MapperVariant], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
         token = pycolmap.CancellationToken()
-        # The global mapper cannot be cancelled; its thread is left behind.
+        # In this process the global mapper cannot be cancelled; its thread is left behind.
         seconds = in_threads(
-            lambda recipe: self._done_or_run(recipe, token), recipes, workers, token.cancel
+            lambda recipe: self._try(recipe, token), recipes, workers, token.cancel
         )
         return [self._judge(*done) for done in zip(recipes, seconds, strict=True)]
+
+    def _try(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
+        """Seconds it took, 0 where it raised."""
+        name = f"{recipe.name} mapping"
+        return self.tolerance.attempt(name, lambda: self._done_or_run(recipe, token), 0.0)
 
     def _done_or_run(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took; the models are in the recipe's folder."""
@@ -174,7 +182,7 @@ class Workshop:
                 raise CancelledError
             write_json(unfinished / _DONE, {"seconds": time.perf_counter() - start})
             unfinished.rename(folder)
-        return json.loads((folder / _DONE).read_text())["seconds"]
+        return json.loads((folder / _DONE).read_text(encoding="utf-8"))["seconds"]
 
     def _map(self, recipe: MapperVariant, folder: Path, token: pycolmap.CancellationToken) -> None:
         database = folder / "database.db"
@@ -182,19 +190,22 @@ class Workshop:
         shutil.copyfile(self._source(recipe), database)
         models = folder / "models"
         models.mkdir()
-        few = len(self._names) <= FEW_PHOTOS
-        if recipe.mapper == "global":
-            options = global_options(seed, self._min_matches, few=few)
-            pycolmap.global_mapping(database, folder, models, options)
-        elif recipe.mapper == "view graph":
+        if recipe.mapper == "view graph":
             refined = self._refined if recipe.refined else None
             priors = self._priors if recipe.by_depth else None
             self._from_view_graph(database, folder, models, seed, refined, priors)
         else:
-            options = incremental_options(seed, self._min_matches, relaxed=recipe.relaxed, few=few)
-            pycolmap.incremental_mapping(
-                database, folder, models, options, cancellation_token=token
+            few = len(self._names) <= FEW_PHOTOS
+            task = MapperTask(
+                mapper=recipe.mapper,
+                database=str(database),
+                models=str(models),
+                seed=seed,
+                min_matches=self._min_matches,
+                relaxed=recipe.relaxed,
+                few=few,
             )
+            run_mapper(task, token)
         os.unlink(database)
 
     def _source(self, recipe: MapperVariant) -> Path:
@@ -248,7 +259,8 @@ class Workshop:
     def _judge(self, recipe: MapperVariant, seconds: float) -> Hypothesis | Failure:
         """The best of the models that the recipe left."""
         found = []
-        for folder in sorted((self._folder / recipe.name / "models").iterdir()):
+        models = self._folder / recipe.name / "models"
+        for folder in sorted(models.iterdir()) if models.exists() else ():
             if (folder / "images.bin").exists():
                 reconstruction = pycolmap.Reconstruction(folder)
                 model = model_from_reconstruction(reconstruction, self._names)
@@ -259,41 +271,3 @@ class Workshop:
         found = [h for h in found if h.num_registered >= 2]
         best = max(found, key=lambda h: h.explanation.score, default=None)
         return best or Failure(recipe.name, seconds)
-
-
-def incremental_options(
-    seed: int, min_matches: int, *, relaxed: bool, few: bool
-) -> pycolmap.IncrementalPipelineOptions:
-    """COLMAP's incremental mapper for hand-held captures; `few` keeps two-view tracks."""
-    options = pycolmap.IncrementalPipelineOptions()
-    options.min_num_matches = min_matches
-    options.min_model_size = 2
-    options.num_threads = options.mapper.num_threads = 1
-    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = seed
-    options.extract_colors = False
-    # Matches that no geometry fits would otherwise keep it busy for minutes.
-    options.init_num_trials = 50
-    # The default of 16 degrees rules out forward-facing captures.
-    options.mapper.init_min_tri_angle = 2.0 if relaxed else 4.0
-    options.triangulation.ignore_two_view_tracks = not few
-    if relaxed:
-        options.mapper.init_min_num_inliers = 50
-        options.mapper.abs_pose_min_num_inliers = INLIERS.enough_matches
-        options.mapper.abs_pose_min_inlier_ratio = 0.15
-    return options
-
-
-def global_options(seed: int, min_matches: int, *, few: bool) -> pycolmap.GlobalPipelineOptions:
-    """COLMAP's global mapper (GLOMAP, Pan et al. 2024); `few` keeps two-view tracks."""
-    options = pycolmap.GlobalPipelineOptions()
-    options.min_num_matches = min_matches
-    options.num_threads = options.mapper.num_threads = 1
-    options.random_seed = options.mapper.random_seed = seed
-    if few:
-        mapper = options.mapper
-        options.min_model_size = 2
-        mapper.track_min_num_views_per_track = 2
-        mapper.global_positioning.min_num_view_per_track = 2
-        mapper.bundle_adjustment.min_track_length = 2
-        mapper.retriangulation.ignore_two_view_tracks = False
-    return options

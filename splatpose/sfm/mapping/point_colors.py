@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import UInt8
 
-from ...io.photos import read_photo
+from ...io.photos import UnreadablePhoto, read_photo
 from ...scene.capture import Capture
 from ...scene.sparse_model import SparseModel
 
@@ -13,14 +13,20 @@ _READ_SIZE = 1024
 
 
 def point_colors(model: SparseModel, capture: Capture) -> UInt8[np.ndarray, "T 3"]:
-    """Mean colour of each point over the photos that observe it (nearest pixel)."""
+    """Mean colour of each point over the photos that observe it (nearest pixel).
+
+    A photo that is gone since it was matched has no part in it.
+    """
     total = np.zeros((len(model.points), 3))
     count = np.zeros(len(model.points))
     for index, photo in enumerate(capture.photos):
         own = model.observations[:, 1] == index
         if not own.any():
             continue
-        pixels = read_photo(photo.path, max_size=_READ_SIZE, bits=photo.bits)
+        try:
+            pixels = read_photo(photo.path, max_size=_READ_SIZE, bits=photo.bits)
+        except UnreadablePhoto:
+            continue
         height, width = pixels.shape[:2]
         scale = np.array([width / photo.width, height / photo.height])
         xy = np.floor(model.observation_xy[own] * scale).astype(int)

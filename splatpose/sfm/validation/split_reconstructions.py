@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, Int
 
-from ...io.colmap_database import keep_inliers, opened, update_cameras
+from ...io.colmap_database import keep_inliers, opened, transaction, update_cameras
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
@@ -161,6 +160,7 @@ def _solve_half(
         if _same(attempts[0][1], model) and not every:
             break
     if not attempts:
+        workshop.tolerance.check()
         none = np.zeros(len(everything), bool)
         return Half((), none, none)
     found = attempts[0][1]
@@ -206,7 +206,7 @@ def _write_half(
     fewest: int,
 ) -> None:
     shutil.copyfile(graph.database, path)
-    with opened(path) as database, pycolmap.DatabaseTransaction(database):
+    with opened(path) as database, transaction(database, path.stat().st_size):
         update_cameras(database, cameras)
         for number, (i, j) in enumerate(graph.pairs.tolist()):
             if graph.num_verified[number]:

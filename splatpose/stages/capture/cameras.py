@@ -77,11 +77,11 @@ def group_photos(
                 header.height,
                 keys[key],
                 photo.sha256,
-                header.stored_orientation,
-                photo.candidate.seconds,
-                header.seconds,
-                photo.bits,
-                None if exposures is None else exposures[number],
+                orientation=header.stored_orientation,
+                seconds=photo.candidate.seconds,
+                exif_seconds=header.seconds,
+                bits=photo.bits,
+                exposure=None if exposures is None else exposures[number],
             )
         )
     return _with_common_bits(result), tuple(groups)

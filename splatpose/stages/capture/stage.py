@@ -96,9 +96,9 @@ def _summary(capture: Capture) -> str:
     text = f"{photos} photo{'s' * (photos != 1)} from {cameras} camera{'s' * (cameras != 1)}"
     with_focal = sum(group.focal_prior is not None for group in capture.groups)
     if with_focal == cameras:
-        text += ", focal length known from EXIF"
+        text += ", focal length given by EXIF"
     elif with_focal:
-        text += f", focal length known from EXIF for {with_focal}"
+        text += f", focal length given by EXIF for {with_focal}"
     else:
         text += ", focal length unknown"
     if capture.skipped:

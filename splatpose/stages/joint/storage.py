@@ -68,7 +68,7 @@ def save(
 
 def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:
     """Reads what `refine_jointly` decided; the given poses and views where it kept nothing else."""
-    value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text())
+    value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
     value.pop("version")
     for name in _NUMBERS:
         value[name] = float("nan") if value[name] is None else value[name]

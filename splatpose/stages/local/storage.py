@@ -65,7 +65,7 @@ def save(folder: Path, pairs: RefinedPairs, evidence: LocalEvidence) -> None:
 
 def load_local(folder: Path) -> tuple[RefinedPairs, LocalEvidence]:
     """Reads what `refine_pairs` wrote."""
-    value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text())
+    value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
     value.pop("version")
     clusters = tuple(_cluster_evidence(cluster) for cluster in value.pop("clusters"))
     with np.load(folder / _ARRAYS) as file:

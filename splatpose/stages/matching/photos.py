@@ -64,7 +64,8 @@ def refine_matches(
         min_precise: confirmed matches of a pair from which on it can do without the others.
         min_confirmed: fewest confirmed matches of a pair that is kept.
     """
-    scales = [photos.scale(i) for i in range(len(keypoints))]
+    used = {i for first, second, pairs in matches if len(pairs) for i in (first, second)}
+    scales = [photos.scale(i) if i in used else np.ones(2) for i in range(len(keypoints))]
     reduced = [xy / s for xy, s in zip(keypoints, scales, strict=True)]
     refined = refine_keypoints(reduced, matches, photos.read)
     counts = [int(precise.sum()) for precise in refined.precise]

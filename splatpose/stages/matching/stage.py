@@ -33,8 +33,9 @@ from ...io.colmap_database import (
 )
 from ...io.photos import read_photo
 from ...keys import Stage
-from ...scene.capture import Capture
+from ...scene.capture import Capture, Photo
 from ...scene.matches import MatchGraph
+from ...tolerance import Tolerance
 from .config import MatchingConfig
 from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
@@ -46,6 +47,9 @@ DATABASE = "database.db"
 _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
+_BYTES_A_KEYPOINT = 150
+_BYTES_A_PAIR = 4096
+"""The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
 
 Keypoints = Float[np.ndarray, "_ 2"]
 
@@ -108,7 +112,8 @@ def _fill_database(
             write_photos(base, capture)
             write_keypoints(base, [f.keypoints for f in features])
         verify = partial(verifier.verify, max_error=config.max_error)
-        _match_pairs(base, matcher, verify, features, pairs, emit)
+        names = [photo.name for photo in capture.photos]
+        _match_pairs(base, matcher, verify, features, pairs, names, emit)
     _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
     name = matcher.name
     if joint and _join_sift(
@@ -162,17 +167,42 @@ def _extract(
     # The same stage may be continued with other weight files, whose features must not be mixed.
     folder = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
     folder.mkdir(parents=True, exist_ok=True)
-    features = []
+    features: list[Features | None] = []
     total = len(capture.photos)
+    tolerance = Tolerance()
     for index, photo in enumerate(capture.photos):
         path = folder / f"{index:06d}.npz"
         found = Features.load(path)
         if found is None:
-            found = matcher.extract(read_photo(photo.path, bits=photo.bits))
-            found.save(path)
+            extract = partial(_features_of, matcher, photo)
+            found = tolerance.attempt(photo.name, extract, None)
+            if found is not None:
+                found.save(path)
         features.append(found)
         emit(Progress("matching", index + 1, total, "photos: keypoints found"))
-    return features
+    tolerance.check()
+    _warn(tolerance.told("could not be searched for keypoints and stays out"), emit)
+    return _with_empty(features, capture)
+
+
+def _features_of(matcher: Matcher, photo: Photo) -> Features:
+    return matcher.extract(read_photo(photo.path, bits=photo.bits))
+
+
+def _with_empty(features: Sequence[Features | None], capture: Capture) -> list[Features]:
+    """Photos that could not be searched have no keypoints, of the kind that the others have."""
+    kind = next(
+        (f.descriptors[:0] for f in features if f is not None), np.zeros((0, 1), np.float32)
+    )
+    return [
+        Features(np.zeros((0, 2)), kind, photo.width, photo.height) if f is None else f
+        for f, photo in zip(features, capture.photos, strict=True)
+    ]
+
+
+def _warn(text: str, emit: EventSink) -> None:
+    if text:
+        emit(Message("matching", text, "warning"))
 
 
 def _match_pairs(
@@ -181,17 +211,25 @@ def _match_pairs(
     verify: Callable[[Sequence[Keypoints], Sequence[PhotoMatches]], list[PairMatches]],
     features: Sequence[Features],
     pairs: Int[np.ndarray, "P 2"],
+    names: Sequence[str],
     emit: EventSink,
 ) -> None:
     """Matches and verifies the pairs that the database does not hold yet."""
+    tolerance, none = Tolerance(), np.zeros((0, 2), np.int64)
     done = done_pairs(database)
     todo = [(int(i), int(j)) for i, j in pairs if (int(i), int(j)) not in done]
     keypoints = [f.keypoints for f in features]
     for start in range(0, len(todo), BATCH):
-        batch = [(i, j, matcher.match(features[i], features[j])) for i, j in todo[start:][:BATCH]]
+        batch = []
+        for i, j in todo[start:][:BATCH]:
+            match = partial(matcher.match, features[i], features[j])
+            found = tolerance.attempt(f"{names[i]} with {names[j]}", match, none)
+            batch.append((i, j, found))
         write_pairs(database, verify(keypoints, batch))
         finished = len(pairs) - len(todo) + start + len(batch)
         emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
+    tolerance.check()
+    _warn(tolerance.told("could not be matched"), emit)
 
 
 def _finish(
@@ -224,6 +262,8 @@ def _finish(
             write_pairs(base, [replace(p, putative=putative[p.first, p.second]) for p in pairs])
             done = min(start + BATCH, len(verified))
             emit(Progress("matching", done, len(verified), "pairs of photos verified"))
+    verifier.tolerance.check()
+    _warn(verifier.tolerance.told("could not be verified"), emit)
 
 
 def _summary(graph: MatchGraph, tried: int) -> str:
@@ -236,4 +276,12 @@ def _summary(graph: MatchGraph, tried: int) -> str:
     )
 
 
-MATCHING = Stage("matching", match_photos, load_matches)
+def _space(capture: Capture, config: MatchingConfig) -> int:
+    """Features of all photos, and what pairs of them share, in bytes; no more than it will be."""
+    count = len(capture.photos)
+    few = count <= config.exhaustive_limit
+    pairs = count * (count - 1) // 2 if few else count * config.window
+    return count * (config.max_keypoints or 1000) * _BYTES_A_KEYPOINT + pairs * _BYTES_A_PAIR
+
+
+MATCHING = Stage("matching", match_photos, load_matches, _space)

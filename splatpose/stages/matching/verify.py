@@ -14,6 +14,7 @@ from jaxtyping import Float
 from ...features.matcher import PhotoMatches
 from ...io.colmap_database import PairMatches, camera_of
 from ...scene.capture import Capture
+from ...tolerance import Tolerance
 
 BATCH = 16
 """Pairs that are matched, verified and written together."""
@@ -38,6 +39,8 @@ class Verifier:
         self._min_inliers = min_inliers
         self._working_size = working_size
         self._seed = seed
+        self.tolerance = Tolerance()
+        """Pairs that could not be asked; they count as without overlap."""
 
     def verify(
         self,
@@ -55,7 +58,19 @@ class Verifier:
         """
         errors = max_error if isinstance(max_error, Sequence) else [max_error] * len(pairs)
         with ThreadPoolExecutor(torch.get_num_threads()) as executor:
-            return list(executor.map(partial(self._verify, keypoints), pairs, errors))
+            return list(executor.map(partial(self._try, keypoints), pairs, errors))
+
+    def _try(
+        self,
+        keypoints: Sequence[Float[np.ndarray, "_ 2"]],
+        pair: PhotoMatches,
+        max_error: float,
+    ) -> PairMatches:
+        first, second, matches = pair
+        name = f"{self._photos[first].name} with {self._photos[second].name}"
+        nothing = PairMatches(first, second, matches, pycolmap.TwoViewGeometry())
+        ask = partial(self._verify, keypoints, pair, max_error)
+        return self.tolerance.attempt(name, ask, nothing)
 
     def _verify(
         self,

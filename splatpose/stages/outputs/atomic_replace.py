@@ -41,4 +41,6 @@ def put_in_place(part: Path, out: Path) -> None:
             (out / name).rename(old / name.replace("/", "_"))
         if (part / name).exists():
             (part / name).replace(out / name)
+        else:  # could not be made this time: an earlier run's would be of other poses
+            (out / name).unlink(missing_ok=True)
     shutil.rmtree(old)

@@ -201,9 +201,7 @@ def _write_nerfstudio(run_folder: Path, target: Path, images: Path | None) -> st
     from ...io.nerfstudio import read_transforms, write_transforms
 
     scene = read_transforms(run_folder / TRANSFORMS)
-    if images is not None:
-        names = _placed_names(run_folder, len(scene.photos))
-        scene = replace(scene, photos=tuple(images.absolute() / name for name in names))
+    scene = replace(scene, photos=_photos_now(run_folder, scene.photos, images))
     first = next((photo for photo in scene.photos if not photo.is_file()), None)
     here = [number for number, photo in enumerate(scene.photos) if photo.is_file()]
     gone = len(scene.photos) - len(here)
@@ -233,16 +231,30 @@ def _plain(path: Path | None) -> str:
     return "" if path is None else os.path.normpath(path)
 
 
-def _placed_names(run_folder: Path, count: int) -> list[str]:
-    """Names of the photos that have a pose, relative to the folder of photos."""
+def _photos_now(
+    run_folder: Path, photos: tuple[Path, ...], images: Path | None
+) -> tuple[Path, ...]:
+    """Where the photos that have a pose are now.
+
+    In the folder that is named; else as seen from the run, which may have moved with them; else
+    where the run had them, and it alone moved.
+    """
+    if images is None and all(photo.is_file() for photo in photos):
+        return photos
     report = json.loads((run_folder / REPORT).read_text(encoding="utf-8"))
-    names = [str(row["name"]) for row in report["photos"] if row["registered"]]
-    if len(names) != count:
+    rows = [row for row in report["photos"] if row["registered"]]
+    if len(rows) != len(photos):
         raise SplatposeError(
             f"{run_folder / REPORT} and {TRANSFORMS} beside it are of different runs.",
             "Run the same splatpose fit again: it writes all outputs anew.",
         )
-    return names
+    if images is not None:
+        return tuple(images.absolute() / row["name"] for row in rows)
+    before = [Path(row.get("path") or photo) for row, photo in zip(rows, photos, strict=True)]
+    return tuple(
+        old if old.is_file() and not photo.is_file() else photo
+        for old, photo in zip(before, photos, strict=True)
+    )
 
 
 def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Path) -> str:

@@ -181,6 +181,7 @@ def _verdicts(verdicts: Verdicts | None) -> dict[str, Any] | None:
         "trusted_share": verdicts.trusted_share,
         "advice": list(verdicts.advice),
         "notes": list(verdicts.notes),
+        "lacking": verdicts.lacking,
     }
 
 

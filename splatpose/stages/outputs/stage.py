@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ...scene.sparse_model import SparseModel
 from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
+from ...tolerance import Tolerance
 from .atomic_replace import new_part, put_in_place
 from .config import OutputsConfig
 from .formatting import plural
@@ -120,10 +122,14 @@ def write_outputs(
         SplatposeError: there is no finite Gaussian.
         OSError: the disk is full or not writable.
     """
+
+    def warn(text: str) -> None:
+        if text:
+            emit(Message("outputs", text, "warning"))
+
     with new_part(out) as part:
         dropped = write_splat_ply(part / SPLAT, trained.splats)
-        if dropped:
-            emit(Message("outputs", f"{dropped} Gaussians were not finite; left out", "warning"))
+        warn(f"{dropped} Gaussians were not finite; left out" if dropped else "")
         _write_poses(part, out, capture, poses, config or OutputsConfig())
         _tell_stored(capture, emit)
         if photo_times(capture, poses).source == "numbers":
@@ -143,8 +149,13 @@ def write_outputs(
         assert not report.keys() & report_extras.keys()
         report = {**report_extras, **report}
         write_json(part / REPORT, report)
-        page = build_page(out.resolve().name, report, capture, graph, poses, views, trained)
-        write_bytes(part / PAGE, page.encode())
+        name = out.resolve().name
+        facts_of_page = (report, capture, graph, poses, views, trained)
+        tolerance = Tolerance()
+        page = tolerance.attempt(PAGE, partial(build_page, name, *facts_of_page, warn), "")
+        if page:
+            write_bytes(part / PAGE, page.encode("utf-8", errors="backslashreplace"))
+        warn(tolerance.told(f"could not be made; {REPORT} has the same for programs"))
         size = (part / SPLAT).stat().st_size
         _apply_scale(part, out, poses, emit)
         put_in_place(part, out)
@@ -204,7 +215,7 @@ def _registered_cameras(out: Path, capture: Capture, poses: SparseModel) -> Tran
 def _copy_previews(source: Path, target: Path) -> None:
     target.mkdir()
     for file in sorted(source.glob("*.png")):
-        shutil.copyfile(file, target / file.name)
+        Tolerance().attempt(file.name, partial(shutil.copyfile, file, target / file.name), None)
 
 
 def _apply_scale(part: Path, out: Path, poses: SparseModel, emit: EventSink) -> None:

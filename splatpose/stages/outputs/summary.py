@@ -42,6 +42,9 @@ def _photos(report: Mapping[str, Any]) -> str:
     if all(levels) and total:
         parts = [f"{levels.count('trusted')} of {total} trusted"]
         parts += [f"{levels.count(k)} {k}" for k in ("weak", "refused") if k in levels]
+        lacking = (report.get("verdicts") or {}).get("lacking")
+        if lacking:
+            parts.append(f"all tests but one are good ({lacking})")
     else:
         parts = [f"{report['summary']['registered']} of {total} have a pose"]
     if report["skipped"]:

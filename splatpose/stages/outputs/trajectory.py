@@ -21,7 +21,7 @@ def photo_times(capture: Capture, poses: SparseModel) -> PhotoTimes:
     photos = [capture.photos[number] for number in numbers]
     return times_of_photos(
         [photo.name for photo in photos],
-        [photo.video_seconds for photo in photos],
+        [photo.seconds for photo in photos],
         [photo.exif_seconds for photo in photos],
         numbers,
     )

@@ -38,16 +38,31 @@ def hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[Hypothe
 def _note(h: Hypothesis, chosen: Hypothesis, found: SearchResult) -> str:
     if h is chosen:
         how = "an independent one agrees" if found.agreeing else "no other confirms it"
-        return f"explains the most matches; {how}"
+        rivals = [r.explanation.share for r in found.hypotheses if r.explanation.plausible]
+        most = h.explanation.share >= max(rivals, default=0.0)
+        return f"explains the {'most matches' if most else 'matches best, all told'}; {how}"
     if not h.explanation.plausible:
         return f"implausible focal length ({h.explanation.focal_ratio:.2f} of the longer side)"
     agreement = compare(h.model, chosen.model)
     if agreement.holds():
         return "agrees with the chosen one"
     return (
-        f"explains {100 * (chosen.explanation.share - h.explanation.share):.1f} % fewer of the "
-        f"matches; rotations differ by up to {agreement.rotation_error:.1f} degrees"
+        f"{_compared(h, chosen)}; rotations differ by up to {agreement.rotation_error:.1f} degrees"
     )
+
+
+def _compared(h: Hypothesis, chosen: Hypothesis) -> str:
+    """What a hypothesis that was not chosen explains, beside the chosen one."""
+    more = 100 * (h.explanation.share - chosen.explanation.share)
+    if more <= 0:
+        return f"explains {-more:.1f} % fewer of the matches"
+    against, chosen_against = 100 * h.explanation.against, 100 * chosen.explanation.against
+    if against > chosen_against:
+        return (
+            f"explains {more:.1f} % more of the matches, and more contradict it ({against:.0f} % "
+            f"against {chosen_against:.0f} %)"
+        )
+    return f"explains {more:.1f} % more of the matches, but in fewer of the pairs"
 
 
 def unconfirmed(found: SearchResult, chosen: Hypothesis) -> str:

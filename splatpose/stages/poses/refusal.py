@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import SplatposeError
 from ...geometry.graphs import components
+from ...io.colmap_database import read_putative
 from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
@@ -15,14 +16,11 @@ from ...sfm.correspondences import MatchTable
 from ...sfm.mapping.rotation_only import rotation_only_share
 from ...sfm.match_consistency import Explanation
 from ...wording import list_photos
+from .no_parallax import STEP_HINT, cause_of, motion_between, only_turned
 
 _TURN_PIXELS = 6.0
 _TURN_SHARE = 0.75
 _MIN_ANGLE_DEG = 0.3
-_STEP_HINT = (
-    "Walk around the scene: between one photo and the next take a step to the side, so that the "
-    "camera itself moves by about a tenth of the distance to what you photograph."
-)
 _OVERLAP_HINT = (
     "Photograph one place from many positions, neighbouring photos sharing at least two thirds "
     "of what they show."
@@ -73,6 +71,7 @@ def check_overlap(capture: Capture, groups: Sequence[Sequence[int]]) -> None:
 
 def check_turning(
     capture: Capture,
+    graph: MatchGraph,
     table: MatchTable,
     cameras: tuple[Camera, ...],
     known: Sequence[bool],
@@ -81,7 +80,9 @@ def check_turning(
     """Refuses captures in which the camera only turned and never moved.
 
     Raises:
-        SplatposeError: one rotation a pair explains nearly all verified matches.
+        SplatposeError: one rotation a pair explains nearly all verified matches. It names what
+            explains that best: turning, or a camera that stood still, zoomed, looked at a
+            turntable, or took photos with something over them.
     """
     share = rotation_only_share(
         table,
@@ -92,18 +93,19 @@ def check_turning(
         min_matches=min_matches,
     )
     if share >= _TURN_SHARE:
-        raise SplatposeError(
-            "The camera only turned between the photos and did not move: turning alone explains "
-            f"{100 * share:.0f} % of the matches, so there is no parallax to measure depth "
-            "from.",
-            "Step sideways between photos instead of turning on the spot. " + _STEP_HINT,
-        )
+        raise _cause(capture, graph, min_matches) or only_turned(share)
 
 
 def nothing_reconstructed(
-    capture: Capture, graph: MatchGraph, groups: Sequence[Sequence[int]], tried: Sequence[str]
+    capture: Capture,
+    graph: MatchGraph,
+    groups: Sequence[Sequence[int]],
+    tried: Sequence[str],
+    min_matches: int,
 ) -> SplatposeError:
     """The refusal for photos that match and yet gave no reconstruction."""
+    if (cause := _cause(capture, graph, min_matches)) is not None:
+        return cause
     names = [photo.name for photo in capture.photos]
     verified = graph.num_verified[graph.num_verified > 0]
     typical = int(np.median(verified)) if len(verified) else 0
@@ -112,12 +114,17 @@ def nothing_reconstructed(
         f"mapping failed): overlapping pairs share {typical} verified matches on median. "
         f"{describe_groups(names, groups)}".strip(),
         "Take more photos with more overlap, of surfaces with texture, sharp and evenly lit. "
-        + _STEP_HINT,
+        + STEP_HINT,
     )
 
 
 def check_result(
-    capture: Capture, groups: Sequence[Sequence[int]], num_registered: int, median_angle: float
+    capture: Capture,
+    graph: MatchGraph,
+    groups: Sequence[Sequence[int]],
+    num_registered: int,
+    median_angle: float,
+    min_matches: int,
 ) -> None:
     """Refuses a reconstruction that holds next to nothing, or nothing but noise as depth.
 
@@ -135,10 +142,10 @@ def check_result(
             _OVERLAP_HINT,
         )
     if median_angle < _MIN_ANGLE_DEG:
-        raise SplatposeError(
+        raise _cause(capture, graph, min_matches) or SplatposeError(
             "The camera hardly moved: the same point is seen under angles that differ by only "
             f"{median_angle:.2f} degrees on median, so its depth cannot be measured.",
-            _STEP_HINT,
+            STEP_HINT,
         )
 
 
@@ -180,6 +187,12 @@ def describe_groups(names: Sequence[str], groups: Sequence[Sequence[int]]) -> st
     if single and several:
         parts.append(f"No match with any other photo: {list_photos(names, single)}.")
     return " ".join(parts)
+
+
+def _cause(capture: Capture, graph: MatchGraph, min_matches: int) -> SplatposeError | None:
+    """What else than its way makes a camera look as if it had not moved, if matches tell."""
+    putative = read_putative(graph.database)
+    return cause_of(motion_between(capture, graph, putative, min_matches))
 
 
 def _too_few(registered: int, total: int) -> bool:

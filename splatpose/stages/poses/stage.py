@@ -35,6 +35,7 @@ from ...sfm.registration.final_refinement import Refined, refine
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from ...wording import list_photos
 from .config import PosesConfig
+from .focal_lengths import left_by_the_estimate
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
 from .refusal import (
     check_count,
@@ -94,7 +95,7 @@ def solve_poses(
     check_overlap(capture, groups)
     table = match_table(graph)
     cameras, known = read_cameras(graph.database)
-    check_turning(capture, table, cameras, known, config.min_matches)
+    check_turning(capture, graph, table, cameras, known, config.min_matches)
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     with quiet_colmap():
@@ -118,8 +119,11 @@ def solve_poses(
             num_connected=len(groups[0]),
             emit=emit,
         )
+        if text := workshop.tolerance.told("failed"):
+            emit(Message("poses", text, "warning"))
         if not found.hypotheses:
-            raise nothing_reconstructed(capture, graph, groups, found.tried)
+            workshop.tolerance.check()
+            raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
         model, scaled = _settled(
             refined.reconstruction, graph, table, config, cameras, names, priors
@@ -127,9 +131,12 @@ def solve_poses(
         model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
+    for text in left_by_the_estimate(capture, model):
+        emit(Message("poses", text, "warning"))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
-    check_result(capture, groups, registered, explanation.median_angle)
+    angle = explanation.median_angle
+    check_result(capture, graph, groups, registered, angle, config.min_matches)
     check_support(len(names), registered, explanation, confirmed=found.agreeing)
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
@@ -271,4 +278,10 @@ def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -
     )
 
 
-POSES = Stage("poses", solve_poses, load_poses)
+def _space(capture: Capture, graph: MatchGraph, config: PosesConfig) -> int:
+    """A copy of the database for each of the first two reconstructions, in bytes."""
+    del capture, config
+    return 2 * graph.database.stat().st_size
+
+
+POSES = Stage("poses", solve_poses, load_poses, _space)

@@ -70,4 +70,10 @@ def load_splats(folder: Path) -> TrainedSplats:
     return load_result(folder)
 
 
-SPLATS = Stage("splats", train_splats, load_splats)
+def _space(views: Views, config: TrainingConfig) -> int:
+    """The first Gaussians with both moments of their optimiser, in bytes."""
+    values = 11 + 3 * (config.sh_degree + 1) ** 2
+    return min(len(views.points), config.max_gaussians) * values * 3 * 4
+
+
+SPLATS = Stage("splats", train_splats, load_splats, _space)

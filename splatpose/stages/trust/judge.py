@@ -8,7 +8,8 @@ but for the halves of the matches: without any that confirms it, a pose is not t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -60,6 +61,8 @@ two times too sure of itself; twice and a half of that are the bounds of a wrong
 MAX_TURN_ERROR = 5.0
 MAX_CYCLE_ERROR = 8.0
 """Degrees: relative rotations of blank walls err by some."""
+_MOST = 0.8
+"""Share of the weak photos that must have the same only doubt, for it to be told of all."""
 MAX_PSNR_LOSS = 8.0
 """dB below the median of the held-out photos."""
 
@@ -72,6 +75,8 @@ class Finding:
     cause: Cause | None
     """The gravest; None where nothing is wrong."""
     reason: str
+    doubts: tuple[Cause, ...] = ()
+    """All, the gravest first."""
 
 
 def judge(evidence: PhotoTrust, *, registered: bool, few: bool = False) -> Finding:
@@ -87,7 +92,7 @@ def judge(evidence: PhotoTrust, *, registered: bool, few: bool = False) -> Findi
     doubts = [doubt for rule in _rules(few) if (doubt := rule(evidence)) is not None]
     if doubts:
         cause, reason = doubts[0]
-        return Finding("weak", cause, reason)
+        return Finding("weak", cause, reason, tuple(cause for cause, _ in doubts))
     return Finding("trusted", None, _why_trusted(evidence))
 
 
@@ -99,6 +104,18 @@ def worse_rendering(psnr: float, usual: float) -> bool:
         usual: median over all held-out photos.
     """
     return usual - psnr > MAX_PSNR_LOSS
+
+
+def only_doubt(findings: Sequence[Finding]) -> Cause | None:
+    """The one doubt that most weak photos have in common, and no other; None if there is none."""
+    weak = [finding for finding in findings if finding.level == "weak"]
+    alone: Counter[Cause] = Counter(
+        finding.doubts[0] for finding in weak if len(finding.doubts) == 1
+    )
+    for cause, count in alone.most_common(1):
+        if count >= _MOST * len(weak):
+            return cause
+    return None
 
 
 Doubt = tuple[Cause, str]

@@ -25,7 +25,8 @@ def load(folder: Path) -> Verdicts:
         PhotoVerdict(**{**photo, "evidence": PhotoTrust(**_with_nan(photo["evidence"]))})
         for photo in value["photos"]
     )
-    return Verdicts(photos, tuple(value["advice"]), tuple(value["notes"]))
+    advice, notes = tuple(value["advice"]), tuple(value["notes"])
+    return Verdicts(photos, advice, notes, value.get("lacking", ""))
 
 
 def _with_nan(item: dict[str, Any]) -> dict[str, Any]:

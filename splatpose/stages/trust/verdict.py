@@ -12,7 +12,24 @@ from ...sfm.mapping.bundle_adjustment import FEW_PHOTOS
 from .advice import advise
 from .config import TrustConfig
 from .evidence import Evidence, ModelUnderTest, collect
-from .judge import judge
+from .judge import Cause, judge, only_doubt
+
+_LACKING: dict[Cause, str] = {
+    "denied": "models from two halves of the matches differ there",
+    "unconfirmed": "no model from a part of the matches confirms them",
+    "contradicted": "most of their matches contradict their poses",
+    "missing": "they share no matches with photos that by their poses see the same",
+    "alike": "things look alike, and matches do not tell which is which",
+    "tie": "single photos or pairs alone hold them to the rest",
+    "loose": "their matches leave them free to move a little",
+    "few": "they have few matches",
+    "patch": "their matches lie in a small part of the photo",
+    "turns": "their pairs alone turn otherwise than the model has it",
+    "cycles": "going round three photos misses the start",
+    "held out": "few matches that were kept back agree",
+    "rendering": "their renderings do not resemble them",
+}
+"""What a doubt that most weak photos have in common is called."""
 
 
 def assess(
@@ -49,7 +66,9 @@ def assess(
         )
         for i, (name, finding) in enumerate(zip(names, findings, strict=True))
     )
-    return Verdicts(photos, advice.overall, _notes(subject, evidence))
+    cause = only_doubt(findings)
+    lacking = _LACKING[cause] if cause is not None else ""
+    return Verdicts(photos, advice.overall, _notes(subject, evidence), lacking)
 
 
 def describe_verdicts(verdicts: Verdicts) -> str:
@@ -59,7 +78,7 @@ def describe_verdicts(verdicts: Verdicts) -> str:
     for level in ("weak", "refused"):
         if verdicts.count(level):
             text += f", {verdicts.count(level)} {level}"
-    return text
+    return f"{text} (for one reason: {verdicts.lacking})" if verdicts.lacking else text
 
 
 def _notes(subject: ModelUnderTest, evidence: Evidence) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ from .storage import read_views as load_views
 
 __all__ = ["check_names", "load_views", "undistort_views"]
 
+_BYTES_A_PIXEL = 0.5
+"""Of a PNG, at least: photos of blank walls have as little; textured ones have four times that."""
+
 
 def undistort_views(
     capture: Capture, poses: SparseModel, config: ViewsConfig, folder: Path, emit: EventSink
@@ -134,4 +137,13 @@ def check_names(capture: Capture, config: ViewsConfig) -> None:
         )
 
 
-VIEWS = Stage("views", undistort_views, load_views)
+def _space(capture: Capture, poses: SparseModel, config: ViewsConfig) -> int:
+    """A PNG of each photo with a pose, in bytes; no more than it will be."""
+    pixels = 0.0
+    for photo in np.flatnonzero(poses.registered).tolist():
+        width, height = capture.photos[photo].width, capture.photos[photo].height
+        pixels += width * height * min(1.0, config.max_size / max(width, height)) ** 2
+    return int(pixels * _BYTES_A_PIXEL)
+
+
+VIEWS = Stage("views", undistort_views, load_views, _space)

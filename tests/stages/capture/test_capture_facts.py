@@ -37,7 +37,7 @@ def test_orientation_and_time_survive_the_disk(tmp_path: Path, suffix: str) -> N
     found = captured(photos, tmp_path / "stage").photos
     assert [photo.orientation for photo in found] == [1, 6, 3]
     assert [(photo.width, photo.height) for photo in found] == [(96, 72), (72, 96), (96, 72)]
-    assert [photo.video_seconds for photo in found] == [None] * 3
+    assert [photo.seconds for photo in found] == [None] * 3
     first, *_ = (photo.exif_seconds for photo in found)
     assert first == 1627732800
     assert [photo.exif_seconds for photo in found] == [first, first + 1, first + 2]
@@ -50,7 +50,7 @@ def test_frames_of_a_video_have_its_times(tmp_path: Path) -> None:
         writer.write(textured(number))
     writer.release()
     found = captured(path, tmp_path / "stage").photos
-    times = [photo.video_seconds for photo in found]
+    times = [photo.seconds for photo in found]
     assert len(times) >= 3
     assert times == sorted(t for t in times if t is not None)
     assert 0 <= times[0] < times[-1] <= 2

@@ -11,7 +11,10 @@ import pycolmap
 import pytest
 from scenes.matching import make_capture, wall_photos
 
-from splatpose.events import Event, Progress
+from splatpose.errors import SplatposeError
+from splatpose.events import Event, Message, Progress
+from splatpose.features.matcher import Features
+from splatpose.features.sift import SiftMatcher
 from splatpose.io.colmap_database import (
     PairMatches,
     opened,
@@ -253,3 +256,42 @@ def test_error_limit_grows_with_the_photo(scene: pycolmap.Reconstruction) -> Non
         assert len(a.geometry.inlier_matches) == pytest.approx(
             len(b.geometry.inlier_matches), rel=0.02
         )
+
+
+def test_one_odd_pair_or_photo_costs_itself_only(
+    graph: MatchGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that is gone since it was checked, and a pair that a library cannot bear."""
+    capture = make_capture(tmp_path / "wall", wall_photos(5))
+    capture.photos[4].path.unlink()
+    match, calls = SiftMatcher.match, []
+
+    def odd(self: SiftMatcher, first: Features, second: Features) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 2:  # photos 0 and 2
+            raise ValueError("a matrix of the wrong shape")
+        return match(self, first, second)
+
+    monkeypatch.setattr(SiftMatcher, "match", odd)
+    events: list[Event] = []
+    found = run(capture, tmp_path / "out", events.append)
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    names = [photo.name for photo in capture.photos]
+    assert [w.partition(" (")[0] for w in warnings] == [
+        f"{names[4]} could not be searched for keypoints and stays out",
+        f"{names[0]} with {names[2]} could not be matched",
+    ]
+    assert len(found.keypoints[4]) == 0
+    assert {tuple(p) for p in found.pairs.tolist()} <= {(0, 1), (0, 3), (1, 2), (1, 3), (2, 3)}
+    for i in range(3):
+        row = found.pairs.tolist().index([i, i + 1])
+        before = graph.pairs.tolist().index([i, i + 1])
+        assert found.num_verified[row] == pytest.approx(graph.num_verified[before], rel=0.2)
+
+
+def test_photos_that_are_all_gone_are_an_error(tmp_path: Path) -> None:
+    capture = make_capture(tmp_path / "wall", wall_photos(3))
+    for photo in capture.photos:
+        photo.path.unlink()
+    with pytest.raises(SplatposeError, match="No such file"):
+        run(capture, tmp_path / "out")

@@ -98,6 +98,17 @@ def test_photos_that_moved_are_told_of_and_named_where_they_are(
     assert main(words) == 1
 
 
+def test_a_run_that_moved_without_its_photos_still_names_them(scene: Scene, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "deep" / "run"
+    moved.parent.mkdir(parents=True)
+    scene.out.rename(moved)
+    export(moved, tmp_path / "t.json")
+    found = read_transforms(tmp_path / "t.json").photos
+    assert [photo.resolve() for photo in found] == [
+        scene.capture.photos[i].path.resolve() for i in np.flatnonzero(scene.poses.registered)
+    ]
+
+
 def test_cameras_of_photos_that_are_gone_are_left_out_aloud(scene: Scene, tmp_path: Path) -> None:
     scene.capture.photos[3].path.unlink()
     (scene.out / "sparse_pc.ply").unlink()

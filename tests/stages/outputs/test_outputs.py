@@ -227,6 +227,41 @@ def test_a_failure_leaves_the_earlier_results(scene: Scene) -> None:
     assert contents(scene.out) == before
 
 
+def test_a_section_or_preview_that_cannot_be_made_costs_itself_only(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> None:
+        raise ZeroDivisionError("no cameras apart")
+
+    monkeypatch.setattr("splatpose.stages.outputs.page.build.top_view", odd)
+    (scene.trained.previews_dir / "gone.png").symlink_to("nowhere.png")
+    events: list[object] = []
+    scene.write(events)
+    files = contents(scene.out)
+    assert b"Reprojection error" in files["report.html"]
+    assert "previews/photo_4.png" in files
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert len(warnings) == 1
+    assert "The section cameras of the report could not be made" in warnings[0]
+
+
+def test_a_page_that_cannot_be_made_leaves_no_older_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.write()
+
+    def odd(*_: object) -> None:
+        raise LookupError("template")
+
+    monkeypatch.setattr("splatpose.stages.outputs.stage.build_page", odd)
+    events: list[object] = []
+    scene.write(events)
+    assert "report.html" not in contents(scene.out)
+    assert "splat.ply" in contents(scene.out)
+    (warning,) = (e.text for e in events if isinstance(e, Message) and e.level == "warning")
+    assert warning.startswith("report.html could not be made; report.json")
+
+
 def test_leftovers_of_a_killed_run_are_cleared(scene: Scene) -> None:
     for name in (".outputs.part", ".outputs.old"):
         (scene.out / name / "previews").mkdir(parents=True)

@@ -30,6 +30,7 @@ from splatpose.stages.outputs.page.support import PairSupport
 from splatpose.stages.outputs.page.svg import Axis, decimal, element
 from splatpose.stages.outputs.page.thumbnails import contact_sheet
 from splatpose.stages.outputs.report import build_report
+from splatpose.stages.outputs.summary import summary_lines
 
 HOSTILE = "</script><script>alert('x')</script>\"onload=alert(1) <img src=x>.jpg"
 LEVELS = ("trusted", "weak", "refused", "trusted", "trusted", "weak")
@@ -165,6 +166,21 @@ def test_the_headline_follows_the_verdicts(
     for row, level in zip(report["photos"], levels, strict=True):
         row["verdict"] = level
     assert answer in Outline(page_of(scene, report)).text
+
+
+def test_the_headline_says_what_is_known_and_what_is_missing(scene: Scene) -> None:
+    report = report_of(scene, judged=True)
+    for row in report["photos"]:
+        row["verdict"] = "weak"
+    report["verdicts"]["lacking"] = "no model from a part of the matches confirms them"
+    text = Outline(page_of(scene, report)).text
+    assert "Not confirmed yet. 6 of 6 photos have a pose that all tests but one speak for." in text
+    assert "What is missing: no model from a part of the matches confirms them." in text
+    assert "None of the" not in text
+    assert summary_lines(report, Path("out"))[0] == (
+        "photos    0 of 6 trusted, 6 weak, all tests but one are good (no model from a part of the "
+        "matches confirms them), 1 file skipped"
+    )
 
 
 def named_badly(scene: Scene) -> Scene:

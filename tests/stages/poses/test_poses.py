@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from splatpose.io.colmap import read_model
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import Capture
 from splatpose.scene.matches import MatchGraph
+from splatpose.sfm.mapping.colmap_mappers import MapperTask, run_mapper
 from splatpose.stages.poses.stage import load_poses, solve_poses
 
 
@@ -247,6 +249,39 @@ def test_small_steps_are_not_mistaken_for_turning(tmp_path: Path) -> None:
     assert solve(scene, tmp_path / "out")[0].registered.all()
 
 
+def test_a_mapping_that_raises_is_one_that_found_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: object) -> None:
+        raise ValueError("a rig without sensors")
+
+    monkeypatch.setattr(pycolmap, "global_mapping", odd)
+    poses = np.stack([look_at((x, 0.1 * x * x, -4), (0, 0, 0)) for x in (-0.6, 0, 0.6)])
+    events: list[Event] = []
+    found, _ = solve(make_scene(tmp_path, poses, cloud(120)), tmp_path / "out", events=events)
+    assert found.registered.all()
+    told = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert any(text.startswith("global calibrated mapping") and "sensors" in text for text in told)
+
+
+def test_a_mapping_in_a_child_is_the_same_and_may_die(
+    solved, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of the command, which has a child for everything."""
+    monkeypatch.delenv("SPLATPOSE_ONE_PROCESS")
+    again, _ = solve(scene, tmp_path / "again")
+    before = solved[0]
+    np.testing.assert_array_equal(again.cam_from_world, before.cam_from_world)
+    np.testing.assert_array_equal(again.points, before.points)
+    token = pycolmap.CancellationToken()
+    task = MapperTask("global", str(tmp_path), str(tmp_path), 0, 15, relaxed=False, few=True)
+    with pytest.raises(RuntimeError):
+        run_mapper(task, token)  # a folder is no database
+    token.cancel()
+    with pytest.raises(CancelledError):
+        run_mapper(replace(task, database=str(scene.graph.database)), token)
+
+
 def test_one_photo_is_refused(scene: Scene, tmp_path: Path) -> None:
     capture = Capture(scene.capture.photos[:1], scene.capture.groups)
     error = refusal(replace(scene, capture=capture), tmp_path / "out")
@@ -291,3 +326,21 @@ def test_a_camera_of_which_no_photo_is_placed(tmp_path: Path) -> None:
     assert summary.startswith("6/7 photos placed")
     assert [(c.width, c.height) for c in poses.cameras] == [(800, 600), (301, 200)]
     assert poses.camera_index.tolist() == [0] * 6 + [1]
+
+
+def test_photos_on_their_side_are_told_and_the_world_stands(tmp_path: Path) -> None:
+    cameras = arc(8)
+    for photo in range(1, 8, 2):  # turned about the optical axis
+        cameras[photo, :2] = np.stack([-cameras[photo, 1], cameras[photo, 0]])
+    scene = make_scene(tmp_path, cameras, cloud())
+    events: list[Event] = []
+    poses, _ = solve(scene, tmp_path / "poses", events=events)
+    assert poses.registered.all()
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert any(
+        text.startswith("4 photos lie on their side: IMG_2.png, IMG_4.png, IMG_6.png, IMG_8.png")
+        for text in said
+    )
+    assert not any("uncertain" in text for text in said)
+    down = poses.cam_from_world[::2, 1, 1]
+    assert (down > np.cos(np.radians(20))).all()

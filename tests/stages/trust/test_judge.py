@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
-from splatpose.stages.trust.judge import judge, worse_rendering
+from splatpose.stages.trust.judge import judge, only_doubt, worse_rendering
+from splatpose.stages.trust.storage import load, save
+from splatpose.stages.trust.verdict import describe_verdicts
 
 GOOD = PhotoTrust(
     verified_matches=2000,
@@ -155,3 +158,25 @@ def test_counts_and_share() -> None:
     assert [verdicts.count(level) for level in ("trusted", "weak", "refused")] == [2, 1, 1]
     assert verdicts.trusted_share == 0.5
     assert Verdicts((), (), ()).trusted_share == 0
+
+
+def test_what_alone_is_missing_is_told_of_all() -> None:
+    unconfirmed = judge(replace(GOOD, folds_agreeing=0), registered=True)
+    several = judge(replace(GOOD, folds_agreeing=0, spread=0.01), registered=True)
+    good = judge(GOOD, registered=True)
+    assert unconfirmed.doubts == ("unconfirmed",)
+    assert several.doubts == ("patch", "unconfirmed")
+    assert only_doubt([unconfirmed] * 9 + [several, good]) == "unconfirmed"
+    assert only_doubt([unconfirmed] * 3 + [several] * 2) is None
+    assert only_doubt([good]) is None
+
+
+def test_what_is_missing_survives_the_disk_and_is_said_in_the_line(tmp_path: Path) -> None:
+    photo = PhotoVerdict("a", "weak", "because", None, GOOD)
+    verdicts = Verdicts((photo, photo), (), (), "no model confirms them")
+    save(tmp_path, verdicts)
+    assert load(tmp_path).lacking == "no model confirms them"
+    assert describe_verdicts(verdicts) == (
+        "0 of 2 photos trusted, 2 weak (for one reason: no model confirms them)"
+    )
+    assert describe_verdicts(replace(verdicts, lacking="")) == "0 of 2 photos trusted, 2 weak"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -18,6 +19,7 @@ from ....scene.matches import MatchGraph
 from ....scene.sparse_model import SparseModel
 from ....scene.splats import TrainedSplats
 from ....scene.views import Views
+from ....tolerance import Tolerance
 from ..formatting import duration, known, memory, percent, quantity
 from . import sections, texts
 from .cards import LABELS, MEANINGS, Card, counts, photo_cards
@@ -25,6 +27,8 @@ from .matrix import LEVELS, match_matrix
 from .support import pair_support
 from .thumbnails import contact_sheet
 from .topview import top_view
+
+T = TypeVar("T")
 
 
 def build_page(
@@ -35,6 +39,7 @@ def build_page(
     poses: SparseModel,
     views: Views,
     trained: TrainedSplats,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> str:
     """The whole of report.html: one HTML document that refers to nothing outside itself.
 
@@ -46,7 +51,13 @@ def build_page(
         poses: cameras, points, and how they came to be.
         views: what the Gaussians were trained on.
         trained: the held-out scores with their previews.
+        warn: is told of sections that could not be made, and are left out.
     """
+    tolerance = Tolerance()
+
+    def section(name: str, make: Callable[..., T], *facts: Any) -> T | None:
+        return tolerance.attempt(f"The section {name} of the report", partial(make, *facts), None)
+
     max_error_px = report.get("config", {}).get("poses", {}).get("max_error_px", 1.0)
     support = pair_support(graph, poses, max_error_px)
     cards = photo_cards(report, contact_sheet(capture, views, _folder(capture)))
@@ -61,8 +72,8 @@ def build_page(
         "title": title,
         "report": report,
         "source": _source(report, capture),
-        "headline": texts.headline(cards),
-        "figures": texts.figures(report, support.share),
+        "headline": texts.headline(cards, verdicts.get("lacking", "")),
+        "figures": section("figures", texts.figures, report, support.share) or [],
         "judged": bool(verdicts),
         "advice": verdicts.get("advice", ()),
         "notes": verdicts.get("notes", ()),
@@ -71,24 +82,26 @@ def build_page(
         "counts": counts(cards),
         "labels": LABELS,
         "meanings": MEANINGS,
-        "top_view": top_view(poses, photos),
+        "top_view": section("cameras", top_view, poses, photos),
         "shown_levels": [k for k in LABELS if k in _levels(photos, poses)],
         "unplaced": int((~poses.registered).sum()),
-        "matrix": match_matrix(graph, support, len(capture.photos)),
+        "matrix": section("matches", match_matrix, graph, support, len(photos)),
         "shades": _shades(),
         "anchors": [card.anchor for card in photos],
         "names": [card.name for card in photos],
         "hypotheses": report["hypotheses"],
-        "residuals": sections.residuals(report, poses),
-        "photo_errors": sections.photo_errors(report, photos),
-        "changes": sections.changes(poses, photos),
-        "training": sections.training(report),
-        "worst": sections.worst(trained, photos),
+        "residuals": section("residuals", sections.residuals, report, poses),
+        "photo_errors": section("photo_errors", sections.photo_errors, report, photos),
+        "changes": section("changes", sections.changes, poses, photos),
+        "training": section("training", sections.training, report),
+        "worst": section("worst", sections.worst, trained, photos),
         "shape": sections.shape(capture),
-        "stages": sections.stages(report),
-        "command": sections.command(report),
-        "checks": sections.checks(report, support),
+        "stages": section("stages", sections.stages, report),
+        "command": section("command", sections.command, report),
+        "checks": section("checks", sections.checks, report, support),
     }
+    if text := tolerance.told("could not be made"):
+        warn(text)
     return _environment().get_template("page.html").render(context)
 
 

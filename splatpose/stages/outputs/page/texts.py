@@ -36,8 +36,13 @@ class Figure:
     meaning: str
 
 
-def headline(cards: Sequence[Card]) -> Headline:
-    """Whether the model can be trusted, by the verdicts; without any, how many photos it has."""
+def headline(cards: Sequence[Card], lacking: str = "") -> Headline:
+    """Whether the model can be trusted, by the verdicts; without any, how many photos it has.
+
+    Args:
+        cards: of all photos.
+        lacking: the one test that weak photos fail, as `Verdicts.lacking`.
+    """
     photos = [card for card in cards if card.level != "skipped"]
     count = counts(photos)
     total = len(photos)
@@ -57,6 +62,11 @@ def headline(cards: Sequence[Card]) -> Headline:
         verdict, level = "Yes, with exceptions.", "trusted"
     elif share >= _PARTLY:
         verdict, level = "In part.", "weak"
+    elif lacking and trusted + weak >= _MOSTLY * total:
+        verdict, level = "Not confirmed yet.", "weak"
+        answer = f"{trusted + weak} of {total} photos have a pose that all tests but one speak for."
+        detail = f"What is missing: {lacking}. {_rest(0, refused)}".strip()
+        return Headline("Can this model be trusted?", verdict, answer, detail, level)
     elif trusted:
         verdict, level = "Hardly.", "refused"
     else:

@@ -6,6 +6,7 @@ import base64
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -59,7 +60,7 @@ def _read(path: Path, side: int, bits: int | None = None) -> UInt8[np.ndarray, "
     """The photo, or None: a skipped file may well be unreadable, and the page says so in words."""
     try:
         return read_photo(path, max_size=side, bits=bits)
-    except (UnreadablePhoto, MemoryError):
+    except (UnreadablePhoto, MemoryError, OSError, ValueError, cv2.error):
         return None
 
 

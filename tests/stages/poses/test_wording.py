@@ -1,0 +1,89 @@
+"""What the poses stage says of hypotheses and focal lengths is what the figures say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import pytest
+
+from splatpose.scene.camera import Camera
+from splatpose.scene.capture import CameraGroup, Capture, Photo
+from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.mapping.hypotheses import Hypothesis
+from splatpose.sfm.match_consistency import Explanation
+from splatpose.stages.poses.focal_lengths import left_by_the_estimate
+from splatpose.stages.poses.hypothesis_evidence import hypothesis_evidence
+from splatpose.stages.poses.search import SearchResult
+
+COUNT = 4
+
+
+def model(focal: float, turn: float = 0.0) -> SparseModel:
+    """Photos in a row, the last ones turned."""
+    poses = np.tile(np.eye(4), (COUNT, 1, 1))
+    poses[:, 0, 3] = np.arange(COUNT)
+    poses[:, 1, 3] = np.arange(COUNT) ** 2
+    c, s = np.cos(turn), np.sin(turn)
+    poses[2:, :3, :3] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    return SparseModel(
+        names=tuple("abcd"),
+        registered=np.ones(COUNT, bool),
+        cam_from_world=poses,
+        camera_index=np.zeros(COUNT, np.int64),
+        cameras=(Camera("SIMPLE_RADIAL", 1200, 900, np.array([focal, 600.0, 450.0, 0.0])),),
+        points=np.zeros((0, 3)),
+        point_colors=np.zeros((0, 3), np.uint8),
+        point_errors=np.zeros(0),
+        observations=np.zeros((0, 3), np.int64),
+        observation_xy=np.zeros((0, 2)),
+    )
+
+
+def hypothesis(name: str, share: float, balanced: float, against: float, turn: float) -> Hypothesis:
+    some = np.ones(3, bool)
+    explanation = Explanation(np.ones(COUNT, bool), some, some, share, balanced, against, 1.2, 20.0)
+    empty = pycolmap.Reconstruction()
+    return Hypothesis(name, name, empty, model(1440, turn), explanation, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "against", "said"),
+    [
+        (0.60, 0.1, "explains 10.0 % fewer of the matches"),
+        (
+            0.79,
+            0.4,
+            "explains 9.0 % more of the matches, and more contradict it (40 % against 5 %)",
+        ),
+        (0.79, 0.0, "explains 9.0 % more of the matches, but in fewer of the pairs"),
+    ],
+)
+def test_no_hypothesis_explains_a_negative_share_fewer(
+    share: float, against: float, said: str
+) -> None:
+    chosen = hypothesis("global", 0.7, 0.7, 0.05, 0.0)
+    rival = hypothesis("incremental", share, 0.3, against, 0.6)
+    found = SearchResult((chosen, rival), (), False, ())
+    first, second = (row.note for row in hypothesis_evidence(found, chosen))
+    assert second.startswith(said)
+    assert "-" not in second
+    most = "explains the most matches" if share < 0.7 else "explains the matches best, all told"
+    assert first == f"{most}; no other confirms it"
+
+
+def capture(prior: float | None) -> Capture:
+    photos = tuple(Photo(name, Path(name), 1200, 900, 0, "") for name in "abcd")
+    return Capture(photos, (CameraGroup("Phone 4 mm", 1200, 900, prior),))
+
+
+def test_a_focal_length_that_the_estimate_left_is_told() -> None:
+    (said,) = left_by_the_estimate(capture(1511.0), model(575.0))
+    assert "EXIF gives Phone 4 mm a focal length of 1511 px" in said
+    assert "call for 575 px" in said
+    assert left_by_the_estimate(capture(1511.0), model(1450.0)) == []
+    assert left_by_the_estimate(capture(None), model(575.0)) == []
+    lost = replace(model(575.0), registered=np.zeros(COUNT, bool))
+    assert left_by_the_estimate(capture(1511.0), lost) == []
