@@ -1,10 +1,12 @@
-"""HDR video as an ordinary display shows it: ITU-R BT.2100's two transfers, brought to sRGB.
+"""HDR pictures as an ordinary display shows it: ITU-R BT.2100's two transfers, brought to sRGB.
 
 What a diffuse white surface sends is 203 cd/m2 in both (BT.2408, table 1) and becomes nearly white;
 brighter light is compressed above it. BT.2020's primaries are brought to BT.709's (BT.2087).
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
@@ -22,6 +24,8 @@ _KNEE = 0.8
 _709_FROM_2020 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
+_ROWS = 128
+"""Rows that are converted at once, because floats of a whole photo may not fit into memory."""
 _LUMINANCE = np.array([0.2627, 0.6780, 0.0593])
 
 
@@ -36,6 +40,20 @@ def displayed(
         primaries: number in ITU-T H.273; any but BT.2020's are taken for BT.709's.
     """
     table = _light_table(transfer)
+    shown = np.empty(pixels.shape, np.uint8)
+    for start in range(0, len(pixels), _ROWS):
+        shown[start : start + _ROWS] = _band(
+            pixels[start : start + _ROWS], table, transfer, primaries
+        )
+    return shown
+
+
+def _band(
+    pixels: UInt16[np.ndarray, "H W 3"],
+    table: Float[np.ndarray, " 65536"],
+    transfer: int,
+    primaries: int,
+) -> UInt8[np.ndarray, "H W 3"]:
     light = table[pixels]
     if transfer == HLG:
         luminance = np.maximum(light @ _LUMINANCE.astype(np.float32), 1e-6)
@@ -49,6 +67,7 @@ def displayed(
     return np.clip(np.round(srgb * 255), 0, 255).astype(np.uint8)
 
 
+@functools.cache
 def _light_table(transfer: int) -> Float[np.ndarray, " 65536"]:
     """Linear light of each value: of diffuse white in PQ, of the scene (0 to 1) in HLG."""
     signal = np.arange(65536) / 65535

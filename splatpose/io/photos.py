@@ -16,13 +16,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import SplatposeError
 from .exif import PhotoHeader, photo_header
+from .hdr import displayed
 from .photo_names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
-from .pixel_values import deep_values, foreign_values, oriented, unopened_values
+from .pixel_values import deep_values, foreign_values, hdr_encoding, oriented, unopened_values
 from .regular_files import check_regular, open_regular
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
@@ -126,12 +127,14 @@ def read_photo(
 def used_bits(path: Path) -> int | None:
     """Bits a channel that a photo's values use, where its file has room for more than 8.
 
+    None for HDR too, whose values have one meaning whatever bits they use.
+
     Raises:
         UnreadablePhoto: the file is missing, damaged or no photo.
     """
     with _open(path) as image:
         try:
-            deep = deep_values(image, path)
+            deep = None if hdr_encoding(image) else deep_values(image, path)
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
     return None if deep is None else deep.bits
@@ -206,8 +209,16 @@ def _decode_smaller(image: Image.Image, size: int) -> None:
             return
 
 
+def _sixteen_bits(image: Image.Image) -> UInt16[np.ndarray, "H W 3"]:
+    image.load()
+    return np.asarray(image.convert("RGB")).astype(np.uint16) * np.uint16(257)
+
+
 def _rgb(image: Image.Image, path: Path, bits: int | None) -> UInt8[np.ndarray, "H W 3"]:
+    hdr = hdr_encoding(image)  # before pixels are loaded: PNG files are closed then
     deep = deep_values(image, path)
+    if hdr is not None:
+        return displayed(_sixteen_bits(image) if deep is None else deep.colours, *hdr)
     if deep is not None:
         return deep.pixels(bits)
     image.load()

@@ -2,7 +2,8 @@
 
 Files of 16 bits a channel often hold fewer (sensors give 10, 12 or 14): these are told by the
 largest value of all photos of a camera, and are scaled to what they can hold at most. Encodings
-whose numbers are no display colours (HDR transfers, floating point, CIELAB) are refused by name.
+whose numbers are no display colours (floating point, CIELAB) are refused by name, and HDR is
+converted.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import numpy as np
 from jaxtyping import Shaped, UInt8, UInt16
 from PIL import Image, TiffImagePlugin
 
+from .hdr import HLG, PQ
+
 _BITS = (8, 10, 12, 14, 16)
 """Bits that the values in a file of 16 bits a channel may use."""
-_HDR = {16: "PQ", 18: "HLG"}
-"""Transfer characteristics that are not those of a display's colours (ITU-T H.273)."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
 _WHITE_IS_ZERO, _RGB = 0, 2
 _SAMPLES = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
@@ -36,9 +37,6 @@ def foreign_values(image: Image.Image) -> str | None:
         return f"{_SAMPLES[kind]} values, not 8- or 16-bit colours"
     if image.mode == "LAB":
         return "CIELAB colours, not RGB: save it as RGB"
-    transfer = _transfer(image)
-    if transfer in _HDR:
-        return f"HDR values ({_HDR[transfer]}), not 8- or 16-bit colours: export it as SDR"
     return None
 
 
@@ -60,6 +58,12 @@ class DeepValues:
     """Grey, grey and alpha, RGB, or RGB and alpha."""
     bits: int
     """Bits that the colours use."""
+
+    @property
+    def colours(self) -> UInt16[np.ndarray, "H W 3"]:
+        """RGB, alpha left out."""
+        colours = self.values[..., : 3 if self.values.shape[2] >= 3 else 1]
+        return colours if colours.shape[2] == 3 else np.repeat(colours, 3, axis=2)
 
     def pixels(self, bits: int | None) -> UInt8[np.ndarray, "H W 3"]:
         """8-bit RGB, transparent pixels over black.
@@ -169,22 +173,23 @@ def _tag(image: Image.Image, number: int) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _transfer(image: Image.Image) -> int | None:
-    """H.273's number of the transfer function, where a file tells it."""
+def hdr_encoding(image: Image.Image) -> tuple[int, int] | None:
+    """Transfer characteristics and primaries of an HDR picture, by their numbers in ITU-T H.273."""
+    found: tuple[int, int] | None = None
     if (file := _png_file(image)) is not None:
         at = file.tell()
         try:
             for kind, start in _png_chunks(file):
                 if kind == b"IDAT":
-                    return None
+                    break
                 if kind == b"cICP" and len(start) >= 2:
-                    return start[1]
+                    found = start[1], start[0]
         finally:
             file.seek(at)
     profile = image.info.get("nclx_profile")
     if isinstance(profile, dict):
-        return profile.get("transfer_characteristics")
-    return None
+        found = profile.get("transfer_characteristics", 0), profile.get("color_primaries", 0)
+    return found if found is not None and found[0] in (PQ, HLG) else None
 
 
 def _png_file(image: Image.Image) -> BinaryIO | None:

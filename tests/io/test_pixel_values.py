@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, TiffImagePlugin
+from scenes.hdr import encoded, hdr_scene
 
+from splatpose.io.hdr import HLG, PQ
 from splatpose.io.photos import UnreadablePhoto, read_header, read_photo
 
 
@@ -165,29 +167,38 @@ def with_chunk(path: Path, kind: bytes, data: bytes, before: bytes) -> None:
     path.write_bytes(content[:at] + chunk(kind, data) + content[at:])
 
 
-@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_refused_by_name(tmp_path: Path, transfer: int, name: str) -> None:
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_an_hdr_png_has_ordinary_colours(tmp_path: Path, transfer: int, bits: int) -> None:
     path = tmp_path / "a.png"
-    Image.fromarray(eight_bit()).save(path)
+    wide = encoded(hdr_scene(), transfer)
+    assert cv2.imwrite(
+        str(path), (wide if bits == 16 else (wide / 257).round().astype(np.uint8))[..., ::-1]
+    )
     with_chunk(path, b"cICP", bytes([9, transfer, 0, 1]), b"IDAT")
-    with pytest.raises(UnreadablePhoto, match=rf"HDR values \({name}\)"):
-        read_photo(path)
+    off = np.abs(read_photo(path).astype(int) - hdr_scene())
+    assert off.max() <= (2 if bits == 16 else 14)
+    assert off.mean() < 2
+
+
+def test_a_png_of_ordinary_colours_is_not_converted(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
     Image.fromarray(eight_bit()).save(path)
     with_chunk(path, b"cICP", bytes([1, 13, 0, 1]), b"IDAT")
     np.testing.assert_array_equal(read_photo(path), eight_bit())
 
 
-def test_hdr_heic_is_refused_and_10_bit_heic_is_read(tmp_path: Path) -> None:
+def test_heic_of_10_bits_and_hdr_heic_have_ordinary_colours(tmp_path: Path) -> None:
     import pillow_heif
 
-    picture = eight_bit(width=64, height=64)[..., :1].repeat(3, 2)  # its colours are subsampled
-    file = pillow_heif.from_bytes("RGB;16", (64, 64), as_bits(picture, 16).tobytes())
-    options: dict[str, Any] = {"quality": 100, "color_primaries": 9, "matrix_coefficients": 9}
-    file.save(tmp_path / "pq.heic", transfer_characteristics=16, **options)
-    file.save(tmp_path / "sdr.heic", transfer_characteristics=13, **options)
-    with pytest.raises(UnreadablePhoto, match="HDR"):
-        read_photo(tmp_path / "pq.heic")
-    assert np.abs(read_photo(tmp_path / "sdr.heic").astype(int) - picture).mean() < 4
+    path = tmp_path / "a.heic"
+    picture = hdr_scene()[..., :1].repeat(3, 2)  # its colours are subsampled
+    for transfer, values in ((13, as_bits(picture, 16)), (PQ, encoded(picture, PQ))):
+        size = (picture.shape[1], picture.shape[0])
+        file = pillow_heif.from_bytes("RGB;16", size, values.tobytes())
+        options: dict[str, Any] = {"quality": 100, "color_primaries": 9, "matrix_coefficients": 9}
+        file.save(path, transfer_characteristics=transfer, **options)
+        assert np.abs(read_photo(path).astype(int) - picture).mean() < 4
 
 
 def test_a_12_bit_jpeg_is_refused_by_name(tmp_path: Path) -> None:
