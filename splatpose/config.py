@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from .bounds import SEED
 from .splatting.config import TrainingConfig
 from .stages.capture.config import CaptureConfig
 from .stages.depth.config import DepthConfig
@@ -43,5 +45,5 @@ class FitConfig:
     """Gaussians."""
     outputs: OutputsConfig = field(default_factory=OutputsConfig)
     """Files in the output folder."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Seed of everything random. Same seed, machine and thread count: same result on CPU."""

@@ -37,6 +37,7 @@ class StageStarted:
     """A stage begins to compute."""
 
     stage: StageName
+    """Name of the stage."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class StageSkipped:
     """A stage's result from an earlier run is still valid and is used as it is."""
 
     stage: StageName
+    """Name of the stage."""
     summary: str
+    """One line for a person: what had come out."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,11 @@ class StageFinished:
     """A stage's result is on disk."""
 
     stage: StageName
+    """Name of the stage."""
     summary: str
     """One line for a person: what came out."""
     seconds: float
+    """Seconds that the stage took."""
     peak_memory_mb: float
     """Largest resident memory of the process while the stage ran, in MiB."""
 
@@ -64,8 +69,11 @@ class Progress:
     """How far a stage has come."""
 
     stage: StageName
+    """Name of the stage."""
     done: int
+    """Pieces of work that are done."""
     total: int
+    """Pieces of work in all; 0 where nobody knows."""
     text: str = ""
     """What is being counted, for example "pairs matched"."""
 
@@ -75,8 +83,11 @@ class Message:
     """Something worth saying once: a choice with its reason, a fallback, a skipped photo."""
 
     stage: StageName
+    """Stage that the message is from."""
     text: str
+    """The message, a sentence or two."""
     level: Literal["info", "warning"] = "info"
+    """Weight of the message: a warning is about something that may spoil the result."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +95,13 @@ class TrainingStep:
     """A sample of the training curve (not every step is sent)."""
 
     step: int
+    """Steps that are done."""
     total_steps: int
+    """Steps in all, the last pass included."""
     loss: float
+    """Loss of the step."""
     num_gaussians: int
+    """Gaussians at the step."""
     image_size: tuple[int, int]
     """Width and height trained at, in pixels."""
     held_out_psnr: float | None = None
@@ -98,7 +113,9 @@ class RunFinished:
     """Everything is written."""
 
     folder: Path
+    """OUT, the folder of the results."""
     summary: dict[str, float | int | str] = field(default_factory=dict)
+    """The run in numbers: photos, registered, trusted, gaussians, held_out_psnr."""
     lines: tuple[str, ...] = ()
     """The run in a few lines for a person, the last one saying where the files are."""
 

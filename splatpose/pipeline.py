@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .host import expanded
@@ -15,7 +16,7 @@ from .keys import Keyed, Unkeyed, key_of
 from .runs import RunFolder
 from .scene.capture import Capture
 from .scene.solved import Solved as Solved
-from .stages.capture.stage import CAPTURE, fingerprint
+from .stages.capture.stage import capture_stage, fingerprint
 
 
 def fit(
@@ -48,9 +49,11 @@ def fit(
     """
     images, out = expanded(images), expanded(out)
     weights_dir = None if weights_dir is None else expanded(weights_dir)
-    config, source = config or FitConfig(), _keyed(images)
+    check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
+    source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        capture = run.stage(CAPTURE, config.capture, source)
+        capture = run.stage(capture_stage(images), config.capture, source)
         solved = _solve(run, capture, config, weights_dir)
         from .stages.outputs.report import run_facts
         from .stages.outputs.stage import finish
@@ -81,13 +84,16 @@ def solve(
     """
     images, out = expanded(images), expanded(out)
     weights_dir = None if weights_dir is None else expanded(weights_dir)
-    config, source = config or FitConfig(), _keyed(images)
+    check_bounds(config := config or FitConfig())
+    check_paths(images=images, out=out)
+    source = _keyed(images)
     with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        return _solve(run, run.stage(CAPTURE, config.capture, source), config, weights_dir)
+        capture = run.stage(capture_stage(images), config.capture, source)
+        return _solve(run, capture, config, weights_dir)
 
 
 def _keyed(images: Path) -> Keyed[Path]:
-    return Keyed(images, key_of(fingerprint(images), str(images.resolve())))
+    return Keyed(images, key_of(fingerprint(images)))
 
 
 def _solve(
@@ -104,12 +110,13 @@ def _solve(
     from .stages.poses.stage import POSES
     from .stages.splats.stage import resolve_backend
     from .stages.trust.stage import TRUST
-    from .stages.views.stage import VIEWS
+    from .stages.views.stage import VIEWS, check_names
 
     seed, weights = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
     few = {"min_matches": config.poses.min_matches}
     near = {"max_error_px": config.poses.max_error_px}
     local = joint = alignment = priors = None
+    check_names(capture.value, config.views)
 
     depth = resolve_depth(config.depth, weights_dir, run.emit)
     if depth.source != NO_DEPTH:

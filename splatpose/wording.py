@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_MOST_LETTERS = 80
+
+
+def short_name(name: str) -> str:
+    """A photo's name for a sentence: one of many folders keeps its beginning and its end."""
+    if len(name) <= _MOST_LETTERS:
+        return name
+    return f"{name[: _MOST_LETTERS // 4]}...{name[-(3 * _MOST_LETTERS // 4 - 3) :]}"
+
 
 def list_photos(names: Sequence[str], photos: Sequence[int]) -> str:
     """Names of photos for a person: ranges of neighbours, shortened where there are many."""
@@ -13,9 +22,8 @@ def list_photos(names: Sequence[str], photos: Sequence[int]) -> str:
             runs[-1].append(photo)
         else:
             runs.append([photo])
-    texts = [
-        names[run[0]] if len(run) == 1 else f"{names[run[0]]}..{names[run[-1]]}" for run in runs
-    ]
+    ends = [[short_name(names[end]) for end in dict.fromkeys((run[0], run[-1]))] for run in runs]
+    texts = ["..".join(end) for end in ends]
     if len(texts) > 4:
         return ", ".join(texts[:3]) + f" and {len(photos) - sum(map(len, runs[:3]))} more"
     return ", ".join(texts)

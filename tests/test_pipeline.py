@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from scenes import DEMO, ROOT
 from scenes.demo_photos import copy_small, first_photos
+from schema_checking import violations
 
 from splatpose.cli.fit import check_trust
 from splatpose.config import FitConfig
@@ -36,9 +37,10 @@ from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_tum
-from splatpose.pipeline import fit
+from splatpose.pipeline import fit, solve
 from splatpose.runs.log import LogReader
 from splatpose.runs.steering import Watcher
+from splatpose.schemas import load_schema
 from splatpose.stages.capture.stage import fingerprint
 from splatpose.stages.joint.config import JointConfig
 from splatpose.stages.local.config import LocalConfig
@@ -197,6 +199,23 @@ def test_a_second_run_computes_nothing(photos: Path, finished: tuple[Path, list[
     skipped = [event.stage for event in events if isinstance(event, StageSkipped)]
     assert skipped == ["capture", "matching", "poses", "views", "trust", "splats"]
     assert (out / "splat.ply").read_bytes() == before
+
+
+def test_report_and_log_are_as_their_schemas_say(finished: tuple[Path, list[Event]]) -> None:
+    out, _ = finished
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert violations(load_schema("report"), report) == []
+    for line in (out / ".splatpose" / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        assert violations(load_schema("events"), json.loads(line)) == [], line
+
+
+def test_names_to_hold_out_are_asked_for_before_the_matching(photos: Path, tmp_path: Path) -> None:
+    config = tiny()
+    views = dataclasses.replace(config.views, hold_out=("nobody.jpg",))
+    with pytest.raises(SplatposeError, match="not among the photos, 'nobody"):
+        solve(photos, tmp_path / "out", dataclasses.replace(config, views=views))
+    assert (tmp_path / "out" / ".splatpose" / "capture").is_dir()
+    assert not list((tmp_path / "out" / ".splatpose").glob("matching*"))
 
 
 def test_depth_maps_join_a_finished_run_and_leave_it_again(

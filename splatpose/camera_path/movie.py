@@ -24,7 +24,7 @@ from ..render import Backend
 from ..scene.splats import Splats
 from ..stages.outputs.layout import REPORT, SPLAT, TRANSFORMS
 from ..stages.outputs.scale import metres_per_unit, scaled_cameras, scaled_splats
-from .paths import CameraPath, along, orbit, read_keyframes, through
+from .paths import CameraPath, along, orbit, quarters_to_upright, read_keyframes, through
 
 _QUALITY = "18"
 """Constant rate factor of x264: hardly a difference to be seen."""
@@ -81,7 +81,10 @@ def lay_path(
     aspect: float,
 ) -> CameraPath:
     """A path that the photos themselves suggest, with a field of view of theirs."""
-    fov = float(np.median([fitting_fov(K, aspect) for K in Ks]))
+    quarters = quarters_to_upright(cam_from_world).tolist()
+    sides = [[1, 0, 2] if quarter % 2 else [0, 1, 2] for quarter in quarters]
+    upright = [K[side][:, side] for K, side in zip(Ks, sides, strict=True)]
+    fov = float(np.median([fitting_fov(K, aspect) for K in upright]))
     if kind == "orbit":
         return orbit(cam_from_world, middle_of(splats, cam_from_world), fov, frames)
     return along(cam_from_world, fov, frames)

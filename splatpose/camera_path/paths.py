@@ -10,19 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, RotationSpline
 
 from ..errors import SplatposeError
 from ..io.atomic import write_json
+from ..io.regular_files import read_text
 
 _WIDE_GAP = math.radians(120)
 """Widest angle in radians without a camera over which an orbit closes; over a wider one it turns
 back."""
 _SMOOTHING = 0.02
 """Standard deviation of the smoothing of the photos' path, relative to its length."""
+
+
+_STEEP = 0.5
+"""Part of gravity in the picture's plane below which a camera looks rather down or up."""
+_QUARTERS = np.array(
+    [[[c, -s, 0], [s, c, 0], [0, 0, 1]] for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))], np.float64
+)
+"""Rotations by 0, 90, 180 and 270 degrees about the optical axis."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,10 @@ def orbit(
 
 
 def along(cam_from_world: Float[np.ndarray, "V 4 4"], fov: float, frames: int) -> CameraPath:
-    """From photo to photo in their order, smoothly, at even speed."""
+    """From photo to photo in their order, smoothly, at even speed; none lies on its side."""
+    turned = cam_from_world.copy()
+    turned[:, :3] = _QUARTERS[quarters_to_upright(cam_from_world)] @ cam_from_world[:, :3]
+    cam_from_world = turned
     centers = _centers(cam_from_world)
     lengths = np.linalg.norm(np.diff(centers, axis=0), axis=1)
     turns = _rotations(cam_from_world)
@@ -89,6 +101,16 @@ def along(cam_from_world: Float[np.ndarray, "V 4 4"], fov: float, frames: int) -
     left, _, right = np.linalg.svd(axes)
     inverse[:, :3, :3] = left @ right
     return CameraPath(np.linalg.inv(inverse), path.fov)
+
+
+def quarters_to_upright(cam_from_world: Float[np.ndarray, "V 4 4"]) -> Int[np.ndarray, " V"]:
+    """Quarters by which cameras must turn about their optical axis for gravity (+y) to be down.
+
+    Those that look almost straight down or up stay as they are.
+    """
+    across, down = cam_from_world[:, 0, 1], cam_from_world[:, 1, 1]
+    quarters = np.round(np.arctan2(across, down) / (np.pi / 2)).astype(np.int64) % 4
+    return np.where(np.hypot(across, down) < _STEEP, 0, quarters)
 
 
 def through(keyframes: Sequence[Keyframe], frames: int) -> CameraPath:
@@ -131,21 +153,25 @@ def read_keyframes(path: Path) -> list[Keyframe]:
         SplatposeError: the file is missing or something else.
     """
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["keyframes"]
-        return [
-            Keyframe(
-                float(row["seconds"]),
-                _three(row["position"]),
-                _four(row["wxyz"]),
-                float(row["fov"]),
-            )
-            for row in rows
-        ]
+        rows: list[dict[str, Any]] = json.loads(read_text(path))["keyframes"]
+        return [_keyframe(row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplatposeError(
             f"{path} holds no keyframes: {error}.",
             "Give a keyframes.json that the viewer saved, or orbit, or trajectory.",
         ) from error
+
+
+def _keyframe(row: dict[str, Any]) -> Keyframe:
+    seconds, fov = float(row["seconds"]), float(row["fov"])
+    position, wxyz = _three(row["position"]), _four(row["wxyz"])
+    if not all(map(math.isfinite, (seconds, fov, *position, *wxyz))):
+        raise ValueError("a number is not finite")
+    if not any(wxyz):
+        raise ValueError("a rotation is all zeros")
+    if not 0 < fov < math.pi:
+        raise ValueError(f"a field of view must lie between 0 and pi, not {fov:g}")
+    return Keyframe(seconds, position, wxyz, fov)
 
 
 def look_at(

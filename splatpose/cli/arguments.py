@@ -26,6 +26,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from ..bounds import OutOfBounds, check_bounds, fields_with_hints
 from ..host import expanded
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
     """
     start = tyro.MISSING_NONPROP if default is None else default
     with _without_collection():
-        value, unknown = tyro.cli(
+        given, unknown = tyro.cli(
             arguments,
             prog=prog,
             args=[_at_home(word) for word in words],
@@ -58,7 +59,13 @@ def parse(arguments: type[T], words: Sequence[str], *, prog: str, default: T | N
 
         print(unknown_words(unknown, arguments, prog), file=sys.stderr)
         raise SystemExit(2)
-    return value
+    try:
+        check_bounds(given)
+    except OutOfBounds as error:
+        option = _option(type(given), error.path)
+        print(f"{prog}: {option} must be {error.allowed}. See {prog} --help.", file=sys.stderr)
+        raise SystemExit(2) from error
+    return given
 
 
 def _at_home(word: str) -> str:
@@ -67,6 +74,20 @@ def _at_home(word: str) -> str:
     if word.startswith("-") and equals and value.startswith("~"):
         return f"{option}={expanded(value)}"
     return str(expanded(word)) if word.startswith("~") else word
+
+
+def _option(arguments: type, path: tuple[str, ...]) -> str:
+    """How a field is spelled on the command line."""
+    words = []
+    for name in path:
+        hint = dict(fields_with_hints(arguments))[name]
+        options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        named = next((n for o in options if (n := getattr(o, "name", None)) is not None), name)
+        if tyro.conf.Positional in options:
+            return next((v for o in options if (v := getattr(o, "metavar", None))), named)
+        words += [named.replace("_", "-")] if named else []
+        arguments = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return "--" + ".".join(words)
 
 
 def choose_command(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..bounds import SEED, Bounds
 from ..configs import PresetName
 from ..evaluation.formats import Format, PhotoChoice
 
@@ -67,11 +68,11 @@ class Eval:
     """Stress suite: let splatpose train Gaussians too; poses and verdicts do without."""
     preset: PresetName = "default"
     """Options of splatpose in a suite."""
-    max_size: Annotated[int, tyro.conf.arg(metavar="PX")] = 0
+    max_size: Annotated[int, tyro.conf.arg(metavar="PX"), Bounds(16, 65_536, also=0)] = 0
     """Long side of the photos that a suite trains on, in pixels; 0 leaves it to the preset."""
-    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    max_steps: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(0, 10_000_000)] = 0
     """Training steps in a suite; 0 leaves it to the preset."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Seed of everything random in a suite."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Forget what an earlier run of the suite left."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
+from ..bounds import PORT, SHARE, SIDE, Bounds
 from ..config import FitConfig
 from ..configs import PRESETS, PresetName
 from ..errors import SplatposeError
@@ -47,9 +48,9 @@ class Fit:
     """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
     preset: PresetName = "default"
     """Start of all other options: fast to try photos out, quality for a GPU or a patient CPU."""
-    max_size: Annotated[int, tyro.conf.arg(metavar="PX")] = 0
+    max_size: Annotated[int, tyro.conf.arg(metavar="PX"), SIDE] = 640
     """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
-    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    max_steps: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(1, 10_000_000)] = 2000
     """Training steps, one photo each. Same as --training.steps."""
     matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
     """Local features; sift needs no network weights. Same as --matching.matcher."""
@@ -58,9 +59,12 @@ class Fit:
     Same as --depth.source."""
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     """Rasterizer: gsplat needs a CUDA GPU. Same as --training.backend."""
-    eval_every: Annotated[int, tyro.conf.arg(metavar="N")] = 8
+    eval_every: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(2, 1_000_000, also=0)] = 8
     """Every N-th photo is held out of training to measure quality; 0 holds out none. Same as
     --views.eval-every."""
+    include: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME")] = None
+    """Name, folder or pattern of pictures to take though they look like copies of other photos,
+    masks, sheets or renderings; may be repeated. Same as --capture.include."""
     keep_holdout: tyro.conf.FlagCreatePairsOff[bool] = False
     """Leave out the last training pass on all photos, so that held-out photos stay unseen. For
     benchmarks. Same as --training.keep-holdout."""
@@ -69,13 +73,13 @@ class Fit:
     the cache, then a download."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Forget the results of an earlier run in OUT and begin anew."""
-    strict: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
+    strict: Annotated[float, tyro.conf.arg(metavar="SHARE"), SHARE] = 0.0
     """Exit with code 1 when a smaller share of all photos than this is trusted; everything is
     written all the same. --strict alone means 0.9."""
     view: tyro.conf.FlagCreatePairsOff[bool] = False
     """Open a web page on which to watch the run; it stays open until Ctrl-C. Any run can also be
     watched from another terminal with `splatpose view OUT`."""
-    port: int = 8080
+    port: Annotated[int, PORT] = 8080
     """Port of the page; where it is busy, the next free one."""
     host: str = "127.0.0.1"
     """Address on which the page is served. Any but this machine's own lets others in who have the
@@ -93,13 +97,14 @@ SHORTCUTS = {
     "matcher": "matching.matcher",
     "backend": "training.backend",
     "eval_every": "views.eval_every",
+    "include": "capture.include",
     "keep_holdout": "training.keep_holdout",
 }
 """Options of `Fit` that are second names of a field of `FitConfig`."""
 
 
 class ContradictionError(Exception):
-    """A value was given twice, differently, under its two names, or is out of its range."""
+    """A value was given twice, differently, under its two names."""
 
 
 def run(words: list[str]) -> int:
@@ -158,14 +163,12 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    words = _with_share(_with_json_flag(words))
+    words = _gathered(_with_share(_with_json_flag(words)))
     if any(word in ("-h", "--help") for word in words):
         print(short_help(default, PROG, more="--help-all lists every option of every stage."))
         raise SystemExit(DONE)
     words = ["--help" if word == "--help-all" else word for word in words]
     arguments = parse(Fit, words, prog=PROG, default=default)
-    if not 0 <= arguments.strict <= 1:
-        raise ContradictionError(f"--strict is a share from 0 to 1, not {arguments.strict:g}.")
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
@@ -201,6 +204,24 @@ def _with_share(words: list[str]) -> list[str]:
         if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
             result.append(str(USUAL_SHARE))
     return result
+
+
+def _gathered(words: list[str]) -> list[str]:
+    """The command line with all that is included behind one `--include`, at the end.
+
+    So the option can be repeated, and takes no more than the word behind it.
+    """
+    rest: list[str] = []
+    included: list[str] = []
+    following = iter(words)
+    for word in following:
+        if word == "--include":
+            included += [value for value in [next(following, None)] if value is not None]
+        elif word.startswith("--include="):
+            included.append(word.removeprefix("--include="))
+        else:
+            rest.append(word)
+    return [*rest, "--include", *included] if included else rest
 
 
 def _with_json_flag(words: list[str]) -> list[str]:

@@ -11,10 +11,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..bounds import Bounds
 from ..errors import SplatposeError
 from ..viewer.pace import Counter
 from .arguments import parse
 from .main import DONE
+
+_SIDE = Bounds(16, 8192)
+"""Sides of a film, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,13 @@ class Render:
     path: Annotated[str, tyro.conf.arg(metavar="orbit|trajectory|KEYFRAMES.json")] = "orbit"
     """Path of the camera: around the scene, along the photos, or through keyframes that were set in
     the viewer."""
-    seconds: float = 8.0
+    seconds: Annotated[float, Bounds(0.01, 3600)] = 8.0
     """Length of the film in seconds."""
-    rate: int = 30
+    rate: Annotated[int, Bounds(1, 240)] = 30
     """Frames a second."""
-    width: int = 1280
+    width: Annotated[int, _SIDE] = 1280
     """Width in pixels."""
-    height: int = 720
+    height: Annotated[int, _SIDE] = 720
     """Height in pixels."""
     backend: Literal["auto", "gsplat", "cpu"] = "auto"
     """Rasterizer: gsplat needs a CUDA GPU."""
@@ -68,13 +72,6 @@ def _check(arguments: Render) -> None:
     if arguments.out.exists() and not arguments.overwrite:
         raise SplatposeError(
             f"{arguments.out} exists already.", "Choose another file, or add --overwrite."
-        )
-    if not 16 <= min(arguments.width, arguments.height) <= max(
-        arguments.width, arguments.height
-    ) <= 8192 or not (0 < arguments.seconds <= 3600 and 1 <= arguments.rate <= 240):
-        raise SplatposeError(
-            "The film's size, length or rate is out of range.",
-            "16 to 8192 pixels, up to an hour, 1 to 240 frames a second.",
         )
 
 

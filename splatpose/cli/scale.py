@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from ..bounds import Bounds
 from ..errors import SplatposeError
 from .arguments import parse
 from .main import DONE
@@ -25,7 +26,7 @@ class Scale:
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Output folder of an earlier `splatpose fit`."""
-    metres_per_unit: float | None = None
+    metres_per_unit: Annotated[float | None, Bounds(1e-9, 1e9)] = None
     """Metres in one of the run's own units, in which the cameras' RMS distance from their centre
     is 1."""
     forget: tyro.conf.FlagCreatePairsOff[bool] = False

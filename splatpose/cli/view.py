@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from ..bounds import PORT
 from .arguments import parse
 from .main import DONE
 
@@ -29,7 +30,7 @@ class View:
 
     target: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT|SPLAT.ply")]
     """Output folder of a `splatpose fit`, or a .ply file with Gaussians."""
-    port: int = 8080
+    port: Annotated[int, PORT] = 8080
     """Port to listen on; where it is busy, the next free one."""
     host: str = "127.0.0.1"
     """Address to listen on. Any but this machine's own lets others in who have the address that

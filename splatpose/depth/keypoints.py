@@ -18,7 +18,8 @@ class KeypointPriors:
     """Values of each photo's map at its keypoints, each map with a scale and shift of its own."""
 
     values: tuple[Float[np.ndarray, " _K"], ...]
-    """For each photo; NaN where its map says nothing, or there is none."""
+    """Values of each photo's map at its keypoints; NaN where its map says nothing, or there is
+    none."""
     kind: Literal["auto", "depth", "disparity"]
     """auto: the depths that matches give tell; see `splatpose.depth.map_fit.kind_of_maps`."""
 

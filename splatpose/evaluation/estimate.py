@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
+from ..io.stored_pixels import quarters_to_upright, turned_camera, turned_pose
+from ..scene.camera import Camera
 from ..stages.outputs.layout import MODEL, REPORT
 from .dataset import Dataset
 from .readers import colmap, nerfstudio, poses_json, tum
@@ -41,9 +43,29 @@ class Estimate:
     """Calibration matrices in pixels; NaN where unknown."""
     sizes: Int[np.ndarray, "E 2"]
     """Width and height in pixels that `K` belongs to; 0 where unknown."""
+    quarters_to_upright: Int[np.ndarray, " E"]
+    """Quarters clockwise that turn each photo upright, where its pixels are stored otherwise and
+    the estimate is for those."""
     complete: bool
     """Whether `names` are all the photos that were given; otherwise those not named may have been
     given and left out."""
+
+
+def turned_upright(estimate: Estimate, photos: Int[np.ndarray, " P"]) -> Estimate:
+    """The estimate with some of its photos turned upright."""
+    poses, K, sizes = estimate.cam_from_world.copy(), estimate.K.copy(), estimate.sizes.copy()
+    for photo in photos.tolist():
+        quarters = int(estimate.quarters_to_upright[photo])
+        if not quarters:
+            continue
+        (fx, _, cx), (_, fy, cy), _ = K[photo]
+        width, height = map(int, sizes[photo])
+        camera = turned_camera(
+            Camera("PINHOLE", width, height, np.array([fx, fy, cx, cy])), quarters
+        )
+        poses[photo] = turned_pose(poses[photo], quarters)
+        K[photo], sizes[photo] = camera.K, (camera.width, camera.height)
+    return replace(estimate, cam_from_world=poses, K=K, sizes=sizes)
 
 
 def read_estimate(path: Path) -> Estimate:
@@ -78,8 +100,10 @@ def _run(path: Path) -> Estimate:
     file = path / REPORT
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
-        given = [str(photo["name"]) for photo in [*report["photos"], *report["skipped"]]]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        # Copies and masks that were left out are no photos that ought to have a pose.
+        skipped = [file for file in report["skipped"] if not file.get("kind")]
+        given = [str(photo["name"]) for photo in [*report["photos"], *skipped]]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise SplatposeError(
             f"{file} is not the report of a run ({error!r}).", "Run `splatpose fit` again."
         ) from error
@@ -91,8 +115,14 @@ def _run(path: Path) -> Estimate:
     poses, K, sizes = model.cam_from_world[rows], model.K[rows], model.sizes[rows]
     poses[absent], K[absent], sizes[absent] = np.nan, np.nan, 0
     data = make_dataset(path.name, path, names, poses, K, sizes)
-    return _estimate(path, "run of splatpose fit", data, complete=True)
+    turns = {str(photo["name"]): photo.get("orientation") or 1 for photo in report["photos"]}
+    quarters = quarters_to_upright([turns.get(name, 1) for name in names])
+    found = _estimate(path, "run of splatpose fit", data, complete=True)
+    return replace(found, quarters_to_upright=quarters)
 
 
 def _estimate(path: Path, kind: str, data: Dataset, *, complete: bool = False) -> Estimate:
-    return Estimate(path, kind, data.names, data.cam_from_world, data.K, data.sizes, complete)
+    upright = np.zeros(len(data.names), np.int64)
+    return Estimate(
+        path, kind, data.names, data.cam_from_world, data.K, data.sizes, upright, complete
+    )

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
 from ..io.photo_names import natural_key
+from ..io.photo_times import times_in_names
 from ..io.photos import PHOTO_SUFFIXES
 from .readers.assemble import common_folder
 from .readers.tum import nearest
@@ -119,10 +120,17 @@ def _is_trajectory(names: Sequence[str]) -> bool:
 
 
 def _numbers(names: Sequence[str]) -> Float[np.ndarray, " V"] | None:
+    times = times_in_names(names)
+    if times is not None:
+        return np.array(times)
+    words = [_without_suffix(PurePosixPath(name).name) for name in names]
+    if any("_" in word for word in words):  # which Python takes for a separator of digits
+        return None
     try:
-        return np.array([float(_without_suffix(PurePosixPath(name).name)) for name in names])
+        numbers = np.array([float(word) for word in words])
     except ValueError:
         return None
+    return numbers if np.isfinite(numbers).all() else None  # a photo may be called nan.jpg
 
 
 def _counting(

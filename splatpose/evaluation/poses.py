@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .dataset import Dataset
-from .estimate import Estimate
+from .estimate import Estimate, turned_upright
 from .formats import PhotoChoice
 from .names import match_names
 from .pose_metrics import PoseMetrics, PoseScore, score_poses
@@ -83,6 +83,7 @@ def evaluate_poses(
     """
     found = match_names(dataset.names, estimate.names)
     rows, given = found.index, found.index >= 0
+    estimate = _as_in_the_truth(dataset, estimate, rows)
     chosen = _chosen(dataset, photos)
     known = np.isfinite(dataset.cam_from_world).all((1, 2))
     counted = chosen & (given if estimate.complete else np.ones_like(given))
@@ -102,6 +103,17 @@ def evaluate_poses(
         not_given=tuple(names[chosen & ~counted].tolist()),
         unknown=tuple(names[counted & ~known].tolist()),
     )
+
+
+def _as_in_the_truth(dataset: Dataset, estimate: Estimate, rows: Int[np.ndarray, " V"]) -> Estimate:
+    """The estimate of upright photos where the truth is of those: the sizes of photos tell that
+    are stored on their side, and all photos of a truth are alike."""
+    sides = np.where(rows >= 0, estimate.quarters_to_upright[rows], 0) % 2 == 1
+    truth, own = dataset.sizes[sides], estimate.sizes[rows[sides]]
+    turned = (truth[:, 0] - truth[:, 1]) * (own[:, 0] - own[:, 1])
+    if not (turned < 0).sum() > (turned > 0).sum():
+        return estimate
+    return turned_upright(estimate, np.unique(rows[rows >= 0]))
 
 
 def held_out_photos(dataset: Dataset, step: int = 8) -> Bool[np.ndarray, " V"]:

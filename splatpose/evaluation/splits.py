@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import SplatposeError
+from ..io.regular_files import is_regular, read_text
 
 FAMILY_RATE = 2
 """One test photo in so many of Tanks & Temples Family; elsewhere NoPe-NeRF holds out every 8th."""
 DEFAULT_SPLIT = "every:8"
-_EVERY = re.compile(r"(every|family)(?::(\d+))?")
+_EVERY = re.compile(r"(every|family)(?::([0-9]{1,9}))?")
 
 
 def held_out_names(names: Sequence[str], split: str) -> tuple[str, ...]:
@@ -41,14 +42,20 @@ def held_out_names(names: Sequence[str], split: str) -> tuple[str, ...]:
 
 
 def _names_in_file(names: Sequence[str], path: Path) -> tuple[str, ...]:
-    if not path.is_file():
+    if not is_regular(path):
         raise SplatposeError(
             f"{path} is neither a split nor a file.",
             "Use every:8, family, none, or a file with the name of a test photo a line.",
         )
-    text = path.read_text(encoding="utf-8")
-    chosen = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
-    wanted = {name.strip() for name in chosen} - {""}
+    try:
+        text = read_text(path)
+        chosen = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
+        wanted = {name.strip() for name in chosen} - {""}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise SplatposeError(
+            f"{path} cannot be read as names of photos ({error}).",
+            "Give a file with the name of a test photo a line, or a JSON list of names.",
+        ) from error
     unknown = sorted(wanted - set(names))
     if unknown:
         raise SplatposeError(

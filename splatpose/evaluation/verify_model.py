@@ -9,10 +9,12 @@ from typing import Literal
 
 import numpy as np
 import pycolmap
+from jaxtyping import Int
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress
 from ..io.colmap import camera_from_colmap, quiet_colmap
+from ..io.stored_pixels import quarters_to_upright, turned_model
 from ..runs.folder import stage_folder
 from ..scene.camera import Camera
 from ..scene.capture import Capture
@@ -27,6 +29,7 @@ from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig
 from ..stages.trust.evidence import ModelUnderTest
 from ..stages.trust.verdict import assess
+from .readers.colmap import load_reconstruction
 
 MIN_TRUSTED_SHARE = 0.5
 """Least share of the photos placed by the model that must be trusted: with fewer, not enough speaks
@@ -115,11 +118,11 @@ def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
 
     Photos are found by their names, or by the last part of them where that is unambiguous.
     """
-    reconstruction = _read(folder)
+    reconstruction = load_reconstruction(folder)
     row = _rows(capture)
     poses = np.full((len(capture.photos), 4, 4), np.nan)
-    cameras: list[Camera] = [_camera(c) for _, c in sorted(reconstruction.cameras.items())]
-    number = {camera_id: n for n, camera_id in enumerate(sorted(reconstruction.cameras))}
+    cameras: list[Camera] = []
+    number: dict[int, int] = {}
     index = np.zeros(len(capture.photos), np.int64)
     for image in reconstruction.images.values():
         photo = row.get(image.name, row.get(Path(image.name).name, -1))
@@ -127,6 +130,9 @@ def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
             continue
         poses[photo] = np.eye(4)
         poses[photo, :3] = image.cam_from_world().matrix()
+        if image.camera_id not in number:  # others may be of a kind that is not supported
+            number[image.camera_id] = len(cameras)
+            cameras.append(_camera(reconstruction.cameras[image.camera_id]))
         index[photo] = number[image.camera_id]
     registered = np.isfinite(poses[:, 0, 0])
     if registered.sum() < 2:
@@ -134,25 +140,29 @@ def read_foreign_model(folder: Path, capture: Capture) -> SparseModel:
             f"The model in {folder} and the run have {int(registered.sum())} photos in common.",
             "Both must be made from the same photos, under the same names.",
         )
-    cameras, index = _fitted(cameras, index, registered, capture, folder)
     names = [photo.name for photo in capture.photos]
-    return SparseModel.of_cameras(names, poses, index, cameras)
+    stored = SparseModel.of_cameras(names, poses, index, cameras)
+    model = turned_model(stored, _quarters(stored, capture))
+    cameras, index = _fitted(list(model.cameras), model.camera_index, registered, capture, folder)
+    return SparseModel.of_cameras(names, model.cam_from_world, index, cameras)
 
 
-def _read(folder: Path) -> pycolmap.Reconstruction:
-    for place in (folder, folder / "sparse" / "0", folder / "0"):
-        if any((place / f"images.{ending}").is_file() for ending in ("bin", "txt")):
-            try:
-                return pycolmap.Reconstruction(place)
-            except (RuntimeError, ValueError, OSError) as error:
-                raise SplatposeError(
-                    f"The COLMAP model in {place} cannot be read: {error}.",
-                    "It needs cameras, images and points3D, all .bin or all .txt.",
-                ) from error
-    raise SplatposeError(
-        f"There is no COLMAP model in {folder}.",
-        "Give the folder that holds images.bin or images.txt.",
-    )
+def _quarters(model: SparseModel, capture: Capture) -> Int[np.ndarray, " V"]:
+    """By how many quarters a model's photos must be turned clockwise to be upright.
+
+    COLMAP reads the pixels as they are stored; a model of upright copies is known by its sizes.
+    """
+    quarters = quarters_to_upright([photo.orientation for photo in capture.photos])
+    quarters[~model.registered] = 0
+    upright = 0
+    for photo in np.flatnonzero(quarters % 2).tolist():
+        camera = model.cameras[int(model.camera_index[photo])]
+        given = capture.photos[photo]
+        alike = (camera.width > camera.height) == (given.width > given.height)
+        upright += 1 if alike else -1
+    if upright > 0:
+        quarters[:] = 0
+    return quarters
 
 
 def _camera(camera: pycolmap.Camera) -> Camera:

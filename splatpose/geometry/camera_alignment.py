@@ -40,7 +40,7 @@ class Consensus:
     similarity: Similarity | None
     """true_from_estimated; None without any photo."""
     right: Bool[np.ndarray, " V"]
-    """Within both thresholds; all False where not even two photos agree."""
+    """Photos within both thresholds; all False where not even two photos agree."""
     rotation_error: Float[np.ndarray, " V"]
     """Degrees."""
     position_error: Float[np.ndarray, " V"]

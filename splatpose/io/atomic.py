@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .file_names import shortened
+
 
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
@@ -21,7 +23,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         durable: wait until the disk has it. What is written anew every few seconds need not.
     """
     path = Path(path)
-    fd, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    # The temporary name must not be too long where the name itself is not.
+    prefix, suffix = f".{shortened(path.stem)}.", shortened(path.suffix, 60)
+    fd, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     os.close(fd)
     temporary = Path(name)
     try:

@@ -1,4 +1,4 @@
-"""Sparse models: COLMAP's binary files and `pycolmap.Reconstruction` as arrays, and back.
+"""Sparse models: COLMAP's files and `pycolmap.Reconstruction` as arrays, and back.
 
 COLMAP counts images, cameras and points from 1, we count photos, cameras and tracks from 0; what
 one is called in the other is asked here.
@@ -17,10 +17,14 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float, Int, UInt8
 
+from ..errors import SplatposeError
 from ..scene.camera import Camera, CameraModel
 from ..scene.sparse_model import SparseModel
+from .colmap_text import FILES as TEXT
+from .colmap_text import read_text_model
 
 _ONLY_FATAL = 3
+_BINARY = ("cameras.bin", "images.bin", "points3D.bin")
 
 if threading.current_thread() is threading.main_thread():
     # Loading COLMAP has its log print a stack where the process is asked to end: whoever Python
@@ -161,8 +165,37 @@ def reconstruction_from_model(
 
 
 def read_model(folder: Path, names: Sequence[str] | None = None) -> SparseModel:
-    """Reads a COLMAP model; `names` as in `model_from_reconstruction`."""
-    return model_from_reconstruction(pycolmap.Reconstruction(folder), names)
+    """Reads a COLMAP model; `names` as in `model_from_reconstruction`, errors as in
+    `read_reconstruction`."""
+    return model_from_reconstruction(read_reconstruction(folder), names)
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a COLMAP model, binary or text, lies in a folder."""
+    return any(all((folder / name).is_file() for name in names) for names in (_BINARY, TEXT))
+
+
+def read_reconstruction(folder: Path) -> pycolmap.Reconstruction:
+    """Reads a COLMAP model, binary or, where there is none, text.
+
+    Raises:
+        SplatposeError: there is none, or it cannot be read.
+    """
+    if not all((folder / name).is_file() for name in _BINARY):
+        if holds_model(folder):
+            return read_text_model(folder)
+        raise SplatposeError(
+            f"There is no COLMAP model in {folder}.",
+            "It needs cameras, images and points3D, all .bin or all .txt.",
+        )
+    try:
+        with quiet_colmap():
+            return pycolmap.Reconstruction(folder)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise SplatposeError(
+            f"{folder}: COLMAP cannot read this model ({str(error).splitlines()[0]}).",
+            "Check that the files are complete.",
+        ) from error
 
 
 def write_model(

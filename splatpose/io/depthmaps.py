@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +13,24 @@ from PIL import Image
 
 from ..errors import SplatposeError
 from .exr import UnsupportedExr, read_exr_channel
+from .regular_files import check_regular
 
 DEPTH_SUFFIXES = (".npy", ".exr", ".png")
 """Suffixes of files that `read_depth_map` reads, the most precise first."""
 DEPTH_FORMATS_TEXT = "16-bit PNG, .npy and .exr"
 _FULL_16 = 65535
+# What readers raise on headers that claim what is not there, besides what they say themselves.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    MemoryError,
+    OverflowError,
+    LookupError,
+    TypeError,
+    ValueError,
+    Image.DecompressionBombError,
+)
 
 
 class UnreadableDepthMap(SplatposeError):
@@ -37,14 +53,18 @@ def read_depth_map(path: Path) -> Float[np.ndarray, "H W"]:
     Raises:
         UnreadableDepthMap: missing, damaged, of another format, or without two valid values.
     """
+    if path.suffix.lower() not in _READERS:
+        raise UnreadableDepthMap(path, f"{path.suffix or 'no suffix'} is not read")
     try:
+        check_regular(path)
         values = _READERS[path.suffix.lower()](path)
-    except KeyError:
-        raise UnreadableDepthMap(path, f"{path.suffix or 'no suffix'} is not read") from None
     except UnsupportedExr as error:
         raise UnreadableDepthMap(path, str(error)) from error
     except OSError as error:
         raise UnreadableDepthMap(path, error.strerror or f"damaged ({error})") from error
+    except _DAMAGE as error:
+        reason = f"damaged, or too large ({str(error) or type(error).__name__})"
+        raise UnreadableDepthMap(path, reason) from error
     values = np.where(np.isfinite(values) & (values != 0), values, np.nan).astype(np.float32)
     if np.isfinite(values).sum() < 2:
         raise UnreadableDepthMap(path, "it has no valid values")

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
-_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error)
+from .photo_times import exif_seconds
+from .pixel_values import exif_behind_pixels
+
+_EXIF_ERRORS = (
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OSError,
+    OverflowError,
+    AttributeError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +35,9 @@ class PhotoHeader:
     """Width in pixels after orientation is applied."""
     height: int
     orientation: int
-    """EXIF orientation 1-8 that the pixels in the file still need."""
+    """EXIF orientation 1-8 that the pixels still need when they have been read."""
+    stored_orientation: int = 1
+    """EXIF orientation 1-8 of the pixels as the file stores them. Pillow turns some by itself."""
     make: str = ""
     model: str = ""
     lens: str = ""
@@ -27,6 +45,9 @@ class PhotoHeader:
     """Serial number of the camera's body."""
     date: str = ""
     """Time of the photo, "YYYY:MM:DD HH:MM:SS" in the camera's own time."""
+    seconds: float | None = None
+    """Time of the photo with its fraction, in seconds since 1970: UTC where the file tells the
+    camera's distance from it, else by the camera's own clock."""
     focal_mm: float | None = None
     focal_35mm: float | None = None
     """35 mm equivalent of the focal length, in mm."""
@@ -41,19 +62,22 @@ def photo_header(image: Image.Image) -> PhotoHeader:
     """Size and EXIF of an opened photo; damaged EXIF counts as absent."""
     exif, ifd = _exif(image)
     # Pillow turns TIFF by itself when its pixels are loaded, and reports the turned size.
-    orientation = exif.get(ExifTags.Base.Orientation, 1) if image.format != "TIFF" else 1
-    if orientation not in range(1, 9):
-        orientation = 1
+    stored = exif.get(ExifTags.Base.Orientation, 1)
+    if stored not in range(1, 9):
+        stored = 1
+    orientation = 1 if image.format == "TIFF" else stored
     width, height = image.size[::-1] if orientation >= 5 else image.size
     return PhotoHeader(
         width=width,
         height=height,
         orientation=int(orientation),
+        stored_orientation=int(stored),
         make=_text(exif.get(ExifTags.Base.Make)),
         model=_text(exif.get(ExifTags.Base.Model)),
         lens=_text(ifd.get(ExifTags.Base.LensModel)),
         serial=_text(ifd.get(ExifTags.Base.BodySerialNumber)),
         date=_text(ifd.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)),
+        seconds=_seconds(exif, ifd),
         focal_mm=_number(ifd.get(ExifTags.Base.FocalLength)),
         focal_35mm=_number(ifd.get(ExifTags.Base.FocalLengthIn35mmFilm)),
         digital_zoom=_number(ifd.get(ExifTags.Base.DigitalZoomRatio)),
@@ -65,10 +89,19 @@ def photo_header(image: Image.Image) -> PhotoHeader:
 def _exif(image: Image.Image) -> tuple[dict, dict]:
     try:
         # PngImageFile.getexif decodes the whole picture when there is no EXIF before it.
-        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        start_only = image.format == "PNG" and not exif_behind_pixels(image)
+        exif = Image.Image.getexif(image) if start_only else image.getexif()
         return dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
     except _EXIF_ERRORS:
         return {}, {}
+
+
+def _seconds(exif: dict, ifd: dict) -> float | None:
+    if taken := _text(ifd.get(ExifTags.Base.DateTimeOriginal)):
+        fraction = _text(ifd.get(ExifTags.Base.SubsecTimeOriginal))
+        return exif_seconds(taken, fraction, _text(ifd.get(ExifTags.Base.OffsetTimeOriginal)))
+    changed = _text(exif.get(ExifTags.Base.DateTime))
+    return exif_seconds(changed, _text(ifd.get(ExifTags.Base.SubsecTime)))
 
 
 def _exif_size(ifd: dict) -> tuple[int, int] | None:
@@ -76,7 +109,10 @@ def _exif_size(ifd: dict) -> tuple[int, int] | None:
     height = _number(ifd.get(ExifTags.Base.ExifImageHeight))
     if width is None or height is None:
         return None
-    return round(max(width, height)), round(min(width, height))
+    # Less than a pixel is a mistake of whoever wrote it.
+    return (
+        (round(max(width, height)), round(min(width, height))) if min(width, height) >= 1 else None
+    )
 
 
 def _pixels_per_mm(ifd: dict) -> float | None:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from ..errors import SplatposeError
 from ..scene.camera import Camera
 from .atomic import write_bytes
+from .regular_files import read_text
 
 _FLIP = np.array([1.0, -1.0, -1.0, 1.0])
 _MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
@@ -155,9 +156,13 @@ def _intrinsics(camera: Camera) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path.") from error
+    except OSError as error:
+        raise SplatposeError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the path."
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SplatposeError(f"{path} is not JSON: {error}.", _HINT) from error
     if not isinstance(value, dict) or not isinstance(value.get("frames"), list):
@@ -192,7 +197,7 @@ def _camera(path: Path, entry: dict[str, Any]) -> Camera:
         fy = float(entry.get("fl_y", fx))
         centre = (float(entry.get("cx", width / 2)), float(entry.get("cy", height / 2)))
         distortion = [float(entry.get(k, 0.0)) for k in ("k1", "k2", "p1", "p2")]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, OverflowError, TypeError) as error:
         raise SplatposeError(
             f"{path}: the camera of {name} lacks w, h or fl_x ({error}).", _HINT
         ) from error

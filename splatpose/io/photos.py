@@ -1,7 +1,7 @@
 """Photos in: what a file says of itself, and its pixels the right way up.
 
-JPEG, PNG, WebP and TIFF; HEIC/HEIF where the extra `splatpose[heic]` is installed. The content
-decides what a file is, not its suffix. EXIF orientation is applied here and nowhere else.
+JPEG, PNG, WebP, TIFF and HEIC/HEIF. The content decides what a file is, not its suffix. EXIF
+orientation is applied here and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import SplatposeError
 from .exif import PhotoHeader, photo_header
-
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif"}
-)
-"""Lower-case suffixes of files that `read_photo` is meant for."""
+from .photo_names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
+from .pixel_values import deep_values, foreign_values, oriented, unopened_values
+from .regular_files import check_regular, open_regular
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
-FORMATS_TEXT = "JPEG, PNG, WebP and TIFF, and HEIC with the extra splatpose[heic]"
-HEIC_REASON = "HEIC photos need an extra package: pip install 'splatpose[heic]'"
+FORMATS_TEXT = "JPEG, PNG, WebP, TIFF and HEIC"
+HEIC_REASON = "HEIC photos need the package pillow-heif, which is missing: pip install pillow-heif"
 
 # What Pillow's decoders raise on damaged files; there is no common base class.
 _DECODE_ERRORS = (
@@ -90,34 +88,53 @@ def read_header(path: Path) -> PhotoHeader:
             raise _unreadable(path, error) from error
 
 
-def read_photo(path: Path, max_size: int | None = None) -> UInt8[np.ndarray, "H W 3"]:
+def read_photo(
+    path: Path, max_size: int | None = None, *, bits: int | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     """Reads a photo as RGB, EXIF orientation applied.
 
-    Greyscale is repeated over the channels, 16-bit values are scaled to 8, transparent pixels
-    are laid over black. Embedded colour profiles are not applied.
+    Greyscale is repeated over the channels, 16-bit values are scaled to 8 from the bits they use
+    (`pixel_values`), transparent pixels are laid over black. Embedded colour profiles are not
+    applied.
 
     Args:
         path: the file.
         max_size: scale down (area filter) so that the long side is at most this many pixels.
+        bits: that values use in the photos of this camera, see `used_bits`; a photo of 16 bits a
+            channel that is darker than others would otherwise be taken to use fewer.
 
     Raises:
         UnreadablePhoto: the file is missing, damaged or no photo.
     """
     with _open(path) as image:
-        if image.mode in ("I", "F"):
-            raise UnreadablePhoto(path, "32-bit or floating-point values, not 8- or 16-bit colours")
+        if reason := foreign_values(image):
+            raise UnreadablePhoto(path, reason)
         try:
             header = photo_header(image)
             turned = header.orientation >= 5
             target = scaled_size(header.width, header.height, max_size)
             _decode_smaller(image, math.ceil(_DECODE_MARGIN * max(target)))
-            pixels = _rgb(image)
+            pixels = _rgb(image, path, bits)
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
     width, height = target[::-1] if turned else target
     if pixels.shape[:2] != (height, width):
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return _oriented(pixels, header.orientation)
+    return oriented(pixels, header.orientation)
+
+
+def used_bits(path: Path) -> int | None:
+    """Bits a channel that a photo's values use, where its file has room for more than 8.
+
+    Raises:
+        UnreadablePhoto: the file is missing, damaged or no photo.
+    """
+    with _open(path) as image:
+        try:
+            deep = deep_values(image, path)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(path, error) from error
+    return None if deep is None else deep.bits
 
 
 @functools.cache
@@ -132,6 +149,7 @@ def _formats() -> tuple[str, ...]:
 
 def _open(path: Path) -> Image.Image:
     try:
+        check_regular(path)
         return Image.open(path, formats=_formats())
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -147,8 +165,9 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(512)
+            foreign = unopened_values(start, file) if start else None
     except OSError as second:
         return second.strerror or str(second)
     if not start:
@@ -157,6 +176,8 @@ def _reason(path: Path, error: Exception) -> str:
         return "damaged HEIC photo" if heif_available() else HEIC_REASON
     if not isinstance(error, UnidentifiedImageError):
         return f"damaged or cut off ({str(error) or type(error).__name__})"
+    if foreign:
+        return foreign
     known = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
     if start.startswith(known) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP"):
         return "damaged or cut off"
@@ -185,25 +206,13 @@ def _decode_smaller(image: Image.Image, size: int) -> None:
             return
 
 
-def _rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+def _rgb(image: Image.Image, path: Path, bits: int | None) -> UInt8[np.ndarray, "H W 3"]:
+    deep = deep_values(image, path)
+    if deep is not None:
+        return deep.pixels(bits)
     image.load()
-    if image.mode.startswith("I;16"):
-        grey = np.asarray(image).astype(np.uint16)
-        # 65535 -> 255 with rounding.
-        return np.repeat(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.new("RGB", layer.size)
         image.paste(layer, mask=layer.getchannel("A"))
     return np.array(image.convert("RGB"))
-
-
-def _oriented(pixels: Shaped[np.ndarray, "H W 3"], orientation: int) -> Shaped[np.ndarray, "h w 3"]:
-    """Applies EXIF orientation: 2-4 mirror and turn, 5-8 also exchange rows and columns."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

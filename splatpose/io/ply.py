@@ -18,12 +18,14 @@ from plyfile import PlyData, PlyElement, PlyParseError
 from ..errors import SplatposeError
 from ..scene.splats import Splats
 from .atomic import replacing
+from .regular_files import open_regular
 
 _POSITION = ("x", "y", "z")
 _NORMAL = ("nx", "ny", "nz")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE = ("scale_0", "scale_1", "scale_2")
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
+_PACKED = {"packed_position", "packed_rotation", "packed_scale", "packed_color"}
 _REST_COUNTS = {3 * ((degree + 1) ** 2 - 1): degree for degree in range(4)}
 
 
@@ -75,9 +77,14 @@ def read_splat_ply(path: Path) -> Splats:
     """
     path = Path(path)
     try:
+        _check_start(path)
         data = PlyData.read(str(path))
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path of the splat.") from error
+    except OSError as error:
+        raise SplatposeError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the path of the splat."
+        ) from error
     except (PlyParseError, UnicodeDecodeError, ValueError, IndexError) as error:
         raise SplatposeError(
             f"{path} is not a readable .ply file: {error}.",
@@ -87,13 +94,16 @@ def read_splat_ply(path: Path) -> Splats:
         raise SplatposeError(f"{path} has no vertices.", "Give a Gaussian splat (.ply).")
     table = np.asarray(data["vertex"].data)
     names = set(table.dtype.names or ())
+    _check_gaussians(path, len(table), names)
     missing = [n for n in (*_POSITION, *_DC, "opacity", *_SCALE, *_ROTATION) if n not in names]
     if missing:
         raise SplatposeError(
             f"{path} is a .ply file but no Gaussian splat: it lacks {', '.join(missing)}.",
             "A point cloud or mesh cannot be read as a splat; give the splat.ply of a run.",
         )
-    rest = sorted((n for n in names if re.fullmatch(r"f_rest_\d+", n)), key=lambda n: int(n[7:]))
+    rest = sorted(
+        (n for n in names if re.fullmatch(r"f_rest_[0-9]{1,4}", n)), key=lambda n: int(n[7:])
+    )
     if len(rest) not in _REST_COUNTS:
         raise SplatposeError(
             f"{path} has {len(rest)} f_rest properties; 0, 9, 24 or 45 are expected.",
@@ -109,6 +119,44 @@ def read_splat_ply(path: Path) -> Splats:
         logit_opacities=torch.from_numpy(_columns(table, ("opacity",))[:, 0]),
         sh=torch.from_numpy(np.concatenate([dc, higher], axis=1)),
     )
+
+
+def _check_start(path: Path) -> None:
+    """Refuses at a look what is no .ply file, by what it is.
+
+    Raises:
+        SplatposeError: the file is empty, or something else.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        start = file.read(16)
+    if not start:
+        raise SplatposeError(f"{path} is empty (0 bytes).", "Copy or export it again.")
+    if start[:3] != b"ply":
+        pictures = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF", b"GIF8")
+        what = "a picture, not a" if start.startswith(pictures) or start[4:8] == b"ftyp" else "no"
+        raise SplatposeError(
+            f"{path} is {what} .ply file.",
+            "Give a .ply that a Gaussian splatting tool wrote, or the output folder of a run.",
+        )
+
+
+def _check_gaussians(path: Path, count: int, names: set[str]) -> None:
+    """Refuses a .ply of compressed or of no Gaussians.
+
+    Raises:
+        SplatposeError: it is one.
+    """
+    if names >= _PACKED:
+        raise SplatposeError(
+            f"{path} holds Gaussians in SuperSplat's compressed form, which is not read.",
+            "Export it from SuperSplat as an uncompressed .ply, or give the file it was made from.",
+        )
+    if not count:
+        raise SplatposeError(
+            f"{path} holds no Gaussian: its header says 0 vertices.",
+            "Export it again; the crop or filter that made it left nothing.",
+        )
 
 
 def _table(splats: Splats, keep: Bool[torch.Tensor, " N"], pad_to_degree: int) -> np.ndarray:

@@ -6,6 +6,9 @@ One line a camera: `timestamp tx ty tz qx qy qz qw`, the camera's pose in the wo
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from jaxtyping import Float
 from ..errors import SplatposeError
 from ..geometry.rotations import matrix_from_quat, quat_from_matrix
 from .atomic import write_bytes
+from .regular_files import read_text
 
+_COLUMNS = ("timestamp", "name")
 _HEADER = "# timestamp tx ty tz qx qy qz qw (world_from_camera; timestamp: {meaning})\n"
 
 
@@ -37,10 +42,38 @@ def write_tum(
     xyzw = np.roll(quat_from_matrix(world_from_cam[:, :3, :3]), -1, axis=-1)
     rows = np.concatenate([world_from_cam[:, :3, 3], xyzw], axis=1)
     lines = [
-        f"{stamp:.6f} {' '.join(f'{x:.9f}' for x in row)}\n"
+        f"{format_stamp(stamp)} {' '.join(f'{x:.9f}' for x in row)}\n"
         for stamp, row in zip(timestamps, rows, strict=True)
     ]
     write_bytes(path, (_HEADER.format(meaning=meaning) + "".join(lines)).encode())
+
+
+def format_stamp(stamp: float) -> str:
+    """A timestamp as it stands in the file."""
+    return f"{stamp:.6f}"
+
+
+def write_stamp_names(
+    path: Path, timestamps: Float[np.ndarray, " V"], names: Sequence[str]
+) -> None:
+    """Writes a table (CSV) of timestamps, as they stand in a trajectory, and the photos' names."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(zip(map(format_stamp, timestamps), names, strict=True))
+    write_bytes(path, table.getvalue().encode())
+
+
+def read_stamp_names(path: Path) -> tuple[str, ...] | None:
+    """The names in such a table, in its order; None where the file is missing or something else."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+    if not rows or rows[0] != list(_COLUMNS) or any(len(row) != 2 for row in rows):
+        return None
+    return tuple(name for _, name in rows[1:])
 
 
 def read_tum(path: Path) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, "V 4 4"]]:
@@ -50,9 +83,13 @@ def read_tum(path: Path) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, "V 
         SplatposeError: the file is missing, or a line is not eight numbers with a quaternion.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise SplatposeError(f"{path} does not exist.", "Check the path.") from error
+    except OSError as error:
+        raise SplatposeError(
+            f"{path} cannot be read: {error.strerror or error}.", "Give a TUM trajectory."
+        ) from error
     except UnicodeDecodeError as error:
         raise SplatposeError(f"{path} is not a text file.", "Give a TUM trajectory.") from error
     rows = [_row(path, number, line) for number, line in enumerate(text.splitlines(), 1)]

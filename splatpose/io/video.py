@@ -1,27 +1,48 @@
-"""Video in: the sharpest frame of each stretch of time."""
+"""Video in: the sharpest frame of each stretch of time, and what of the video was used.
+
+The file is gone through once for its time stamps (without decoding) and once for its pictures.
+"""
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from ..errors import SplatposeError
+from ..scene.capture import Span, VideoUse
+from .regular_files import check_regular
+from .video_frames import Deinterlaced, Picture, picture_of
+from .video_times import FrameTimes, candidates, frame_times, stretches
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+VIDEO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("mp4", "m4v", "mov", "avi", "mkv", "webm"),
+        *("mpg", "mpeg", "mts", "m2ts", "3gp", "wmv"),
+    )
+)
 """Lower-case suffixes of files that are taken for videos."""
 
-# Sharpness is compared among this many frames of a stretch, at this long side in pixels: enough
-# to dodge shake, and cheap beside decoding.
 _CANDIDATES = 8
-_SHARPNESS_SIZE = 640
+"""Frames of a stretch whose sharpness is compared: enough to dodge shake."""
+_CUT_OFF = 1.0
+"""Seconds by which a file's claimed length may exceed its frames'; more is told as cut off."""
+_PAUSE = "no frames: a pause, or a jump of the time stamps"
+_HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +52,24 @@ class Frame:
     index: int
     """Number of the frame in the video, from 0."""
     seconds: float
-    """Time in seconds at which the frame is shown."""
+    """Time in seconds at which the frame is shown, from the first frame's."""
     expected: int
-    """Frames that the sampling will give in all, about."""
+    """Frames that the sampling will give in all, at most."""
     pixels: UInt8[np.ndarray, "H W 3"]
-    """RGB picture, turned as the video's rotation flag says."""
+    """RGB picture, turned as the video says, of square pixels, without interlacing."""
 
 
 def sample_frames(path: Path, *, rate: float, max_frames: int) -> Iterator[Frame]:
-    """Yields the sharpest frame of each stretch of equal duration, in order of time.
+    """The frames of a `VideoSampling`.
 
-    Only the middle half of a stretch is considered, so that two neighbours are never less than
-    half a stretch apart.
+    Raises:
+        SplatposeError: the file cannot be decoded.
+    """
+    yield from VideoSampling(path, rate=rate, max_frames=max_frames).frames()
+
+
+class VideoSampling:
+    """Takes the sharpest frame of each stretch of equal duration.
 
     Args:
         path: the video.
@@ -52,38 +79,87 @@ def sample_frames(path: Path, *, rate: float, max_frames: int) -> Iterator[Frame
     Raises:
         SplatposeError: the file cannot be decoded.
     """
-    count, fps = _length(path)
-    wanted = max(1, min(max_frames, round(count / fps * rate), count))
-    stretch = count / fps / wanted
-    step = max(1, round(stretch * fps / 2 / _CANDIDATES))
-    # A stretch of one or two frames has no middle half to speak of.
-    everything = stretch * fps < 3
-    best: Frame | None = None
-    best_sharpness, current, seconds = -1.0, 0, -1.0
-    with _opened(path) as video:
-        for index in itertools.count():
-            if not video.grab():
-                break
-            # Half a frame's time keeps frames clear of the boundaries.
-            seconds = max(video.get(cv2.CAP_PROP_POS_MSEC) / 1000, seconds + 1e-6)
-            number, position = divmod((seconds + 0.5 / fps) / stretch, 1.0)
-            if number != current:
+
+    def __init__(self, path: Path, *, rate: float, max_frames: int) -> None:
+        self._path = path
+        self._times, self._claimed, self._notes = _read_times(path, rate)
+        length = float(self._times.lasts.sum())
+        count = len(self._times.seconds)
+        self.wanted = max(1, min(max_frames, round(length * rate), count))
+        self._stretch = stretches(self._times, self.wanted)
+        self._looked_at = candidates(self._times, self._stretch, _CANDIDATES)
+        looked_at = np.flatnonzero(self._looked_at)
+        self._last = dict(zip(self._stretch[looked_at].tolist(), looked_at.tolist(), strict=True))
+        self._aspect = 1.0
+        self._why_not: dict[int, str] = {}
+
+    def frames(self) -> Iterator[Frame]:
+        """Yields the frames in order of time.
+
+        A frame that is no picture (of one colour, damaged, or the very picture before) is passed
+        over, and its stretch gives another one, or none where it has none.
+        """
+        best: Picture | None = None
+        place, before = -1, None
+        for index, picture in self._decoded():
+            number = int(self._stretch[index])
+            if number != place:
                 if best is not None:
-                    yield best
-                best, best_sharpness, current = None, -1.0, number
-                if number >= max_frames:
-                    break
-            if not everything and (abs(position - 0.5) > 0.25 or index % step):
+                    yield self._frame(best)
+                best, place = None, number
+            later = best is None and index > self._last[number]
+            if not (self._looked_at[index] or later):
                 continue
-            read, image = video.retrieve()
-            if not read:
+            found = picture_of(index, picture, before, self._aspect)
+            if isinstance(found, str):
+                self._why_not.setdefault(number, found)
                 continue
-            sharpness = _sharpness(image)
-            if sharpness > best_sharpness:
-                best_sharpness = sharpness
-                best = Frame(index, seconds, wanted, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            before = found.thumbnail
+            if best is None or found.sharpness > best.sharpness:
+                best = found
         if best is not None:
-            yield best
+            yield self._frame(best)
+
+    def use(self, taken: Sequence[int]) -> VideoUse:
+        """What of the video the taken frames, given by their `index`, do not stand for."""
+        times = self._times
+        used_by = {int(self._stretch[index]) for index in taken}
+        unused = [Span(*pause, _PAUSE) for pause in times.pauses()]
+        for number in range(self.wanted):
+            frames = np.flatnonzero(self._stretch == number)
+            if len(frames) and number not in used_by:
+                start = float(times.seconds[frames[0]])
+                end = float(times.seconds[frames[-1]] + times.lasts[frames[-1]])
+                reason = self._why_not.get(number, "its frames cannot be decoded")
+                unused.append(Span(start, end, reason))
+        if times.believed and self._claimed - times.end > _CUT_OFF:
+            unused.append(
+                Span(times.end, self._claimed, "the file claims to go on, but holds no frames")
+            )
+        unused.sort(key=lambda span: span.start)
+        return VideoUse(self._path.name, times.end, _joined(unused), self._notes)
+
+    def _frame(self, best: Picture) -> Frame:
+        seconds = float(self._times.seconds[best.index])
+        return Frame(best.index, seconds, self.wanted, best.pixels)
+
+    def _decoded(self) -> Iterator[tuple[int, Any]]:
+        """Each decoded frame with its number, in the order in which they are shown."""
+        numbers: dict[Fraction, deque[int]] = defaultdict(deque)
+        for index, stamp in enumerate(self._times.stamps):
+            if stamp is not None:
+                numbers[stamp].append(index)
+        last = -1
+        with _opened(self._path) as container:
+            self._aspect = float(_stream(container).sample_aspect_ratio or 1)
+            for frame in Deinterlaced(_frames_of(container)):
+                known = None
+                if frame.pts is not None and frame.time_base is not None:
+                    known = numbers.get(frame.pts * frame.time_base)
+                index = known.popleft() if known else last + 1
+                if last < index < len(self._stretch):
+                    last = index
+                    yield index, frame
 
 
 def encode_jpeg(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
@@ -99,50 +175,100 @@ def encode_jpeg(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
     return data.tobytes()
 
 
-def _length(path: Path) -> tuple[int, float]:
-    """Number of frames and frames a second, as the container claims them.
-
-    Streams claim none: their frames are counted. A false claim does no harm beyond stretches that
-    are too long or too short.
-    """
-    with _opened(path) as video:
-        fps, claimed = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
-        if not (np.isfinite(fps) and 1 <= fps <= 1000):
-            fps = 30.0
-        if 1 <= claimed < 1e8:
-            return int(claimed), fps
-        count = 0
-        while video.grab():
-            count += 1
-    return max(1, count), fps
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    # The decoder writes its own complaints to the terminal unless told before it is first used.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    video = cv2.VideoCapture(str(path))
-    try:
-        if not video.isOpened():
-            raise unreadable_video(path)
-        yield video
-    finally:
-        video.release()
-
-
-def unreadable_video(path: Path) -> SplatposeError:
+def unreadable_video(path: Path, reason: str = "") -> SplatposeError:
     """What to say of a video that gives no frame."""
     return SplatposeError(
-        f"{path} cannot be read as a video: it is damaged or its codec is not known.",
+        f"{path} cannot be read as a video: {reason or 'it is damaged or its codec is not known'}.",
         "Convert it to an H.264 .mp4, or give a folder with its frames as photos.",
     )
 
 
-def _sharpness(image: UInt8[np.ndarray, "H W 3"]) -> float:
-    """Variance of the Laplacian (Pech-Pacheco et al., ICPR 2000), of the picture made small."""
-    height, width = image.shape[:2]
-    scale = min(1.0, _SHARPNESS_SIZE / max(height, width))
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    if scale < 1:
-        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+def _read_times(path: Path, rate: float) -> tuple[FrameTimes, float, tuple[str, ...]]:
+    """Times of all frames, the length in seconds that the file claims, and notes for people."""
+    from av.error import FFmpegError
+
+    packets: list[tuple[Fraction | None, Fraction | None]] = []
+    with _opened(path) as container:
+        stream = _stream(container)
+        base = stream.time_base
+        assert base is not None
+        claimed = float(stream.duration * base) if stream.duration else 0.0
+        if not claimed and container.duration and len(container.streams) == 1:
+            claimed = container.duration / 1e6
+        transfer = _HDR.get(int(getattr(stream.codec_context, "color_trc", 0) or 0))
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    shown = packet.pts if packet.pts is not None else packet.dts
+                    packets.append(
+                        (
+                            None if shown is None else shown * base,
+                            None if packet.dts is None else packet.dts * base,
+                        )
+                    )
+        except FFmpegError:
+            pass  # What is behind the damage has no stamps, and its span is told by its absence.
+    if not packets:
+        raise unreadable_video(path)
+    times = frame_times(packets, rate)
+    notes = ()
+    if not times.believed:
+        notes = ("its time stamps cannot be right: frames were taken to be 1/30 s apart",)
+    if transfer:
+        notes = (*notes, f"its colours are HDR ({transfer}) and look flat: export it as SDR")
+    return times, claimed, notes
+
+
+def _frames_of(container: InputContainer) -> Iterator[Any]:
+    """All frames that can be decoded; what is damaged is passed over."""
+    from av.error import FFmpegError
+
+    stream = _stream(container)
+    stream.thread_type = "AUTO"
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except FFmpegError:
+            return
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except FFmpegError:
+            continue
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    import av
+    from av.error import FFmpegError
+
+    try:
+        check_regular(path)
+        container = av.open(os.fspath(path))
+    except FFmpegError as error:
+        raise unreadable_video(path) from error
+    except OSError as error:
+        raise unreadable_video(path, error.strerror or str(error)) from error
+    with container:
+        if container.streams.best("video") is None:
+            raise unreadable_video(path, "it holds no video, only sound or other data")
+        yield container
+
+
+def _stream(container: InputContainer) -> VideoStream:
+    stream = container.streams.best("video")
+    assert stream is not None, "see _opened"
+    return cast("VideoStream", stream)
+
+
+def _joined(spans: list[Span]) -> tuple[Span, ...]:
+    """Neighbouring spans of one reason as one."""
+    joined: list[Span] = []
+    for span in spans:
+        if joined and joined[-1].reason == span.reason and span.start - joined[-1].end < 1e-3:
+            joined[-1] = Span(joined[-1].start, span.end, span.reason)
+        else:
+            joined.append(span)
+    return tuple(joined)

@@ -28,7 +28,7 @@ class _Map:
     affine: Float[torch.Tensor, "H W"]
     """alpha D + beta as fitted at the start, over its median; NaN where there is none."""
     middle: float
-    """That median: depth, or disparity."""
+    """Median of the values: depth, or disparity."""
     cells: torch.Tensor
     """Rows and columns [2, N] of the cloud's points."""
     rays: Float[torch.Tensor, "N 2"]

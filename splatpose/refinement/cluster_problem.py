@@ -51,7 +51,7 @@ class Placed:
     cam_from_world: Float[np.ndarray, "m 4 4"]
     """In a frame and scale of the cluster's own."""
     tracks: Tracks
-    """To learn from."""
+    """Tracks to learn from."""
     keypoint: Int[np.ndarray, " O"]
     """Index of each observation's keypoint in its photo."""
     judges: Tracks

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
+
+from ..undistortion.hold_out import with_near_copies
 
 _FEWEST_LEARNING = 4
 _VALIDATION = 2
@@ -44,10 +46,13 @@ class GateThresholds:
     """Allowed growth of the held-out tracks' error, as a share."""
 
 
-def split_views(held_out: Bool[np.ndarray, " V"], every: int) -> Split | None:
+def split_views(
+    held_out: Bool[np.ndarray, " V"], every: int, exposures: Int[np.ndarray, " V"] | None = None
+) -> Split | None:
     """Takes validation photos from those that are not held out, evenly; None if too few are left.
 
-    Neither the first nor the last photo judges: no other surrounds it.
+    Neither the first nor the last photo judges: no other surrounds it. What shows the same as a
+    photo that judges is learned from no more than that photo is.
     """
     candidates = np.flatnonzero(~held_out)
     count = max(_VALIDATION, len(candidates) // max(2, every))
@@ -56,7 +61,10 @@ def split_views(held_out: Bool[np.ndarray, " V"], every: int) -> Split | None:
     places = (np.arange(count) + 0.5) * len(candidates) / count
     validation = np.zeros(len(held_out), bool)
     validation[candidates[places.astype(int)]] = True
-    return Split(learning=~held_out & ~validation, validation=validation)
+    learning = ~held_out & ~with_near_copies(validation, exposures)
+    if learning.sum() < _FEWEST_LEARNING:
+        return None
+    return Split(learning=learning, validation=validation)
 
 
 def decide(

@@ -90,7 +90,7 @@ def refine(
         seed: of the choice of tracks that judge.
     """
     tracks = tracks_of(poses, views)
-    split = split_views(views.held_out, settings.validation_every)
+    split = split_views(views.held_out, settings.validation_every, views.exposures)
     if split is None or len(tracks) < _FEWEST_TRACKS:
         lack = "photos" if split is None else "tracks"
         evidence = _not_tried(f"too few {lack} to spare some for judging")

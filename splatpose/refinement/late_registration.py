@@ -34,7 +34,7 @@ _SIZE = 320
 _GAUSSIANS = 8000
 _REFINE_START = 50
 _OPACITY = 0.8
-"""To begin with: depth is a mean, which what shines through from behind would spoil."""
+"""Opacity to begin with: depth is a mean, which what shines through from behind would spoil."""
 _TELL_EVERY = 20
 
 

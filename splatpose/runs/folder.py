@@ -32,6 +32,7 @@ from ..events import (
     ignore_events,
 )
 from ..io.atomic import write_json
+from ..io.photo_names import PHOTO_SUFFIXES
 from ..keys import LAYOUT, Keyed, Stage, stage_key, value_of
 from ..steering import StoppedEarly
 from .disk import check_space, disk_error, disk_errors
@@ -50,11 +51,17 @@ class StageRecord:
     """What a finished stage says of itself in its manifest."""
 
     stage: StageName
+    """Name of the stage."""
     key: str
+    """Hash of everything that the result depends on."""
     summary: str
+    """One line for a person: what came out."""
     seconds: float
+    """Seconds that the stage took when it was computed."""
     peak_memory_mb: float
+    """Largest resident memory of the process while the stage ran, in MiB."""
     config: dict[str, Any]
+    """Options of the stage."""
 
 
 class RunFolder:
@@ -166,11 +173,12 @@ class RunFolder:
     def _create(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise SplatposeError(
-                f"{self.path} is a file, not a folder.", "Choose another output folder with -o."
+                f"{self.path} is {_kind_of_file(self.path)}, not a folder.",
+                "Choose another output folder with -o.",
             )
         if self.path.is_dir() and any(self.path.iterdir()) and not self.work.is_dir():
             raise SplatposeError(
-                f"{self.path} already holds files that are not from splatpose.",
+                f"{self.path} already holds {_what_is_in(self.path)}.",
                 "Choose an empty or new output folder with -o. Nothing was changed.",
             )
         try:
@@ -247,6 +255,21 @@ def layout_of(folder: Path) -> int | None:
         return int(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["version"])
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError, ValueError):
         return None
+
+
+def _kind_of_file(path: Path) -> str:
+    """What a file is by its name."""
+    return "a photo" if path.suffix.lower() in PHOTO_SUFFIXES else "a file"
+
+
+def _what_is_in(folder: Path) -> str:
+    """What a folder holds that is not an output folder."""
+    photos = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+    if not photos:
+        return "files that are not from splatpose"
+    more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+    plural = "s" if len(photos) > 1 else ""
+    return f"photo{plural} ({photos[0]}{more}), no results of splatpose"
 
 
 def _record(folder: Path) -> StageRecord | None:

@@ -96,7 +96,9 @@ class LogHeader:
     started: float
     """Seconds since the epoch."""
     host: str
+    """Name of the machine."""
     pid: int
+    """Process id there."""
     process_started: float
     """When the process began, in seconds since the epoch: a pid alone may be another's now."""
 

@@ -47,6 +47,7 @@ class DepthFit:
     """One photo's map against the depths of its triangulated points."""
 
     kept: bool
+    """Whether the map agrees with the matches."""
     reason: str
     """One sentence for a person: how good, or why dropped."""
     alpha: float = float("nan")

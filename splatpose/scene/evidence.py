@@ -39,19 +39,26 @@ class ClusterEvidence:
     """
 
     photos: tuple[str, ...]
+    """Names of the photos in the cluster."""
     kept: Literal["two views", "tracks", "joint"]
     """Origin of the relative poses that were kept: two-view geometry, a bundle adjustment of the
     cluster's tracks, or the optimisation together with Gaussians and prior depth."""
     reason: str
     """One sentence for a person."""
     held_out_tracks: int
+    """Tracks that judged, and took no part in any of the solves."""
     match_error_two_views: float
+    """Error of the held-out tracks with the relative poses of two-view geometry."""
     match_error_tracks: float
+    """Error of the held-out tracks after the bundle adjustment."""
     match_error_joint: float
+    """Error of the held-out tracks after the optimisation with Gaussians."""
     depth_maps: int
     """Photos whose prior depth took part."""
     steps: int
+    """Steps of the optimisation with Gaussians."""
     seconds: float
+    """Seconds that the cluster took."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class LocalEvidence:
     """What the local optimisation of relative poses came to."""
 
     clusters: tuple[ClusterEvidence, ...]
+    """All clusters, in the order in which they were chosen."""
     num_pairs: int
     """Pairs of photos with enough matches."""
     num_refined: int
@@ -93,6 +101,7 @@ class JointEvidence:
     """
 
     decision: Literal["kept", "rolled back", "not tried"]
+    """Whether the refined poses replaced the given ones."""
     reason: str
     """One sentence for a person."""
     candidate: Literal["joint", "re-solved", "none"]
@@ -103,12 +112,14 @@ class JointEvidence:
     psnr_before: float
     """Mean PSNR in dB over the validation photos with the poses as given; NaN if not measured."""
     psnr_after: float
+    """Mean PSNR in dB over the validation photos with the refined poses."""
     held_out_tracks: int
     """Tracks that judged, and took no part in the optimisation."""
     match_error_before: float
     """Mean reprojection error in pixels of the held-out tracks after triangulation with the poses
     as given, large errors clipped."""
     match_error_after: float
+    """Mean reprojection error in pixels of the held-out tracks with the refined poses."""
     rotation_change: float
     """Median change of rotation over the registered photos in degrees."""
     position_change: float

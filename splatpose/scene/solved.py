@@ -23,7 +23,7 @@ class Solved:
     poses: SparseModel
     """The last ones: after late registration and joint optimisation, where these were kept."""
     views: Keyed[Views]
-    """With the hash of all that a training on them depends on."""
+    """Views, with the hash of all that a training on them depends on."""
     verdicts: Verdicts
     depth: DepthAlignment | None
     """What became of the depth priors, where there were any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from .evidence import JointEvidence
 from .sparse_model import SparseModel
@@ -26,6 +26,9 @@ class Views:
     """Photos that Gaussian training must never see before they are measured."""
     points: Float[np.ndarray, "T 3"]
     point_colors: UInt8[np.ndarray, "T 3"]
+    exposures: Int[np.ndarray, " V"] | None = None
+    """Number of what each photo shows, equal for near-copies: of these none is trained on while
+    another one measures. None where no two photos show the same."""
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,7 @@ from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
 from .image_motion import near_copies
 from .reprojection import projection_errors
-from .thresholds import FOCAL_RATIOS
-
-_TRANSFER_FACTOR = 3.0
-_MIN_AGREEING = 10
-_OUTWEIGHS = 4.0
-"""Contradictions that a match between two groups outweighs: matches are false in many ways, and
-agree with a wrong model only by chance."""
-_CONTRADICTION = 5.0
-"""Times the threshold: what is farther off is no matter of noise."""
-_CONTRADICTION_WEIGHT = 0.5
-_PAIR_CAP = 200
+from .thresholds import CONSISTENCY, FOCAL_RATIOS
 
 
 @dataclass(frozen=True)
@@ -45,8 +35,8 @@ class Explanation:
     share: float
     """Share of all verified matches that the model explains."""
     balanced_share: float
-    """The same with the matches of one pair counting at most as much as `_PAIR_CAP` of them, so
-    that a few heavy pairs cannot outvote the rest."""
+    """Share of the matches with those of one pair counting at most as much as
+    `CONSISTENCY.pair_cap` of them, so that a few heavy pairs cannot outvote the rest."""
     against: float
     """Mean of both shares of the matches that are contradicted."""
     focal_ratio: float
@@ -66,7 +56,10 @@ class Explanation:
         speaks against the model. Matches agree with a wrong model only by chance, but contradict
         the right one wherever a place repeats: at full weight, leaving photos out would pay. A
         model with an implausible camera loses to every other."""
-        support = 0.5 * (self.share + self.balanced_share) - _CONTRADICTION_WEIGHT * self.against
+        support = (
+            0.5 * (self.share + self.balanced_share)
+            - CONSISTENCY.contradiction_weight * self.against
+        )
         return support - (0.0 if self.plausible else 2.0)
 
 
@@ -100,7 +93,7 @@ def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0)
         distance, sine[rows] = _epipolar(model, table, rows, limit[camera], focal[camera])
         off[rows] = np.maximum(distance, _transfer(model, table, rows, limit[camera]))
     with np.errstate(invalid="ignore"):
-        good, bad = off <= 1, off > _CONTRADICTION
+        good, bad = off <= 1, off > CONSISTENCY.contradiction
     connected = _connected(table, good, bad, len(model.names))
     inside = connected[table.photos].all(1)
     good, bad = good & inside, bad & inside
@@ -164,8 +157,8 @@ def _transfer(
     rows: Int[np.ndarray, " N"],
     limit: Float[np.ndarray, "N 2"],
 ) -> Float[np.ndarray, " N"]:
-    """How far the point of one keypoint projects from the other keypoint, over `_TRANSFER_FACTOR`
-    thresholds; 0 without a point, infinite behind the camera."""
+    """How far the point of one keypoint projects from the other keypoint, over
+    `CONSISTENCY.transfer_factor` thresholds; 0 without a point, infinite behind the camera."""
     track_of = _TrackLookup(model, table)
     off = np.zeros(len(rows))
     for source, target in ((0, 1), (1, 0)):
@@ -173,7 +166,7 @@ def _transfer(
         ask = np.flatnonzero(track >= 0)
         photo, xy = table.photos[rows[ask], target], table.xy[rows[ask], target]
         error = projection_errors(model, track[ask], photo, xy)
-        off[ask] = np.maximum(off[ask], error / (_TRANSFER_FACTOR * limit[ask, target]))
+        off[ask] = np.maximum(off[ask], error / (CONSISTENCY.transfer_factor * limit[ask, target]))
     return off
 
 
@@ -215,7 +208,7 @@ def _connected(
 
     def link(i: int, j: int, votes: tuple[int, int]) -> None:
         between[i][j] = between[j][i] = votes
-        if votes[0] >= _MIN_AGREEING and _OUTWEIGHS * votes[0] > votes[1]:
+        if votes[0] >= CONSISTENCY.min_agreeing and CONSISTENCY.outweighs * votes[0] > votes[1]:
             heappush(queue, (-votes[0], i, j))
 
     for (i, j), *votes in zip(table.pairs.tolist(), agree, deny, strict=True):
@@ -224,7 +217,7 @@ def _connected(
     while queue:
         support, i, j = heappop(queue)
         votes = between[i].get(j)
-        if votes is None or votes[0] != -support or _OUTWEIGHS * votes[0] <= votes[1]:
+        if votes is None or votes[0] != -support or CONSISTENCY.outweighs * votes[0] <= votes[1]:
             continue  # joined or changed since
         if len(between[i]) < len(between[j]):
             i, j = j, i
@@ -245,7 +238,7 @@ def _share(good: Bool[np.ndarray, " M"]) -> float:
 def _balanced(table: MatchTable, good: Bool[np.ndarray, " M"]) -> float:
     total = np.bincount(table.pair, minlength=len(table.pairs))
     explained = np.bincount(table.pair[good], minlength=len(table.pairs))
-    weight = np.minimum(total, _PAIR_CAP)
+    weight = np.minimum(total, CONSISTENCY.pair_cap)
     used = total > 0
     if not used.any():
         return 0.0

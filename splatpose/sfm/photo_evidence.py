@@ -13,9 +13,8 @@ from ..scene.sparse_model import SparseModel
 from .correspondences import MatchTable
 from .match_consistency import Explanation, per_photo
 from .reprojection import reprojection_errors
+from .thresholds import EVIDENCE
 
-_WEAK_SHARE = 0.5
-_WEAK_MATCHES = 50
 _PLACED: dict[PlacedBy, str] = {
     "mapping": "placed",
     "late": "placed late, from the finished model",
@@ -84,9 +83,9 @@ def placed_on_splat(photo: PhotoEvidence) -> PhotoEvidence:
 
 def _why_registered(placed_by: PlacedBy, verified: int, share: float) -> str:
     how = _PLACED[placed_by]
-    if share < _WEAK_SHARE:
+    if share < EVIDENCE.weak_share:
         return f"{how}, but only {100 * share:.0f} % of its {verified} matches agree with its pose"
-    if verified < _WEAK_MATCHES:
+    if verified < EVIDENCE.weak_matches:
         return f"{how} by few matches ({verified})"
     return f"{how}: {100 * share:.0f} % of its {verified} matches agree with its pose"
 

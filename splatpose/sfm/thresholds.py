@@ -13,10 +13,10 @@ class InlierThresholds:
     """When matches count, whatever is fitted to them."""
 
     enough_matches: int = 15
-    """That agree, for a pair to count as overlapping, and for a pose to count as found: fewer agree
-    by chance. COLMAP's default as well."""
+    """Matches that agree, for a pair to count as overlapping, and for a pose to count as found:
+    fewer agree by chance. COLMAP's default as well."""
     min_share: float = 0.5
-    """Of a pair's matches that must agree with its relative pose: verified matches are mostly
+    """Share of a pair's matches that must agree with its relative pose: verified matches are mostly
     right, so a pose that half of them deny is none."""
     sigmas: float = 3.0
     """Standard deviations of a pair's noise within which a match agrees with it."""
@@ -30,8 +30,8 @@ class FocalRatioThresholds:
     """Focal lengths, over the longer side of their photos, that a lens can have."""
 
     start: tuple[float, float] = (0.4, 4.0)
-    """To start from, or to take from a calibration: small sets and internet photos give focal
-    lengths that no lens has."""
+    """Ratios to start from, or to take from a calibration: small sets and internet photos give
+    focal lengths that no lens has."""
     result: tuple[float, float] = (0.3, 5.0)
     """Ratios of a finished model, not refused for a lens somewhat wider or longer."""
 
@@ -56,7 +56,7 @@ class TwoViewThresholds:
     near_max_noise_px: float = 2.5
     """False matches fit no pose close to a given one better than that."""
     near_max_rotation: float = 10.0
-    """From the pose that other pairs give to the one that the pair's own matches lead to."""
+    """Angle from the pose that other pairs give to the one that the pair's own matches lead to."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ViewGraphThresholds:
     max_cycle_inflation: float = 8.0
     """Factor of them by errors that all pairs have in common, as a wrong focal length makes."""
     max_cycle_error: float = 12.0
-    """Beyond which no triangle closes, however uncertain its pairs are."""
+    """Error beyond which no triangle closes, however uncertain its pairs are."""
     rotation_floor: float = 0.3
     """Standard deviations of relative rotations count as no smaller in a triangle."""
     min_belief: float = 0.6
@@ -92,7 +92,7 @@ class ViewGraphThresholds:
     min_shared_depths: int = 6
     """Keypoints that two pairs share in a photo, for their baselines to be compared."""
     near_px: float = 50.0
-    """Within which two keypoints are neighbours, and mostly about equally far."""
+    """Distance within which two keypoints are neighbours, and mostly about equally far."""
     min_near: int = 6
     """Neighbours that tell the ratio of two components' scales."""
 
@@ -117,8 +117,8 @@ class DepthThresholds:
     pair_pose: AbsolutePoseThresholds = AbsolutePoseThresholds(
         max_error_px=8.0, min_inlier_ratio=0.85
     )
-    """Of a pair's second camera, from depths in the first: maps are right to some percent only.
-    False matches follow wrong depths as well as any; true ones follow nearly all."""
+    """Pose of a pair's second camera, from depths in the first: maps are right to some percent
+    only. False matches follow wrong depths as well as any; true ones follow nearly all."""
     late_pose: AbsolutePoseThresholds = AbsolutePoseThresholds(
         max_error_px=12.0, min_inlier_ratio=0.4
     )
@@ -126,7 +126,7 @@ class DepthThresholds:
     max_rotation_sigma: float = 2.0
     """Sigma of a pair's rotation from depths: without relief it is as open as on a plane."""
     same_rotation: float = 10.0
-    """By which poses from the depths in either photo of a pair may differ."""
+    """Angle by which poses from the depths in either photo of a pair may differ."""
     clearly_better: float = 2.0
     """Ratio of standard deviations that decides between two that differ by more."""
     min_parallax: float = 3.0
@@ -150,9 +150,102 @@ class DepthThresholds:
     chance: float = 2.0
     """Standard deviations by which matches may change sides by chance (McNemar 1947)."""
     min_shared_tracks: int = 3
-    """That two photos must share to hold each other's scale."""
+    """Tracks that two photos must share to hold each other's scale."""
     min_part_points: int = 6
     """Points of a photo in either part that it joins, to compare their depths."""
+
+
+@dataclass(frozen=True)
+class ConsistencyThresholds:
+    """When a match agrees with a model, contradicts it, or says nothing."""
+
+    transfer_factor: float = 3.0
+    """Thresholds by which the point of one keypoint may project from the other: it is nobody's best
+    point for both."""
+    contradiction: float = 5.0
+    """Thresholds from which on a match contradicts: what is farther off is no matter of noise."""
+    contradiction_weight: float = 0.5
+    """What the share of contradicted matches takes from a model's score, over what the share of
+    explained ones gives it."""
+    min_agreeing: int = 10
+    """Matches between two groups of photos that agree, for them to be one."""
+    outweighs: float = 4.0
+    """Contradictions that one agreeing match between two groups outweighs: matches are false in
+    many ways, and agree with a wrong model only by chance."""
+    pair_cap: int = 200
+    """Matches of one pair that count in the balanced share, so that a few heavy pairs do not
+    outvote the rest."""
+
+
+@dataclass(frozen=True)
+class EvidenceThresholds:
+    """When the reason of a photo's place says that little speaks for it."""
+
+    weak_share: float = 0.5
+    """Share of its matches that agree with its pose."""
+    weak_matches: int = 50
+    """Verified matches of the photo."""
+
+
+@dataclass(frozen=True)
+class LensThresholds:
+    """When a camera gets a richer model."""
+
+    min_tracks: int = 60
+    """Tracks of a model, to be split into halves that test each other."""
+    min_photos: int = 3
+    """Photos of a camera, to be asked."""
+    min_photos_center: int = 8
+    """Photos of a camera, to free its principal point: with fewer, a turn of the cameras hides a
+    shift of it from all tracks alike, so that unseen tracks do not test it."""
+    min_gain_a_parameter: float = 0.0025
+    """Share of the cost of unseen tracks that each further parameter must save."""
+    min_gain_center: float = 0.0125
+    """Share that a principal point must save. Where photos look one way a turn of the cameras
+    nearly hides its shift, and what the photos' own flaws gain by a wrong one (up to 0.9 % was
+    seen) is no noise of the tracks."""
+    min_sigmas: float = 3.0
+    """Standard deviations of the saving that it must be."""
+    max_principal_shift: float = 0.1
+    """Share of the longer side by which a principal point may be off the middle."""
+    max_aspect: float = 0.015
+    """Logarithm of the ratio of both focal lengths: pixels are square."""
+
+
+@dataclass(frozen=True)
+class LateRegistrationThresholds:
+    """When a photo that mapping left out is registered with the finished model."""
+
+    min_inlier_ratio: float = 0.15
+    """Inliers of a late PnP over all its points: a finished model is a better judge than a growing
+    one."""
+    support: float = 2.0
+    """Matches that agree with a late photo's pose over those that contradict it."""
+    min_neighbours: int = 2
+    """Registered photos that must match, and agree with, a photo placed on the splat's depth."""
+    neighbour_matches: int = 8
+    """Matches that agree, for a neighbour to count."""
+    max_on_tracks: float = 0.5
+    """Share of a photo's matches that meet a point: with more, PnP on points had its chance."""
+    min_with_model: float = 0.25
+    """Share of a photo's matches that are with registered photos: with fewer, it belongs to others
+    that were left out, and what matches here is a thing that is in two places."""
+    held_out_share: float = 0.2
+    """Share of a photo's keypoints whose matches judge its pose."""
+    outliers_px: tuple[float, float] = (30.0, 6.0)
+    """Matches further off take no part in the first and second refinement."""
+    min_share: float = 0.5
+    """Share of the matches with registered photos that must agree: less is enough for a photo that
+    points place, for more than one thing speaks for it."""
+    prediction_px: float = 24.0
+    """Distance of matches from where others' depth and pose have them."""
+    predicted_share: float = 0.5
+    """Share of a neighbour's matches that must be so near."""
+    max_rotation: float = 2.5
+    """Angle by which poses from two halves of the matches may differ; the pose from all matches is
+    twice as certain as their difference."""
+    max_position: float = 0.025
+    """Distance of poses from two halves, as a share of the cameras' RMS radius."""
 
 
 INLIERS = InlierThresholds()
@@ -160,3 +253,7 @@ FOCAL_RATIOS = FocalRatioThresholds()
 TWO_VIEW = TwoViewThresholds()
 VIEW_GRAPH = ViewGraphThresholds()
 DEPTH = DepthThresholds()
+CONSISTENCY = ConsistencyThresholds()
+EVIDENCE = EvidenceThresholds()
+LENS = LensThresholds()
+LATE = LateRegistrationThresholds()

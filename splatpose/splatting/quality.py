@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from ..io.atomic import write_bytes
+from ..io.file_names import flat_names
 from ..scene.splats import HeldOutScore
 from ..tolerance import Tolerance
 from .training_photos import TrainingPhotos
@@ -94,18 +94,8 @@ def measure(
 
 
 def preview_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """A flat, portable and unique file name for each photo name: `sub/a b.jpg` -> `sub_a_b.png`."""
-    taken: set[str] = set()
-    files = []
-    for name in names:
-        stem = re.sub(r"\.[^./]*$", "", name)
-        base = re.sub(r"[^A-Za-z0-9.-]+", "_", stem).strip("._") or "photo"
-        file, number = f"{base}.png", 2
-        while file.lower() in taken:
-            file, number = f"{base}-{number}.png", number + 1
-        taken.add(file.lower())
-        files.append(file)
-    return tuple(files)
+    """A file name for the preview of each photo: `sub/a b.jpg` -> `sub_a_b.png`."""
+    return flat_names(names, ".png")
 
 
 def _blur(images: Float[torch.Tensor, "C 1 H W"]) -> Float[torch.Tensor, "C 1 h w"]:

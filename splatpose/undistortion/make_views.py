@@ -47,7 +47,7 @@ def make_pictures(
     """
     assert poses.names == tuple(photo.name for photo in capture.photos)
     photos = np.flatnonzero(poses.registered)
-    paths = [capture.photos[photo].path for photo in photos]
+    given = [capture.photos[photo] for photo in photos]
     cameras = poses.camera_index[photos]
     # Camera by camera, so that only one camera's sampling positions are held.
     for camera in dict.fromkeys(cameras.tolist()):
@@ -55,7 +55,7 @@ def make_pictures(
         resampler = Resampler(poses.cameras[camera], pinhole)
 
         def used(view: int, resampler: Resampler = resampler) -> T:
-            return use(view, resampler(paths[view]))
+            return use(view, resampler(given[view].path, given[view].bits))
 
         views = np.flatnonzero(cameras == camera).tolist()
         # Decoding, resampling and encoding release the interpreter's lock.
@@ -83,11 +83,3 @@ def make_views(capture: Capture, poses: SparseModel, max_size: int) -> Views:
         points=poses.points,
         point_colors=poses.point_colors,
     )
-
-
-def split(count: int, eval_every: int) -> Bool[np.ndarray, " V"]:
-    """Which of `count` views are held out: every `eval_every`-th, from the middle of the first."""
-    held_out = np.zeros(count, bool)
-    if eval_every:
-        held_out[eval_every // 2 :: eval_every] = True
-    return held_out

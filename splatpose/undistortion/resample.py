@@ -32,9 +32,13 @@ class Resampler:
     pinhole: Pinhole
 
     def __call__(
-        self, path: Path
+        self, path: Path, bits: int | None = None
     ) -> tuple[UInt8[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"] | None]:
         """The undistorted photo, and where it has pixels (None where that is everywhere).
+
+        Args:
+            path: the photo.
+            bits: see `read_photo`.
 
         Raises:
             SplatposeError: the photo cannot be read, or no longer has the camera's size.
@@ -42,8 +46,8 @@ class Resampler:
         self._check_size(path)
         width, height = self.pinhole.width, self.pinhole.height
         if not np.any(self.camera.distortion):
-            return read_photo(path, max_size=max(width, height)), None
-        photo = read_photo(path, max_size=self._photo_size)
+            return read_photo(path, max_size=max(width, height), bits=bits), None
+        photo = read_photo(path, max_size=self._photo_size, bits=bits)
         scale = np.array(photo.shape[1::-1]) / (self.camera.width, self.camera.height)
         # OpenCV has the centre of the top-left pixel at (0, 0).
         x, y = (self._samples_in_photo[0][axis] * scale[axis] - 0.5 for axis in (0, 1))

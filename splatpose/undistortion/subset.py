@@ -25,6 +25,7 @@ def with_views(views: Views, chosen: Bool[np.ndarray, " V"]) -> Views:
         Ks=views.Ks[index],
         cam_from_world=views.cam_from_world[index],
         held_out=views.held_out[index],
+        exposures=None if views.exposures is None else views.exposures[index],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import queue
+import re
 import threading
 import time
 import urllib.error
@@ -101,7 +102,7 @@ def _receive(
     progress: DownloadProgress,
 ) -> None:
     length = response.headers.get("Content-Length")
-    total = int(length) if length and length.isdigit() else None
+    total = int(length) if length and re.fullmatch(r"[0-9]{1,18}", length) else None
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     received = 0

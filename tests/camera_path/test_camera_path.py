@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import av
@@ -83,6 +84,18 @@ def test_the_path_of_the_photos_goes_by_all_of_them() -> None:
     assert steps.max() < 3 * np.median(steps)
 
 
+def test_photos_on_their_side_do_not_roll_the_film() -> None:
+    poses = ring_of_cameras(0, 3.0)
+    rolled = poses.copy()
+    for photo, quarter in enumerate(np.arange(len(poses)) % 4):
+        turn = Rotation.from_euler("z", 90 * quarter, degrees=True).as_matrix()
+        rolled[photo, :3] = turn @ poses[photo, :3]
+    path, usual = along(rolled, 0.9, 50), along(poses, 0.9, 50)
+    np.testing.assert_allclose(path.cam_from_world, usual.cam_from_world, atol=1e-9)
+    from_above = np.stack([look_at(MIDDLE + np.array([0.1 * i, -3, 0]), MIDDLE) for i in range(4)])
+    np.testing.assert_allclose(along(from_above, 0.9, 4).cam_from_world[0], from_above[0])
+
+
 def test_photos_from_one_place_make_a_path_too() -> None:
     poses = np.stack([np.eye(4)] * 4)
     for number, pose in enumerate(poses):
@@ -116,6 +129,24 @@ def test_other_files_are_no_keyframes(tmp_path: Path, text: str) -> None:
         read_keyframes(tmp_path / "keys.json")
     with pytest.raises(SplatposeError, match="no keyframe"):
         through([], 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fov": float("nan")}, "not finite"),
+        ({"fov": 4.0}, "field of view"),
+        ({"wxyz": [0, 0, 0, 0]}, "all zeros"),
+        ({"position": [0, float("inf"), 0]}, "not finite"),
+    ],
+)
+def test_keyframes_with_impossible_numbers_are_refused(
+    tmp_path: Path, changed: dict, said: str
+) -> None:
+    row = {"seconds": 0, "position": [0, 0, 0], "wxyz": [1, 0, 0, 0], "fov": 1.0} | changed
+    (tmp_path / "keys.json").write_text(json.dumps({"keyframes": [row]}))
+    with pytest.raises(SplatposeError, match=said):
+        read_keyframes(tmp_path / "keys.json")
 
 
 def test_the_middle_is_what_the_cameras_look_at() -> None:

@@ -136,9 +136,9 @@ def test_strict_may_name_a_share(words: list[str], share: float) -> None:
     assert read_arguments(["photos", *words] if "photos" not in words else words).strict == share
 
 
-def test_strict_is_a_share() -> None:
-    with pytest.raises(ContradictionError, match="0 to 1, not 90"):
-        read_arguments(["photos", "--strict", "90"])
+def test_strict_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "photos", "--strict", "90"]) == 2
+    assert "--strict must be a number from 0 to 1, not 90" in capsys.readouterr().err
 
 
 def test_short_and_long_names_set_the_same_field() -> None:
@@ -149,6 +149,7 @@ def test_short_and_long_names_set_the_same_field() -> None:
         "matcher": "sift",
         "backend": "cpu",
         "eval_every": "5",
+        "include": "images_2",
         "keep_holdout": None,
     }
     assert set(values) == set(SHORTCUTS)
@@ -157,6 +158,20 @@ def test_short_and_long_names_set_the_same_field() -> None:
         by_short = read_arguments(["photos", "--" + short.replace("_", "-"), *given]).config
         by_long = read_arguments(["photos", "--" + path.replace("_", "-"), *given]).config
         assert by_short == by_long != PRESETS["default"], short
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["photos", "--include", "images_2", "--include", "a b.jpg"],
+        ["--include", "images_2", "photos", "--include=a b.jpg"],
+        ["--include", "images_2", "--include", "a b.jpg", "photos", "--seed", "7"],
+    ],
+)
+def test_what_is_included_may_be_named_several_times(words: list[str]) -> None:
+    arguments = read_arguments(words)
+    assert arguments.images == Path("photos")
+    assert arguments.config.capture.include == ("images_2", "a b.jpg")
 
 
 def test_one_option_given_twice_differently_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ from scipy.spatial.transform import Rotation
 
 from splatpose.cli.main import main
 from splatpose.evaluation.estimate import read_estimate
+from splatpose.evaluation.names import match_names
 from splatpose.evaluation.poses import evaluate_poses, held_out_photos
 from splatpose.evaluation.readers import read_dataset
 from splatpose.geometry.similarity import Similarity
+from splatpose.io.nerfstudio import read_transforms, write_transforms
+from splatpose.io.stored_pixels import upright_model
 from splatpose.io.tum import write_tum
+from splatpose.scene.sparse_model import SparseModel
 
 
 def elsewhere(known: Known) -> Known:
@@ -45,7 +50,10 @@ def write_run(out: Path, known: Known, *, missing: int = 2, wrong: int = 5) -> N
     images.write_text("\n\n".join(block for block in blocks if not block.endswith(gone)))
     report = {
         "photos": [{"name": name} for name in known.names[:9]],
-        "skipped": [{"name": "notes.png", "reason": "it is text"}],
+        "skipped": [
+            {"name": "notes.png", "reason": "it is text", "kind": ""},
+            {"name": "small/img_001.png", "reason": "a smaller copy", "kind": "smaller copy"},
+        ],
     }
     (out / "report.json").write_text(json.dumps(report))
 
@@ -92,6 +100,50 @@ def test_a_run(
         False,
         None,
     )
+
+
+@pytest.mark.parametrize("truth_is", ["of stored pixels", "of upright photos"])
+def test_a_run_of_photos_that_are_stored_turned(tmp_path: Path, truth_is: str) -> None:
+    """Its cameras fit the pixels as stored; the truth may be of either, and its sizes tell."""
+    known = known_cameras()
+    out, truth = tmp_path / "run", tmp_path / "data"
+    files.write_colmap_text(out, known)
+    orientations = [6, 6, 3, 1, 6, 6, 6, 8, 6, 6]
+    report = {
+        "photos": [
+            {"name": name, "orientation": orientation}
+            for name, orientation in zip(known.names, orientations, strict=True)
+        ],
+        "skipped": [],
+    }
+    (out / "report.json").write_text(json.dumps(report))
+    truth.mkdir()
+    files.write_transforms(truth, known)
+    if truth_is == "of upright photos":
+        scene = read_transforms(truth / "transforms.json")
+        stored = SparseModel.of_cameras(
+            known.names, scene.cam_from_world, scene.camera_index, scene.cameras
+        )
+        upright = upright_model(stored, orientations)
+        scene = replace(
+            scene,
+            cam_from_world=upright.cam_from_world,
+            cameras=upright.cameras,
+            camera_index=upright.camera_index,
+        )
+        write_transforms(truth / "transforms.json", scene)
+    found = evaluate_poses(read_dataset(truth), read_estimate(out)).metrics
+    assert found.right == 10
+    assert found.focal_percent == pytest.approx(0, abs=1e-6)
+
+
+def test_times_in_names_are_no_numbers_with_separators() -> None:
+    """Python reads 1311868169_163498 as one whole number."""
+    truth = ["1311868169.1000", "1311868169.1635", "1311868169.2000"]
+    names = ["shots/1311868169_163498.jpg", "shots/1311868169_200001.jpg"]
+    found = match_names(truth, names)
+    assert found.index.tolist() == [-1, 0, 1]
+    assert found.rule.startswith("time")
 
 
 def test_anybodys_cameras(scene: tuple[Path, Path], tmp_path: Path) -> None:
@@ -149,6 +201,12 @@ def test_a_real_report_names_its_photos(tmp_path: Path) -> None:
     given = [photo.name for photo in run.capture.photos]
     assert list(estimate.names[: len(given) + 1]) == [*given, "note.jpg"]
     assert estimate.complete
+
+
+def test_copies_that_were_left_out_are_no_photos_of_the_run(scene: tuple[Path, Path]) -> None:
+    names = read_estimate(scene[0]).names
+    assert "notes.png" in names
+    assert "small/img_001.png" not in names
 
 
 def test_sides_of_the_split(scene: tuple[Path, Path]) -> None:

@@ -18,6 +18,7 @@ from splatpose.errors import SplatposeError
 from splatpose.evaluation.formats import Format
 from splatpose.evaluation.names import match_names
 from splatpose.evaluation.readers import READERS, read_dataset
+from splatpose.evaluation.splits import held_out_names
 
 
 def renamed(known: Known, names: list[str]) -> Known:
@@ -94,6 +95,26 @@ def test_colmap(tmp_path: Path, where: str, binary: bool) -> None:
     agrees(dataset, known)
     assert dataset.name == tmp_path.name
     assert dataset.test is None
+
+
+def test_names_with_blanks_in_a_text_model_whose_last_line_is_missing(tmp_path: Path) -> None:
+    known = known_cameras()
+    files.write_colmap_text(tmp_path, known)
+    images = tmp_path / "sparse" / "0" / "images.txt"
+    spaced = {name: f"shot {i} of 10.png" for i, name in enumerate(known.names)}
+    text = images.read_text()
+    for name, new in spaced.items():
+        text = text.replace(f" {name}", f" {new}")
+    images.write_text(text.rstrip())
+    dataset = read_dataset(tmp_path)
+    assert sorted(dataset.names) == sorted(spaced.values())
+    assert np.isfinite(dataset.cam_from_world).all()
+
+
+def test_names_with_blanks_in_a_tum_sequence(tmp_path: Path) -> None:
+    (tmp_path / "rgb.txt").write_text("# t file\n 1.0 rgb/a b.png \n2.0 rgb/c.png\n")
+    (tmp_path / "groundtruth.txt").write_text("1.0 0 0 0 0 0 0 1\n2.0 1 0 0 0 0 0 1\n")
+    assert read_dataset(tmp_path, "tum").names == ("a b.png", "c.png")
 
 
 def test_mip_nerf_360(tmp_path: Path) -> None:
@@ -327,3 +348,40 @@ def test_names(truth: list[str], estimate: list[str], index: list[int], rule: st
 def test_names_without_match() -> None:
     with pytest.raises(SplatposeError, match=r"a\.jpg.*IMG_1\.jpg"):
         match_names(["a.jpg", "b.jpg"], ["IMG_1.jpg", "IMG_2.jpg"])
+
+
+@pytest.mark.parametrize("name", ["nan.jpg", "inf.jpg", "-inf.png", "1e999.jpg", "².jpg", "①"])
+@pytest.mark.filterwarnings("error")
+def test_names_that_pass_for_numbers(name: str) -> None:
+    assert match_names([name, "b.jpg"], ["0.jpg", name]).index.tolist() == [1, -1]
+    with pytest.raises(SplatposeError, match="has the name of a photo"):
+        match_names([name, "2.jpg"], ["0.jpg", "1.jpg"])
+
+
+@pytest.mark.parametrize("split", ["every:²", "every:①", "every:" + "9" * 5000])
+def test_a_split_of_odd_digits_is_an_error_for_people(split: str) -> None:
+    with pytest.raises(SplatposeError):
+        held_out_names([f"{i}.jpg" for i in range(9)], split)
+
+
+@pytest.mark.parametrize("content", [b"[1, 2]", b"[", b"\xff\xfe\x00", b'["a.jpg", null]'])
+def test_a_split_file_that_holds_no_names_is_an_error_for_people(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "split").write_bytes(content)
+    with pytest.raises(SplatposeError, match="cannot be read as names"):
+        held_out_names(["a.jpg"], str(tmp_path / "split"))
+
+
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", '"²"'])
+@pytest.mark.parametrize("format", ["nerfstudio", "poses-json"])
+def test_sizes_that_are_no_numbers_are_an_error_for_people(
+    tmp_path: Path, value: str, format: Format
+) -> None:
+    eye = np.eye(4).tolist()
+    frame = f'{{"file": "a.jpg", "file_path": "a.jpg", "c2w": {eye}, "transform_matrix": {eye}, '
+    frame += f'"fl_x": 1, "fx": 1, "w": {value}, "h": 2}}'
+    for name in ("transforms.json", "poses.json"):
+        (tmp_path / name).write_text(f'{{"frames": [{frame}]}}')
+    with pytest.raises(SplatposeError, match="frame cannot be read"):
+        read_dataset(tmp_path, format)

@@ -17,6 +17,8 @@ from splatpose.errors import SplatposeError
 from splatpose.evaluation.verify_model import read_foreign_model, verify_model
 from splatpose.io.atomic import write_json
 from splatpose.io.colmap import reconstruction_from_model, write_model
+from splatpose.io.colmap_text import write_text_model
+from splatpose.io.stored_pixels import stored_model
 from splatpose.keys import LAYOUT
 from splatpose.runs.folder import MANIFEST
 from splatpose.scene.camera import Camera
@@ -95,6 +97,41 @@ def test_photos_are_found_by_the_end_of_their_names(scene: Scene, tmp_path: Path
     found = read_foreign_model(tmp_path / "model", scene.capture)
     assert found.registered.all()
     np.testing.assert_allclose(found.cam_from_world, scene.cam_from_world, atol=1e-9)
+
+
+def test_a_text_model_with_blanks_in_its_names(scene: Scene, tmp_path: Path) -> None:
+    model = subject_of(scene).model
+    names = tuple(f"my shots/{name}" for name in model.names)
+    other = Camera("PINHOLE", 64, 48, np.array([60.0, 60.0, 32.0, 24.0]))
+    text = reconstruction_from_model(replace(model, names=names, cameras=(*model.cameras, other)))
+    lens = text.cameras[2]  # of no photo: it may be of any kind
+    lens.model, lens.params = pycolmap.CameraModelId.OPENCV_FISHEYE, [60, 60, 32, 24, 0, 0, 0, 0]
+    write_text_model(text, tmp_path / "model")
+    images = tmp_path / "model" / "images.txt"
+    images.write_text("\n".join(images.read_text().split("\n")[2::2]))
+    found = read_foreign_model(tmp_path / "model", scene.capture)
+    assert found.registered.all()
+    np.testing.assert_allclose(found.cam_from_world, scene.cam_from_world, atol=1e-9)
+
+
+@pytest.mark.parametrize("model_of", ["stored pixels", "upright copies"])
+def test_a_model_of_photos_that_are_stored_turned(
+    scene: Scene, tmp_path: Path, model_of: str
+) -> None:
+    """COLMAP's is of the pixels as stored; it is judged as the upright photos."""
+    orientations = [1, 6, 8, 3, 1, 6, 1, 1] if model_of == "stored pixels" else [6, 8] * 4
+    photos = tuple(
+        replace(photo, orientation=orientation)
+        for photo, orientation in zip(scene.capture.photos, orientations, strict=True)
+    )
+    model = subject_of(scene).model
+    if model_of == "stored pixels":
+        model = stored_model(model, orientations)
+    write_model(model, tmp_path / "model")
+    found = read_foreign_model(tmp_path / "model", replace(scene.capture, photos=photos))
+    np.testing.assert_allclose(found.cam_from_world, scene.cam_from_world, atol=1e-9)
+    for camera in found.cameras:
+        np.testing.assert_allclose(camera.params, scene.camera.params)
 
 
 def test_a_model_of_smaller_photos_is_scaled(scene: Scene, tmp_path: Path) -> None:

@@ -14,3 +14,11 @@ def test_natural_key_orders_any_names() -> None:
     assert ordered.index("x/2") < ordered.index("x/10")
     names.reverse()
     assert sorted(names, key=natural_key) == ordered
+
+
+def test_natural_key_takes_any_digits() -> None:
+    """`isdigit` is true of digits that `int` refuses, and `int` refuses very long numbers."""
+    names = ["m²", "m①", "m２", "m٣", "m" + "9" * 5000, "m10", "m9", "m007", "m7", "", ".", "/"]
+    ordered = sorted(names, key=natural_key)
+    assert [name for name in ordered if name in ("m7", "m007", "m9", "m10")][2:] == ["m9", "m10"]
+    assert ordered.index("m10") < ordered.index("m" + "9" * 5000) < ordered.index("m²")

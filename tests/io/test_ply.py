@@ -97,3 +97,29 @@ def test_what_is_no_splat_is_refused(tmp_path: Path):
         with pytest.raises(SplatposeError, match=name) as caught:
             read_splat_ply(tmp_path / f"{name}.ply")
         assert caught.value.hint
+
+
+def test_refusals_name_the_cause(tmp_path: Path):
+    packed = np.zeros(
+        4, [(f"packed_{n}", "<u4") for n in ("position", "rotation", "scale", "color")]
+    )
+    chunk = np.zeros(1, [("min_x", "<f4"), ("max_x", "<f4")])
+    PlyData([PlyElement.describe(chunk, "chunk"), PlyElement.describe(packed, "vertex")]).write(
+        str(tmp_path / "packed.ply")
+    )
+    write_splat_ply(tmp_path / "a.ply", random_splats(2, seed=0, degree=0), pad_to_degree=0)
+    header = (tmp_path / "a.ply").read_bytes().replace(b"vertex 2", b"vertex 0")
+    (tmp_path / "none.ply").write_bytes(header[: header.index(b"end_header") + 11])
+    (tmp_path / "zero.ply").touch()
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (tmp_path / "text.ply").write_text("this is no ply")
+    for name, words in {
+        "packed.ply": "SuperSplat's compressed form",
+        "none.ply": "holds no Gaussian",
+        "zero.ply": "is empty",
+        "photo.jpg": "is a picture, not a .ply",
+        "text.ply": "is no .ply",
+    }.items():
+        with pytest.raises(SplatposeError, match=name) as caught:
+            read_splat_ply(tmp_path / name)
+        assert words in caught.value.message

@@ -205,6 +205,17 @@ def test_kill_9_leaves_no_half_stage(tmp_path: Path, moment: str) -> None:
     assert stage.computed == (1 if moment == "before the manifest" else 0)
 
 
+def test_photos_in_place_of_an_output_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.JPG").touch()
+    with pytest.raises(SplatposeError, match=r"holds photo \(a\.JPG\)"), RunFolder.open(tmp_path):
+        pass
+    (tmp_path / "b.png").touch()
+    with pytest.raises(SplatposeError, match=r"\(a\.JPG and 1 more\)"), RunFolder.open(tmp_path):
+        pass
+    with pytest.raises(SplatposeError, match="is a photo"), RunFolder.open(tmp_path / "a.JPG"):
+        pass
+
+
 def test_a_foreign_folder_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(SplatposeError, match="not from splatpose"), RunFolder.open(tmp_path):

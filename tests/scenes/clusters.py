@@ -11,8 +11,12 @@ from scenes.poses import arc
 from splatpose.geometry.projection import pixels_from_normalized
 from splatpose.scene.views import Views
 from splatpose.sfm.tracks import Tracks
+from splatpose.stages.local.config import LocalConfig
 
 WIDTH, HEIGHT = 96, 72
+COUNT, INDEX = 10, np.zeros(10, np.int64)
+"""Photos of the scene that is cut into clusters, and the camera of each."""
+CONFIG = LocalConfig(steps=30, cluster_size=5, max_size=64, gaussians=200)
 K = np.array([[84.0, 0, 48], [0, 84, 36], [0, 0, 1]])
 
 

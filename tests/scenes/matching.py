@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from splatpose.features.matcher import Features
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 
 
@@ -77,3 +78,9 @@ def _view(index: int, count: int, size: tuple[int, int]) -> np.ndarray:
     centre = np.array([width / 2 + 40 * index, height / 2 + 40])
     shift = np.array([width / 2, height / 2]) - turn @ centre
     return np.vstack([np.c_[turn, shift], [0, 0, 1]])
+
+
+def bias_between_scales(large: Features, small: Features, matches: np.ndarray) -> np.ndarray:
+    """How far [2] matches in a photo of half the size are off, in the large photo's pixels."""
+    off = large.keypoints[matches[:, 0]] - 2 * small.keypoints[matches[:, 1]]
+    return np.median(off[np.linalg.norm(off, axis=1) < 3], axis=0)

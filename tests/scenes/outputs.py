@@ -18,6 +18,7 @@ from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.verdicts import Verdicts
 from splatpose.scene.views import Views
 from splatpose.stages.outputs.stage import write_outputs
 
@@ -42,6 +43,7 @@ class Scene:
         events: list[Any] | None = None,
         *,
         depth: DepthAlignment | None = None,
+        verdicts: Verdicts | None = None,
         **extras: Any,
     ) -> str:
         return write_outputs(
@@ -52,9 +54,28 @@ class Scene:
             self.views,
             self.trained,
             depth=depth,
+            verdicts=verdicts,
             report_extras={"seed": 3, **extras},
             emit=(events if events is not None else []).append,
         )
+
+
+def stored_turned(scene: Scene, orientations: dict[int, int]) -> Scene:
+    """The same scene with photos whose files store their pixels in another EXIF orientation."""
+    photos = tuple(
+        dataclasses.replace(photo, orientation=orientations.get(number, 1))
+        for number, photo in enumerate(scene.capture.photos)
+    )
+    return dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, photos=photos))
+
+
+def taken_at(scene: Scene, seconds: dict[int, float]) -> Scene:
+    """The same scene with EXIF times of some photos."""
+    photos = tuple(
+        dataclasses.replace(photo, exif_seconds=seconds.get(number))
+        for number, photo in enumerate(scene.capture.photos)
+    )
+    return dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, photos=photos))
 
 
 def make_scene(root: Path) -> Scene:

@@ -11,7 +11,8 @@ import pycolmap
 from PIL import Image
 
 from splatpose.geometry.projection import project
-from splatpose.geometry.similarity import umeyama
+from splatpose.geometry.rotations import so3_exp
+from splatpose.geometry.similarity import Similarity, umeyama
 from splatpose.io.colmap_database import (
     PairMatches,
     opened,
@@ -90,6 +91,7 @@ def make_scene(
     groups: Sequence[int] | None = None,
     blocked: frozenset[tuple[int, int]] = frozenset(),
     look: np.ndarray | None = None,
+    strangers: int = 0,
     seed: int = 0,
 ) -> Scene:
     """Projects the points and matches what two photos both see.
@@ -100,6 +102,7 @@ def make_scene(
         groups: part of the world each photo shows; points alternate between parts.
         blocked: pairs without matches.
         look: of each point a number; points of one number look alike. Default: all differ.
+        strangers: further photos, each of a camera of its own, on which there is nothing to see.
     """
     rng = np.random.default_rng(seed)
     part = np.zeros(len(cam_from_world), int) if groups is None else np.asarray(groups)
@@ -113,8 +116,10 @@ def make_scene(
         ids = rng.permutation(ids)
         visible.append(ids if look is None else look[ids])
         keypoints.append(xy[ids])
+    keypoints += [np.zeros((0, 2))] * strangers
+    visible += [np.zeros(0, int)] * strangers
     pairs = _pairs(keypoints, visible, camera, outliers, blocked, rng)
-    capture, graph = _written(folder, keypoints, pairs, camera)
+    capture, graph = _written(folder, keypoints, pairs, camera, strangers)
     return Scene(capture, graph, cam_from_world, points, camera)
 
 
@@ -128,9 +133,13 @@ def scene_of_pictures(folder: Path, pictures: Sequence[np.ndarray], *, outliers:
 
 
 def _written(
-    folder: Path, keypoints: Sequence[np.ndarray], pairs: Sequence[PairMatches], camera: Camera
+    folder: Path,
+    keypoints: Sequence[np.ndarray],
+    pairs: Sequence[PairMatches],
+    camera: Camera,
+    strangers: int = 0,
 ) -> tuple[Capture, MatchGraph]:
-    capture = _capture(folder, len(keypoints), camera)
+    capture = _capture(folder, len(keypoints) - strangers, camera, strangers)
     path = folder / "database.db"
     with opened(path) as database:
         write_photos(database, capture)
@@ -139,13 +148,20 @@ def _written(
     return capture, read_graph(path, "sift")
 
 
-def _capture(folder: Path, count: int, camera: Camera) -> Capture:
+def _capture(folder: Path, count: int, camera: Camera, strangers: int = 0) -> Capture:
     image = folder / "grey.png"
     Image.new("RGB", (camera.width, camera.height), (90, 120, 150)).save(image)
     photos = tuple(
         Photo(f"IMG_{i + 1}.png", image, camera.width, camera.height, 0, "") for i in range(count)
     )
-    return Capture(photos, (CameraGroup("test", camera.width, camera.height, None),))
+    groups = (CameraGroup("test", camera.width, camera.height, None),)
+    for number in range(1, strangers + 1):
+        width, height = 300 + number, 200
+        other = folder / f"grey_{number}.png"
+        Image.new("RGB", (width, height), (90, 120, 150)).save(other)
+        photos += (Photo(f"other_{number}.png", other, width, height, number, ""),)
+        groups += (CameraGroup(f"other {number}", width, height, None),)
+    return Capture(photos, groups)
 
 
 def _pairs(keypoints, visible, camera: Camera, outliers: float, blocked, rng) -> list[PairMatches]:
@@ -188,3 +204,13 @@ def position_error(poses: SparseModel, scene: Scene) -> float:
     error = np.linalg.norm(umeyama(centers, truth).points(centers) - truth, axis=1)
     radius = np.sqrt(((truth - truth.mean(0)) ** 2).sum(1).mean())
     return float(100 * np.sqrt((error**2).mean()) / radius)
+
+
+def random_similarity(size: float, seed: int = 0) -> Similarity:
+    """One that is `size` away from doing nothing, in scale, radians and units."""
+    rng = np.random.default_rng(seed)
+    return Similarity(
+        1 + size * rng.standard_normal(),
+        so3_exp(size * rng.standard_normal(3)),
+        size * rng.standard_normal(3),
+    )

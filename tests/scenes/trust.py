@@ -10,7 +10,7 @@ import numpy as np
 from scenes.poses import Scene, cloud, look_at, make_scene
 from splatpose.geometry.rotations import so3_exp
 from splatpose.scene.sparse_model import SparseModel
-from splatpose.scene.verdicts import Verdicts
+from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.retriangulation import with_points
 from splatpose.stages.trust.config import TrustConfig
@@ -99,3 +99,12 @@ def twins(folder: Path) -> tuple[Scene, np.ndarray]:
     there[:, :3, 3] -= second[:, :3, :3] @ offset
     scene = make_scene(folder, np.concatenate([first, there]), points, look=look)
     return scene, np.concatenate([first, second])
+
+
+def five_verdicts() -> Verdicts:
+    """A weak photo with advice, and four trusted ones."""
+    photos = tuple(
+        PhotoVerdict(f"{i}.jpg", "trusted" if i else "weak", "why", None if i else "more", trust)
+        for i, trust in enumerate([PhotoTrust(neighbours=3), *[PhotoTrust(spread=0.5)] * 4])
+    )
+    return Verdicts(photos, ("more",), ("halves agree",))

@@ -95,6 +95,16 @@ def shown(page: Any, name: str) -> int:
     return int(page.locator(f"[data-{name}]").first.get_attribute(f"data-{name}"))
 
 
+def press(page: Any, button: str) -> None:
+    """Clicks a button that has stopped moving: in a folder that just opened it slides away."""
+    found = page.get_by_role("button", name=button)
+    places: list[Any] = []
+    while len(places) < 5 or any(place != places[-1] for place in places[-5:]):
+        places.append(found.bounding_box(timeout=PATIENCE * 1000))
+        page.wait_for_timeout(100)
+    found.click()
+
+
 def camera_position(page: Any) -> list[float]:
     return page.evaluate("window.__viserMutable.camera.position.toArray()")
 

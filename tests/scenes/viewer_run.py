@@ -1,4 +1,4 @@
-"""A run made in code, whose training is a real one: python -m scenes.viewer_run OUT STEPS, in tests/.
+"""A run made in code, with a real training: python -m scenes.viewer_run OUT STEPS, in tests/.
 
 Ten photos, the last without a pose. It goes the way of every run, through `RunFolder`, and only
 what is slow and beside the point here, matching and posing, is replaced by what is known.

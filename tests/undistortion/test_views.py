@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from splatpose.errors import SplatposeError
-from splatpose.events import Event, Progress, ignore_events
+from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.sparse_model import SparseModel
@@ -318,6 +318,44 @@ def test_split(tmp_path: Path, count: int, every: int, expected: list[int]) -> N
     assert np.flatnonzero(views.held_out).tolist() == expected
 
 
+EXPOSURES = [0, 1, 2, 3, 4, 4, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("exposures", "config", "expected"),
+    [
+        (EXPOSURES, ViewsConfig(max_size=16, eval_every=8), [4, 5, 6]),
+        (EXPOSURES, ViewsConfig(max_size=16, eval_every=2), [1, 3, 7, 9]),
+        (EXPOSURES, ViewsConfig(max_size=16, hold_out=("05.png", "01.png")), [1, 4, 5, 6]),
+        ([0] * 7 + [1, 2, 3], ViewsConfig(max_size=16, eval_every=2), [8]),
+        ([0] * 10, ViewsConfig(max_size=16, eval_every=2), []),
+        ([None] * 10, ViewsConfig(max_size=16, eval_every=8), [4]),
+    ],
+)
+def test_near_copies_of_held_out_photos_are_never_trained_on(
+    tmp_path: Path, exposures: list[int | None], config: ViewsConfig, expected: list[int]
+) -> None:
+    capture, poses = scene(tmp_path, [f"{i:02d}.png" for i in range(10)], [True] * 10)
+    photos = zip(capture.photos, exposures, strict=True)
+    capture = replace(capture, photos=tuple(replace(p, exposure=e) for p, e in photos))
+    events: list[Event] = []
+    views = build(tmp_path, capture, poses, config, events)
+    assert np.flatnonzero(views.held_out).tolist() == expected
+    assert views.exposures is not None
+    told = [event.text for event in events if isinstance(event, Message)]
+    if len(expected) > 2 and config.eval_every == 8:
+        assert told == ["2 near-copies of held-out photos are held out with them."]
+    if set(exposures) == {0}:
+        assert "No photo is held out" in told[0]
+
+
+def test_holding_out_all_that_show_the_same_leaves_nothing(tmp_path: Path) -> None:
+    capture, poses = scene(tmp_path, ["a.png", "b.png"], [True] * 2)
+    capture = replace(capture, photos=tuple(replace(p, exposure=0) for p in capture.photos))
+    with pytest.raises(SplatposeError, match="near-copy"):
+        build(tmp_path, capture, poses, ViewsConfig(hold_out=("a.png",)), [])
+
+
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     capture, poses = scene(tmp_path, ["a.png", "b.png"], [True, True])
     folder = tmp_path / "part"
@@ -352,7 +390,7 @@ def test_a_photo_that_changed_since_is_an_error(tmp_path: Path) -> None:
 )
 def test_impossible_options_are_refused(tmp_path: Path, config: ViewsConfig) -> None:
     capture, poses = scene(tmp_path, ["a.png"], [True])
-    with pytest.raises(SplatposeError, match="views:"):
+    with pytest.raises(SplatposeError, match=r"views\..* must be a"):
         undistort_views(capture, poses, config, tmp_path, ignore_events)
 
 

@@ -20,6 +20,7 @@ from scenes.viewer_browsing import (
     Log,
     camera_position,
     page_at,
+    press,
     shown,
     viewing,
     wait_until,
@@ -120,7 +121,7 @@ def test_a_run_while_it_is_computed(browser: Any, tmp_path: Path) -> None:
             wait_until(lambda: log.step > step + 20, "the fit goes on without a browser")
             assert fit.poll() is None
             with page_at(browser, address) as page:
-                page.get_by_role("button", name="Stop and save").click()
+                press(page, "Stop and save")
                 wait_until(lambda: isinstance(log.events[-1], RunFinished), "the end of the run")
                 page.wait_for_selector("text=done:")
         assert fit.wait(PATIENCE) == 0
@@ -138,13 +139,13 @@ def watch_and_pause(page: Any, log: Log) -> None:
         "first => Number(document.querySelector('[data-total]').dataset.total) > first", arg=first
     )
     page.wait_for_selector("text=Held-out PSNR (dB)")
-    page.get_by_role("button", name="Pause").click()
+    press(page, "Pause")
     wait_until(lambda: log.says("training pauses"), "the pause")
     page.wait_for_selector("button:has-text('Resume')")
     step = log.step
     page.wait_for_timeout(2000)
     assert log.step == step, "the step counter did not stop"
-    page.get_by_role("button", name="Resume").click()
+    press(page, "Resume")
     wait_until(lambda: log.step > step, "the training goes on")
 
 

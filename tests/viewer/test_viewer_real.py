@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 from scenes import DEMO
-from scenes.viewer_browsing import FRUSTA, PATIENCE, Log, page_at, shown, viewing, wait_until
+from scenes.viewer_browsing import (
+    FRUSTA,
+    PATIENCE,
+    Log,
+    page_at,
+    press,
+    shown,
+    viewing,
+    wait_until,
+)
 
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.sparse_model import read_sparse_model as load_poses
@@ -102,7 +111,7 @@ def test_a_measured_distance_sets_the_scale_of_all_results(
     with viewing(out) as address, page_at(browser, address) as page:
         open_scene(page)
         page.get_by_text("Measure", exact=True).click()
-        page.get_by_role("button", name="Click two points").click()
+        press(page, "Click two points")
         page.wait_for_selector("text=Click the first point")
         page.wait_for_timeout(1000)  # for the browser to be told that clicks are wanted
         click_in_the_scene(page, 0.25, 0.45)
@@ -116,7 +125,7 @@ def test_a_measured_distance_sets_the_scale_of_all_results(
         metres.fill("0.5")
         metres.press("Tab")
         page.wait_for_timeout(500)
-        page.get_by_role("button", name="Set the scale").click()
+        press(page, "Set the scale")
         page.wait_for_selector("text=All results are in metres now.")
         page.wait_for_function("document.querySelector('[data-distance]').innerText === '0.5 m'")
     report = json.loads((out / "report.json").read_text())
@@ -128,7 +137,7 @@ def test_a_measured_distance_sets_the_scale_of_all_results(
         open_scene(page)
         page.get_by_text("Measure", exact=True).click()
         page.wait_for_selector("text=The scale is set")
-        page.get_by_role("button", name="Forget the scale").click()
+        press(page, "Forget the scale")
         page.wait_for_selector("text=No true scale")
     assert not (out / "scale.json").exists()
     assert json.loads((out / "report.json").read_text())["units"] == "arbitrary"
@@ -176,14 +185,14 @@ def test_a_stage_before_the_training_is_paused(browser: Any, tmp_path: Path) -> 
     try:
         wait_until((out / ".splatpose").is_dir, "the run's folder")
         with viewing(out) as address, page_at(browser, address) as page:
-            page.get_by_role("button", name="Pause").click()
+            press(page, "Pause")
             wait_until(lambda: log.says("pauses as asked"), "the pause")
             page.wait_for_selector("button:has-text('Resume')")
             assert page.get_by_role("button", name="Stop and save").is_disabled()
             count = len(log.events)
             page.wait_for_timeout(3000)
             assert len(log.events) == count, "it went on"
-            page.get_by_role("button", name="Resume").click()
+            press(page, "Resume")
             wait_until(lambda: len(log.events) > count + 2, "it goes on")
             assert fit.poll() is None
     finally:

@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene
+from PIL import ExifTags, Image
+from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene, stored_turned
 
 from splatpose.errors import SplatposeError
 from splatpose.stages.outputs.rescale import set_scale
@@ -71,6 +72,24 @@ def test_cameras_points_gaussians_and_history_are_shown(scene: Scene) -> None:
     assert follower.progress.curve == [(0, 0.5, 12), (100, 0.1, 20)]
     assert "5 cameras" in counts(world, 5, 20, 20)
     assert not follower.look(), "nothing is new"
+
+
+def test_photos_that_are_stored_turned_are_shown_upright(scene: Scene) -> None:
+    turned = stored_turned(scene, {0: 6, 4: 3})
+    photo = turned.capture.photos[0]
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:24] = 255  # the upper half of the upright photo
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(photo.path, exif=exif)
+    turned.write(stages=STAGES)
+    world = looked_at(scene.out).world
+    assert_same_place(world, scene)
+    assert world.views is not None
+    shown = world.views.picture(0)
+    assert shown.shape[1] > shown.shape[0]
+    assert shown[:15].mean() > 200
+    assert shown[-15:].mean() < 50
 
 
 def test_photos_that_are_still_there_are_compared(scene: Scene) -> None:

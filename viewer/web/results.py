@@ -15,6 +15,7 @@ from splatpose.errors import SplatposeError
 from splatpose.events import STAGES
 from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
+from splatpose.io.stored_pixels import upright_model
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.evidence import PhotoEvidence
 from splatpose.scene.sparse_model import SparseModel
@@ -73,6 +74,8 @@ def read_results(out: Path) -> World:
         return world
     rows = {row["name"]: row for row in _at(reading.read_report(out), "photos") or ()}
     model = read_model(out / MODEL, tuple(rows) or None)
+    orientations = [rows.get(name, {}).get("orientation") or 1 for name in model.names]
+    model = upright_model(model, orientations)
     own = 1 / (metres_per_unit(out) or 1.0)
     cam_from_world = scaled_cameras(model.cam_from_world, own)
     model = dataclasses.replace(model, cam_from_world=cam_from_world, points=model.points * own)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from ...errors import SplatposeError
 from ...io.photos import PHOTO_SUFFIXES, UnreadablePhoto, read_header
+from ...io.regular_files import is_regular, read_text
 from ..dataset import Dataset
 
 HALF_PIXEL = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
@@ -71,10 +72,15 @@ def photos_in(folder: Path) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise SplatposeError(f"{folder} is not a folder.", "The data set's photos belong there.")
-    names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+    names = sorted(p.name for p in folder.iterdir() if is_photo(p))
     if not names:
         raise SplatposeError(f"{folder} holds no photo.", "The data set's photos belong there.")
     return tuple(names)
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a path leads to a file that is named like a photo."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and is_regular(path)
 
 
 def photo_size(path: Path) -> tuple[int, int]:
@@ -101,7 +107,7 @@ def matrix_in(file: Path) -> Float[np.ndarray, "_ 4"]:
         SplatposeError: the file is missing, or not of this shape.
     """
     try:
-        words = file.read_text(encoding="utf-8").split()
+        words = read_text(file).split()
     except (OSError, UnicodeDecodeError) as error:
         raise SplatposeError(
             f"{file} cannot be read ({error}).", "Fetch the data again."

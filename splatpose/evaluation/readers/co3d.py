@@ -54,7 +54,7 @@ def read(path: Path, subfolder: str | None = None) -> Dataset:
         sizes = [(int(f["image"]["size"][1]), int(f["image"]["size"][0])) for f in own]
         poses = np.stack([_pose(frame.get("viewpoint")) for frame in own])
         K = np.stack([_calibration(f.get("viewpoint"), s) for f, s in zip(own, sizes, strict=True)])
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, OverflowError, TypeError, IndexError) as error:
         raise SplatposeError(
             f"{path}: a frame of {_FILE} cannot be read ({error!r}).", "Fetch the file again."
         ) from error

@@ -19,28 +19,27 @@ import numpy as np
 import pycolmap
 
 from ...errors import SplatposeError
-from ...io.colmap import quiet_colmap
+from ...io.colmap import holds_model, read_reconstruction
 from ...io.photo_names import natural_key
 from ..dataset import Dataset
 from .assemble import every, make_dataset, photo_size, squared
 
 LOOKS_FOR = "a COLMAP model (cameras, images and points3D as .bin or .txt, here or in sparse/0)"
 MIP_LOOKS_FOR = "Mip-NeRF 360: sparse/0 beside images and images_2, images_4 or images_8"
-_PARTS = ("cameras", "images", "points3D")
 _WHERE = (".", "sparse/0", "sparse", "0", "colmap/sparse/0")
 
 
 def model_folder(path: Path) -> Path | None:
     """Where in `path` a model lies: the folder itself, or where COLMAP and its users put it."""
-    return next((path / w for w in _WHERE if _has_model(path / w)), None)
+    return next((path / w for w in _WHERE if holds_model(path / w)), None)
 
 
 def numbered_models(path: Path) -> list[Path]:
     """The models of a mapping that fell apart: folders 0, 1, ... in `path` or in its `sparse`."""
-    if _has_model(path):
+    if holds_model(path):
         return []
     folders = [folder for base in (path, path / "sparse") for folder in base.glob("[0-9]*")]
-    return sorted((f for f in folders if _has_model(f)), key=lambda f: natural_key(f.name))
+    return sorted((f for f in folders if holds_model(f)), key=lambda f: natural_key(f.name))
 
 
 def recognises(path: Path) -> bool:
@@ -50,7 +49,7 @@ def recognises(path: Path) -> bool:
 
 def recognises_mip(path: Path) -> bool:
     """Whether `path` is laid out like a scene of Mip-NeRF 360."""
-    return _has_model(path / "sparse/0") and any(
+    return holds_model(path / "sparse/0") and any(
         (path / f"images_{factor}").is_dir() for factor in (2, 4, 8)
     )
 
@@ -94,14 +93,7 @@ def load_reconstruction(path: Path) -> pycolmap.Reconstruction:
     folder = model_folder(path)
     if folder is None:
         raise SplatposeError(f"{path} holds no COLMAP model.", f"It should hold {LOOKS_FOR}.")
-    try:
-        with quiet_colmap():
-            return pycolmap.Reconstruction(folder)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise SplatposeError(
-            f"{folder}: COLMAP cannot read this model ({str(error).splitlines()[0]}).",
-            "Check that the files are complete.",
-        ) from error
+    return read_reconstruction(folder)
 
 
 def _read(path: Path, subfolder: str | None, order: Callable[[str], Any]) -> Dataset:
@@ -135,10 +127,3 @@ def _photos(path: Path, subfolder: str | None) -> tuple[Path, Path]:
     if subfolder is not None:
         return base, base / subfolder
     return base, next((base / n for n in ("images", "photos") if (base / n).is_dir()), base)
-
-
-def _has_model(folder: Path) -> bool:
-    return any(
-        all((folder / f"{part}{suffix}").is_file() for part in _PARTS)
-        for suffix in (".bin", ".txt")
-    )

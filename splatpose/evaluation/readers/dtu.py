@@ -24,6 +24,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from ...errors import SplatposeError
+from ...io.regular_files import read_text
 from ..dataset import Dataset
 from .assemble import HALF_PIXEL, make_dataset, matrix_in, photo_size, photos_in, squared
 
@@ -32,7 +33,7 @@ LOOKS_FOR = (
     "rect_*.png with Calibration/cal18 in a folder above"
 )
 _NPZ = ("cameras.npz", "cameras_sphere.npz")
-_RECTIFIED = re.compile(r"rect_(\d+)_\w+\.png")
+_RECTIFIED = re.compile(r"rect_([0-9]{1,9})_\w+\.png")
 
 Projection = tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "4 4"]]
 """Calibration matrix, and cam_from_world."""
@@ -117,7 +118,7 @@ def _from_npz(file: Path, count: int) -> list[Projection]:
 
 def _from_text(file: Path) -> Projection:
     try:
-        words = file.read_text(encoding="utf-8").split()
+        words = read_text(file).split()
         first, second = words.index("extrinsic") + 1, words.index("intrinsic") + 1
         pose = np.array(words[first : first + 16], np.float64).reshape(4, 4)
         K = np.array(words[second : second + 9], np.float64).reshape(3, 3)

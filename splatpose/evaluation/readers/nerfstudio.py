@@ -17,6 +17,8 @@ from jaxtyping import Float
 
 from ...errors import SplatposeError
 from ...io.nerfstudio import cam_from_opengl
+from ...io.photos import PHOTO_SUFFIXES
+from ...io.regular_files import read_text
 from ..dataset import Dataset
 from .assemble import calibration, common_folder, make_dataset, photo_size, squared
 
@@ -50,7 +52,14 @@ def read(path: Path, subfolder: str | None = None) -> Dataset:
         poses = cam_from_opengl(squared(matrices[:, :3]))
         sizes = [_size(e, photo) for e, photo in zip(entries, photos, strict=True)]
         K = np.stack([_calibration(e, size) for e, size in zip(entries, sizes, strict=True)])
-    except (KeyError, ValueError, TypeError, IndexError, np.linalg.LinAlgError) as error:
+    except (
+        KeyError,
+        ValueError,
+        OverflowError,
+        TypeError,
+        IndexError,
+        np.linalg.LinAlgError,
+    ) as error:
         raise SplatposeError(f"{file}: a frame cannot be read ({error!r}).", _HINT) from error
     shared = Path(common_folder([photo.as_posix() for photo in photos]))
     listed = value.get("test_filenames")
@@ -72,7 +81,7 @@ def _file(path: Path) -> Path:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(read_text(file))
     except OSError as error:
         raise SplatposeError(f"{file} cannot be read ({error}).", _HINT) from error
     except ValueError as error:
@@ -86,6 +95,8 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _with_suffix(photo: Path) -> Path:
     """NeRF's Blender scenes name their photos without the suffix."""
+    if photo.suffix.lower() in PHOTO_SUFFIXES:
+        return photo
     png = photo.with_name(f"{photo.name}.png")
     return png if not photo.is_file() and png.is_file() else photo
 

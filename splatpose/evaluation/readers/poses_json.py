@@ -44,7 +44,7 @@ def read(path: Path, subfolder: str | None = None) -> Dataset:
         K = np.stack([_calibration(frame) for frame in frames])
         sizes = [(int(frame.get("w", 0)), int(frame.get("h", 0))) for frame in frames]
         place = np.array([int(frame.get("place", 0)) for frame in frames], np.int64)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, OverflowError, TypeError) as error:
         raise SplatposeError(f"{file}: a frame cannot be read ({error!r}).", _HINT) from error
     shared = common_folder(names)
     images = file.parent / shared

@@ -64,6 +64,6 @@ def _calibrations(path: Path, count: int, size: tuple[int, int]) -> Float[np.nda
     if not (path / _INTRINSIC).is_file():
         return K
     K[:] = matrix_in(path / _INTRINSIC)[:3, :3] + HALF_PIXEL
-    first = next((path / "color").iterdir())
+    first = path / "color" / photos_in(path / "color")[0]
     K[:, :2] *= (np.array(size) / photo_size(first))[None, :, None]
     return K

@@ -7,7 +7,8 @@ associate a photo with the nearest pose within 0.02 s. Intrinsics are those of t
 of freiburg1, 2 and 3 on the same site, calibrated with OpenCV, whose pixel centres are whole
 numbers; distortion is left out.
 
-A trajectory alone has no names of photos: each pose is named by its timestamp as it is written.
+A trajectory alone has no names of photos: each pose is named by its timestamp as it is written, or
+by the photo that a table of timestamps and names beside it (trajectory.csv) tells.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import SplatposeError
-from ...io.tum import read_tum
+from ...io.regular_files import read_text
+from ...io.tum import read_stamp_names, read_tum
 from ..dataset import Dataset
 from .assemble import HALF_PIXEL, calibration, common_folder, make_dataset, unknown_calibrations
 
@@ -51,6 +53,9 @@ def read(path: Path, subfolder: str | None = None) -> Dataset:
     stamps, poses = read_tum(path)
     names = timestamps(path)
     assert len(names) == len(stamps)
+    known = read_stamp_names(path.with_suffix(".csv"))
+    if known is not None and len(known) == len(names):
+        names = known
     return make_dataset(path.stem, path.parent, names, poses, unknown_calibrations(len(names)))
 
 
@@ -101,14 +106,20 @@ def _sequence(path: Path, subfolder: str | None) -> Dataset:
 
 def _photos(path: Path) -> tuple[list[float], list[str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise SplatposeError(
             f"{path} does not exist.",
             "A TUM RGB-D sequence has it beside groundtruth.txt; give groundtruth.txt itself to "
             "compare with a trajectory.",
         ) from error
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplatposeError(
+            f"{path} cannot be read ({error}).", "See the benchmark's file formats."
+        ) from error
+    # Names may hold blanks.
+    rows = [line.strip().split(maxsplit=1) for line in lines]
+    rows = [row for row in rows if row and not row[0].startswith("#")]
     try:
         times, files = [float(row[0]) for row in rows], [row[1] for row in rows]
     except (ValueError, IndexError) as error:

@@ -18,7 +18,8 @@ from ...scene.camera import CameraModel
 from ..correspondences import REFERENCE_SIDE
 
 FEW_PHOTOS = 3
-"""With so few, tracks of two views are all there is; with more they are left out as unchecked."""
+"""Photos so few that tracks of two views are all there is; with more they are left out as
+unchecked."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,11 @@ class Mapper:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
 
         Args:
-            freedom: camera id to what may be estimated; all cameras of the reconstruction.
+            freedom: camera id to what may be estimated; cameras that it lacks, those of which no
+                photo was placed when it was decided, have the least.
             hold: keep the intrinsics as they are.
         """
+        freedom = least_freedom(self.reconstruction) | dict(freedom)
         for camera_id, camera in self.reconstruction.cameras.items():
             set_model(camera, freedom[camera_id].model)
         for principal_point, constant in _phases(freedom):

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from ...io.colmap import model_from_reconstruction
 from ..held_out import drawn
 from ..reprojection import reprojection_errors
+from ..thresholds import LENS
 from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
 
 LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
@@ -25,19 +26,7 @@ LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
 OPENCV comes last and only together with a principal point: its tangential terms move it."""
 
 _MAX_TRACKS = 4000
-_MIN_TRACKS = 60
-_MIN_PHOTOS = 3
-_MIN_PHOTOS_CENTER = 8
-"""With fewer, a turn of the cameras hides a shift of the principal point from all tracks alike, so
-that unseen tracks do not test it."""
 _MAX_CAMERAS = 4
-_MIN_GAIN_A_PARAMETER = 0.0025
-_MIN_GAIN_CENTER = 0.0125
-"""Of a principal point. Where photos look one way a turn of the cameras nearly hides its shift, and
-what the photos' own flaws gain by a wrong one (up to 0.9 % was seen) is no noise of the tracks."""
-_MIN_SIGMAS = 3.0
-_MAX_PRINCIPAL_SHIFT = 0.1
-_MAX_ASPECT = 0.015
 _ITERATIONS = 30
 _BEHIND = 1e3
 """In pixels: what the error behind a camera counts as."""
@@ -48,7 +37,7 @@ class Choice:
     """What was decided, and the figures behind it."""
 
     freedom: dict[int, Freedom]
-    """For each camera id."""
+    """What is free of each camera, by its id."""
     notes: tuple[str, ...]
     """One a step tried: the change of the robust cost on unseen tracks, and the verdict."""
 
@@ -76,7 +65,7 @@ def _climb(trial: _Trial) -> None:
     trial.start(LADDER[0])
     for step in LADDER[1:]:
         trial.offer(step)
-    if trial.num_photos < _MIN_PHOTOS_CENTER:
+    if trial.num_photos < LENS.min_photos_center:
         return
     if trial.offer(Freedom(trial.current.model, principal_point=True)):
         for model in ("RADIAL", "OPENCV"):
@@ -122,7 +111,7 @@ class _Trial:
         noise = float(saved.std() * np.sqrt(len(saved)))
         sigmas = float(saved.sum() / max(noise, 1e-12))
         objection = self._objection(fit, freedom)
-        enough = gain >= self._least_gain(freedom) and sigmas >= _MIN_SIGMAS
+        enough = gain >= self._least_gain(freedom) and sigmas >= LENS.min_sigmas
         taken = enough and objection is None
         verdict = "taken" if taken else f"left ({objection})" if objection else "left"
         self.notes.append(
@@ -135,9 +124,9 @@ class _Trial:
 
     def _least_gain(self, freedom: Freedom) -> float:
         if freedom.principal_point and not self.current.principal_point:
-            return _MIN_GAIN_CENTER
+            return LENS.min_gain_center
         added = _num_parameters(freedom) - _num_parameters(self.current)
-        return added * _MIN_GAIN_A_PARAMETER
+        return added * LENS.min_gain_a_parameter
 
     def _fit(
         self,
@@ -174,14 +163,14 @@ class _Trial:
         size = max(cameras[0].width, cameras[0].height)
         shift = np.array([_center(a) - _center(b) for a, b in zip(cameras, before, strict=True)])
         offset = np.array([_center(c) - (c.width / 2, c.height / 2) for c in cameras])
-        if np.abs(offset).max() > _MAX_PRINCIPAL_SHIFT * size:
+        if np.abs(offset).max() > LENS.max_principal_shift * size:
             return "principal point too far out"
         if freedom.principal_point and freedom.model == self.current.model:
             spread = np.linalg.norm(shift[0] - shift[1])
             if spread > 0.5 * np.linalg.norm(shift.mean(0)):
                 return "halves disagree"
         aspect = [c.focal_length_x / c.focal_length_y for c in cameras if c.model_name == "OPENCV"]
-        if any(abs(np.log(a)) > _MAX_ASPECT for a in aspect):
+        if any(abs(np.log(a)) > LENS.max_aspect for a in aspect):
             return "pixels not square"
         return None
 
@@ -197,7 +186,7 @@ def _cameras_to_ask(reconstruction: pycolmap.Reconstruction) -> list[int]:
     for image in reconstruction.images.values():
         if image.has_pose:
             count[image.camera_id] = count.get(image.camera_id, 0) + 1
-    busy = sorted((i for i in count if count[i] >= _MIN_PHOTOS), key=lambda i: (-count[i], i))
+    busy = sorted((i for i in count if count[i] >= LENS.min_photos), key=lambda i: (-count[i], i))
     return busy[:_MAX_CAMERAS]
 
 
@@ -206,7 +195,7 @@ def _split(
 ) -> tuple[pycolmap.Reconstruction, pycolmap.Reconstruction] | None:
     """Two copies with a random half of the longest tracks each, or None if there are too few."""
     ids = np.array(sorted(reconstruction.point3D_ids()), np.int64)
-    if len(ids) < _MIN_TRACKS:
+    if len(ids) < LENS.min_tracks:
         return None
     lengths = np.array([reconstruction.points3D[int(i)].track.length() for i in ids])
     rng = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ class MapperVariant:
     """One way to reconstruct."""
 
     name: str
-    """For people and, as it is, for the folder."""
+    """Name for people and, as it is, for the folder."""
     mapper: Literal["incremental", "global", "view graph"]
     focals: Literal["given", "view graph", "pairs"] = "given"
     """Start from EXIF's focal lengths or the usual ones, from those of the view graph's fundamental

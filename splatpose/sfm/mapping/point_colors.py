@@ -24,7 +24,7 @@ def point_colors(model: SparseModel, capture: Capture) -> UInt8[np.ndarray, "T 3
         if not own.any():
             continue
         try:
-            pixels = read_photo(photo.path, max_size=_READ_SIZE)
+            pixels = read_photo(photo.path, max_size=_READ_SIZE, bits=photo.bits)
         except UnreadablePhoto:
             continue
         height, width = pixels.shape[:2]

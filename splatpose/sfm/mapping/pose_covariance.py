@@ -30,9 +30,10 @@ LENS_SIGMA = (0.02, 0.03)
 reconstruction. Errors of the lens are common to all matches: without them, many matches would make
 a pose look ten times as certain as it is."""
 _MOST_PHOTOS = 400
-"""Beyond, the covariance of all photos with each other takes too much memory and time."""
+"""Photos beyond which the covariance of all photos with each other takes too much memory and
+time."""
 _FEWEST_OBSERVATIONS = 4
-"""With fewer a pose has no covariance."""
+"""Observations without which a pose has no covariance."""
 _RIDGE = 1e-9
 
 

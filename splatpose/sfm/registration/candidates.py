@@ -9,13 +9,7 @@ from jaxtyping import Bool
 
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, keypoint_ids
-
-_MIN_NEIGHBOURS = 2
-_MAX_ON_TRACKS = 0.5
-"""Share of a photo's matches that meet a point: with more, PnP on points had its chance."""
-_MIN_WITH_MODEL = 0.25
-"""Share of a photo's matches that are with registered photos: with fewer, it belongs to others
-that were left out, and what matches here is a thing that is in two places."""
+from ..thresholds import LATE
 
 
 def left_out(model: SparseModel, table: MatchTable, min_matches: int) -> list[int]:
@@ -40,9 +34,9 @@ def left_out(model: SparseModel, table: MatchTable, min_matches: int) -> list[in
     wanted = (
         ~model.registered
         & used
-        & ((pairs >= min_matches).sum(axis=1) >= _MIN_NEIGHBOURS)
-        & (np.bincount(photo, on_tracks, minlength=count) <= _MAX_ON_TRACKS * matches)
-        & (matches >= _MIN_WITH_MODEL * np.bincount(table.photos.ravel(), minlength=count))
+        & ((pairs >= min_matches).sum(axis=1) >= LATE.min_neighbours)
+        & (np.bincount(photo, on_tracks, minlength=count) <= LATE.max_on_tracks * matches)
+        & (matches >= LATE.min_with_model * np.bincount(table.photos.ravel(), minlength=count))
     )
     found = np.flatnonzero(wanted)
     return found[np.argsort(-matches[found], kind="stable")].tolist()

@@ -17,12 +17,9 @@ from ..correspondences import MatchTable
 from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
 from ..mapping.camera_model_selection import Choice, choose_freedom
 from ..match_consistency import explain
-from ..thresholds import INLIERS
+from ..thresholds import INLIERS, LATE
 from .depth_pnp import absolute_pose_from_depth, aligned_keypoint_depths
 
-_RELAXED_RATIO = 0.15
-_LATE_SUPPORT = 2.0
-"""Matches that agree with a late photo's pose over those that contradict it."""
 _ROUNDS = 3
 _MAX_PASSES = 20
 
@@ -61,10 +58,11 @@ def refine(
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
     scales = measure_scales(reconstruction)
-    plain = least_freedom(reconstruction)
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        # Only now: the matches bring in cameras of which no photo is placed yet.
+        plain = least_freedom(reconstruction)
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)
@@ -91,7 +89,7 @@ def _register_rest(mapper: Mapper) -> set[int]:
         options.max_reg_trials = 10
         if relaxed:
             options.abs_pose_min_num_inliers = INLIERS.enough_matches
-            options.abs_pose_min_inlier_ratio = _RELAXED_RATIO
+            options.abs_pose_min_inlier_ratio = LATE.min_inlier_ratio
         for _ in range(_MAX_PASSES):
             if not _register_once(mapper, options):
                 break
@@ -155,7 +153,7 @@ def _take_back(
         )
         agree = int((evidence.explained & outside).sum())
         deny = int((evidence.contradicted & outside).sum())
-        if agree < max(INLIERS.enough_matches, _LATE_SUPPORT * deny):
+        if agree < max(INLIERS.enough_matches, LATE.support * deny):
             bad |= set(group)
     mapper.deregister(bad & set(np.flatnonzero(model.registered).tolist()))
     return bad

@@ -20,30 +20,9 @@ from ..correspondences import REFERENCE_SIDE, MatchTable, with_matches
 from ..held_out import drawn
 from ..mapping.track_adjustment import resected
 from ..match_consistency import explain
-from ..thresholds import INLIERS
+from ..thresholds import INLIERS, LATE
 from ..tracks import Tracks, labelled_tracks, triangulated
 from .depth_pnp import absolute_pose_from_depth, correspondences_2d_3d
-
-_HELD_OUT_SHARE = 0.2
-"""Share of a photo's keypoints whose matches judge."""
-_OUTLIERS = 30.0, 6.0
-"""Matches further off take no part in the first and second refinement, in pixels at
-`REFERENCE_SIDE`."""
-_SUPPORT = 2.0
-"""Matches that agree with a pose over those that contradict it."""
-_MIN_SHARE = 0.5
-"""Of the matches with registered photos that must agree: less is enough for a photo that points
-place, for more than one thing speaks for it."""
-_MIN_NEIGHBOURS = 2
-_NEIGHBOUR_MATCHES = 8
-"""That agree, for a neighbour to count."""
-_PREDICTION = 24.0
-"""How far matches may be from where others' depth and pose have them, in pixels at
-`REFERENCE_SIDE`."""
-_PREDICTED_SHARE = 0.5
-_MAX_ROTATION, _MAX_POSITION = 2.5, 0.025
-"""Degrees, and share of the cameras' RMS radius, that poses from two halves of the matches may
-differ by; that of all matches is twice as certain as their difference."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +54,7 @@ def place(
         seed: of RANSAC and of what is held out.
     """
     own = with_matches(table, _with_registered(photo, model, table))
-    judging = _drawn(photo, own, _HELD_OUT_SHARE, seed)
+    judging = _drawn(photo, own, LATE.held_out_share, seed)
     learning = with_matches(own, ~judging)
     pose = absolute_pose_from_depth(photo, model, learning, depths, seed=seed)
     if pose is None:
@@ -101,7 +80,7 @@ def supported(
     agree: Bool[np.ndarray, " N"], deny: Bool[np.ndarray, " N"], least: int = INLIERS.enough_matches
 ) -> bool:
     """Whether enough matches agree with a pose, and few enough contradict it."""
-    return bool(agree.sum() >= max(least, _SUPPORT * deny.sum()))
+    return bool(agree.sum() >= max(least, LATE.support * deny.sum()))
 
 
 def _with_registered(photo: int, model: SparseModel, table: MatchTable) -> Bool[np.ndarray, " M"]:
@@ -124,8 +103,8 @@ def _alike(model: SparseModel, a: Float[np.ndarray, "4 4"], b: Float[np.ndarray,
     radius = rms_radius(centers)
     first, second = centers_of(np.stack([a, b]))
     return bool(
-        np.linalg.norm(first - second) <= _MAX_POSITION * radius
-        and rotation_angle(a[:3, :3] @ b[:3, :3].T) <= _MAX_ROTATION
+        np.linalg.norm(first - second) <= LATE.max_position * radius
+        and rotation_angle(a[:3, :3] @ b[:3, :3].T) <= LATE.max_rotation
     )
 
 
@@ -151,7 +130,7 @@ def _confirmed(
     neighbour = _Sides(photo, learning).neighbour
     ranked = np.argsort(-np.bincount(neighbour), kind="stable")
     camera = model.cameras[model.camera_index[photo]]
-    limit = _PREDICTION * max(camera.width, camera.height) / REFERENCE_SIDE
+    limit = LATE.prediction_px * max(camera.width, camera.height) / REFERENCE_SIDE
     first = np.isin(neighbour, ranked[::2])
     for group in (first, ~first):
         pose = absolute_pose_from_depth(
@@ -162,7 +141,7 @@ def _confirmed(
             return False
         error = np.linalg.norm(project(camera, pose, places)[0] - xy, axis=1)
         # NaN, behind the camera, is not near.
-        if (error < limit).mean() < _PREDICTED_SHARE:
+        if (error < limit).mean() < LATE.predicted_share:
             return False
     return True
 
@@ -175,7 +154,7 @@ def _refined(
     place = int(np.searchsorted(views, photo))
     fixed = views != photo
     poses = model.cam_from_world[views]
-    for limit in _OUTLIERS:
+    for limit in LATE.outliers_px:
         poses[place] = pose
         tracks = triangulated(_tracks(photo, model, learning, views), poses)
         good = np.ones(len(tracks), bool)
@@ -208,12 +187,12 @@ def _doubt(
     found = explain(with_pose(model, photo, pose), table, max_error_px=max_error_px)
     rows = _with_registered(photo, model, table)
     agree, deny = found.explained[rows], found.contradicted[rows]
-    if agree.mean() < _MIN_SHARE or not supported(agree, deny):
+    if agree.mean() < LATE.min_share or not supported(agree, deny):
         return f"only {agree.sum()} of its {len(agree)} matches with the others agree"
     kept_back = agree[judging]
-    if kept_back.mean() < _MIN_SHARE or not supported(kept_back, deny[judging], 1):
+    if kept_back.mean() < LATE.min_share or not supported(kept_back, deny[judging], 1):
         return "matches that were kept back do not agree"
     neighbours = np.bincount(_Sides(photo, with_matches(table, rows)).neighbour[agree])
-    if (neighbours >= _NEIGHBOUR_MATCHES).sum() < _MIN_NEIGHBOURS:
+    if (neighbours >= LATE.neighbour_matches).sum() < LATE.min_neighbours:
         return "only one photo agrees"
     return ""

@@ -36,7 +36,7 @@ class PairKind(IntEnum):
     GENERAL = 0
     """Rotation and direction of translation."""
     PLANAR = 1
-    """The same, from the homography of a plane."""
+    """A relative pose from the homography of a plane."""
     ROTATION_ONLY = 2
     """The rotation; without parallax nothing can be triangulated."""
     WEAK = 3

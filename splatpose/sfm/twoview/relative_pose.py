@@ -32,8 +32,8 @@ class RelativeFit:
     direction: Float[np.ndarray, " 3"]
     """Unit translation of cam2_from_cam1."""
     covariance: Float[np.ndarray, "6 6"]
-    """Of (rotation vector applied on the left, change of the direction), in rad^2; rank 5, the
-    direction being of unit length."""
+    """Covariance of (rotation vector applied on the left, change of the direction), in rad^2; rank
+    5, the direction being of unit length."""
     sigma: float
     """Standard deviation of the Sampson distance by its median."""
     distance: Float[np.ndarray, " M"]

@@ -41,7 +41,7 @@ class Ties:
     neighbours: Int[np.ndarray, " V"]
     """Photos with which it shares enough matches that agree."""
     weakest: tuple[Cut | None, ...]
-    """Of each photo the weakest cut between it and the main part; None where nothing cuts it off
+    """Weakest cut of each photo between it and the main part; None where nothing cuts it off
     that has less than plenty."""
     cuts: tuple[Cut, ...]
     """All of them, the weakest first."""

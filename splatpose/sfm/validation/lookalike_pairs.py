@@ -19,24 +19,7 @@ from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, with_matches
 from ..match_consistency import Explanation
 from ..twoview.all_pairs import relative_poses
-
-_STRONG = 80
-"""Verified matches that chance and clutter do not give a pair."""
-_RELATIVE = 0.2
-"""Of the capture's strong pairs (their 90th percentile), the same where photos have many."""
-_DENIED = 0.4
-"""Share of its matches that at most agree with the model."""
-_IMPRECISE = 0.5
-"""What a denied pair counts of whose matches more agree than contradict: most are off by little, as
-those of blurred photos are, or all those of a camera whose lens is not understood."""
-MANY = 0.1
-"""Share of all strong pairs from which on the model is one of several that matches allow: right
-models of things that exist once deny up to a thirtieth of them."""
-_MISPLACED = 0.6
-_SAME_TURN = 5.0
-"""Degrees."""
-_FEWEST = 3
-"""Denied pairs that make up a structure; one or two are mishaps."""
+from .thresholds import LOOKALIKES
 
 
 @dataclass(frozen=True)
@@ -46,8 +29,8 @@ class Lookalikes:
     share: Float[np.ndarray, " V"]
     """Denied share of each photo's strong pairs; NaN without any."""
     overall: float
-    """Of all strong pairs, without photos most of whose pairs are denied: those are misplaced, and
-    say nothing of the others. 0 where they are too few to be more than a mishap."""
+    """Denied share of all strong pairs, without photos most of whose pairs are denied: those are
+    misplaced, and say nothing of the others. 0 where they are too few to be more than a mishap."""
     shifted: float
     """Share of all strong pairs that the model denies although it turns their photos as they do: a
     copy beside the original, which no cycle of rotations tells from it."""
@@ -72,18 +55,18 @@ def find_lookalikes(
     placed = registered[table.pairs].all(1) & (matches > 0)
     placed &= explanation.connected[table.pairs].any(1)
     usual = float(np.percentile(matches[placed], 90)) if placed.any() else 0.0
-    strong = placed & (matches >= max(_STRONG, _RELATIVE * usual))
-    denied = strong & (agree < _DENIED * matches)
-    weight = denied * np.where(agree <= deny, 1.0, _IMPRECISE)
+    strong = placed & (matches >= max(LOOKALIKES.strong, LOOKALIKES.relative * usual))
+    denied = strong & (agree < LOOKALIKES.denied * matches)
+    weight = denied * np.where(agree <= deny, 1.0, LOOKALIKES.imprecise)
     total = np.bincount(table.pairs[strong].ravel(), minlength=count)
     bad = np.bincount(table.pairs.ravel(), np.repeat(weight, 2), minlength=count)
     with np.errstate(invalid="ignore"):
         share = np.asarray(bad / total, np.float64)
-    misplaced = (bad >= 2) & (share > _MISPLACED)
+    misplaced = (bad >= 2) & (share > LOOKALIKES.misplaced)
     ask = strong & ~misplaced[table.pairs].any(1)
     if 3 * int(misplaced.sum()) > int(registered.sum()):
         ask = strong
-    many = float(weight[ask].sum()) >= _FEWEST
+    many = float(weight[ask].sum()) >= LOOKALIKES.fewest
     rows = np.flatnonzero(denied)
     rows = rows[np.argsort(-matches[rows], kind="stable")]
     return Lookalikes(
@@ -102,7 +85,7 @@ def _same_turn(
         with_matches(table, weight[table.pair] > 0),
         model.cameras,
         model.camera_index,
-        min_matches=_STRONG,
+        min_matches=LOOKALIKES.strong,
         seed=seed,
         workers=1,
     )
@@ -110,4 +93,4 @@ def _same_turn(
     R, _ = relative_pose(poses[:, 0], poses[:, 1])
     angle = rotation_angle(own.rotation @ np.swapaxes(R, 1, 2))
     of = {(int(i), int(j)): float(w) for (i, j), w in zip(table.pairs, weight, strict=True)}
-    return float(sum(of[int(i), int(j)] for i, j in own.pairs[angle <= _SAME_TURN]))
+    return float(sum(of[int(i), int(j)] for i, j in own.pairs[angle <= LOOKALIKES.same_rotation]))

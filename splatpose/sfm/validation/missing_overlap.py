@@ -18,31 +18,12 @@ from ...geometry.centers import centers_of
 from ...geometry.projection import project
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
+from .thresholds import OVERLAP
 
 _POINTS_A_PHOTO = 500
-_MAX_ANGLE = np.radians(20.0)
-"""Between the rays to a point: under larger ones, features are not the same any more."""
-_MAX_SCALE = 1.5
-"""Ratio of distances, likewise."""
-_MARGIN = 0.03
-"""Share of the longer side: so near to the border, features are not found."""
-_NEAR = 0.05
-"""Share of the longer side within which points tell a projected point's surface."""
 _NEIGHBOURS = 3
-_BEHIND = 1.1
-"""Ratio to the depth of the surface from which on a point may be hidden behind it."""
-_SAME_PLACE, _SAME_DEPTH = 0.0025, 0.03
-"""Shares of the longer side and of the depth: points so near are two tracks of one."""
-_MIN_VISIBLE = 25
-"""Points that two photos must both see before the lack of matches says something."""
 _CELLS = 8
 """Cells along each side of a photo."""
-_MIN_IN_CELL = 4
-_MIN_MATCHED_SHARE = 0.1
-"""Right models match a quarter or more of what two photos must share, ninety-nine times of a
-hundred."""
-_MIN_CELLS = 6
-_MAX_EMPTY_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -62,13 +43,15 @@ class Overlap:
     @property
     def must(self) -> Bool[np.ndarray, " Q"]:
         """Pairs that overlap enough for a lack of matches to mean something."""
-        return self.visible >= _MIN_VISIBLE
+        return self.visible >= OVERLAP.min_visible
 
     @property
     def missing(self) -> Bool[np.ndarray, " Q"]:
         """Pairs that share next to nothing of what they must, or only what lies in a few places."""
-        few = self.matched < _MIN_MATCHED_SHARE * self.visible
-        patchy = (self.cells >= _MIN_CELLS) & (self.empty > _MAX_EMPTY_SHARE * self.cells)
+        few = self.matched < OVERLAP.min_matched_share * self.visible
+        patchy = (self.cells >= OVERLAP.min_cells) & (
+            self.empty > OVERLAP.max_empty_share * self.cells
+        )
         return few | patchy
 
 
@@ -149,7 +132,7 @@ def _shared(
     cell = np.floor(_CELLS * xy[visible] / (camera.width, camera.height)).astype(np.int64)
     cell = np.clip(cell, 0, _CELLS - 1) @ (_CELLS, 1)
     number = np.bincount(cell, minlength=_CELLS**2)
-    full = number >= _MIN_IN_CELL
+    full = number >= OVERLAP.min_in_cell
     hits = np.bincount(cell[matched], minlength=_CELLS**2)
     return int(visible.sum()), int(matched.sum()), int(full.sum()), int((full & (hits == 0)).sum())
 
@@ -168,21 +151,25 @@ def _visible(
     far = [np.linalg.norm(ray, axis=1) for ray in rays]
     cosine = (rays[0] * rays[1]).sum(1) / np.maximum(far[0] * far[1], 1e-300)
     scale = np.abs(np.log(np.maximum(far[0], 1e-300) / np.maximum(far[1], 1e-300)))
-    ask = (depth > 0) & (cosine > np.cos(_MAX_ANGLE)) & (scale < np.log(_MAX_SCALE))
+    ask = (
+        (depth > 0)
+        & (cosine > np.cos(np.radians(OVERLAP.max_angle)))
+        & (scale < np.log(OVERLAP.max_scale))
+    )
     with np.errstate(invalid="ignore"):
-        inner = np.array([camera.width, camera.height]) - _MARGIN * side
-        ask &= (xy > _MARGIN * side).all(1) & (xy < inner).all(1)
+        inner = np.array([camera.width, camera.height]) - OVERLAP.margin * side
+        ask &= (xy > OVERLAP.margin * side).all(1) & (xy < inner).all(1)
     rows = np.flatnonzero(ask)
-    limit = _NEAR * side
+    limit = OVERLAP.near * side
     distance, near = other.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
     known = np.isfinite(distance).all(1) if len(rows) else np.zeros(0, bool)
     rows, distance, near = rows[known], distance[known], near[known]
     surface = other.depth[near] if len(rows) else np.zeros((0, _NEIGHBOURS))
-    in_view = depth[rows] < _BEHIND * np.median(surface, axis=1)
-    same = np.abs(surface[:, 0] / np.maximum(depth[rows], 1e-300) - 1) < _SAME_DEPTH
+    in_view = depth[rows] < OVERLAP.behind * np.median(surface, axis=1)
+    same = np.abs(surface[:, 0] / np.maximum(depth[rows], 1e-300) - 1) < OVERLAP.same_depth
     visible, found = np.zeros(len(track), bool), np.zeros(len(track), bool)
     visible[rows[in_view]] = True
-    found[rows[same & (distance[:, 0] < _SAME_PLACE * side)]] = True
+    found[rows[same & (distance[:, 0] < OVERLAP.same_place * side)]] = True
     return visible, found, xy
 
 

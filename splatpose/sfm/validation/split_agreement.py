@@ -16,15 +16,7 @@ from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..model_comparison import Difference, difference
 from .split_reconstructions import Half
-
-_MAJORITY = 0.6
-"""Share of the photos that a half must place as the model does for its agreement to count: of two
-parts of about equal size that contradict each other, nobody knows which is right."""
-_RIVAL = 0.03
-"""Score by which a mapping may explain the matches worse than the best and still be its rival."""
-
-_SEVERAL, _SEVERAL_SHARE = 2, 0.05
-"""Photos that a rival must place elsewhere to speak against all: others hang on them."""
+from .thresholds import SPLIT
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable)
 
 
 def _is_majority(found: Difference) -> bool:
-    return bool(found.agrees.sum() >= _MAJORITY * np.isfinite(found.rotation).sum())
+    return bool(found.agrees.sum() >= SPLIT.majority * np.isfinite(found.rotation).sum())
 
 
 def _denies(found: Difference) -> Bool[np.ndarray, " V"]:
@@ -109,9 +101,9 @@ def _rivals(
     rivals = np.zeros(count, np.int64)
     for half, differences in zip(halves, found, strict=True):
         for attempt, d in zip(half.attempts, differences, strict=True):
-            if attempt.score >= half.attempts[0].score - _RIVAL:
+            if attempt.score >= half.attempts[0].score - SPLIT.rival:
                 denied = _denies(d)
-                several = denied.sum() >= max(_SEVERAL, _SEVERAL_SHARE * count)
+                several = denied.sum() >= max(SPLIT.several, SPLIT.several_share * count)
                 rivals += np.ones(count, np.int64) if several else denied
     return rivals
 

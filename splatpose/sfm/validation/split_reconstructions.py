@@ -25,13 +25,7 @@ from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
 from ..match_consistency import explain
 from ..model_comparison import difference
 from ..thresholds import FOCAL_RATIOS
-
-_FEWEST = 8
-"""Matches that a half must have of a pair for the pair to count."""
-_SHARE = 0.6
-"""Share of the matches that a pair needs otherwise which it needs in a half."""
-_AGREEING = 0.97
-"""Share of the photos that a half must place as the model does to need no second attempt."""
+from .thresholds import SPLIT
 
 RECIPES: tuple[MapperVariant, ...] = (
     MapperVariant("incremental", "incremental", relaxed=True),
@@ -87,7 +81,7 @@ def map_halves(
     """
     half = split_matches(table, seed)
     cameras = group_cameras(model, groups)
-    fewest = max(_FEWEST, round(_SHARE * min_matches))
+    fewest = max(SPLIT.min_matches, round(SPLIT.share * min_matches))
 
     def solve(number: int) -> Half:
         home = folder / f"half {number + 1}"
@@ -177,7 +171,7 @@ def _solve_half(
 
 def _same(found: SparseModel, model: SparseModel) -> bool:
     agrees = difference(found.cam_from_world, model.cam_from_world).agrees
-    return bool(agrees.sum() >= _AGREEING * model.registered.sum())
+    return bool(agrees.sum() >= SPLIT.agreeing * model.registered.sum())
 
 
 def _half_graph(

@@ -21,7 +21,7 @@ _CLOSES_IF_TRUE = 0.95
 _CLOSES_IF_FALSE = 0.1
 _PRIOR = 0.8
 _EVEN_MATCHES = 20.0
-"""With so many matches a pair that nothing else speaks for is as likely false as true."""
+"""Matches with which a pair that nothing else speaks for is as likely false as true."""
 _MAX_PRIOR = 0.95
 _ROUNDS = 30
 

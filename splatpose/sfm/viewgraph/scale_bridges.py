@@ -27,8 +27,8 @@ _INDEPENDENT = 4.0
 _NEAR_SIGMA, _SAME_PHOTO_SIGMA = 0.3, 0.7
 """Sigma of the logarithm of two depths' ratio: of neighbours at least, anywhere in a photo."""
 _MAP_SIGMA = 0.25
-"""Of the ratio of two parts' depths by a map that follows one of them: networks bend whole regions
-of a photo, which no number of points averages out."""
+"""Standard deviation of the ratio of two parts' depths by a map that follows one of them: networks
+bend whole regions of a photo, which no number of points averages out."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...io.exif import PhotoHeader
 from ...scene.capture import CameraGroup, Photo
@@ -44,18 +45,23 @@ def focal_pixels(header: PhotoHeader) -> float | None:
 
 def group_photos(
     photos: Sequence[GoodPhoto],
+    exposures: Sequence[int] | None = None,
 ) -> tuple[tuple[Photo, ...], tuple[CameraGroup, ...]]:
     """Numbers the cameras in order of appearance and gives each photo its camera.
 
     Photos share a camera where make, model, lens, body, focal length, digital zoom and size agree.
     Without EXIF the size alone decides, unless the sizes are so mixed that the photos cannot come
     from one or two cameras: then each such photo is its own camera.
+
+    Args:
+        photos: in the capture's order.
+        exposures: number of what each shows, see `Photo.exposure`.
     """
     keys: dict[tuple, int] = {}
     groups: list[CameraGroup] = []
     result: list[Photo] = []
     mixed = _is_mixed_collection(photos)
-    for photo in photos:
+    for number, photo in enumerate(photos):
         header, name = photo.header, photo.candidate.name
         alone = mixed and not _has_camera(header)
         key = (name,) if alone else _camera_key(header)
@@ -64,9 +70,32 @@ def group_photos(
             label = f"{_label(header)} ({name})" if alone else _label(header)
             groups.append(CameraGroup(label, header.width, header.height, focal_pixels(header)))
         result.append(
-            Photo(name, photo.candidate.path, header.width, header.height, keys[key], photo.sha256)
+            Photo(
+                name,
+                photo.candidate.path,
+                header.width,
+                header.height,
+                keys[key],
+                photo.sha256,
+                header.stored_orientation,
+                photo.candidate.seconds,
+                header.seconds,
+                photo.bits,
+                None if exposures is None else exposures[number],
+            )
         )
-    return tuple(result), tuple(groups)
+    return _with_common_bits(result), tuple(groups)
+
+
+def _with_common_bits(photos: list[Photo]) -> tuple[Photo, ...]:
+    """What a camera's brightest photo needs holds for all of its photos."""
+    most: dict[int, int] = {}
+    for photo in photos:
+        if photo.bits is not None:
+            most[photo.group] = max(photo.bits, most.get(photo.group, 0))
+    return tuple(
+        photo if photo.bits is None else replace(photo, bits=most[photo.group]) for photo in photos
+    )
 
 
 def _is_cropped(header: PhotoHeader) -> bool:

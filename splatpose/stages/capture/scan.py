@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import SplatposeError
 from ...io.photo_names import natural_key
 from ...io.photos import FORMATS_TEXT, HEIF_SUFFIXES, PHOTO_SUFFIXES, heif_available
+from ...io.regular_files import NotRegularFile, check_regular, open_regular
 from ...io.video import VIDEO_SUFFIXES
 from ...runs.folder import WORK
 from ...scene.capture import SkippedFile
+from .layouts import output_folders
 
 # Pictures of a kind that is not read: worth a word, unlike any other file in the folder.
 _OTHER_PICTURES = frozenset(
@@ -23,6 +25,7 @@ _OTHER_PICTURES = frozenset(
         *("avif", "bmp", "exr", "gif", "hdr", "jp2", "jxl"),
     )
 )
+_PICTURES = PHOTO_SUFFIXES | VIDEO_SUFFIXES | _OTHER_PICTURES
 # Thumbnails that Synology and macOS leave beside the photos.
 _FOREIGN_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
 
@@ -34,6 +37,8 @@ class Candidate:
     name: str
     """Path relative to the input folder, with forward slashes."""
     path: Path
+    seconds: float | None = None
+    """Time of a video's frame since the video's start."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Found:
     photos: tuple[Candidate, ...]
     skipped: tuple[SkippedFile, ...] = ()
     video: Path | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Folders (relative names) in which a program put pictures, and what these are."""
 
 
 def scan(images: Path) -> Found:
@@ -53,11 +60,17 @@ def scan(images: Path) -> Found:
     Raises:
         SplatposeError: missing path, a file that is no video, a folder without a candidate.
     """
-    if not images.exists():
-        raise SplatposeError(f"{images} does not exist.", "Check the path of the photo folder.")
+    try:
+        images.stat()
+    except FileNotFoundError as error:
+        hint = "Check the path of the photo folder."
+        raise SplatposeError(f"{images} does not exist.", hint) from error
+    except OSError as error:
+        hint = "Check the path of the photo folder, and who may read it."
+        raise SplatposeError(f"{images} cannot be read: {error.strerror}.", hint) from error
     if not _is_utf8(str(images.absolute())):
         raise SplatposeError(f"{_printable(str(images))} is not valid UTF-8.", "Rename the folder.")
-    if images.is_file():
+    if not images.is_dir():
         return _scan_file(images)
     root = images.absolute()
     if (root / WORK).is_dir():
@@ -66,11 +79,14 @@ def scan(images: Path) -> Found:
             "Give the folder with your photos first and the output folder with -o.",
         )
     photos, skipped, videos = [], [], []
-    for path in _walk(root, set(), skipped, root):
+    outputs: dict[Path, str] = {}
+    for path in _walk(root, set(), skipped, root, outputs):
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
         if not _is_utf8(name):
             skipped.append(SkippedFile(_printable(name), "its name is not valid UTF-8: rename it"))
+        elif suffix in _PICTURES and (reason := _no_file(path)):
+            skipped.append(SkippedFile(name, reason))
         elif suffix in PHOTO_SUFFIXES:
             photos.append(Candidate(name, path))
         elif suffix in VIDEO_SUFFIXES:
@@ -81,7 +97,8 @@ def scan(images: Path) -> Found:
     if not photos:
         raise _nothing_found(images, skipped, videos)
     photos.sort(key=lambda candidate: natural_key(candidate.name))
-    return Found(tuple(photos), tuple(skipped))
+    named = {folder.relative_to(root).as_posix(): what for folder, what in outputs.items()}
+    return Found(tuple(photos), tuple(skipped), outputs=named)
 
 
 def hash_inputs(found: Found) -> str:
@@ -95,6 +112,8 @@ def hash_inputs(found: Found) -> str:
         except OSError as error:
             content = f"unreadable {error.errno}"
         total.update(f"{content} {candidate.name}\n".encode())
+    for folder, what in sorted(found.outputs.items()):
+        total.update(f"outputs {folder} {what}\n".encode())
     for file in found.skipped:
         total.update(f"skipped {file.name} {file.reason}\n".encode())
     if any(candidate.path.suffix.lower() in HEIF_SUFFIXES for candidate in found.photos):
@@ -105,11 +124,31 @@ def hash_inputs(found: Found) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nothing in its folder may be looked at; reading it says so
+        return False
+
+
+def _no_file(path: Path) -> str | None:
+    """Why a path leads to no file; None where it does, or nowhere (which reading it tells)."""
+    try:
+        check_regular(path)
+    except NotRegularFile as error:
+        return error.strerror
+    except OSError:
+        return None
+    return None
+
+
 def _scan_file(path: Path) -> Found:
+    if reason := _no_file(path):
+        raise SplatposeError(f"{path} is {reason}.", "Give a folder of photos or a video.")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return Found((), video=path.absolute())
     if path.suffix.lower() in PHOTO_SUFFIXES:
@@ -123,9 +162,21 @@ def _scan_file(path: Path) -> Found:
 
 
 def _walk(
-    folder: Path, seen: set[tuple[int, int]], skipped: list[SkippedFile], root: Path
+    folder: Path,
+    seen: set[tuple[int, int]],
+    skipped: list[SkippedFile],
+    root: Path,
+    outputs: dict[Path, str],
 ) -> Iterator[Path]:
-    """Files below `folder`; linked folders are followed, each folder once."""
+    """Files below `folder`; linked folders are followed, each folder once.
+
+    Args:
+        folder: where to begin.
+        seen: folders that have been read; added to.
+        skipped: folders that cannot be read; added to.
+        root: what names are relative to.
+        outputs: folders in which a program put pictures; added to.
+    """
     try:
         status = folder.stat()
         with os.scandir(folder) as entries:
@@ -137,13 +188,14 @@ def _walk(
     if (status.st_dev, status.st_ino) in seen:
         return
     seen.add((status.st_dev, status.st_ino))
+    paths = [p for p in paths if p.name[0] != "." and p.name not in _FOREIGN_FOLDERS]
+    folders = [path for path in paths if _is_folder(path)]
+    outputs |= output_folders([path for path in paths if path not in folders], folders)
     for path in paths:
-        if path.name.startswith(".") or path.name in _FOREIGN_FOLDERS:
-            continue
-        if not path.is_dir():
+        if path not in folders:
             yield path
-        elif not (path / WORK).is_dir():
-            yield from _walk(path, seen, skipped, root)
+        elif not _is_folder(path / WORK):
+            yield from _walk(path, seen, skipped, root, outputs)
 
 
 def _nothing_found(images: Path, skipped: list[SkippedFile], videos: list[Path]) -> SplatposeError:

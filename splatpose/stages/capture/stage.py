@@ -1,20 +1,22 @@
-"""Which files are photos, which camera took them, what is left out and why."""
+"""Which files are photos of the scene, which camera took them, what is left out and why."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ...bounds import check_bounds
 from ...errors import SplatposeError
 from ...events import EventSink, Message
-from ...io.photos import FORMATS_TEXT, HEIC_REASON
 from ...keys import Stage
-from ...scene.capture import Capture, SkippedFile
+from ...scene.capture import Capture, Photo
 from .cameras import group_photos
 from .check import check_photos
 from .config import CaptureConfig
 from .frames import take_frames
 from .scan import hash_inputs, scan
-from .storage import read_capture, save_capture
+from .skipped import nothing_usable, tell_skipped
+from .sorting import is_included, sort_out
+from .storage import read_capture, relocate_capture, save_capture
 
 
 def fingerprint(images: Path) -> str:
@@ -38,19 +40,29 @@ def build_capture(images: Path, config: CaptureConfig, folder: Path, emit: Event
     Raises:
         SplatposeError: nothing in `images` can be used; says what is read and what was found.
     """
-    _check_config(config)
+    check_bounds(config, "capture")
     found = scan(images)
-    if found.video is not None:
-        candidates = take_frames(found.video, config, folder, emit)
-    else:
-        candidates = found.photos
-    usable, skipped = check_photos(candidates, config.min_size, emit)
-    skipped = (*found.skipped, *skipped)
-    _tell_skipped(skipped, emit)
-    if not usable:
-        raise _nothing_usable(images, skipped)
-    photos, groups = group_photos(usable)
-    capture = Capture(photos, groups, tuple(sorted(skipped, key=lambda file: file.name)))
+    video = None if found.video is None else take_frames(found.video, config, folder, emit)
+    candidates = found.photos if video is None else video.candidates
+    # Frames of a video are all of one kind.
+    include = config.include or () if video is None else ("*",)
+    _check_included(include, [candidate.name for candidate in candidates])
+    good, skipped = check_photos(
+        candidates, config.min_size, emit, lambda name: is_included(name, include)
+    )
+    chosen = sort_out(good, found.outputs, include)
+    skipped = (*found.skipped, *skipped, *chosen.left_out)
+    tell_skipped(skipped, emit)
+    if not chosen.photos:
+        raise nothing_usable(images, skipped)
+    photos, groups = group_photos(chosen.photos, chosen.exposures)
+    _tell_bits(photos, emit)
+    capture = Capture(
+        photos,
+        groups,
+        tuple(sorted(skipped, key=lambda file: file.name)),
+        None if video is None else video.use,
+    )
     save_capture(capture, folder, None if found.video is not None else images)
     return _summary(capture)
 
@@ -60,36 +72,23 @@ def load_capture(folder: Path) -> Capture:
     return read_capture(folder)
 
 
-def _check_config(config: CaptureConfig) -> None:
-    for name in ("min_size", "video_rate", "max_frames"):
-        if not getattr(config, name) > 0:
+def _check_included(include: tuple[str, ...], names: list[str]) -> None:
+    """A pattern that is mistyped would leave out what is wanted."""
+    for pattern in include:
+        if not any(is_included(name, (pattern,)) for name in names):
             raise SplatposeError(
-                f"capture: {name} must be above 0, not {getattr(config, name)}.", f"Change {name}."
+                f"capture: include names {pattern!r}, which no picture in the folder is called.",
+                "Give a name, a folder or a pattern relative to the folder of photos.",
             )
 
 
-def _tell_skipped(skipped: tuple[SkippedFile, ...], emit: EventSink) -> None:
-    """One warning a reason: a folder may hold hundreds of files of the same kind."""
-    by_reason: dict[str, list[str]] = {}
-    for file in skipped:
-        by_reason.setdefault(file.reason, []).append(file.name)
-    for reason, names in by_reason.items():
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        emit(Message("capture", f"Skipped {shown}: {reason}", "warning"))
-
-
-def _nothing_usable(images: Path, skipped: tuple[SkippedFile, ...]) -> SplatposeError:
-    reasons = [file.reason for file in skipped]
-    if all(reason == HEIC_REASON for reason in reasons):
-        return SplatposeError(
-            f"All {len(skipped)} photos in {images} are HEIC, which needs an extra package.",
-            "Run: pip install 'splatpose[heic]'",
-        )
-    examples = "; ".join(f"{file.name}: {file.reason}" for file in skipped[:3])
-    return SplatposeError(
-        f"None of the {len(skipped)} files in {images} can be used as a photo ({examples}).",
-        f"Put photos in it. splatpose reads {FORMATS_TEXT}.",
-    )
+def _tell_bits(photos: tuple[Photo, ...], emit: EventSink) -> None:
+    """What decides the brightness of photos of more than 8 bits a channel."""
+    for bits in sorted({photo.bits for photo in photos if photo.bits not in (None, 16)}):
+        count = sum(photo.bits == bits for photo in photos)
+        of = f"{count} photo{'s' * (count != 1)}"
+        text = f"{of} hold values of {bits} bits: {2**bits - 1} is taken for white."
+        emit(Message("capture", text))
 
 
 def _summary(capture: Capture) -> str:
@@ -107,4 +106,14 @@ def _summary(capture: Capture) -> str:
     return text
 
 
-CAPTURE = Stage("capture", build_capture, load_capture)
+def capture_stage(images: Path) -> Stage[Capture]:
+    """The stage, whose finished result is of photos that lie in `images` now.
+
+    A folder of photos that was moved or renamed holds the same photos.
+    """
+
+    def load(folder: Path) -> Capture:
+        relocate_capture(folder, images)
+        return load_capture(folder)
+
+    return Stage("capture", build_capture, load)

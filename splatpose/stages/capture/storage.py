@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from ...errors import SplatposeError
 from ...io.atomic import write_json
-from ...scene.capture import CameraGroup, Capture, Photo, SkippedFile
+from ...scene.capture import CameraGroup, Capture, Photo, SkippedFile, Span, VideoUse
 from .frames import FRAMES
 
 _FILE = "capture.json"
@@ -31,6 +32,17 @@ def save_capture(capture: Capture, folder: Path, images: Path | None) -> None:
     write_json(folder / _FILE, {"images": root, **value}, _VERSION)
 
 
+def relocate_capture(folder: Path, images: Path) -> None:
+    """Notes in a finished stage's folder that the photos lie in `images` now.
+
+    Nothing is done for frames of a video, which move with the stage's folder.
+    """
+    value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    root = str(images.absolute())
+    if value["images"] not in (None, root) and images.is_dir():
+        write_json(folder / _FILE, {**value, "images": root}, _VERSION)
+
+
 def read_capture(folder: Path) -> Capture:
     """Reads `capture.json` from `folder`; the photos' paths are absolute.
 
@@ -48,4 +60,12 @@ def read_capture(folder: Path) -> Capture:
         photos=tuple(Photo(path=root / photo["name"], **photo) for photo in value["photos"]),
         groups=tuple(CameraGroup(**group) for group in value["groups"]),
         skipped=tuple(SkippedFile(**file) for file in value["skipped"]),
+        video=_video(value.get("video")),
     )
+
+
+def _video(value: dict[str, Any] | None) -> VideoUse | None:
+    if value is None:
+        return None
+    spans = tuple(Span(**span) for span in value["unused"])
+    return VideoUse(value["name"], value["seconds"], spans, tuple(value["notes"]))

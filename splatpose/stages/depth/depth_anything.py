@@ -143,7 +143,7 @@ def predict_maps(
             continue
         # Twice the network's size: what is finer is gone anyway, and photos may have 100 MP.
         long_side = 2 * max(input_side(photo.width, photo.height, short_side))
-        values = predict(network, read_photo(photo.path, long_side), short_side)
+        values = predict(network, read_photo(photo.path, long_side, bits=photo.bits), short_side)
         if np.isfinite(values).sum() < 2:
             reasons.append("the network sees nothing but sky")
         else:

@@ -7,9 +7,14 @@ import math
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from jaxtyping import Float
+
 from ...errors import SplatposeError
 from ...events import EventSink, Progress
 from ...io.depthmaps import DEPTH_FORMATS_TEXT, DEPTH_SUFFIXES, UnreadableDepthMap, read_depth_map
+from ...io.regular_files import is_regular, open_regular
+from ...io.stored_pixels import quarters_to_upright
 from ...scene.capture import Capture, Photo
 from .storage import save_map
 
@@ -28,8 +33,12 @@ def hash_folder(folder: Path) -> str:
     """
     total = hashlib.sha256()
     for name, path in sorted(_maps(folder).items()):
-        with path.open("rb") as file:
-            total.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()} {name}\n".encode())
+        try:
+            with open_regular(path) as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:  # its photo has no map, as reading it will say
+            content = f"unreadable {error.errno}"
+        total.update(f"{content} {name}\n".encode())
     return total.hexdigest()
 
 
@@ -101,7 +110,7 @@ def import_maps(
             reasons.append("there is no depth map of its name")
             continue
         try:
-            values = read_depth_map(path)
+            values = _upright(read_depth_map(path), photo)
             _check_shape(path, values.shape, photo)
             save_map(folder, i, values, max_size)
             reasons.append("")
@@ -113,6 +122,14 @@ def import_maps(
         assert first_error is not None
         raise first_error
     return tuple(reasons)
+
+
+def _upright(values: Float[np.ndarray, "H W"], photo: Photo) -> Float[np.ndarray, "h w"]:
+    """The map as the photo is shown, where its shape tells that it is of the pixels as stored."""
+    rows, columns = values.shape
+    quarters = int(quarters_to_upright([photo.orientation])[0])
+    alike = (columns > rows) == (photo.width > photo.height)
+    return values if alike or quarters % 2 == 0 else np.rot90(values, -quarters).copy()
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], photo: Photo) -> None:
@@ -138,7 +155,7 @@ def _maps(folder: Path) -> dict[str, Path]:
     found = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in DEPTH_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in DEPTH_SUFFIXES and is_regular(path) and path.name[0] != "."
     }
     if not found:
         raise SplatposeError(

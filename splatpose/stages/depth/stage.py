@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+from ...bounds import check_bounds
 from ...depth.alignment import align, summarise
 from ...errors import SplatposeError
 from ...events import EventSink, Message
@@ -31,7 +32,11 @@ def resolve_depth(config: DepthConfig, weights_dir: Path | None, emit: EventSink
         SplatposeError: the folder does not exist, or the network that was asked for by name cannot
             be had.
     """
-    _check_config(config)
+    check_bounds(config, "depth")
+    if config.source == "":
+        raise SplatposeError(
+            "depth: source is empty.", "Give a folder, auto, depth-anything or none."
+        )
     if config.source == NO_DEPTH:
         return config
     if config.source not in ("auto", DEPTH_ANYTHING):
@@ -137,19 +142,6 @@ def _network_weights(weights_dir: Path | None, emit: EventSink) -> Path:
         )
     weight = WEIGHTS[DEPTH_ANYTHING]
     return resolve(weight, weights_dir, announce_download(weight.paths[0], "depth", emit))
-
-
-def _check_config(config: DepthConfig) -> None:
-    for name in ("input_size", "max_size"):
-        if getattr(config, name) < 14:
-            raise SplatposeError(
-                f"depth: {name} must be at least 14, not {getattr(config, name)}.",
-                f"Change {name}.",
-            )
-    if config.source == "":
-        raise SplatposeError(
-            "depth: source is empty.", "Give a folder, auto, depth-anything or none."
-        )
 
 
 def _tell_missing(names: tuple[str, ...], reasons: tuple[str, ...], emit: EventSink) -> None:

@@ -38,8 +38,9 @@ class GrayPhotos:
         return np.array([photo.width / width, photo.height / height])
 
     def _decode(self, index: int) -> UInt8[np.ndarray, "H W"]:
-        photo = read_photo(self._capture.photos[index].path, max_size=self._size)
-        return cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+        photo = self._capture.photos[index]
+        pixels = read_photo(photo.path, max_size=self._size, bits=photo.bits)
+        return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
 def refine_matches(

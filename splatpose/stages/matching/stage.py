@@ -33,7 +33,7 @@ from ...io.colmap_database import (
 )
 from ...io.photos import read_photo
 from ...keys import Stage
-from ...scene.capture import Capture
+from ...scene.capture import Capture, Photo
 from ...scene.matches import MatchGraph
 from ...tolerance import Tolerance
 from .config import MatchingConfig
@@ -174,7 +174,7 @@ def _extract(
         path = folder / f"{index:06d}.npz"
         found = Features.load(path)
         if found is None:
-            extract = partial(_features_of, matcher, photo.path)
+            extract = partial(_features_of, matcher, photo)
             found = tolerance.attempt(photo.name, extract, None)
             if found is not None:
                 found.save(path)
@@ -185,8 +185,8 @@ def _extract(
     return _with_empty(features, capture)
 
 
-def _features_of(matcher: Matcher, path: Path) -> Features:
-    return matcher.extract(read_photo(path))
+def _features_of(matcher: Matcher, photo: Photo) -> Features:
+    return matcher.extract(read_photo(photo.path, bits=photo.bits))
 
 
 def _with_empty(features: Sequence[Features | None], capture: Capture) -> list[Features]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ...errors import SplatposeError
-from .layout import CROP, MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRANSFORMS
+from ...io.file_names import shortened
+from .layout import CROP, MODEL, POINTS, REPORT, SPLAT, TRAJECTORY, TRAJECTORY_NAMES, TRANSFORMS
 
-ExportFormat = Literal["auto", "ply", "splat", "points", "colmap", "nerfstudio", "tum"]
+ExportFormat = Literal[
+    "auto", "ply", "splat", "points", "colmap", "colmap-text", "nerfstudio", "tum", "names"
+]
 """auto: by the target's ending. ply: Gaussians, INRIA layout. splat: Gaussians, 32 bytes each, for
 web viewers. points: sparse coloured points (.ply). colmap: folder with a binary model.
-nerfstudio: transforms.json. tum: camera path."""
+colmap-text: the same as text. nerfstudio: transforms.json. tum: camera path. names: table of the
+camera path's timestamps and photos."""
 
 _BY_SUFFIX: dict[str, ExportFormat] = {
     ".ply": "ply",
@@ -20,15 +29,21 @@ _BY_SUFFIX: dict[str, ExportFormat] = {
     ".json": "nerfstudio",
     ".tum": "tum",
     ".txt": "tum",
+    ".csv": "names",
     "": "colmap",
 }
+PAGE_SUFFIX = ".html"
+"""Ending of a page that shows a run, which the viewer makes."""
+_FOLDERS = ("colmap", "colmap-text")
 _SOURCE: dict[ExportFormat, str] = {
     "ply": SPLAT,
     "splat": SPLAT,
     "points": POINTS,
     "colmap": MODEL,
+    "colmap-text": MODEL,
     "nerfstudio": TRANSFORMS,
     "tum": TRAJECTORY,
+    "names": TRAJECTORY_NAMES,
 }
 
 
@@ -39,6 +54,7 @@ def export(
     format: ExportFormat = "auto",
     overwrite: bool = False,
     crop: bool = True,
+    images: Path | None = None,
 ) -> str:
     """Writes one result of a finished run to `target` and returns a one-line summary.
 
@@ -51,23 +67,37 @@ def export(
         overwrite: replace what is at `target`. A folder is replaced only if it holds nothing but
             a COLMAP model.
         crop: leave out Gaussians outside the box that was set in the viewer, if one was.
+        images: the photos' folder, for nerfstudio, where they are no longer where the run had them.
 
     Raises:
-        SplatposeError: the run is not finished, the format cannot be told, or something is at
-            `target` already.
+        SplatposeError: the run is not finished, the format cannot be told, something is at
+            `target` already, or a file that names photos would name none that exists.
     """
     chosen = format if format != "auto" else _format_of(target)
+    if images is not None and chosen != "nerfstudio":
+        raise needs_no_images(target)
     source = _source(run_folder, chosen)
-    _check_target(source, target, folder=chosen == "colmap", overwrite=overwrite)
+    _check_target(source, target, folder=chosen in _FOLDERS, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = _write(source, target, chosen, run_folder if crop else None)
+        if chosen == "nerfstudio":
+            text = _write_nerfstudio(run_folder, target, images)
+        else:
+            text = _write(source, target, chosen, run_folder if crop else None)
     except OSError as error:
         raise SplatposeError(
             f"{error.filename or target} cannot be written: {error.strerror or error}.",
             "Choose another target, or free some space.",
         ) from error
     return f"{target}: {text}, {units_of(run_folder)}"
+
+
+def needs_no_images(target: Path) -> SplatposeError:
+    """What to say to a folder of photos for an export that names none."""
+    return SplatposeError(
+        f"{target} names no photos: their folder has no meaning for it.",
+        "Leave --images out, or export cameras for nerfstudio (.json).",
+    )
 
 
 def units_of(run_folder: Path) -> str:
@@ -81,10 +111,10 @@ def _format_of(target: Path) -> ExportFormat:
     try:
         return _BY_SUFFIX[target.suffix.lower()]
     except KeyError:
-        endings = ", ".join(suffix for suffix in _BY_SUFFIX if suffix)
+        endings = ", ".join((*filter(None, _BY_SUFFIX), PAGE_SUFFIX))
         raise SplatposeError(
             f"What to write to {target} cannot be told from its ending {target.suffix!r}.",
-            f"Use one of {endings}, no ending for a COLMAP folder, or name the format.",
+            f"Use one of {endings}, no ending for a COLMAP folder, or name the --format.",
         ) from None
 
 
@@ -119,7 +149,7 @@ def _check_target(source: Path, target: Path, *, folder: bool, overwrite: bool) 
     if folder != target.is_dir():
         kind = "a file" if folder else "a folder"
         raise SplatposeError(f"{target} is {kind}.", "Choose another target; nothing was changed.")
-    if folder and any(entry.suffix != ".bin" for entry in target.iterdir()):
+    if folder and any(entry.suffix not in (".bin", ".txt") for entry in target.iterdir()):
         raise SplatposeError(
             f"{target} holds more than a COLMAP model and is not replaced.",
             "Choose another folder; nothing was changed.",
@@ -132,8 +162,11 @@ def _write(source: Path, target: Path, chosen: ExportFormat, crop_in: Path | Non
     if crop_in is not None and chosen in ("ply", "splat") and (crop_in / CROP).exists():
         return _write_cropped(source, target, chosen, crop_in)
     if chosen == "colmap":
-        _copy_model(source, target)
+        with _replacing_folder(target) as part:
+            shutil.copytree(source, part)
         return "COLMAP model (binary)"
+    if chosen == "colmap-text":
+        return _write_text(source, target)
     if chosen == "splat":
         from ...io.ply import read_splat_ply
         from ...io.splat32 import write_splat32
@@ -141,15 +174,75 @@ def _write(source: Path, target: Path, chosen: ExportFormat, crop_in: Path | Non
         splats = read_splat_ply(source)
         count = len(splats) - write_splat32(target, splats)
         return f"{count:,} Gaussians, 32 bytes each, without view dependence"
-    if chosen == "nerfstudio":
-        from ...io.nerfstudio import read_transforms, write_transforms
-
-        scene = read_transforms(source)
-        write_transforms(target, scene)
-        return f"{len(scene.photos)} cameras for nerfstudio"
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-    return {"ply": "Gaussians", "points": "sparse points", "tum": "camera path"}[chosen]
+    return {
+        "ply": "Gaussians",
+        "points": "sparse points",
+        "tum": "camera path",
+        "names": "timestamps and photos of the camera path",
+    }[chosen]
+
+
+def _write_text(source: Path, target: Path) -> str:
+    from ...io.colmap import read_reconstruction
+    from ...io.colmap_text import write_text_model
+
+    model = read_reconstruction(source)
+    with _replacing_folder(target) as part:
+        write_text_model(model, part)
+    cut = sum(any(map(str.isspace, image.name)) for image in model.images.values())
+    note = f"; COLMAP itself reads {cut} names with blanks only to the first blank" if cut else ""
+    return f"COLMAP model (text){note}"
+
+
+def _write_nerfstudio(run_folder: Path, target: Path, images: Path | None) -> str:
+    """Cameras of the photos that exist, by their paths as seen from the target."""
+    from ...io.nerfstudio import read_transforms, write_transforms
+
+    scene = read_transforms(run_folder / TRANSFORMS)
+    if images is not None:
+        names = _placed_names(run_folder, len(scene.photos))
+        scene = replace(scene, photos=tuple(images.absolute() / name for name in names))
+    first = next((photo for photo in scene.photos if not photo.is_file()), None)
+    here = [number for number, photo in enumerate(scene.photos) if photo.is_file()]
+    gone = len(scene.photos) - len(here)
+    if not here:
+        raise SplatposeError(
+            f"None of the {gone} photos is there, {_plain(first)} for one: no tool could use "
+            f"{target}. Nothing was written.",
+            "Name the folder that holds the photos now with --images DIR.",
+        )
+    cloud = scene.point_cloud if scene.point_cloud and scene.point_cloud.is_file() else None
+    kept = replace(
+        scene,
+        photos=tuple(scene.photos[number] for number in here),
+        cam_from_world=scene.cam_from_world[here],
+        camera_index=scene.camera_index[here],
+        point_cloud=cloud,
+    )
+    write_transforms(target, kept)
+    text = f"{len(here)} cameras for nerfstudio"
+    if gone:
+        text += f" (left out, as their photos are gone: {gone}, {_plain(first)} for one)"
+    return text
+
+
+def _plain(path: Path | None) -> str:
+    """The path without what leads there and back."""
+    return "" if path is None else os.path.normpath(path)
+
+
+def _placed_names(run_folder: Path, count: int) -> list[str]:
+    """Names of the photos that have a pose, relative to the folder of photos."""
+    report = json.loads((run_folder / REPORT).read_text(encoding="utf-8"))
+    names = [str(row["name"]) for row in report["photos"] if row["registered"]]
+    if len(names) != count:
+        raise SplatposeError(
+            f"{run_folder / REPORT} and {TRANSFORMS} beside it are of different runs.",
+            "Run the same splatpose fit again: it writes all outputs anew.",
+        )
+    return names
 
 
 def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Path) -> str:
@@ -171,13 +264,14 @@ def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Pa
     return f"{len(splats):,} of {len(whole):,} Gaussians, inside the crop box"
 
 
-def _copy_model(source: Path, target: Path) -> None:
-    """Copies aside and renames, so that `target` is never half a model."""
-    part = target.with_name(f".{target.name}.part")
+@contextmanager
+def _replacing_folder(target: Path) -> Iterator[Path]:
+    """A folder to make beside `target` that then takes its place: it is never half a model."""
+    part = target.with_name(f".{shortened(target.name)}.part")
     if part.exists():
         shutil.rmtree(part)
     try:
-        shutil.copytree(source, part)
+        yield part
         if target.exists():
             shutil.rmtree(target)
         part.rename(target)

@@ -1,4 +1,7 @@
-"""The facts of a run as one JSON object: every photo, every stage, every version."""
+"""The facts of a run as one JSON object: every photo, every stage, every version.
+
+`splatpose/schemas/report.schema.json` describes every field.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
 from .scale import units_in_report
+from .trajectory import photo_times
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
 
@@ -38,13 +42,13 @@ def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any])
     """What only the run knows: command, options, what was chosen, and each stage's cost.
 
     Args:
-        images: the photos, as the user named them.
+        images: the photos' folder, or the video.
         config: the whole config of the run.
         records: of the run's stages, dataclasses.
     """
     return {
         "command": sys.argv,
-        "images": str(images),
+        "images": str(images.absolute()),
         "seed": config.seed,
         "config": asdict(config),
         "matcher": solved.graph.matcher,
@@ -80,8 +84,10 @@ def build_report(
         "summary": _summary(capture, poses, trained, dropped),
         "photos": _photos(capture, poses, views, trained, verdicts, depth),
         "verdicts": _verdicts(verdicts),
-        "skipped": [{"name": file.name, "reason": file.reason} for file in capture.skipped],
+        "skipped": [asdict(file) for file in capture.skipped],
+        "video": None if capture.video is None else asdict(capture.video),
         "cameras": _cameras(capture, poses),
+        "trajectory": {"times": photo_times(capture, poses).source},
         "depth": _depth(depth),
         "matching": _matching(graph),
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in poses.hypotheses],
@@ -125,10 +131,13 @@ def _photos(
         rows.append(
             {
                 "name": photo.name,
+                "path": str(photo.path.absolute()),
                 "width": photo.width,
                 "height": photo.height,
+                "orientation": photo.orientation,
                 "camera": photo.group,
                 "registered": evidence.registered,
+                "cam_from_world": _pose(poses, number),
                 "reason": evidence.reason,
                 "verified_matches": evidence.verified_matches,
                 "inlier_share": evidence.inlier_share,
@@ -142,6 +151,10 @@ def _photos(
             }
         )
     return rows
+
+
+def _pose(poses: SparseModel, photo: int) -> list[list[float]] | None:
+    return poses.cam_from_world[photo].tolist() if poses.registered[photo] else None
 
 
 def _verdict(verdicts: Verdicts | None, photo: int) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from ...io.atomic import replacing, write_bytes, write_json
 from ...io.colmap import read_model
 from ...io.nerfstudio import read_transforms
 from ...io.ply import read_splat_ply, write_splat_ply
-from ...io.tum import read_tum, write_tum
 from ...runs.folder import FolderBusy, holding
 from .atomic_replace import new_part, put_in_place
-from .layout import FILES, MODEL, POINTS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
+from .layout import FILES, MODEL, POINTS, REPORT, SCALE, SPLAT, TRANSFORMS
 from .scale import (
     Scale,
     metres_per_unit,
@@ -29,6 +28,7 @@ from .scale import (
     units_in_report,
     write_scale,
 )
+from .trajectory import rewrite_trajectory
 
 
 def set_scale(out: Path, scale: Scale | None) -> bool:
@@ -102,10 +102,13 @@ def rescale_files(folder: Path, present: float | None, wanted: float | None) -> 
     _scale_points(folder / POINTS, factor)
     _scale_transforms(folder / TRANSFORMS, factor)
     # Its poses are rounded; those of transforms.json are not.
-    stamps, _ = read_tum(folder / TRAJECTORY)
-    write_tum(folder / TRAJECTORY, stamps, read_transforms(folder / TRANSFORMS).cam_from_world)
+    names = read_model(folder / MODEL).names
+    rewrite_trajectory(folder, names, read_transforms(folder / TRANSFORMS).cam_from_world)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     report.pop("version")
+    for row in report["photos"]:
+        for line in (row.get("cam_from_world") or ())[:3]:
+            line[3] *= factor
     write_json(folder / REPORT, {**report, **units_in_report(wanted)})
 
 

@@ -19,7 +19,7 @@ from ...io.atomic import write_bytes, write_json
 from ...io.nerfstudio import Transforms, write_transforms
 from ...io.ply import write_splat_ply
 from ...io.pointcloud import write_point_cloud
-from ...io.tum import write_tum
+from ...io.stored_pixels import is_mirrored, stored_model, write_stored_model
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
 from ...scene.matches import MatchGraph
@@ -31,12 +31,14 @@ from ...scene.views import Views
 from ...tolerance import Tolerance
 from .atomic_replace import new_part, put_in_place
 from .config import OutputsConfig
-from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRAJECTORY, TRANSFORMS
+from .formatting import plural
+from .layout import MODEL, PAGE, POINTS, PREVIEWS, REPORT, SCALE, SPLAT, TRANSFORMS
 from .page.build import build_page
 from .report import build_report
 from .rescale import rescale_files
 from .scale import read_scale, write_scale
 from .summary import closing_lines
+from .trajectory import photo_times, write_trajectory
 
 
 def finish(
@@ -129,6 +131,10 @@ def write_outputs(
         dropped = write_splat_ply(part / SPLAT, trained.splats)
         warn(f"{dropped} Gaussians were not finite; left out" if dropped else "")
         _write_poses(part, out, capture, poses, config or OutputsConfig())
+        _tell_stored(capture, emit)
+        if photo_times(capture, poses).source == "numbers":
+            text = "neither the photos' names nor EXIF tell their times: trajectory.tum counts them"
+            emit(Message("outputs", text))
         _copy_previews(trained.previews_dir, part / PREVIEWS)
         report = build_report(
             capture,
@@ -159,11 +165,17 @@ def write_outputs(
 def _write_poses(
     part: Path, out: Path, capture: Capture, poses: SparseModel, config: OutputsConfig
 ) -> None:
-    """Cameras and sparse points in every format."""
+    """Cameras and sparse points in every format, for the photos' pixels as they are stored."""
     assert poses.model_dir is not None
-    (part / MODEL).mkdir(parents=True)
-    for file in sorted(poses.model_dir.glob("*.bin")):
-        shutil.copyfile(file, part / MODEL / file.name)
+    orientations = [photo.orientation for photo in capture.photos]
+    stored = stored_model(poses, orientations)
+    if stored is poses:
+        (part / MODEL).mkdir(parents=True)
+        for file in sorted(poses.model_dir.glob("*.bin")):
+            shutil.copyfile(file, part / MODEL / file.name)
+    else:
+        write_stored_model(poses.model_dir, stored, orientations, part / MODEL)
+    poses = stored
     write_point_cloud(part / POINTS, poses.points, poses.point_colors)
     write_transforms(
         part / TRANSFORMS,
@@ -171,8 +183,22 @@ def _write_poses(
         folder=out,
         absolute=config.absolute_paths,
     )
-    numbers = np.flatnonzero(poses.registered)
-    write_tum(part / TRAJECTORY, numbers.astype(np.float64), poses.cam_from_world[numbers])
+    write_trajectory(part, capture, poses)
+
+
+def _tell_stored(capture: Capture, emit: EventSink) -> None:
+    """What cameras are written for photos whose files do not hold them upright."""
+    turned = [photo for photo in capture.photos if photo.orientation != 1]
+    mirrored = [photo.name for photo in turned if is_mirrored(photo.orientation)]
+    if len(turned) > len(mirrored):
+        count = plural(len(turned) - len(mirrored), "photo")
+        text = f"{count} not stored upright (EXIF orientation): cameras fit the pixels as stored"
+        emit(Message("outputs", f"{text}, as COLMAP, nerfstudio and gsplat read them"))
+    if mirrored:
+        shown = ", ".join(mirrored[:3]) + (" and others" if len(mirrored) > 3 else "")
+        text = f"{shown} are stored mirrored, which no camera fits: their cameras are for upright "
+        text += "photos. Give other tools upright copies of them"
+        emit(Message("outputs", text, "warning"))
 
 
 def _registered_cameras(out: Path, capture: Capture, poses: SparseModel) -> Transforms:

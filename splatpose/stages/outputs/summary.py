@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...wording import short_name
 from .formatting import known, percent, plural
 from .layout import MODEL, PAGE, REPORT, SPLAT, TRANSFORMS
 
@@ -93,18 +94,21 @@ def _next(report: Mapping[str, Any]) -> tuple[str, str]:
     measured = [row for row in photos if known(row["held_out_psnr"])]
     if measured:
         worst = min(measured, key=lambda row: row["held_out_psnr"])
-        return "weakest", f"{worst['name']}, rendered at {worst['held_out_psnr']:.2f} dB"
+        return (
+            "weakest",
+            f"{short_name(worst['name'])}, rendered at {worst['held_out_psnr']:.2f} dB",
+        )
     asked = [row for row in photos if known(row["inlier_share"])]
     if asked:
         worst = min(asked, key=lambda row: row["inlier_share"])
         share = percent(worst["inlier_share"])
-        return "weakest", f"{worst['name']}, {share} of its matches agree with its pose"
+        return "weakest", f"{short_name(worst['name'])}, {share} of its matches agree with its pose"
     return "weakest", "nothing was measured of single photos"
 
 
 def _one_of(rows: list[Mapping[str, Any]], reason: str, what: str) -> str:
     more = f" ({len(rows) - 1} more {what})" if len(rows) > 1 else ""
-    return f"{rows[0]['name']}: {rows[0].get(reason) or what}{more}"
+    return f"{short_name(rows[0]['name'])}: {rows[0].get(reason) or what}{more}"
 
 
 def _printable(text: str) -> str:

@@ -28,11 +28,12 @@ from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
 from ...sfm.mapping.hypotheses import Hypothesis, Workshop
 from ...sfm.mapping.point_colors import point_colors
 from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
-from ...sfm.mapping.world_frame import world_frame
+from ...sfm.mapping.world_frame import uprightness, world_frame
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
+from ...wording import list_photos
 from .config import PosesConfig
 from .focal_lengths import left_by_the_estimate
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
@@ -145,6 +146,7 @@ def solve_poses(
     _write(folder, graph, model, photos, rows, chosen, refined, found, scaled)
     shutil.rmtree(folder / _HYPOTHESES)
     _tell_left_out(names, groups, photos, emit)
+    _tell_uprightness(model, emit)
     return _summary(model, explanation, chosen)
 
 
@@ -256,6 +258,18 @@ def _tell_left_out(
     if left:
         text = f"{len(left)} of {len(names)} photos could not be placed. "
         emit(Message("poses", (text + describe_groups(names, groups)).strip(), "warning"))
+
+
+def _tell_uprightness(model: SparseModel, emit: EventSink) -> None:
+    """Photos that lie on their side though their files do not say so, and whether down is sure."""
+    held = uprightness(model.cam_from_world[model.registered])
+    turned = np.flatnonzero(model.registered)[held.quarter_turns != 0].tolist()
+    if turned:
+        text = f"{len(turned)} photos lie on their side: {list_photos(model.names, turned)}"
+        emit(Message("poses", f"{text}. Down is where all of them together have it."))
+    if not held.certain:
+        text = "Which way is down is uncertain: another direction explains how the camera was held"
+        emit(Message("poses", f"{text} about as well. Results may lie on their side.", "warning"))
 
 
 def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -> str:

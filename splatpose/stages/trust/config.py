@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from ...bounds import WORKERS
 from ...keys import UNKEYED
 
 
@@ -14,5 +16,5 @@ class TrustConfig:
     folds: bool = True
     """Map two disjoint halves of the matches anew and compare. Without it no photo is trusted that
     nothing else confirms, and the stage takes a few seconds."""
-    workers: int = field(default=2, metadata=UNKEYED)
+    workers: Annotated[int, WORKERS] = field(default=2, metadata=UNKEYED)
     """Halves that are mapped side by side, in threads. Does not change the result."""

@@ -18,11 +18,12 @@ from ...sfm.correspondences import MatchTable
 from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.validation.connectivity import PLENTY, Ties, find_ties, spread
-from ...sfm.validation.lookalike_pairs import MANY, Lookalikes, find_lookalikes
+from ...sfm.validation.lookalike_pairs import Lookalikes, find_lookalikes
 from ...sfm.validation.missing_overlap import measure_overlap, missing_share
 from ...sfm.validation.pair_residuals import pair_evidence
 from ...sfm.validation.split_agreement import FoldEvidence, fold_evidence
 from ...sfm.validation.split_reconstructions import map_halves
+from ...sfm.validation.thresholds import LOOKALIKES
 from .config import TrustConfig
 
 
@@ -77,7 +78,7 @@ def collect(
     alike = find_lookalikes(model, table, explanation, seed)
     with quiet_colmap():
         folds = (
-            _folds(subject, config, folder, seed, alike.overall > MANY, progress)
+            _folds(subject, config, folder, seed, alike.overall > LOOKALIKES.many, progress)
             if config.folds
             else None
         )

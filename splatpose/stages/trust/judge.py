@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal
 
 from ...scene.verdicts import Level, PhotoTrust
-from ...sfm.validation.lookalike_pairs import MANY
+from ...sfm.validation.thresholds import LOOKALIKES
 
 Cause = Literal[
     "denied",
@@ -38,14 +38,15 @@ MAX_FOLD_ROTATION, MAX_FOLD_POSITION = 4.0, 4.0
 """Degrees and percent of the radius that models from halves of the matches may differ: a photo is
 wrong from 5 and 5 on, and the final model, of all matches, is nearer to the truth than they."""
 MIN_HELD_OUT_SHARE = 0.15
-"""Of matches that a half never saw. Right photos have 0.25 even on blank walls; learned matchers
-leave many false matches behind verification."""
+"""Share of the matches that a half never saw. Right photos have 0.25 even on blank walls; learned
+matchers leave many false matches behind verification."""
 MAX_CONTRADICTED_SHARE = 0.6
 """Right photos on blank walls have up to a half: repeated structures match and are false."""
 MAX_MISSING_OVERLAP = 0.3
 """A right photo lacks the matches with an odd neighbour, not with a third of them."""
 MAX_LOOKALIKES = 0.45
-"""Of a photo's strong pairs: where two sides of a room look alike, right poses deny a third."""
+"""Share of a photo's strong pairs that are denied: where two sides of a room look alike, right
+poses deny a third."""
 MIN_WAYS = 2
 """Ways of mapping that agree, to believe a model of things that look alike: each way is led astray
 otherwise, and where only one comes to a result, chance had its part in it."""
@@ -159,8 +160,8 @@ def _missing(e: PhotoTrust) -> Doubt | None:
 
 
 def _alike(e: PhotoTrust) -> Doubt | None:
-    many = e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > MANY
-    if e.lookalikes_shifted > MANY or (many and (e.ways < MIN_WAYS or e.rivals)):
+    many = e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > LOOKALIKES.many
+    if e.lookalikes_shifted > LOOKALIKES.many or (many and (e.ways < MIN_WAYS or e.rivals)):
         share = 100 * max(e.lookalikes_overall, e.lookalikes)
         return "alike", (
             f"{share:.0f} % of the pairs that match best do not agree with the poses: things here "

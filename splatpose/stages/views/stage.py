@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int
 
+from ...bounds import check_bounds
 from ...errors import SplatposeError
-from ...events import EventSink, Progress
+from ...events import EventSink, Message, Progress
 from ...keys import Stage
 from ...scene.capture import Capture
 from ...scene.sparse_model import SparseModel
-from ...undistortion.make_views import Picture, make_pictures, split
+from ...undistortion.hold_out import split, with_near_copies
+from ...undistortion.make_views import Picture, make_pictures
 from .config import ViewsConfig
 from .storage import ViewArrays, prepare_folder, write_arrays, write_view
 from .storage import read_views as load_views
 
-__all__ = ["load_views", "undistort_views"]
+__all__ = ["check_names", "load_views", "undistort_views"]
 
 _BYTES_A_PIXEL = 0.5
 """Of a PNG, at least: photos of blank walls have as little; textured ones have four times that."""
@@ -28,7 +31,8 @@ def undistort_views(
     """Writes registered photos, undistorted and resized, with their cameras into `folder`.
 
     Held out are `ids[eval_every // 2 :: eval_every]` of the registered photos in capture order
-    (the split of NoPe-NeRF, Bian et al., CVPR 2023), or the registered ones of `hold_out`.
+    (the split of NoPe-NeRF, Bian et al., CVPR 2023), or the registered ones of `hold_out`; near-
+    copies of a photo go with it.
 
     Args:
         capture: the photos.
@@ -41,8 +45,8 @@ def undistort_views(
         SplatposeError: a photo is gone or changed since the capture; a setting is out of range; a
             name to hold out is not among the photos.
     """
-    _check_config(config)
-    _check_names(capture, config.hold_out or ())
+    check_bounds(config, "views")
+    check_names(capture, config)
     prepare_folder(folder)
     photos = np.flatnonzero(poses.registered)
     Ks = np.empty((len(photos), 3, 3))
@@ -61,9 +65,8 @@ def undistort_views(
         largest = max(largest, (pinhole.width, pinhole.height), key=np.prod)
         emit(Progress("views", done, len(photos), "photos undistorted"))
     names = tuple(poses.names[photo] for photo in photos)
-    held_out = split(len(photos), config.eval_every)
-    if config.hold_out:
-        held_out = np.isin(names, config.hold_out)
+    exposures = _exposures(capture)[photos]
+    held_out = _held_out(names, exposures, config, emit)
     arrays = ViewArrays(
         names=names,
         has_mask=has_mask,
@@ -72,6 +75,7 @@ def undistort_views(
         held_out=held_out,
         points=poses.points,
         point_colors=poses.point_colors,
+        exposures=exposures,
     )
     write_arrays(folder, arrays)
     return (
@@ -80,32 +84,56 @@ def undistort_views(
     )
 
 
-def _check_names(capture: Capture, hold_out: tuple[str, ...]) -> None:
-    """A name that is mistyped would be trained on."""
+def _exposures(capture: Capture) -> Int[np.ndarray, " P"]:
+    """What each photo shows; photos that nobody has looked at show each their own."""
+    known = [photo.exposure for photo in capture.photos]
+    free = max((number for number in known if number is not None), default=-1) + 1
+    return np.array(
+        [free + i if number is None else number for i, number in enumerate(known)], np.int64
+    )
+
+
+def _held_out(
+    names: tuple[str, ...], exposures: Int[np.ndarray, " V"], config: ViewsConfig, emit: EventSink
+) -> Bool[np.ndarray, " V"]:
+    """Which registered photos are held out.
+
+    Raises:
+        SplatposeError: no photo would be left to train on.
+    """
+    if not config.hold_out:
+        held_out = split(exposures, config.eval_every)
+        if config.eval_every and len(exposures) >= config.eval_every and not held_out.any():
+            text = "No photo is held out: most photos show the same, and near-copies go together."
+            emit(Message("views", text, "warning"))
+        asked = len(np.unique(exposures[held_out]))
+    else:
+        chosen = np.isin(names, config.hold_out)
+        held_out, asked = with_near_copies(chosen, exposures), int(chosen.sum())
+    if held_out.all() and len(held_out):
+        raise SplatposeError(
+            "views: every photo would be held out, as one or as a near-copy of one.",
+            "Hold out fewer photos.",
+        )
+    if held_out.sum() > asked:
+        text = f"{held_out.sum() - asked} near-copies of held-out photos are held out with them."
+        emit(Message("views", text))
+    return held_out
+
+
+def check_names(capture: Capture, config: ViewsConfig) -> None:
+    """Refuses names to hold out that no photo has: a name that is mistyped would be trained on.
+
+    Raises:
+        SplatposeError: a name is not among the photos.
+    """
     known = {photo.name for photo in capture.photos} | {file.name for file in capture.skipped}
-    unknown = sorted(set(hold_out) - known)
+    unknown = sorted(set(config.hold_out or ()) - known)
     if unknown:
         raise SplatposeError(
             f"views: {len(unknown)} of the names to hold out are not among the photos, "
             f"{unknown[0]!r} for one.",
             "Give names as report.json has them: relative to the folder of photos.",
-        )
-
-
-def _check_config(config: ViewsConfig) -> None:
-    if config.max_size < 16:
-        raise SplatposeError(
-            f"views: max_size is {config.max_size} pixels, too small to see anything.",
-            "Use at least 16; 480 to 1600 are usual.",
-        )
-    if config.eval_every < 0 or config.eval_every == 1:
-        raise SplatposeError(
-            f"views: eval_every {config.eval_every} would leave no photo to train on.",
-            "Use 2 or more, or 0 to hold out none.",
-        )
-    if not 0 <= config.keep_edges <= 1:
-        raise SplatposeError(
-            f"views: keep_edges is {config.keep_edges}.", "Use a value from 0 to 1."
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from ...errors import SplatposeError
 from ...io.atomic import write_bytes, write_json
@@ -32,6 +32,7 @@ class ViewArrays:
     held_out: Bool[np.ndarray, " V"]
     points: Float[np.ndarray, "T 3"]
     point_colors: UInt8[np.ndarray, "T 3"]
+    exposures: Int[np.ndarray, " V"]
 
 
 def prepare_folder(folder: Path) -> None:
@@ -63,6 +64,7 @@ def write_arrays(folder: Path, arrays: ViewArrays) -> None:
         held_out=arrays.held_out,
         points=arrays.points,
         point_colors=arrays.point_colors,
+        exposures=arrays.exposures,
     )
     write_json(folder / _JSON, {"names": list(arrays.names)}, _VERSION)
 
@@ -89,6 +91,7 @@ def read_views(folder: Path) -> Views:
         held_out=arrays.held_out,
         points=arrays.points,
         point_colors=arrays.point_colors,
+        exposures=arrays.exposures,
     )
 
 
@@ -105,7 +108,8 @@ def read_view_arrays(folder: Path) -> ViewArrays:
             "Run again with --overwrite.",
         )
     with np.load(folder / _ARRAYS) as arrays:
-        return ViewArrays(names=tuple(value["names"]), **arrays)
+        named = {"exposures": np.arange(len(value["names"])), **arrays}  # older ones have none
+        return ViewArrays(names=tuple(value["names"]), **named)
 
 
 def read_view(folder: Path, view: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pycolmap
-from scenes.poses import Scene
+import pytest
+from scenes.poses import Scene, arc, cloud, make_scene
 from scenes.spoiled import loose, partial
 
 from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
 from splatpose.scene.sparse_model import SparseModel
-from splatpose.sfm.correspondences import MatchTable
+from splatpose.sfm.correspondences import MatchTable, match_table
+from splatpose.sfm.mapping.bundle_adjustment import mapping, measure_scales
 from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.model_comparison import compare
 from splatpose.sfm.registration.final_refinement import Refined, refine
@@ -53,3 +57,34 @@ def test_photos_that_the_rest_contradicts_are_taken_out(
     assert explain(model, table).connected[model.registered].all()
     assert set(np.flatnonzero(~model.registered)) == refined.contradicted
     assert compare(model, partial(truth)).holds(overlap=0.6, center=0.02, rotation=0.5)
+
+
+@pytest.mark.parametrize("free_intrinsics", [False, True])
+def test_a_camera_of_which_no_photo_is_placed_costs_nothing(
+    free_intrinsics: bool, truth: SparseModel, tmp_path: Path
+) -> None:
+    """A start that lacks the camera: the matches bring it in when they are loaded."""
+    scene = make_scene(tmp_path, arc(8), cloud(), noise=0.25, outliers=0.1, strangers=2)
+    names = [photo.name for photo in scene.capture.photos]
+    refined = refine(
+        of_scene(truth, scene),
+        scene.graph.database,
+        names,
+        match_table(scene.graph),
+        free_intrinsics=free_intrinsics,
+        max_error_px=1.0,
+        min_matches=15,
+        seed=0,
+    )
+    model = model_from_reconstruction(refined.reconstruction, names)
+    assert model.registered.tolist() == [True] * 8 + [False] * 2
+
+
+def test_cameras_that_nobody_decided_on_have_the_least_freedom(
+    truth: SparseModel, scene: Scene
+) -> None:
+    reconstruction = of_scene(truth, scene)
+    scales = measure_scales(reconstruction)
+    with mapping(reconstruction, scene.graph.database, scales, min_matches=15, seed=0) as mapper:
+        mapper.refine({}, rounds=1)
+    assert reconstruction.cameras[1].model_name == "SIMPLE_RADIAL"

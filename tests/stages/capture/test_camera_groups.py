@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from splatpose.io.exif import PhotoHeader
@@ -34,12 +35,13 @@ CAMERA = PhotoHeader(
     pixels_per_mm=200.0,
     exif_size=(4500, 3000),
 )
+GREY = np.zeros((3, 4), np.uint8)
 BARE = PhotoHeader(width=1000, height=750, orientation=1)
 
 
 def groups_of(*headers: PhotoHeader) -> list[int]:
     photos = [
-        GoodPhoto(Candidate(f"{i}.jpg", Path(f"{i}.jpg")), header, str(i), str(i))
+        GoodPhoto(Candidate(f"{i}.jpg", Path(f"{i}.jpg")), header, str(i), str(i), GREY)
         for i, header in enumerate(headers)
     ]
     result, groups = group_photos(photos)
@@ -120,7 +122,7 @@ def test_a_mixed_collection_without_exif_shares_nothing() -> None:
 
 def test_labels_are_for_people() -> None:
     photos = [
-        GoodPhoto(Candidate("a.jpg", Path("a.jpg")), header, str(i), str(i))
+        GoodPhoto(Candidate("a.jpg", Path("a.jpg")), header, str(i), str(i), GREY)
         for i, header in enumerate((PHONE, CAMERA, BARE))
     ]
     _, groups = group_photos(photos)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, EventSink, Message, Progress, ignore_events
-from splatpose.io.photos import heif_available
+from splatpose.io.photos import read_photo
+from splatpose.keys import Keyed, key_of
+from splatpose.runs import RunFolder
 from splatpose.scene.capture import Capture
 from splatpose.stages.capture.config import CaptureConfig
-from splatpose.stages.capture.stage import build_capture, fingerprint, load_capture
+from splatpose.stages.capture.stage import (
+    build_capture,
+    capture_stage,
+    fingerprint,
+    load_capture,
+)
 
 
 def picture(seed: int, width: int = 120, height: int = 90) -> Image.Image:
@@ -102,7 +111,7 @@ def test_every_kind_of_bad_file_is_skipped_with_its_reason(images: Path) -> None
     assert "video" in found.pop("clip.mp4")
     assert ".cr2" in found.pop("raw.CR2")
     heic = found.pop("phone.heic")
-    assert heif_available() or "pip install 'splatpose[heic]'" in heic
+    assert "damaged HEIC" in heic
     assert not found
     warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
     assert all(any(name in text for text in warnings) for name in reasons(capture))
@@ -135,7 +144,7 @@ def test_smallest_size_is_an_option(images: Path) -> None:
 
 @pytest.mark.parametrize("config", [CaptureConfig(min_size=0), CaptureConfig(video_rate=-1)])
 def test_impossible_options_are_refused(images: Path, config: CaptureConfig) -> None:
-    with pytest.raises(SplatposeError, match="must be above 0"):
+    with pytest.raises(SplatposeError, match=r"capture\..* must be a"):
         build(images, config)
 
 
@@ -211,6 +220,66 @@ def test_inputs_without_photos_are_refused(tmp_path: Path, function: object) -> 
         function(tmp_path / "one.jpg")
 
 
+def test_a_path_that_cannot_be_looked_at_is_an_error_for_people(tmp_path: Path) -> None:
+    with pytest.raises(SplatposeError, match="cannot be read: File name too long"):
+        fingerprint(tmp_path / ("n" * 300))
+
+
+def test_what_one_photo_lacks_memory_for_costs_that_photo(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(50, 300, 200).save(images / "large.png")
+    load = Image.Image.load
+
+    def short_of_memory(self: Image.Image) -> object:
+        if self.size == (300, 200):
+            raise MemoryError
+        return load(self)
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", short_of_memory, raising=False)
+    capture = build(images)
+    assert len(capture.photos) == 4
+    assert reasons(capture) == {"large.png": "it needs more memory than there is"}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {ExifTags.Base.ExifImageWidth: 120, ExifTags.Base.ExifImageHeight: IFDRational(1, 3)},
+        {ExifTags.Base.FocalLength: IFDRational(0, 0), ExifTags.Base.FocalPlaneXResolution: "x"},
+        {ExifTags.Base.LensModel: b"\xff\xfe", ExifTags.Base.DigitalZoomRatio: (1, 2, 3)},
+        {ExifTags.Base.FocalLengthIn35mmFilm: 65535, ExifTags.Base.FocalPlaneResolutionUnit: 77},
+    ],
+)
+def test_odd_exif_does_not_cost_the_photo(images: Path, tags: dict[int, object]) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({int(tag): value for tag, value in tags.items()})
+    try:
+        picture(51).save(images / "odd.jpg", exif=exif)
+    except (TypeError, ValueError, struct.error):
+        pytest.skip("this version of Pillow writes no such tag")
+    capture = build(images)
+    assert len(capture.photos) == 5
+    assert not any(group.focal_prior for group in capture.groups)
+
+
+def test_photos_of_a_camera_have_one_white(tmp_path: Path) -> None:
+    """A dark photo of 12 bits by itself would pass for one of 10, four times as bright."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    bright = np.asarray(picture(60)).astype(np.uint16)
+    cv2.imwrite(str(folder / "a.png"), bright * 16)
+    cv2.imwrite(str(folder / "b.png"), np.asarray(picture(61)).astype(np.uint16) * 3)
+    cv2.imwrite(str(folder / "c.png"), np.asarray(picture(62)))
+    events: list[Event] = []
+    capture = build(folder, emit=events.append)
+    assert [photo.bits for photo in capture.photos] == [12, 12, None]
+    dark = read_photo(capture.photos[1].path, bits=capture.photos[1].bits)
+    assert np.abs(dark[..., ::-1] - np.asarray(picture(61)) * (3 / 16)).max() <= 1
+    told = [event.text for event in events if isinstance(event, Message)]
+    assert told == ["2 photos hold values of 12 bits: 4095 is taken for white."]
+
+
 def test_no_readable_photo(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -218,17 +287,6 @@ def test_no_readable_photo(tmp_path: Path) -> None:
     (folder / "b.jpg").touch()
     with pytest.raises(SplatposeError, match=r"None of the 2 files .*a\.jpg: a text file"):
         build(folder)
-
-
-@pytest.mark.skipif(heif_available(), reason="pillow-heif is installed")
-def test_only_heic_without_the_extra(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in ("a.heic", "b.HEIC"):
-        (folder / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
-    with pytest.raises(SplatposeError, match="All 2 photos") as caught:
-        build(folder)
-    assert "pip install 'splatpose[heic]'" in caught.value.hint
 
 
 def test_fingerprint_follows_names_and_bytes(images: Path) -> None:
@@ -252,6 +310,25 @@ def test_fingerprint_follows_names_and_bytes(images: Path) -> None:
     picture(9).save(moved / "new.png")
     seen.add(fingerprint(moved))
     assert len(seen) == 5
+
+
+def test_a_renamed_folder_is_the_same_photos(images: Path, tmp_path: Path) -> None:
+    def captured(folder: Path) -> tuple[Keyed[Capture], list[str]]:
+        events: list[Event] = []
+        with RunFolder.open(tmp_path / "out", emit=events.append) as run:
+            source = Keyed(folder, key_of(fingerprint(folder)))
+            result = run.stage(capture_stage(folder), CaptureConfig(), source)
+        return result, [type(event).__name__ for event in events]
+
+    first, told = captured(images)
+    assert "StageStarted" in told
+    moved = images.rename(images.with_name("moved"))
+    again, told = captured(moved)
+    assert told == ["StageSkipped"]
+    assert again.key == first.key
+    assert all(photo.path.is_relative_to(moved) for photo in again.value.photos)
+    # Those who read the finished run find the photos too.
+    assert load_capture(tmp_path / "out" / ".splatpose" / "capture") == again.value
 
 
 def test_a_capture_of_another_version_is_refused(images: Path) -> None:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,22 @@ def build(
     return build_depth(capture, wanted, folder, sink, weights_dir=None)
 
 
+@pytest.mark.parametrize(("orientation", "turn"), [(6, -1), (8, 1), (3, 0)])
+def test_maps_of_pixels_as_stored_are_turned_with_their_photo(
+    tmp_path: Path, orientation: int, turn: int
+) -> None:
+    """Their shape tells; a map of the upright photo stays as it is."""
+    capture = capture_of("1.jpg", "2.jpg", width=30 if turn else 40, height=40 if turn else 30)
+    photos = tuple(replace(photo, orientation=orientation) for photo in capture.photos)
+    stored, upright = some_map(), some_map(40, 30) if turn else some_map(seed=1)
+    write_png(tmp_path / "maps" / "1.png", stored)
+    write_png(tmp_path / "maps" / "2.png", upright)
+    build(replace(capture, photos=photos), tmp_path / "maps", tmp_path / "stage")
+    priors = load_depth(tmp_path / "stage")
+    np.testing.assert_array_equal(priors.values(0), np.rot90(stored, turn))
+    np.testing.assert_array_equal(priors.values(1), upright)
+
+
 def test_the_stage_keeps_maps_and_says_what_is_missing(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     values = some_map()
@@ -285,6 +302,26 @@ def test_large_maps_are_thinned_not_averaged(tmp_path: Path) -> None:
     assert thinned(values, 3000) is values
 
 
+def test_headers_that_claim_what_is_not_there_cost_one_map(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 9000000), }"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "huge.npy").write_bytes(start)
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "odd.npy").write_bytes(start.replace(b"'<f8'", b"'<q9'"))
+    (tmp_path / "version.npy").write_bytes(start.replace(b"\x01\x00", b"\x09\x00"))
+    for path in tmp_path.iterdir():
+        with pytest.raises(UnreadableDepthMap):
+            read_depth_map(path)
+
+
+def test_a_map_that_cannot_be_opened_costs_no_more_than_that_map(tmp_path: Path) -> None:
+    write_png(tmp_path / "1.png", some_map())
+    before = depth_fingerprint(DepthConfig(source=str(tmp_path)))
+    os.mkfifo(tmp_path / "2.png")
+    (tmp_path / "3.png").symlink_to(tmp_path / "3.png")
+    assert depth_fingerprint(DepthConfig(source=str(tmp_path))) == before
+
+
 def test_the_fingerprint_knows_names_and_bytes(tmp_path: Path) -> None:
     path = write_png(tmp_path / "1.png", some_map())
     config = DepthConfig(source=str(tmp_path))
@@ -304,7 +341,7 @@ def test_none_is_the_default_and_needs_nothing() -> None:
 
 @pytest.mark.parametrize("wrong", [{"source": ""}, {"max_size": 0}, {"input_size": -1}])
 def test_nonsense_is_refused(wrong: dict) -> None:
-    with pytest.raises(SplatposeError, match="depth: "):
+    with pytest.raises(SplatposeError, match=r"depth[:.]"):
         resolve_depth(DepthConfig(**wrong), None, ignore_events)
 
 

@@ -15,6 +15,7 @@ import pytest
 from scenes import DEMO
 from scenes.demo_photos import copy_small, first_photos
 
+from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, Progress, ignore_events
 from splatpose.geometry.epipolar import relative_pose
 from splatpose.geometry.rotations import rotation_angle
@@ -204,3 +205,14 @@ def test_real_facade_with_prior_depth(shared: Path, tmp_path: Path) -> None:
     plain = relative_poses(table, cameras, index, min_matches=15, seed=0)
     two_views = replace(pairs, relative=plain.subset(np.isin(plain.row, pairs.relative.row)))
     assert mean_turn(pairs, true) < 1.02 * mean_turn(two_views, true)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cluster_size": 2}, {"cluster_size": 9}, {"held_out_share": 0.9}, {"workers": 0}]
+)
+def test_settings_out_of_bounds_are_refused(
+    demo: tuple[Capture, MatchGraph], tmp_path: Path, wrong: dict
+) -> None:
+    config = replace(CONFIG, **wrong)
+    with pytest.raises(SplatposeError, match=f"local: {next(iter(wrong))}"):
+        refine_pairs(*demo, config, tmp_path, ignore_events, **OPTIONS)

@@ -11,11 +11,13 @@ import torch
 from plyfile import PlyData
 from scenes.outputs import COUNT, Scene, make_scene
 
+from splatpose.cli.export import Export
+from splatpose.cli.main import main
 from splatpose.errors import SplatposeError
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.splat32 import write_splat32
-from splatpose.io.tum import read_tum
+from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.splats import Splats
 from splatpose.stages.outputs.crop import CropBox, read_crop, write_crop
 from splatpose.stages.outputs.export import export
@@ -25,6 +27,9 @@ from splatpose.stages.outputs.export import export
 def scene(tmp_path: Path) -> Scene:
     scene = make_scene(tmp_path)
     scene.write()
+    for photo in scene.capture.photos:
+        photo.path.parent.mkdir(exist_ok=True)
+        photo.path.touch()
     return scene
 
 
@@ -49,6 +54,12 @@ def test_a_colmap_folder(scene: Scene, tmp_path: Path) -> None:
     assert (target / "notes.md").exists()
 
 
+@pytest.mark.parametrize("name", ["m" * 255, "s" * 251 + ".ply", "t" * 250 + ".json"])
+def test_targets_may_have_the_longest_names(scene: Scene, tmp_path: Path, name: str) -> None:
+    export(scene.out, tmp_path / "to" / name)
+    assert [path.name for path in (tmp_path / "to").iterdir()] == [name]
+
+
 def test_nerfstudio_paths_follow_the_target(scene: Scene, tmp_path: Path) -> None:
     target = tmp_path / "x" / "y" / "transforms.json"
     export(scene.out, target)
@@ -57,6 +68,77 @@ def test_nerfstudio_paths_follow_the_target(scene: Scene, tmp_path: Path) -> Non
     np.testing.assert_allclose(here.cam_from_world, there.cam_from_world, atol=1e-12)
     assert here.point_cloud is not None
     assert here.point_cloud.is_file()
+
+
+def test_photos_that_moved_are_told_of_and_named_where_they_are(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that names no photo that exists would fail later, elsewhere."""
+    target, moved = tmp_path / "t.json", tmp_path / "archive" / "2026"
+    moved.parent.mkdir()
+    scene.capture.photos[0].path.parent.rename(moved)
+    assert main(["export", str(scene.out), str(target)]) == 1
+    err = capsys.readouterr().err
+    assert "None of the 5 photos is there" in err
+    assert ".." not in err
+    assert "--images DIR" in err
+    assert not target.exists()
+    assert main(["export", str(scene.out), str(target), "--images", str(moved)]) == 0
+    names = [scene.capture.photos[i].name for i in np.flatnonzero(scene.poses.registered)]
+    found = read_transforms(target)
+    assert [p.resolve() for p in found.photos] == [(moved / name).resolve() for name in names]
+    np.testing.assert_allclose(
+        found.cam_from_world, read_transforms(scene.out / "transforms.json").cam_from_world
+    )
+    with pytest.raises(SplatposeError, match="None of the 5 photos"):
+        export(scene.out, tmp_path / "u.json", images=tmp_path)
+    with pytest.raises(SplatposeError, match="names no photos"):
+        export(scene.out, tmp_path / "u.ply", images=moved)
+    words = ["export", str(scene.out), str(tmp_path / "u.html"), "--images", str(moved)]
+    assert main(words) == 1
+
+
+def test_cameras_of_photos_that_are_gone_are_left_out_aloud(scene: Scene, tmp_path: Path) -> None:
+    scene.capture.photos[3].path.unlink()
+    (scene.out / "sparse_pc.ply").unlink()
+    text = export(scene.out, tmp_path / "t.json")
+    assert "4 cameras" in text
+    assert "are gone: 1" in text
+    assert "photo_3.jpg" in text
+    found = read_transforms(tmp_path / "t.json")
+    assert len(found.photos) == len(found.cam_from_world) == 4
+    assert all(photo.is_file() for photo in found.photos)
+    assert found.point_cloud is None, "it is gone too"
+
+
+def test_a_model_as_text(scene: Scene, tmp_path: Path) -> None:
+    target = tmp_path / "text"
+    assert "blank" not in export(scene.out, target, format="colmap-text")
+    ours, text = (
+        pycolmap.Reconstruction(scene.out / "sparse" / "0"),
+        pycolmap.Reconstruction(target),
+    )
+    assert text.summary() == ours.summary()
+    assert sorted(path.name for path in target.iterdir()) == [
+        *("cameras.txt", "images.txt", "points3D.txt"),
+    ]
+    export(scene.out, target, format="colmap-text", overwrite=True)
+
+
+def test_the_names_of_a_path(scene: Scene, tmp_path: Path) -> None:
+    export(scene.out, tmp_path / "path.csv")
+    assert read_stamp_names(tmp_path / "path.csv") == tuple(
+        scene.poses.names[i] for i in np.flatnonzero(scene.poses.registered)
+    )
+
+
+def test_the_hint_for_an_unknown_ending_lists_every_ending(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(SplatposeError, match="ending") as caught:
+        export(scene.out, tmp_path / "x.obj")
+    help_text = " ".join((Export.__doc__ or "").split())
+    for ending in (".ply", ".splat", ".json", ".tum", ".txt", ".csv", ".html", "no ending"):
+        assert ending in caught.value.hint
+        assert ending in help_text
 
 
 def test_splat_bytes(tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ import pycolmap
 import pytest
 import torch
 from plyfile import PlyData
-from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene
+from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene, stored_turned, taken_at
 
 from splatpose.errors import SplatposeError
+from splatpose.evaluation.estimate import read_estimate
 from splatpose.events import Message
+from splatpose.io.colmap import read_model
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
-from splatpose.io.tum import read_tum
+from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.depth_maps import DepthAlignment, DepthFit
 
 
@@ -48,6 +50,7 @@ def test_everything_is_there_and_nothing_else(scene: Scene) -> None:
         "sparse_pc.ply",
         "transforms.json",
         "trajectory.tum",
+        "trajectory.csv",
         "report.html",
         "report.json",
         "previews/photo_4.png",
@@ -84,6 +87,63 @@ def test_the_files_say_what_the_stages_found(scene: Scene) -> None:
     np.testing.assert_allclose(poses, scene.poses.cam_from_world[registered], atol=1e-7)
 
 
+def test_a_trajectory_has_the_photos_times_and_their_names_beside_it(scene: Scene) -> None:
+    """In the order of time, whatever order the names have; the photo without a pose has no time."""
+    events: list[Message] = []
+    taken_at(scene, {0: 50.25, 1: 40.0, 3: 60.5, 4: 30.0, 5: 70.0}).write(events)
+    path, table = scene.out / "trajectory.tum", scene.out / "trajectory.csv"
+    stamps, poses = read_tum(path)
+    order = [4, 1, 0, 3, 5]
+    np.testing.assert_array_equal(stamps, [30, 40, 50.25, 60.5, 70])
+    np.testing.assert_allclose(poses, scene.poses.cam_from_world[order], atol=1e-7)
+    assert "EXIF time of the photo" in path.read_text().splitlines()[0]
+    assert read_stamp_names(table) == tuple(scene.poses.names[i] for i in order)
+    assert table.read_text().splitlines()[:2] == ["timestamp,name", "30.000000,photo_4.jpg"]
+    assert not events
+    read = read_estimate(path)
+    assert read.names == read_stamp_names(table)
+    np.testing.assert_allclose(read.cam_from_world, poses)
+
+
+def test_where_nothing_tells_times_photos_are_counted_and_it_is_said(scene: Scene) -> None:
+    events: list[Message] = []
+    taken_at(scene, {0: 50.25}).write(events)
+    assert read_tum(scene.out / "trajectory.tum")[0].tolist() == [0, 1, 3, 4, 5]
+    assert "the photos have no times" in (scene.out / "trajectory.tum").read_text()
+    assert [event.text for event in events] == [
+        "neither the photos' names nor EXIF tell their times: trajectory.tum counts them"
+    ]
+
+
+def test_cameras_fit_the_pixels_as_they_are_stored(scene: Scene) -> None:
+    turned = stored_turned(scene, {1: 6, 3: 8, 4: 3, 5: 5})
+    events: list[Message] = []
+    turned.write(events)
+    model = read_model(scene.out / "sparse" / "0", scene.poses.names)
+    lenses = [model.cameras[i] for i in model.camera_index]
+    sizes = [(lens.width, lens.height) for lens in lenses]
+    assert [sizes[i] for i in (0, 1, 3, 4, 5)] == [(64, 48), (48, 64), (48, 64), *[(64, 48)] * 2]
+    # The right of the upright photo is the bottom of pixels that are stored in orientation 8.
+    np.testing.assert_allclose(
+        model.cam_from_world[3, 1], scene.poses.cam_from_world[3, 0], atol=1e-12
+    )
+    np.testing.assert_allclose(model.cam_from_world[5], scene.poses.cam_from_world[5])
+    nerf = read_transforms(scene.out / "transforms.json")
+    registered = np.flatnonzero(scene.poses.registered)
+    np.testing.assert_allclose(nerf.cam_from_world, model.cam_from_world[registered], atol=1e-12)
+    written = [nerf.cameras[i] for i in nerf.camera_index]
+    assert [(c.width, c.height) for c in written] == [sizes[i] for i in registered]
+    for lens, number in zip(written, registered, strict=True):
+        np.testing.assert_allclose(lens.K, lenses[number].K)
+    _, path = read_tum(scene.out / "trajectory.tum")
+    np.testing.assert_allclose(path, nerf.cam_from_world, atol=1e-7)
+    report = json.loads((scene.out / "report.json").read_text())
+    assert [row["orientation"] for row in report["photos"]] == [1, 6, 1, 8, 3, 5]
+    info, warning, _ = [event for event in events if isinstance(event, Message)]
+    assert info.text.startswith("3 photos not stored upright")
+    assert warning.text.startswith("photo_5.jpg are stored mirrored")
+
+
 def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     stage = {"stage": "capture", "seconds": 1.0, "peak_memory_mb": 80.0, "summary": "6 photos"}
     scene.write(command=["splatpose", "fit"], stages=[stage])
@@ -94,12 +154,18 @@ def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     assert [photo["name"] for photo in report["photos"]] == list(scene.poses.names)
     lost, measured, plain = (report["photos"][i] for i in (MISSING, HELD_OUT, 0))
     assert not lost["registered"]
+    assert lost["cam_from_world"] is None
+    np.testing.assert_array_equal(plain["cam_from_world"], scene.poses.cam_from_world[0])
+    assert [row["path"] for row in report["photos"]] == [
+        str(photo.path) for photo in scene.capture.photos
+    ]
+    assert report["trajectory"] == {"times": "numbers"}
     assert lost["reason"] == "too few matches"
     assert lost["inlier_share"] is None
     assert (measured["held_out"], measured["held_out_psnr"]) == (True, 28.5)
     assert (plain["held_out"], plain["held_out_psnr"], plain["camera"]) == (False, None, 0)
     assert plain["triangulated_keypoints"] == 2
-    assert report["skipped"] == [{"name": "note.jpg", "reason": "it is text"}]
+    assert report["skipped"] == [{"name": "note.jpg", "reason": "it is text", "kind": ""}]
     assert [h["chosen"] for h in report["hypotheses"]] == [True, False]
     assert report["hypotheses"][1]["reprojection_error"] is None
     assert report["cameras"][0]["focal_prior"] == 55.0

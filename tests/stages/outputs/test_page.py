@@ -17,7 +17,7 @@ import pytest
 from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene
 from scenes.page_browser import Page, browsing, find_browser
 
-from splatpose.scene.capture import CameraGroup, Photo, SkippedFile
+from splatpose.scene.capture import CameraGroup, Photo, SkippedFile, Span, VideoUse
 from splatpose.scene.evidence import PhotoEvidence
 from splatpose.scene.sparse_model import PoseSnapshot
 from splatpose.scene.splats import HeldOutScore
@@ -28,6 +28,7 @@ from splatpose.stages.outputs.page.charts import Dot, curve, histogram, strip
 from splatpose.stages.outputs.page.matrix import match_matrix
 from splatpose.stages.outputs.page.support import PairSupport
 from splatpose.stages.outputs.page.svg import Axis, decimal, element
+from splatpose.stages.outputs.page.thumbnails import contact_sheet
 from splatpose.stages.outputs.report import build_report
 from splatpose.stages.outputs.summary import summary_lines
 
@@ -287,6 +288,29 @@ def test_sections_without_content_are_left_out(scene: Scene) -> None:
     text = Outline(page_of(bare, report)).text
     for words in ("Worst held-out", "from stage to stage", "Unseen views", "Command", "skipped"):
         assert words not in text, words
+
+
+def test_the_page_says_what_of_a_video_is_not_used(scene: Scene) -> None:
+    unused = (Span(3.0, 603.0, "no frames: a pause"), Span(604.0, 605.0, "black"))
+    video = VideoUse("clip.mkv", 606.0, unused, ("its colours are HDR",))
+    filmed = dataclasses.replace(scene, capture=dataclasses.replace(scene.capture, video=video))
+    report = report_of(filmed)
+    assert report["video"]["unused"][0]["end"] == 603.0
+    text = Outline(page_of(filmed, report)).text
+    assert "Frames of clip.mkv, 606.0 s long. Not used: 3.0 to 603.0 s (no frames: a pause)" in text
+    assert "Of the file: its colours are HDR." in text
+
+
+def test_copies_take_no_room_from_the_photos_pictures(scene: Scene) -> None:
+    photo = scene.capture.photos[0].path
+    photo.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(photo), np.full((480, 640, 3), 200, np.uint8))
+    left_out = SkippedFile(photo.name, "smaller copy of b.jpg", "smaller copy")
+    many = dataclasses.replace(scene.capture, skipped=(left_out,) * 900)
+    plain = dataclasses.replace(scene.capture, skipped=())
+    assert contact_sheet(many, scene.views, photo.parent) == contact_sheet(
+        plain, scene.views, photo.parent
+    )
 
 
 def test_pictures_are_of_the_photos(scene: Scene) -> None:

@@ -37,7 +37,7 @@ def walls(count: int) -> np.ndarray:
 def walk(folder: Path, focal: float, wobble: float) -> Scene:
     camera = Camera("SIMPLE_RADIAL", 800, 600, np.array([focal, 400.0, 300.0, 0.0]))
     return make_scene(
-        folder, corridor(12, wobble), walls(900), camera=camera, noise=0.5, outliers=0.1
+        folder, corridor(12, wobble), walls(500), camera=camera, noise=0.5, outliers=0.1
     )
 
 

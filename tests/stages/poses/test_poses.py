@@ -317,3 +317,12 @@ def test_matches_without_geometry_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SplatposeError, match=r"No camera poses|Only . of") as caught:
         solve(replace(good, graph=shuffled), tmp_path / "out", replace(CONFIG, max_rounds=1))
     assert caught.value.hint
+
+
+def test_a_camera_of_which_no_photo_is_placed(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, arc(6), cloud(), strangers=1)
+    poses, summary = solve(scene, tmp_path / "poses")
+    assert poses.registered.tolist() == [True] * 6 + [False]
+    assert summary.startswith("6/7 photos placed")
+    assert [(c.width, c.height) for c in poses.cameras] == [(800, 600), (301, 200)]
+    assert poses.camera_index.tolist() == [0] * 6 + [1]

@@ -78,6 +78,7 @@ def build_page(
         "advice": verdicts.get("advice", ()),
         "notes": verdicts.get("notes", ()),
         "cards": cards,
+        "photos_lead": texts.photos_lead(report),
         "counts": counts(cards),
         "labels": LABELS,
         "meanings": MEANINGS,

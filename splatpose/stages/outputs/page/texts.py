@@ -75,6 +75,21 @@ def headline(cards: Sequence[Card], lacking: str = "") -> Headline:
     return Headline(question, verdict, answer, _rest(weak, refused), level)
 
 
+def photos_lead(report: Mapping[str, Any]) -> str:
+    """What the photos are; of a video how much of it they stand for."""
+    video = report.get("video")
+    if not video:
+        return "Every photo of the folder, with what was decided and why."
+    text = f"Frames of {video['name']}, {video['seconds']:.1f} s long."
+    spans = [
+        f"{span['start']:.1f} to {span['end']:.1f} s ({span['reason']})" for span in video["unused"]
+    ]
+    if spans:
+        more = f" and {len(spans) - 5} more spans" if len(spans) > 5 else ""
+        text += f" Not used: {', '.join(spans[:5])}{more}."
+    return " ".join([text, *(f"Of the file: {note}." for note in video["notes"])])
+
+
 def _rest(weak: int, refused: int) -> str:
     parts = []
     if weak:

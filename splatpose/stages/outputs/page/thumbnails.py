@@ -30,15 +30,18 @@ def contact_sheet(capture: Capture, views: Views, folder: Path | None) -> dict[s
     Args:
         folder: where skipped files are.
     """
-    total = len(capture.photos) + len(capture.skipped)
+    # Copies show what other pictures do, and there may be several of each photo.
+    skipped = [file for file in capture.skipped if "copy" not in file.kind]
+    total = len(capture.photos) + len(skipped)
     side = next((side for most, side in _SIDES if total <= most), _SMALLEST)
     at_hand = dict(zip(views.names, views.images, strict=True))
     files = {photo.name: photo.path for photo in capture.photos if photo.name not in at_hand}
+    bits = {photo.name: photo.bits for photo in capture.photos}
     if folder is not None:
-        files |= {skipped.name: folder / skipped.name for skipped in capture.skipped}
+        files |= {file.name: folder / file.name for file in skipped}
     sheet = {name: _jpeg(pixels, side, _QUALITY) for name, pixels in at_hand.items()}
     for name, path in files.items():
-        pixels = _read(path, side)
+        pixels = _read(path, side, bits.get(name))
         if pixels is not None:
             sheet[name] = _jpeg(pixels, side, _QUALITY)
     return sheet
@@ -53,11 +56,11 @@ def preview(path: Path) -> tuple[str, int, int] | None:
     return _jpeg(pixels, _PREVIEW_SIDE, _PREVIEW_QUALITY), width, height
 
 
-def _read(path: Path, side: int) -> UInt8[np.ndarray, "H W 3"] | None:
+def _read(path: Path, side: int, bits: int | None = None) -> UInt8[np.ndarray, "H W 3"] | None:
     """The photo, or None: a skipped file may well be unreadable, and the page says so in words."""
     try:
-        return read_photo(path, max_size=side)
-    except (UnreadablePhoto, OSError, ValueError, cv2.error):
+        return read_photo(path, max_size=side, bits=bits)
+    except (UnreadablePhoto, MemoryError, OSError, ValueError, cv2.error):
         return None
 
 

@@ -1,0 +1,89 @@
+"""Thresholds of validation: when a finished model is doubted. Angles are degrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LookalikeThresholds:
+    """When pairs that a model denies speak of things that exist twice."""
+
+    strong: int = 80
+    """Verified matches that chance and clutter do not give a pair."""
+    relative: float = 0.2
+    """Share of the matches of the capture's strong pairs (their 90th percentile) that make a pair
+    strong where photos have many."""
+    denied: float = 0.4
+    """Share of a pair's matches that at most agree with the model, for the pair to be denied."""
+    imprecise: float = 0.5
+    """What a denied pair counts of whose matches more agree than contradict: most are off by
+    little, as those of blurred photos are, or all those of a camera whose lens is not
+    understood."""
+    many: float = 0.1
+    """Share of all strong pairs from which on the model is one of several that matches allow: right
+    models of things that exist once deny up to a thirtieth of them."""
+    misplaced: float = 0.6
+    """Share of a photo's strong pairs that are denied, for the photo to be the misplaced one."""
+    same_rotation: float = 5.0
+    """Angle between the rotations by a pair's matches and by the model, for them to be the same."""
+    fewest: int = 3
+    """Denied pairs that make up a structure; one or two are mishaps."""
+
+
+@dataclass(frozen=True)
+class OverlapThresholds:
+    """When two photos must see the same points, and when the lack of matches says something."""
+
+    max_angle: float = 20.0
+    """Angle between the rays to a point: under larger ones, features are not the same any more."""
+    max_scale: float = 1.5
+    """Ratio of the distances to a point, likewise."""
+    margin: float = 0.03
+    """Share of the longer side: so near to the border, features are not found."""
+    near: float = 0.05
+    """Share of the longer side within which points tell a projected point's surface."""
+    behind: float = 1.1
+    """Ratio to the depth of the surface from which on a point may be hidden behind it."""
+    same_place: float = 0.0025
+    """Share of the longer side within which two tracks are one, with `same_depth`."""
+    same_depth: float = 0.03
+    """Share of the depth within which two tracks are one, with `same_place`."""
+    min_visible: int = 25
+    """Points that two photos must both see before the lack of matches says something."""
+    min_in_cell: int = 4
+    """Points that make a cell count."""
+    min_matched_share: float = 0.1
+    """Share of the points that are matched: right models match a quarter or more of what two photos
+    must share, ninety-nine times of a hundred."""
+    min_cells: int = 6
+    """Cells that two photos must share, for empty ones to say something."""
+    max_empty_share: float = 0.35
+    """Share of the cells without a match: what lies in a few places only is what occurs twice."""
+
+
+@dataclass(frozen=True)
+class SplitThresholds:
+    """When reconstructions from halves of the matches agree with the model."""
+
+    min_matches: int = 8
+    """Matches that a half must have of a pair for the pair to count."""
+    share: float = 0.6
+    """Share of the matches that a pair needs otherwise which it needs in a half."""
+    agreeing: float = 0.97
+    """Share of the photos that a half must place as the model does to need no second attempt."""
+    majority: float = 0.6
+    """Share of the photos that a half must place as the model does for its agreement to count: of
+    two parts of about equal size that contradict each other, nobody knows which is right."""
+    rival: float = 0.03
+    """Score by which a mapping may explain the matches worse than the best and still be its
+    rival."""
+    several: int = 2
+    """Photos that a rival must place elsewhere to speak against all: others hang on them."""
+    several_share: float = 0.05
+    """Share of the photos, likewise."""
+
+
+LOOKALIKES = LookalikeThresholds()
+OVERLAP = OverlapThresholds()
+SPLIT = SplitThresholds()
