@@ -211,6 +211,10 @@ def results() -> dict[str, Schema]:
                         "What to photograph next, the most useful first.", {"type": "string"}
                     ),
                     "notes": rows("What holds for the model as a whole.", {"type": "string"}),
+                    "lacking": text(
+                        "The one thing that most weak photos lack where all other tests speak for "
+                        "them, as a clause; empty where there is none."
+                    ),
                 },
             )
         ),

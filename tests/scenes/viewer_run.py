@@ -204,6 +204,7 @@ def view_arrays(views: Views) -> ViewArrays:
         held_out=views.held_out,
         points=views.points,
         point_colors=views.point_colors,
+        exposures=np.arange(REGISTERED),
     )
 
 
