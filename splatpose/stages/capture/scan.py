@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ class Candidate:
     """Time of a video's frame since the video's start."""
 
 
+_UTF8_HINT = "set PYTHONUTF8=1 or LC_ALL=C.UTF-8"
+
+
 @dataclass(frozen=True)
 class Found:
     """What lies in the input, in natural name order. Either `video` or `photos` is set."""
@@ -68,8 +72,12 @@ def scan(images: Path) -> Found:
     except OSError as error:
         hint = "Check the path of the photo folder, and who may read it."
         raise SplatposeError(f"{images} cannot be read: {error.strerror}.", hint) from error
-    if not _is_utf8(str(images.absolute())):
-        raise SplatposeError(f"{_printable(str(images))} is not valid UTF-8.", "Rename the folder.")
+    if not _is_utf8(whole := str(images.absolute())):
+        misread = _in_this_locale(whole)
+        raise SplatposeError(
+            f"{_printable(str(images))} is not valid UTF-8{misread}.",
+            f"To mend it, {_UTF8_HINT}." if misread else "Rename the folder.",
+        )
     if not images.is_dir():
         return _scan_file(images)
     root = images.absolute()
@@ -84,7 +92,8 @@ def scan(images: Path) -> Found:
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
         if not _is_utf8(name):
-            skipped.append(SkippedFile(_printable(name), "its name is not valid UTF-8: rename it"))
+            mend = _UTF8_HINT if _in_this_locale(name) else "rename it"
+            skipped.append(SkippedFile(_printable(name), f"its name is not valid UTF-8: {mend}"))
         elif suffix in _PICTURES and (reason := _no_file(path)):
             skipped.append(SkippedFile(name, reason))
         elif suffix in PHOTO_SUFFIXES:
@@ -216,6 +225,15 @@ def _nothing_found(images: Path, skipped: list[SkippedFile], videos: list[Path])
 def _is_utf8(name: str) -> bool:
     # Names that are not UTF-8 carry surrogates, which JSON and COLMAP cannot store.
     return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _in_this_locale(name: str) -> str:
+    """Words where a name is UTF-8, and Python reads it otherwise; "" where it is not."""
+    try:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        return ""
+    return f" as this locale reads it ({sys.getfilesystemencoding()})"
 
 
 def _printable(name: str) -> str:

@@ -20,6 +20,7 @@ from splatpose.keys import Keyed, key_of
 from splatpose.runs import RunFolder
 from splatpose.scene.capture import Capture
 from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.scan import scan
 from splatpose.stages.capture.stage import (
     build_capture,
     capture_stage,
@@ -345,3 +346,18 @@ def test_real_folders(shared: Path, tmp_path: Path, name: str, photos: int, came
     capture = load_capture(tmp_path)
     assert (len(capture.photos), len(capture.groups)) == (photos, cameras)
     assert not capture.skipped
+
+
+def test_a_name_that_the_locale_misreads_is_not_called_damaged(tmp_path: Path) -> None:
+    """What Python makes of UTF-8 where the locale is ASCII."""
+    misread = tmp_path / "f\udcc3\udcb6"
+    misread.mkdir()
+    assert (tmp_path / "fö").is_dir()
+    with pytest.raises(SplatposeError, match="as this locale reads it") as caught:
+        scan(misread)
+    assert "PYTHONUTF8=1" in caught.value.hint
+    damaged = tmp_path / "f\udcff"
+    damaged.mkdir()
+    with pytest.raises(SplatposeError) as caught:
+        scan(damaged)
+    assert caught.value.hint == "Rename the folder."
