@@ -5,38 +5,33 @@ What follows the capture is imported when it begins, so that wrong photos are to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from .bounds import check_bounds, check_paths
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .host import expanded
 from .keys import Keyed, Unkeyed, key_of
+from .opening import AnyPath, opened
 from .runs import RunFolder
 from .scene.capture import Capture
 from .scene.solved import Solved as Solved
-from .stages.capture.stage import capture_stage, fingerprint
 
 
 def fit(
-    images: str | Path,
-    out: str | Path,
+    images: AnyPath,
+    out: AnyPath,
     config: FitConfig | None = None,
     *,
-    weights_dir: str | Path | None = None,
+    weights_dir: AnyPath | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Path:
     """Turns photos with unknown poses into cameras and a splat.
 
     Args:
-        images: a folder of photos (searched recursively) or a video file; `~` is the home folder
-            in all paths.
-        out: the run folder. Stages that an earlier run finished with the same photos and options
-            are not computed again.
+        images: a folder of photos (searched recursively) or a video file; `~` is understood.
+        out: the run folder; what an earlier run finished with the same photos and options is kept.
         config: presets are in `splatpose.configs`.
         weights_dir: where network weights lie, before the cache and the download are tried.
         overwrite: forget an earlier run's results in `out`.
@@ -50,7 +45,7 @@ def fit(
         SplatposeError: anything the user can mend; a refusal says what to photograph next.
     """
     config = config or FitConfig()
-    with _captured(images, out, config, overwrite, emit) as (run, capture):
+    with opened(images, out, config, overwrite, emit) as (run, capture):
         solved = _solve(run, capture, config, weights_dir)
         from .stages.outputs.report import run_facts
         from .stages.outputs.stage import finish
@@ -67,11 +62,11 @@ def fit(
 
 
 def solve(
-    images: str | Path,
-    out: str | Path,
+    images: AnyPath,
+    out: AnyPath,
     config: FitConfig | None = None,
     *,
-    weights_dir: str | Path | None = None,
+    weights_dir: AnyPath | None = None,
     overwrite: bool = False,
     emit: EventSink = ignore_events,
 ) -> Solved:
@@ -80,28 +75,15 @@ def solve(
     Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
     config = config or FitConfig()
-    with _captured(images, out, config, overwrite, emit) as (run, capture):
+    with opened(images, out, config, overwrite, emit) as (run, capture):
         return _solve(run, capture, config, weights_dir)
 
 
-@contextmanager
-def _captured(
-    images: str | Path, out: str | Path, config: FitConfig, overwrite: bool, emit: EventSink
-) -> Iterator[tuple[RunFolder, Keyed[Capture]]]:
-    """The opened run with its photos; what is wrong with the arguments is told before that."""
-    images, out = expanded(images), expanded(out)
-    check_bounds(config)
-    check_paths(images=images, out=out)
-    source = Keyed(images, key_of(fingerprint(images)))
-    with RunFolder.open(out, overwrite=overwrite, emit=emit) as run:
-        yield run, run.stage(capture_stage(images), config.capture, source)
-
-
 def _solve(
-    run: RunFolder, capture: Keyed[Capture], config: FitConfig, weights_dir: str | Path | None
+    run: RunFolder, capture: Keyed[Capture], config: FitConfig, weights: AnyPath | None
 ) -> Solved:
     """From photos to views and verdicts, a line or two a stage."""
-    weights_dir = None if weights_dir is None else expanded(weights_dir)
+    weights_dir = None if weights is None else expanded(weights)
     from .stages.depth.config import NO_DEPTH
     from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
     from .stages.joint.stage import joint_stage
@@ -114,7 +96,7 @@ def _solve(
     from .stages.trust.stage import TRUST
     from .stages.views.stage import VIEWS, check_names
 
-    seed, weights = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
+    seed, networks = {"seed": config.seed}, {"weights_dir": Unkeyed(weights_dir)}
     few = {"min_matches": config.poses.min_matches}
     near = {"max_error_px": config.poses.max_error_px}
     local = joint = alignment = priors = None
@@ -123,22 +105,19 @@ def _solve(
     depth = resolve_depth(config.depth, weights_dir, run.emit)
     if depth.source != NO_DEPTH:
         mapped = Keyed(capture.value, key_of(capture.key, depth_fingerprint(depth)))
-        priors = run.stage(DEPTH, depth, mapped, **weights)
+        priors = run.stage(DEPTH, depth, mapped, **networks)
     matching = resolve_matcher(config.matching, len(capture.value.photos), weights_dir, run.emit)
-    graph = run.stage(MATCHING, matching, capture, **weights, **seed)
+    graph = run.stage(MATCHING, matching, capture, **networks, **seed)
     backend = resolve_backend(config.training, run.emit).backend
     device = {"backend": backend}
     if config.local.steps:
-        local = run.stage(
-            LOCAL, config.local, capture, graph, depth=priors, **device, **few, **seed
-        )
+        options = {**device, **few, **seed}
+        local = run.stage(LOCAL, config.local, capture, graph, depth=priors, **options)
     pairs = local and local.part(local.value[0])
     poses = run.stage(POSES, config.poses, capture, graph, pairs=pairs, depth=priors, **seed)
     if config.late_registration.steps and not poses.value.registered.all():
-        options = {**device, **near, **few, **seed}
-        late = run.stage(
-            LATE_REGISTRATION, config.late_registration, capture, graph, poses, **options
-        )
+        given = config.late_registration, capture, graph, poses
+        late = run.stage(LATE_REGISTRATION, *given, **device, **near, **few, **seed)
         poses = poses if late.value is None else late.part(late.value)
     views = run.stage(VIEWS, config.views, capture, poses)
     if config.joint.steps:
@@ -149,9 +128,8 @@ def _solve(
     if priors is not None:
         aligned = align_depth(priors.value, capture.value, poses.value, run.emit)
         alignment = Keyed(aligned, key_of(priors.key, poses.key))
-    verdicts = run.stage(
-        TRUST, config.trust, capture, graph, poses, depth=alignment, **near, **few, **seed
-    )
+    given = config.trust, capture, graph, poses
+    verdicts = run.stage(TRUST, *given, depth=alignment, **near, **few, **seed)
     return Solved(
         capture=capture.value,
         graph=graph.value,

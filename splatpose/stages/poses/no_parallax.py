@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ...errors import SplatposeError
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
-from ...sfm.correspondences import match_table
-from ...sfm.image_motion import ImageMotion, image_motion
+from ...sfm.correspondences import MatchTable, match_table, overlapping
+from ...sfm.image_motion import ImageMotion, image_motion, zoom_share
 
 STEP_HINT = (
     "Walk around the scene: between one photo and the next take a step to the side, so that the "
     "camera itself moves by about a tenth of the distance to what you photograph."
 )
-_STILL, _MOVING, _ZOOMED = 0.5, 0.05, 0.9
+_STILL, _MOVING, _ZOOMED, _SURELY_ZOOMED = 0.5, 0.05, 0.9, 0.95
 _PATCH, _SEEN_THROUGH = 0.25, 0.6
-_BURST_PX = 25.0
+_BURST_PX = 50.0
 
 
 def motion_between(
@@ -41,9 +41,28 @@ def motion_between(
         matches=np.concatenate([np.zeros((0, 2), np.int64), *matches]),
         offsets=np.cumsum([0, *map(len, matches)]),
     )
-    sides = np.array([float(max(photo.width, photo.height)) for photo in capture.photos])
-    overlapping = np.flatnonzero(graph.num_verified >= min_matches)
-    return image_motion(match_table(before), sides, overlapping)
+    rows = np.flatnonzero(graph.num_verified >= min_matches)
+    return image_motion(match_table(before), _sides(capture), rows)
+
+
+def perhaps_zoomed(capture: Capture, table: MatchTable, min_matches: int) -> str:
+    """A warning where the poses may be those of a camera that zoomed and stood; "" elsewhere.
+
+    A camera that walks straight towards something flat takes the same photos, so that nobody is
+    refused for it.
+    """
+    share = zoom_share(table, _sides(capture), overlapping(table, min_matches))
+    if share < _SURELY_ZOOMED:
+        return ""
+    return (
+        f"a change of size alone explains {100 * share:.0f} % of what photos share: if the camera "
+        "zoomed and did not move, no pose here is right. Leave the zoom as it is, and step "
+        "sideways between photos"
+    )
+
+
+def _sides(capture: Capture) -> Float[np.ndarray, " V"]:
+    return np.array([float(max(photo.width, photo.height)) for photo in capture.photos])
 
 
 def cause_of(motion: ImageMotion | None) -> SplatposeError | None:

@@ -37,6 +37,7 @@ from ...wording import list_photos
 from .config import PosesConfig
 from .focal_lengths import left_by_the_estimate
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
+from .no_parallax import perhaps_zoomed
 from .refusal import (
     check_count,
     check_overlap,
@@ -131,7 +132,8 @@ def solve_poses(
         model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
-    for text in left_by_the_estimate(capture, model):
+    zoomed = perhaps_zoomed(capture, table, config.min_matches)
+    for text in (*left_by_the_estimate(capture, model), *filter(None, [zoomed])):
         emit(Message("poses", text, "warning"))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())

@@ -61,6 +61,8 @@ two times too sure of itself; twice and a half of that are the bounds of a wrong
 MAX_TURN_ERROR = 5.0
 MAX_CYCLE_ERROR = 8.0
 """Degrees: relative rotations of blank walls err by some."""
+_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "loose", "few", "patch")
+"""Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""
 MAX_PSNR_LOSS = 8.0
@@ -107,13 +109,16 @@ def worse_rendering(psnr: float, usual: float) -> bool:
 
 
 def only_doubt(findings: Sequence[Finding]) -> Cause | None:
-    """The one doubt that most weak photos have in common, and no other; None if there is none."""
+    """The one thing that most weak photos lack, and nothing else; None if there is none.
+
+    Evidence against a pose is no lack of evidence.
+    """
     weak = [finding for finding in findings if finding.level == "weak"]
     alone: Counter[Cause] = Counter(
         finding.doubts[0] for finding in weak if len(finding.doubts) == 1
     )
     for cause, count in alone.most_common(1):
-        if count >= _MOST * len(weak):
+        if cause in _LACKS and count >= _MOST * len(weak):
             return cause
     return None
 

@@ -15,21 +15,13 @@ from .evidence import Evidence, ModelUnderTest, collect
 from .judge import Cause, judge, only_doubt
 
 _LACKING: dict[Cause, str] = {
-    "denied": "models from two halves of the matches differ there",
     "unconfirmed": "no model from a part of the matches confirms them",
-    "contradicted": "most of their matches contradict their poses",
-    "missing": "they share no matches with photos that by their poses see the same",
-    "alike": "things look alike, and matches do not tell which is which",
     "tie": "single photos or pairs alone hold them to the rest",
     "loose": "their matches leave them free to move a little",
     "few": "they have few matches",
     "patch": "their matches lie in a small part of the photo",
-    "turns": "their pairs alone turn otherwise than the model has it",
-    "cycles": "going round three photos misses the start",
-    "held out": "few matches that were kept back agree",
-    "rendering": "their renderings do not resemble them",
 }
-"""What a doubt that most weak photos have in common is called."""
+"""What is said where most weak photos lack the same and nothing else."""
 
 
 def assess(

@@ -12,7 +12,8 @@ from scenes.poses import CAMERA, Scene, arc, cloud, look_at, scene_of_pictures, 
 from splatpose.errors import SplatposeError
 from splatpose.geometry.projection import project
 from splatpose.io.colmap_database import read_putative
-from splatpose.stages.poses.no_parallax import cause_of, motion_between
+from splatpose.sfm.correspondences import match_table
+from splatpose.stages.poses.no_parallax import cause_of, motion_between, perhaps_zoomed
 
 WIDTH, HEIGHT = CAMERA.width, CAMERA.height
 RNG = np.random.default_rng(7)
@@ -71,7 +72,7 @@ def zoom() -> list[np.ndarray]:
 
 def burst() -> list[np.ndarray]:
     things = spread(400)
-    return [shaken(things + shift) for shift in ((0, 0), (6, 3), (-4, 7), (9, -5))]
+    return [shaken(things + shift) for shift in ((0, 0), (6, 3), (-14, 17), (19, -15))]
 
 
 def turning() -> list[np.ndarray]:
@@ -126,3 +127,12 @@ def test_the_refusal_of_the_stage_says_so(
     with pytest.raises(SplatposeError, match=words) as caught:
         solve(scene_of_pictures(tmp_path, pictures()), tmp_path / "out")
     assert "only turned" not in caught.value.message
+
+
+def test_a_zoom_that_was_taken_for_a_way_is_warned_of(tmp_path: Path) -> None:
+    """Without EXIF the photos are those of a camera that walks towards a wall."""
+    scene = scene_of_pictures(tmp_path, zoom())
+    assert "zoomed" in perhaps_zoomed(scene.capture, match_table(scene.graph), 15)
+    (tmp_path / "walk").mkdir()
+    scene = scene_of_pictures(tmp_path / "walk", walking())
+    assert perhaps_zoomed(scene.capture, match_table(scene.graph), 15) == ""

@@ -169,6 +169,8 @@ def test_what_alone_is_missing_is_told_of_all() -> None:
     assert only_doubt([unconfirmed] * 9 + [several, good]) == "unconfirmed"
     assert only_doubt([unconfirmed] * 3 + [several] * 2) is None
     assert only_doubt([good]) is None
+    denied = judge(replace(GOOD, folds_denying=2), registered=True)
+    assert only_doubt([denied] * 4) is None  # speaks against them
 
 
 def test_what_is_missing_survives_the_disk_and_is_said_in_the_line(tmp_path: Path) -> None:
