@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 
+from ..io.arrays import DAMAGED_ARRAYS
 from ..io.atomic import replacing
 
 PhotoMatches = tuple[int, int, Int[np.ndarray, "_ 2"]]
@@ -49,7 +49,7 @@ class Features:
             with np.load(path) as data:
                 width, height = data["size"].tolist()
                 return cls(data["keypoints"], data["descriptors"], width, height)
-        except (FileNotFoundError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
+        except (FileNotFoundError, *DAMAGED_ARRAYS):
             return None
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 
 from ..errors import SplatposeError
+from .arrays import DAMAGED_ARRAYS
 from .exr import UnsupportedExr, read_exr_channel
 from .regular_files import check_regular
 
@@ -19,18 +17,7 @@ DEPTH_SUFFIXES = (".npy", ".exr", ".png")
 """Suffixes of files that `read_depth_map` reads, the most precise first."""
 DEPTH_FORMATS_TEXT = "16-bit PNG, .npy and .exr"
 _FULL_16 = 65535
-# What readers raise on headers that claim what is not there, besides what they say themselves.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    MemoryError,
-    OverflowError,
-    LookupError,
-    TypeError,
-    ValueError,
-    Image.DecompressionBombError,
-)
+_DAMAGE = (*DAMAGED_ARRAYS, Image.DecompressionBombError)
 
 
 class UnreadableDepthMap(SplatposeError):

@@ -48,6 +48,8 @@ _DECODE_MARGIN = 1.5
 
 # Photos of 90 to 180 megapixels are common by now; Pillow still refuses larger ones.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# It tells the terminal of damaged tags and cut files; the reasons of skipped photos say more.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class UnreadablePhoto(SplatposeError):

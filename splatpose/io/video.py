@@ -250,7 +250,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
 
     try:
         check_regular(path)
-        container = av.open(os.fspath(path))
+        # Titles need not be UTF-8, and nobody asks for them.
+        container = av.open(os.fspath(path), metadata_errors="replace")
     except FFmpegError as error:
         raise unreadable_video(path) from error
     except OSError as error:

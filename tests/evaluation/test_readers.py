@@ -373,6 +373,14 @@ def test_a_split_file_that_holds_no_names_is_an_error_for_people(
         held_out_names(["a.jpg"], str(tmp_path / "split"))
 
 
+def test_a_matrix_that_is_no_pose_is_an_error_for_people(tmp_path: Path) -> None:
+    (tmp_path / "poses.json").write_text(
+        json.dumps({"frames": [{"file": "a.jpg", "c2w": np.zeros((4, 4)).tolist()}]})
+    )
+    with pytest.raises(SplatposeError, match="singular"):
+        read_dataset(tmp_path, "poses-json")
+
+
 @pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", '"²"'])
 @pytest.mark.parametrize("format", ["nerfstudio", "poses-json"])
 def test_sizes_that_are_no_numbers_are_an_error_for_people(

@@ -42,9 +42,11 @@ def write(
     aspect: Fraction | None = None,
     interlaced: bool = False,
     pix_fmt: str = "yuv420p",
+    title: str = "",
 ) -> None:
     """A video of pictures that are shown at `stamps` seconds."""
     with av.open(str(path), "w") as file:
+        file.metadata["title"] = title
         stream: Any = file.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt
@@ -208,6 +210,15 @@ def test_a_cut_off_video_says_so(tmp_path: Path) -> None:
     last = sampling.use([frame.index for frame in frames]).unused[-1]
     assert last.end == pytest.approx(10, abs=0.3)
     assert 1 < last.start < 8
+
+
+def test_a_title_that_is_no_utf_8_is_of_no_concern(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write(path, [place(i) for i in range(3)], [0, 1, 2], title="Caf~ am See")
+    content = path.read_bytes()
+    assert b"Caf~" in content
+    path.write_bytes(content.replace(b"Caf~", b"Caf\xe9"))
+    assert len(taken(path)[0]) == 3
 
 
 def test_sound_alone_is_refused_by_name(tmp_path: Path) -> None:

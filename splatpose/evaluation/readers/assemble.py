@@ -35,10 +35,20 @@ def squared(matrices: Float[np.ndarray, "V 3 4"]) -> Float[np.ndarray, "V 4 4"]:
 
 
 def inverted(poses: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, "V 4 4"]:
-    """cam_from_world of world_from_cam and the reverse; what is not finite becomes NaN."""
+    """cam_from_world of world_from_cam and the reverse; what is not finite becomes NaN.
+
+    Raises:
+        SplatposeError: a matrix is singular, so that it is no pose.
+    """
     result = np.full_like(poses, np.nan, dtype=np.float64)
     known = np.isfinite(poses).all((1, 2))
-    result[known] = np.linalg.inv(poses[known])
+    try:
+        result[known] = np.linalg.inv(poses[known])
+    except np.linalg.LinAlgError as error:
+        raise SplatposeError(
+            "The matrix of a camera is singular: it is no pose.",
+            "Check the format: --format names it where it was taken for another.",
+        ) from error
     return result
 
 

@@ -16,7 +16,6 @@ the centre of the top-left pixel at (0, 0).
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from ...errors import SplatposeError
+from ...io.arrays import DAMAGED_ARRAYS
 from ...io.regular_files import read_text
 from ..dataset import Dataset
 from .assemble import HALF_PIXEL, make_dataset, matrix_in, photo_size, photos_in, squared
@@ -108,7 +108,7 @@ def _from_npz(file: Path, count: int) -> list[Projection]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             matrices = [np.asarray(arrays[f"world_mat_{i}"], np.float64) for i in range(count)]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (OSError, *DAMAGED_ARRAYS) as error:
         raise SplatposeError(
             f"{file}: not a camera for each of the {count} photos ({error}).",
             "It needs world_mat_0, world_mat_1, ...: one for each photo.",

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ...errors import SplatposeError
+from ...io.arrays import DAMAGED_ARRAYS
 from ..dataset import Dataset
 from .assemble import calibration, every, inverted, make_dataset, photo_size, photos_in, squared
 
@@ -103,7 +104,7 @@ def _table(path: Path) -> Float[np.ndarray, "V 17"]:
         raise SplatposeError(f"{file} does not exist.", f"It should be {LOOKS_FOR}.")
     try:
         table = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (OSError, *DAMAGED_ARRAYS) as error:
         raise SplatposeError(f"{file} cannot be read ({error}).", "Fetch it again.") from error
     if table.ndim != 2 or table.shape[1] != 17 or not len(table):
         raise SplatposeError(

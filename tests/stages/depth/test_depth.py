@@ -308,6 +308,8 @@ def test_headers_that_claim_what_is_not_there_cost_one_map(tmp_path: Path) -> No
     (tmp_path / "huge.npy").write_bytes(start)
     (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04" + bytes(50))
     (tmp_path / "odd.npy").write_bytes(start.replace(b"'<f8'", b"'<q9'"))
+    (tmp_path / "brace.npy").write_bytes(start.replace(b"{'descr'", b"{{'desc"))
+    (tmp_path / "syntax.npy").write_bytes(start.replace(b": (1000000", b": )1000000"))
     (tmp_path / "version.npy").write_bytes(start.replace(b"\x01\x00", b"\x09\x00"))
     for path in tmp_path.iterdir():
         with pytest.raises(UnreadableDepthMap):
