@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,11 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 
-from ..._version import __version__
-from ...host import processor_name
 from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
@@ -32,10 +25,9 @@ from ...scene.sparse_model import SparseModel
 from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
+from .provenance import machine, versions
 from .scale import units_in_report
 from .trajectory import photo_times
-
-_PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
 
 
 def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any]) -> dict[str, Any]:
@@ -92,8 +84,8 @@ def build_report(
         "matching": _matching(graph),
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in poses.hypotheses],
         "training": _training(trained, dropped),
-        "versions": _versions(),
-        "machine": _machine(),
+        "versions": versions(),
+        "machine": machine(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -269,33 +261,6 @@ def _training(trained: TrainedSplats, dropped: int) -> dict[str, Any]:
             dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
             for sample in trained.curve
         ],
-    }
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {
-        "splatpose": __version__,
-        "python": platform.python_version(),
-    }
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
-
-
-def _machine() -> dict[str, Any]:
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    affinity = getattr(os, "sched_getaffinity", None)
-    return {
-        "system": platform.platform(),
-        "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "usable_cores": len(affinity(0)) if affinity else os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "cuda": devices,
     }
 
 

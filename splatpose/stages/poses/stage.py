@@ -28,27 +28,24 @@ from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
 from ...sfm.mapping.hypotheses import Hypothesis, Workshop
 from ...sfm.mapping.point_colors import point_colors
 from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
-from ...sfm.mapping.world_frame import uprightness, world_frame
-from ...sfm.match_consistency import Explanation, explain
+from ...sfm.mapping.world_frame import world_frame
+from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
-from ...wording import list_photos
 from .config import PosesConfig
-from .focal_lengths import left_by_the_estimate
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
-from .no_parallax import perhaps_zoomed
 from .refusal import (
     check_count,
     check_overlap,
     check_result,
     check_support,
     check_turning,
-    describe_groups,
     nothing_reconstructed,
     overlap_groups,
 )
 from .search import SearchResult, search
+from .sentences import summary, tell_doubts, tell_left_out
 from .snapshots import snapshot
 
 __all__ = ["load_poses", "solve_poses"]
@@ -112,19 +109,7 @@ def solve_poses(
             refined=pairs,
             priors=priors if config.depth_pairs else None,
         )
-        found = search(
-            workshop,
-            max_rounds=config.max_rounds,
-            workers=config.workers,
-            num_photos=len(names),
-            num_connected=len(groups[0]),
-            emit=emit,
-        )
-        if text := workshop.tolerance.told("failed"):
-            emit(Message("poses", text, "warning"))
-        if not found.hypotheses:
-            workshop.tolerance.check()
-            raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
+        found = _searched(workshop, capture, graph, groups, config, emit)
         chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
         model, scaled = _settled(
             refined.reconstruction, graph, table, config, cameras, names, priors
@@ -132,9 +117,6 @@ def solve_poses(
         model = _in_world(model, capture)
     for text in scaled:
         emit(Message("poses", text))
-    zoomed = perhaps_zoomed(capture, table, config.min_matches)
-    for text in (*left_by_the_estimate(capture, model), *filter(None, [zoomed])):
-        emit(Message("poses", text, "warning"))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
     angle = explanation.median_angle
@@ -145,9 +127,34 @@ def solve_poses(
     rows = hypothesis_evidence(found, chosen)
     _write(folder, graph, model, photos, rows, chosen, refined, found, scaled)
     shutil.rmtree(folder / _HYPOTHESES)
-    _tell_left_out(names, groups, photos, emit)
-    _tell_uprightness(model, emit)
-    return _summary(model, explanation, chosen)
+    tell_left_out(names, groups, photos, emit)
+    tell_doubts(capture, table, model, config, emit)
+    return summary(model, explanation, chosen)
+
+
+def _searched(
+    workshop: Workshop,
+    capture: Capture,
+    graph: MatchGraph,
+    groups: Sequence[Sequence[int]],
+    config: PosesConfig,
+    emit: EventSink,
+) -> SearchResult:
+    """Reconstructions by all ways that were needed; refuses where none gave any."""
+    found = search(
+        workshop,
+        max_rounds=config.max_rounds,
+        workers=config.workers,
+        num_photos=len(capture.photos),
+        num_connected=len(groups[0]),
+        emit=emit,
+    )
+    if text := workshop.tolerance.told("failed"):
+        emit(Message("poses", text, "warning"))
+    if not found.hypotheses:
+        workshop.tolerance.check()
+        raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
+    return found
 
 
 def _write(
@@ -246,38 +253,6 @@ def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
         points=frame.points(model.points),
     )
     return replace(model, point_colors=point_colors(model, capture))
-
-
-def _tell_left_out(
-    names: Sequence[str],
-    groups: Sequence[Sequence[int]],
-    photos: Sequence[PhotoEvidence],
-    emit: EventSink,
-) -> None:
-    left = [photo for photo in photos if not photo.registered]
-    if left:
-        text = f"{len(left)} of {len(names)} photos could not be placed. "
-        emit(Message("poses", (text + describe_groups(names, groups)).strip(), "warning"))
-
-
-def _tell_uprightness(model: SparseModel, emit: EventSink) -> None:
-    """Photos that lie on their side though their files do not say so, and whether down is sure."""
-    held = uprightness(model.cam_from_world[model.registered])
-    turned = np.flatnonzero(model.registered)[held.quarter_turns != 0].tolist()
-    if turned:
-        text = f"{len(turned)} photos lie on their side: {list_photos(model.names, turned)}"
-        emit(Message("poses", f"{text}. Down is where all of them together have it."))
-    if not held.certain:
-        text = "Which way is down is uncertain: another direction explains how the camera was held"
-        emit(Message("poses", f"{text} about as well. Results may lie on their side.", "warning"))
-
-
-def _summary(model: SparseModel, explanation: Explanation, chosen: Hypothesis) -> str:
-    registered = int(model.registered.sum())
-    return (
-        f"{registered}/{len(model.names)} photos placed, {len(model.points)} points, "
-        f"{100 * explanation.share:.0f} % of the matches explained ({chosen.name})"
-    )
 
 
 def _space(capture: Capture, graph: MatchGraph, config: PosesConfig) -> int:
