@@ -164,7 +164,9 @@ class _Run:
         self._live.close()
         quality = "no photo held out"
         if self.scores:
-            quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {len(self.scores)} held-out photos"
+            count = len(self.scores)
+            photos = f"{count} held-out photo{'s' * (count != 1)}"
+            quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {photos}"
         summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
         if self._stopped:
             return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
