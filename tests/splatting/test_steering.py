@@ -14,6 +14,7 @@ from scenes.viewer_run import training
 from splatpose.events import Event, Message, TrainingStep, ignore_events
 from splatpose.scene.splats import Splats, TrainedSplats
 from splatpose.scene.views import Views
+from splatpose.splatting import live
 from splatpose.splatting.live import SNAPSHOT, read_snapshot
 from splatpose.stages.splats.stage import load_splats, train_splats
 from splatpose.steering import Steering, StoppedEarly
@@ -57,7 +58,12 @@ def same(a: Splats, b: Splats) -> bool:
     return all(torch.equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
-def test_being_watched_changes_nothing(views: Views, alone: TrainedSplats, tmp_path: Path) -> None:
+def test_being_watched_changes_nothing(
+    views: Views, alone: TrainedSplats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr(live, "_COST_SHARE", 1.0)
+    monkeypatch.setattr("splatpose.splatting.train._EVENT_SECONDS", 0.0)
     snapshots: list[tuple[Splats, int]] = []
 
     def look(asked: int) -> Steering:
