@@ -23,7 +23,8 @@ OPTIONS = {
 """The dataclass of each command's options, by its place in this package."""
 
 _LIKENESS = 0.7
-"""Of two spellings (Ratcliff and Obershelp), from which on one may be meant by the other."""
+"""Likeness of two spellings (Ratcliff and Obershelp), from which on one may be meant by the
+other."""
 
 
 def unknown_command(word: str, commands: Sequence[str], prog: str = "splatpose") -> str:

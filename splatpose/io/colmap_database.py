@@ -33,9 +33,9 @@ from .colmap import (
 _DEFAULT_FOCAL_RATIO = 1.2
 """Focal length over the longer side where the photos do not say (COLMAP's guess)."""
 _SPARE_BYTES = 2**18
-"""Of a transaction beside its arrays: pages that are not full, indices."""
+"""Bytes of a transaction beside its arrays: pages that are not full, indices."""
 _ROW_BYTES = 512
-"""Of a row beside its arrays."""
+"""Bytes of a row beside its arrays."""
 _OPEN: dict[int, Path] = {}
 """Files of the open databases, by their objects' ids."""
 

@@ -17,9 +17,9 @@ CopyKind = Literal["smaller copy", "turned copy", "second copy", "crop"]
 _SAME = 0.95
 """Least correlation of a copy at another size with its original, whatever their names."""
 _SAME_NAME = 0.88
-"""The same at `COARSE_SIDE` for files of one name, which may be very small copies."""
+"""Least correlation at `COARSE_SIDE` for files of one name, which may be very small copies."""
 _SAME_FOLDER = 0.6
-"""The same in a folder that holds copies otherwise, each of its own name."""
+"""Least correlation in a folder that holds copies otherwise, each of its own name."""
 _MOSTLY = 0.6
 """Share of a folder's files from which on it holds copies."""
 _NEAR = 0.97

@@ -22,7 +22,8 @@ from .storage import read_views as load_views
 __all__ = ["check_names", "load_views", "undistort_views"]
 
 _BYTES_A_PIXEL = 0.5
-"""Of a PNG, at least: photos of blank walls have as little; textured ones have four times that."""
+"""Bytes a pixel of a PNG, at least: photos of blank walls have as little; textured ones have four
+times that."""
 
 
 def undistort_views(
