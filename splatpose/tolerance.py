@@ -1,16 +1,22 @@
 """One odd thing among many: left out and told, instead of costing the run.
 
 Photos, pairs of them and sections of a page come from data that nobody has seen before, through
-libraries that raise whatever they like. This is the one place where anything is caught. What
-concerns all of them goes through: want of memory, a full disk, our own failed assertions.
+libraries that raise whatever they like, so that anything is caught here. What concerns all of them
+goes through: want of memory, a full disk, our own failed assertions and wrong shapes. (Listeners of
+events and browsers, which are other people's, are the only others that may fail of anything.)
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TypeVar
+
+from jaxtyping import TypeCheckError
+
+_log = logging.getLogger("splatpose")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -37,6 +43,7 @@ class Tolerance:
         except Exception as error:
             if _concerns_all(error):
                 raise
+            _log.debug("%s failed.", name, exc_info=True)
             self._faults.append((name, error))
             return otherwise
 
@@ -67,4 +74,5 @@ def _concerns_all(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in _OF_ALL
     out_of_memory = "out of memory" in str(error).lower()
-    return isinstance(error, MemoryError | AssertionError | CancelledError) or out_of_memory
+    ours = isinstance(error, AssertionError | TypeCheckError)
+    return ours or isinstance(error, MemoryError | CancelledError) or out_of_memory

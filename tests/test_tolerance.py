@@ -6,9 +6,12 @@ import errno
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from splatpose.events import Event, Message, Progress, Unharmed
+from splatpose.geometry.centers import centers_of
 from splatpose.runs import RunFolder
 from splatpose.tolerance import Tolerance
 
@@ -27,6 +30,12 @@ def test_what_fails_is_left_out_and_told() -> None:
     tolerance.check()
     assert tolerance.told("could not be read") == "photo 3 could not be read (ValueError: odd)"
     assert Tolerance().told("could not be read") == ""
+
+
+def test_a_wrong_shape_is_our_own_fault() -> None:
+    """Of a real function: what the tests' shape checks find is not left out as an odd photo."""
+    with pytest.raises(TypeCheckError):
+        Tolerance().attempt("a photo", lambda: centers_of(np.zeros((2, 3))), None)
 
 
 def test_what_fails_for_most_is_no_oddity() -> None:
