@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .correspondences import REFERENCE_SIDE, MatchTable, keypoint_ids
+from .thresholds import INLIERS
 
 _STILL_PX = 2.0
 """Shift up to which something stands still: noise of keypoints, and of a tripod in the wind."""
@@ -29,7 +30,6 @@ _CELLS = 8
 _SCALE = 1.02
 """Growth of a photo's content that a hand does not make by stepping back and forth."""
 _MAX_PAIRS = 200
-_ENOUGH = 15
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,8 @@ def image_motion(
         sides: longer side of each photo in pixels.
         pairs: rows of the table's pairs of photos that overlap.
     """
-    if len(pairs) > _MAX_PAIRS:
-        pairs = pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(int)]
     xy, closed = _scaled(table, sides), _in_triangles(table)
-    each = (np.flatnonzero(table.pair == p) for p in pairs.tolist())
+    each = (np.flatnonzero(table.pair == p) for p in _spread(pairs).tolist())
     found = [row for own in each if (row := _of_pair(xy[own], closed[own])) is not None]
     if not found:
         return None
@@ -102,11 +100,16 @@ def zoom_share(
     Args:
         pairs: rows of the table's pairs of photos that overlap.
     """
-    if len(pairs) > _MAX_PAIRS:
-        pairs = pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(int)]
     xy = _scaled(table, sides)
-    found = [_growth(xy[table.pair == p]) for p in pairs.tolist()]
+    found = [_growth(xy[table.pair == p]) for p in _spread(pairs).tolist()]
     return _zoomed(*np.array(found).T) if found else 0.0
+
+
+def _spread(pairs: Int[np.ndarray, " E"]) -> Int[np.ndarray, " F"]:
+    """At most `_MAX_PAIRS` of them, from all over."""
+    if len(pairs) <= _MAX_PAIRS:
+        return pairs
+    return pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(int)]
 
 
 def _zoomed(growth: Float[np.ndarray, " E"], explained: Float[np.ndarray, " E"]) -> float:
@@ -129,7 +132,7 @@ def _of_pair(
     sound = closed | _in_company(xy[:, 0], motion)
     still, moving = sound & (shift < _STILL_PX), sound & (shift > _MOVING_PX)
     total = int(still.sum() + moving.sum())
-    if sound.sum() < _ENOUGH:
+    if sound.sum() < INLIERS.enough_matches:
         return None
     cells = np.clip(xy[:, 0] * _CELLS / REFERENCE_SIDE, 0, _CELLS - 1).astype(int) @ [1, _CELLS]
     occupied, at_rest = np.unique(cells[sound]), np.unique(cells[still])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..io.file_names import flat_names
 from ..scene.splats import HeldOutScore
 from ..tolerance import Tolerance
 from .training_photos import TrainingPhotos
+
+_log = logging.getLogger("splatpose")
 
 _SSIM_RADIUS = 5
 _SSIM_SIGMA = 1.5
@@ -90,6 +93,8 @@ def measure(
             # A picture that cannot be written is no reason to lose the training.
             write = partial(_write_preview, previews / file, target, image)
             tolerance.attempt(file, write, None)
+    if text := tolerance.told("could not be written"):
+        _log.warning(text)
     return tuple(scores)
 
 

@@ -135,7 +135,7 @@ def write_outputs(
         if photo_times(capture, poses).source == "numbers":
             text = "neither the photos' names nor EXIF tell their times: trajectory.tum counts them"
             emit(Message("outputs", text))
-        _copy_previews(trained.previews_dir, part / PREVIEWS)
+        warn(_copy_previews(trained.previews_dir, part / PREVIEWS))
         report = build_report(
             capture,
             graph,
@@ -212,10 +212,13 @@ def _registered_cameras(out: Path, capture: Capture, poses: SparseModel) -> Tran
     )
 
 
-def _copy_previews(source: Path, target: Path) -> None:
+def _copy_previews(source: Path, target: Path) -> str:
+    """Copies them; a sentence on those that could not be, "" where all could."""
     target.mkdir()
+    tolerance = Tolerance()
     for file in sorted(source.glob("*.png")):
-        Tolerance().attempt(file.name, partial(shutil.copyfile, file, target / file.name), None)
+        tolerance.attempt(file.name, partial(shutil.copyfile, file, target / file.name), None)
+    return tolerance.told("could not be copied to the previews")
 
 
 def _apply_scale(part: Path, out: Path, poses: SparseModel, emit: EventSink) -> None:
