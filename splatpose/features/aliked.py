@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,8 @@ import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 from kornia.feature import ALIKED
 
-from .lightglue import load_lightglue, load_weights, match_lightglue, read_state_dict
-from .matcher import Features
+from .lightglue import load_lightglue, load_weights, match_lightglue, pairs_at_once, read_state_dict
+from .matcher import DescriptorThresholds, Features
 
 
 class AlikedMatcher:
@@ -26,12 +27,14 @@ class AlikedMatcher:
     """
 
     name = "aliked"
+    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.7)
 
     def __init__(
         self, aliked: Path, lightglue: Path, *, max_keypoints: int, working_size: int
     ) -> None:
         self.working_size = working_size
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.pairs_at_once = pairs_at_once(self.device)
         net = ALIKED("aliked-n16", max_num_keypoints=max_keypoints)
         load_weights(net, read_state_dict(aliked), aliked)
         self._net = net.to(self.device)
@@ -57,7 +60,12 @@ class AlikedMatcher:
         )
 
     def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
-        return match_lightglue(self._matcher, first, second, self.device)
+        return self.match_pairs([(first, second)])[0]
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]]
+    ) -> list[Int[np.ndarray, "_ 2"]]:
+        return match_lightglue(self._matcher, pairs, self.device)
 
     def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
         return descriptors.astype(np.float32)

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .matcher import PhotoMatches
 from .patch_alignment import align, fit_affinities
+from .threads import one_thread_each
 
 MAX_SHIFT = 3.0
 """Farthest that a keypoint may move, in pixels; one that would move farther stays where it was
@@ -87,16 +88,20 @@ def _edges(
     matches: Sequence[PhotoMatches],
 ) -> _Edges:
     none = np.zeros(0, np.int64)
-    forth = [(none, none, np.zeros((0, 2), np.int64), np.zeros((0, 2, 2)))]
-    back = list(forth)
-    for first, second, pairs in matches:
+    nothing = (none, none, np.zeros((0, 2), np.int64), np.zeros((0, 2, 2)))
+
+    def both_ways(task: PhotoMatches) -> tuple[tuple, tuple]:
+        first, second, pairs = task
         if not len(pairs):
-            continue
+            return nothing, nothing
         a, b = first_of[first] + pairs[:, 0], first_of[second] + pairs[:, 1]
         photos = np.broadcast_to([first, second], (len(pairs), 2))
-        forth.append((a, b, photos, fit_affinities(position[a], position[b])))
-        back.append((b, a, photos[:, ::-1], fit_affinities(position[b], position[a])))
-    return _Edges(*(np.concatenate(column) for column in zip(*forth, *back, strict=True)))
+        forth = (a, b, photos, fit_affinities(position[a], position[b]))
+        return forth, (b, a, photos[:, ::-1], fit_affinities(position[b], position[a]))
+
+    found = one_thread_each(both_ways, matches)
+    parts = [nothing, *(forth for forth, _ in found), *(back for _, back in found)]
+    return _Edges(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _along_trees(
@@ -184,7 +189,9 @@ def _align_edges(
     pairs, which = np.unique(edges.photos[chosen], axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
     bounds = np.searchsorted(which.ravel()[order], np.arange(1, len(pairs)))
-    for (first, second), rows in zip(pairs, np.split(order, bounds), strict=True):
+
+    def align_pair(task: tuple[np.ndarray, np.ndarray]) -> None:
+        (first, second), rows = task
         part = chosen[rows]
         moved[rows], correlation[rows] = align(
             photo(int(first)),
@@ -193,4 +200,6 @@ def _align_edges(
             position[edges.target[part]],
             edges.affine[part],
         )
+
+    one_thread_each(align_pair, list(zip(pairs, np.split(order, bounds), strict=True)))
     return moved, correlation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .matcher import Features
 
 FILTER_THRESHOLD = 0.1
 """Lowest assignment score of a match, as published with the weights."""
+_GPU_PAIRS = 16
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -132,13 +134,28 @@ class FusedCrossBlock(CrossBlock):
 
 @torch.inference_mode()
 def match_lightglue(
-    net: LightGlue, first: Features, second: Features, device: torch.device
-) -> Int[np.ndarray, "M 2"]:
-    """Keypoint indices of the matches LightGlue finds between two photos."""
-    if min(len(first), len(second)) == 0:
-        return np.zeros((0, 2), np.int64)
-    output = net({"image0": _as_input(first, device), "image1": _as_input(second, device)})
-    return output["matches"][0].cpu().numpy().astype(np.int64)
+    net: LightGlue, pairs: Sequence[tuple[Features, Features]], device: torch.device
+) -> list[Int[np.ndarray, "_ 2"]]:
+    """Keypoint indices of the matches that LightGlue finds in each pair of photos.
+
+    Pairs with the same numbers of keypoints go through the network together.
+    """
+    found = [np.zeros((0, 2), np.int64)] * len(pairs)
+    alike: dict[tuple[int, int], list[int]] = {}
+    for index, (first, second) in enumerate(pairs):
+        if min(len(first), len(second)) > 0:
+            alike.setdefault((len(first), len(second)), []).append(index)
+    for group in alike.values():
+        images = (_as_input([pairs[index][k] for index in group], device) for k in range(2))
+        output = net(dict(zip(("image0", "image1"), images, strict=True)))
+        for index, matches in zip(group, output["matches"], strict=True):
+            found[index] = matches.cpu().numpy().astype(np.int64)
+    return found
+
+
+def pairs_at_once(device: torch.device) -> int:
+    """Pairs that LightGlue is best asked about at a time: on CPUs each thread takes its own."""
+    return 1 if device.type == "cpu" else _GPU_PAIRS
 
 
 _LAYER = re.compile(r"transformers\.(\d+)\.")
@@ -161,11 +178,12 @@ def _own_name(key: str) -> str:
     return f"transformers.{old[2]}.{old[1]}.{old[3]}" if old else key
 
 
-def _as_input(features: Features, device: torch.device) -> dict[str, torch.Tensor]:
+def _as_input(photos: Sequence[Features], device: torch.device) -> dict[str, torch.Tensor]:
     # LightGlue centres by half the size and divides by half the longer side, so it does not
     # matter in which resolution the keypoints are given.
-    return {
-        "keypoints": torch.from_numpy(features.keypoints).float().to(device)[None],
-        "descriptors": torch.from_numpy(features.descriptors).float().to(device)[None],
-        "image_size": torch.tensor([[features.width, features.height]], device=device),
-    }
+    keypoints, descriptors = (
+        torch.from_numpy(np.stack(arrays)).float().to(device)
+        for arrays in ([f.keypoints for f in photos], [f.descriptors for f in photos])
+    )
+    size = torch.tensor([[f.width, f.height] for f in photos], device=device)
+    return {"keypoints": keypoints, "descriptors": descriptors, "image_size": size}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +33,10 @@ class Features:
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def strongest(self, count: int) -> Features:
+        """The first `count` of them, or all if there are fewer."""
+        return replace(self, keypoints=self.keypoints[:count], descriptors=self.descriptors[:count])
+
     def save(self, path: Path) -> None:
         """Writes the features to an .npz file, wholly or not at all."""
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -53,6 +58,16 @@ class Features:
             return None
 
 
+@dataclass(frozen=True)
+class DescriptorThresholds:
+    """Cosines of the angle between two unit descriptors of one point."""
+
+    min_cosine: float
+    """Least of nearest neighbours, over the whole photo."""
+    guided_cosine: float
+    """Least of the best near an epipolar line, where there are few to choose from."""
+
+
 @runtime_checkable
 class Matcher(Protocol):
     """Extracts features once a photo and then matches pairs of them."""
@@ -60,6 +75,14 @@ class Matcher(Protocol):
     name: str
     working_size: int
     """Longer side in pixels to which photos are scaled before features are extracted."""
+    pairs_at_once: int
+    """Pairs that `match_pairs` is best asked about at a time: each thread its own on CPUs, more on
+    GPUs."""
+
+    @property
+    def descriptors(self) -> DescriptorThresholds | None:
+        """When learned descriptors count as alike; None where `match` itself goes by them alone."""
+        ...
 
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
         """Features of an RGB photo, its keypoints in the photo's own pixels."""
@@ -67,6 +90,12 @@ class Matcher(Protocol):
 
     def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
         """Keypoint indices of putative one-to-one matches."""
+        ...
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]]
+    ) -> list[Int[np.ndarray, "_ 2"]]:
+        """What `match` finds in each of several pairs."""
         ...
 
     def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:

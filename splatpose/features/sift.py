@@ -1,14 +1,17 @@
-"""SIFT features (COLMAP's, on the CPU) with mutual nearest neighbours and the ratio test."""
+"""SIFT features (OpenCV's, on the CPU) with mutual nearest neighbours and the ratio test."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
-import pycolmap
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from .matcher import Features
 
+_MIN_CONTRAST = 0.02
+"""Least contrast of a keypoint, summed over the layers of an octave (COLMAP's)."""
 MAX_RATIO = 0.8
 """Largest distance to the best match over the distance to the second best (Lowe 2004)."""
 MAX_DISTANCE = 0.7
@@ -24,30 +27,27 @@ class SiftMatcher:
     """
 
     name = "sift"
+    descriptors = None
+    pairs_at_once = 1
 
     def __init__(self, *, max_keypoints: int, working_size: int) -> None:
-        self.working_size = working_size
-        options = pycolmap.FeatureExtractionOptions()
-        options.use_gpu = False
-        options.sift.max_num_features = max_keypoints
         self.max_keypoints = max_keypoints
-        self._sift = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
+        self.working_size = working_size
 
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
         height, width = photo.shape[:2]
         scale = min(1.0, self.working_size / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
-        gray = np.ascontiguousarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        found, descriptors = self._sift.extract_from_uint8_array(gray)
-        # COLMAP counts a keypoint with two orientations once, so more than asked for come back.
-        shapes = np.array([(k.x, k.y, k.a11, k.a21) for k in found], np.float32).reshape(-1, 4)
-        order = np.argsort(-np.hypot(shapes[:, 2], shapes[:, 3]), kind="stable")
-        order = order[: self.max_keypoints]
+        gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        # Without precise upscaling every keypoint is a quarter of a pixel off.
+        sift = cv2.SIFT_create(contrastThreshold=_MIN_CONTRAST, enable_precise_upscale=True)
+        found = sift.detect(gray, None)
+        order = np.argsort([-k.size for k in found], kind="stable")[: self.max_keypoints]
+        found, descriptors = sift.compute(gray, [found[k] for k in order])
+        keypoints = np.array([k.pt for k in found], np.float32).reshape(-1, 2) + 0.5
         to_photo = np.array([width / size[0], height / size[1]], np.float32)
-        return Features(
-            shapes[order, :2] * to_photo, np.asarray(descriptors.data)[order], width, height
-        )
+        return Features(keypoints * to_photo, _root(descriptors), width, height)
 
     def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
         if min(len(first), len(second)) == 0:
@@ -61,9 +61,23 @@ class SiftMatcher:
         index = index[back == index]
         return np.stack([index, forth[index]], 1).astype(np.int64)
 
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]]
+    ) -> list[Int[np.ndarray, "_ 2"]]:
+        return [self.match(first, second) for first, second in pairs]
+
     def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
         values = descriptors.astype(np.float32)
         return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+
+
+def _root(descriptors: Float[np.ndarray, "K 128"] | None) -> UInt8[np.ndarray, "K 128"]:
+    """Square roots of the histograms (RootSIFT; Arandjelovic and Zisserman, CVPR 2012), in bytes as
+    COLMAP keeps them."""
+    if descriptors is None:
+        return np.zeros((0, 128), np.uint8)
+    shares = descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6)
+    return np.minimum(np.round(512 * np.sqrt(shares)), 255).astype(np.uint8)
 
 
 def _best_by_ratio(similarity: Float[np.ndarray, "K L"]) -> Int[np.ndarray, " K"]:

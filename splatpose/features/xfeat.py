@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped, UInt8
 from kornia.feature import XFeat
 
-from .lightglue import load_lightglue, load_weights, match_lightglue, read_state_dict
-from .matcher import Features
+from .lightglue import load_lightglue, load_weights, match_lightglue, pairs_at_once, read_state_dict
+from .matcher import DescriptorThresholds, Features
 
 MIN_SCORE = 0.05
 """Lowest probability of a keypoint, as published."""
@@ -32,6 +33,7 @@ class XFeatMatcher:
     """
 
     name = "xfeat"
+    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.7)
 
     def __init__(
         self, xfeat: Path, lighterglue: Path, *, max_keypoints: int, working_size: int
@@ -39,6 +41,7 @@ class XFeatMatcher:
         self.max_keypoints = max_keypoints
         self.working_size = working_size
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.pairs_at_once = pairs_at_once(self.device)
         self._net = XFeat().net
         # Only the semi-dense mode, which is not used, needs this part; not every file has it.
         self._net.fine_matcher = torch.nn.Sequential()
@@ -65,7 +68,12 @@ class XFeatMatcher:
         )
 
     def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
-        return match_lightglue(self._matcher, first, second, self.device)
+        return self.match_pairs([(first, second)])[0]
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]]
+    ) -> list[Int[np.ndarray, "_ 2"]]:
+        return match_lightglue(self._matcher, pairs, self.device)
 
     def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
         return descriptors.astype(np.float32)

@@ -33,6 +33,8 @@ class MatchGraph:
     configuration: Int[np.ndarray, " P"]
     """COLMAP's `TwoViewGeometryConfiguration` of each pair (2 calibrated, 3 uncalibrated,
     4 planar, 5 panoramic, 6 planar or panoramic, 1 degenerate, 0 undefined)."""
+    ways: tuple[str, ...] = ()
+    """How each pair was matched, such as "nearest neighbours"; empty where nobody recorded it."""
 
     def verified(self, pair: int) -> Int[np.ndarray, "M 2"]:
         """Keypoint indices of the verified matches of pair number `pair`."""

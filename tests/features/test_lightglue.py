@@ -45,7 +45,7 @@ def test_lightglue_is_kornias_at_any_depth(
     with torch.inference_mode():
         expected, got = oracle(inputs)["log_assignment"], net(inputs)["log_assignment"]
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
-    assert match_lightglue(net, first, second, CPU).shape[1] == 2
+    assert match_lightglue(net, [(first, second)], CPU)[0].shape[1] == 2
 
 
 def test_lightglue_without_keypoints(tmp_path: Path) -> None:
@@ -53,7 +53,22 @@ def test_lightglue_without_keypoints(tmp_path: Path) -> None:
     net = load_lightglue(tmp_path / "w.pt", 16, 32, 2)
     rng = np.random.default_rng(6)
     empty, some = random_features(rng, 0, 16), random_features(rng, 5, 16)
-    assert match_lightglue(net, empty, some, CPU).shape == (0, 2)
+    assert match_lightglue(net, [(empty, some)], CPU)[0].shape == (0, 2)
+
+
+def test_pairs_of_one_batch_are_matched_as_alone(tmp_path: Path) -> None:
+    """Pairs of the same sizes go through the network together; others and empty ones do not."""
+    torch.save(random_lightglue(1, 32, 2, 16).state_dict(), tmp_path / "w.pt")
+    net = load_lightglue(tmp_path / "w.pt", 16, 32, 2)
+    net.conf.filter_threshold = 0.0
+    rng = np.random.default_rng(7)
+    sizes = [(40, 55), (40, 55), (0, 55), (30, 30), (40, 55)]
+    pairs = [tuple(random_features(rng, n, 16) for n in both) for both in sizes]
+    together = match_lightglue(net, pairs, CPU)
+    alone = [match_lightglue(net, [pair], CPU)[0] for pair in pairs]
+    assert [len(matches) > 0 for matches in alone] == [True, True, False, True, True]
+    for ours, own in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(ours, own)
 
 
 def test_incomplete_weights_are_refused(tmp_path: Path) -> None:

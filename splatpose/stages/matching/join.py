@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Int
 
 from ...events import EventSink, Message, Progress
+from ...features.cascade import Cascade, MatchedPair
 from ...features.matcher import Features, Matcher, PhotoMatches
 from ...io.atomic import replacing
 from ...io.colmap_database import (
-    PairMatches,
     append_keypoints,
     opened,
     read_graph,
@@ -30,8 +30,9 @@ from ...io.colmap_database import (
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
 from .config import MatchingConfig
-from .verify import BATCH, Verifier
+from .verify import Verifier
 
+_BATCH = 16
 _MIN_SHARE = 0.5
 """Verified matches of the second kind over those of the first below which a pair stays as it is."""
 
@@ -53,7 +54,7 @@ def join_second(
     *,
     working_size: int,
     seed: int,
-) -> bool:
+) -> list[tuple[int, int]]:
     """Adds keypoints and matches of a second kind to a finished database.
 
     Args:
@@ -66,31 +67,31 @@ def join_second(
         seed: of RANSAC.
 
     Returns:
-        Whether the second kind found enough in any pair; if not, the database is as it was.
+        The pairs in which the second kind found enough; without any, the database is as it was.
     """
     graph = read_graph(path, "")
     asked = nearest_pairs(graph, config.sift_neighbours)
-    answers = _matches(capture, config, graph.pairs[asked], second, emit, seed)
+    answers = _matches(capture, config, graph.pairs[asked], second, emit)
     chosen = [
-        (row, pair)
-        for row, pair in zip(asked.tolist(), answers, strict=True)
-        if len(_inliers(pair)) >= _MIN_SHARE * graph.num_verified[row]
+        (row, one)
+        for row, one in zip(asked.tolist(), answers, strict=True)
+        if len(one.inliers) >= _MIN_SHARE * graph.num_verified[row]
     ]
     if not chosen:
         name = second.matcher.name
         emit(Message("matching", f"{name} sees little in every pair here and is left out."))
-        return False
+        return []
     added = [f.keypoints.astype(np.float64) for f in second.features]
     keypoints = [np.concatenate(both) for both in zip(graph.keypoints, added, strict=True)]
     shifts = [len(xy) for xy in graph.keypoints]
-    verified = [_joined(graph.verified(row), _inliers(pair), pair, shifts) for row, pair in chosen]
+    verified = [_joined(graph.verified(row), one.inliers, one.pair, shifts) for row, one in chosen]
     verifier = Verifier(capture, working_size, config.min_inliers, seed)
     pairs = verifier.verify(keypoints, verified, config.precise_error)
     putative = read_putative(path)
     pairs = [
         replace(
             pair,
-            putative=_joined(putative[pair.first, pair.second], own.putative, own, shifts)[2],
+            putative=_joined(putative[own.pair], own.putative, own.pair, shifts)[2],
         )
         for pair, (_, own) in zip(pairs, chosen, strict=True)
     ]
@@ -99,7 +100,7 @@ def join_second(
         with opened(temporary) as base:
             append_keypoints(base, added)
             replace_pairs(base, pairs)
-    return True
+    return [(pair.first, pair.second) for pair in pairs]
 
 
 def nearest_pairs(graph: MatchGraph, neighbours: int) -> Int[np.ndarray, " R"]:
@@ -120,33 +121,23 @@ def _matches(
     pairs: Int[np.ndarray, "P 2"],
     second: Second,
     emit: EventSink,
-    seed: int,
-) -> list[PairMatches]:
-    """Verified matches of the second kind alone."""
-    keypoints = [f.keypoints for f in second.features]
-    verifier = Verifier(capture, second.matcher.working_size, config.min_inliers, seed)
-    found: list[PairMatches] = []
-    for start in range(0, len(pairs), BATCH):
-        batch = [
-            (i, j, second.matcher.match(second.features[i], second.features[j]))
-            for i, j in pairs[start:][:BATCH].tolist()
-        ]
-        found += verifier.verify(keypoints, batch, config.max_error)
+) -> list[MatchedPair]:
+    """Matches of the second kind alone."""
+    names = [photo.name for photo in capture.photos]
+    cascade = Cascade(second.matcher, second.features, names, config.max_error, config.min_inliers)
+    found: list[MatchedPair] = []
+    for start in range(0, len(pairs), _BATCH):
+        found += cascade.match([(i, j) for i, j in pairs[start:][:_BATCH].tolist()])
         text = f"pairs of photos matched with {second.matcher.name} too"
         emit(Progress("matching", len(found), len(pairs), text))
     return found
 
 
-def _inliers(pair: PairMatches) -> Int[np.ndarray, "_ 2"]:
-    return np.asarray(pair.geometry.inlier_matches, np.int64).reshape(-1, 2)
-
-
 def _joined(
     first: Int[np.ndarray, "_ 2"],
     second: Int[np.ndarray, "_ 2"],
-    pair: PairMatches,
+    pair: tuple[int, int],
     shifts: Sequence[int],
 ) -> PhotoMatches:
     """Matches of both kinds, with the indices that keypoints have in the joint database."""
-    shift = [shifts[pair.first], shifts[pair.second]]
-    return pair.first, pair.second, np.concatenate([first, second + shift])
+    return *pair, np.concatenate([first, second + [shifts[i] for i in pair]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,9 @@ import pycolmap
 from jaxtyping import Float, Int
 
 from ...events import EventSink, Message, Progress
-from ...features.matcher import Features, Matcher, PhotoMatches
+from ...features.cascade import Cascade, MatchedPair
+from ...features.matcher import Features, Matcher
+from ...features.threads import one_thread_each
 from ...io.atomic import write_json
 from ...io.colmap import quiet_colmap
 from ...io.colmap_database import (
@@ -41,12 +43,17 @@ from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
-from .verify import BATCH, Verifier
+from .verify import Verifier
+from .ways import append_ways, read_ways
 
 DATABASE = "database.db"
 _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
+_WAYS = "ways.csv"
+BATCH = 32
+"""Pairs that are matched, verified and written together."""
+_PHOTOS_AT_ONCE = 8
 _BYTES_A_KEYPOINT = 150
 _BYTES_A_PAIR = 4096
 """The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
@@ -85,7 +92,8 @@ def match_photos(
 def load_matches(folder: Path) -> MatchGraph:
     """Reads what `match_photos` wrote."""
     matcher = json.loads((folder / _RESULT).read_text(encoding="utf-8"))["matcher"]
-    return read_graph(folder / DATABASE, matcher)
+    graph = read_graph(folder / DATABASE, matcher)
+    return replace(graph, ways=read_ways(folder / _WAYS, graph.pairs))
 
 
 def _fill_database(
@@ -111,15 +119,16 @@ def _fill_database(
             base.clear_all_tables()
             write_photos(base, capture)
             write_keypoints(base, [f.keypoints for f in features])
-        verify = partial(verifier.verify, max_error=config.max_error)
+            (folder / _WAYS).unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
-        _match_pairs(base, matcher, verify, features, pairs, names, emit)
+        cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
+        _match_pairs(base, cascade, pairs, folder / _WAYS, emit)
     _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
     name = matcher.name
-    if joint and _join_sift(
-        capture, config, folder, emit, working_size=matcher.working_size, seed=seed
-    ):
-        name = config.matcher
+    if joint:
+        size = matcher.working_size
+        joined = _join_sift(capture, config, folder, emit, working_size=size, seed=seed)
+        name = config.matcher if joined else name
     write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
     raw.unlink()
     shutil.rmtree(folder / _FEATURES)
@@ -150,14 +159,18 @@ def _join_sift(
     *,
     working_size: int,
     seed: int,
-) -> bool:
-    """Whether SIFT keypoints were worth adding to the database of `folder`."""
+) -> list[tuple[int, int]]:
+    """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
     own = replace(config, matcher="sift", max_keypoints=None, working_size=None)
     sift, _ = create_matcher(own, None)
     second = Second(sift, _extract(capture, sift, folder / _FEATURES, {}, emit))
-    return join_second(
+    joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
+    ways = read_ways(folder / _WAYS, np.array(joined, np.int64).reshape(-1, 2))
+    beside = [(*pair, f"{way}, sift beside") for pair, way in zip(joined, ways, strict=True)]
+    append_ways(folder / _WAYS, beside)
+    return joined
 
 
 def _extract(
@@ -168,18 +181,22 @@ def _extract(
     folder = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
     folder.mkdir(parents=True, exist_ok=True)
     features: list[Features | None] = []
-    total = len(capture.photos)
     tolerance = Tolerance()
-    for index, photo in enumerate(capture.photos):
+
+    def extract(task: tuple[int, Photo]) -> Features | None:
+        index, photo = task
         path = folder / f"{index:06d}.npz"
         found = Features.load(path)
         if found is None:
-            extract = partial(_features_of, matcher, photo)
-            found = tolerance.attempt(photo.name, extract, None)
+            found = tolerance.attempt(photo.name, partial(_features_of, matcher, photo), None)
             if found is not None:
                 found.save(path)
-        features.append(found)
-        emit(Progress("matching", index + 1, total, "photos: keypoints found"))
+        return found
+
+    tasks = list(enumerate(capture.photos))
+    for start in range(0, len(tasks), _PHOTOS_AT_ONCE):
+        features += one_thread_each(extract, tasks[start:][:_PHOTOS_AT_ONCE])
+        emit(Progress("matching", len(features), len(tasks), "photos: keypoints found"))
     tolerance.check()
     _warn(tolerance.told("could not be searched for keypoints and stays out"), emit)
     return _with_empty(features, capture)
@@ -207,29 +224,31 @@ def _warn(text: str, emit: EventSink) -> None:
 
 def _match_pairs(
     database: pycolmap.Database,
-    matcher: Matcher,
-    verify: Callable[[Sequence[Keypoints], Sequence[PhotoMatches]], list[PairMatches]],
-    features: Sequence[Features],
+    cascade: Cascade,
     pairs: Int[np.ndarray, "P 2"],
-    names: Sequence[str],
+    record: Path,
     emit: EventSink,
 ) -> None:
-    """Matches and verifies the pairs that the database does not hold yet."""
-    tolerance, none = Tolerance(), np.zeros((0, 2), np.int64)
+    """Matches and verifies the pairs that the database does not hold yet; `record` is told the way
+    of each."""
     done = done_pairs(database)
     todo = [(int(i), int(j)) for i, j in pairs if (int(i), int(j)) not in done]
-    keypoints = [f.keypoints for f in features]
     for start in range(0, len(todo), BATCH):
-        batch = []
-        for i, j in todo[start:][:BATCH]:
-            match = partial(matcher.match, features[i], features[j])
-            found = tolerance.attempt(f"{names[i]} with {names[j]}", match, none)
-            batch.append((i, j, found))
-        write_pairs(database, verify(keypoints, batch))
+        batch = todo[start:][:BATCH]
+        found = cascade.match(batch)
+        append_ways(record, [(*one.pair, one.way) for one in found])
+        write_pairs(database, [_unverified(one) for one in found])
         finished = len(pairs) - len(todo) + start + len(batch)
         emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
-    tolerance.check()
-    _warn(tolerance.told("could not be matched"), emit)
+    cascade.tolerance.check()
+    _warn(cascade.tolerance.told("could not be matched"), emit)
+
+
+def _unverified(one: MatchedPair) -> PairMatches:
+    """For the database, whose geometry only says which matches are worth keeping."""
+    geometry = pycolmap.TwoViewGeometry()
+    geometry.inlier_matches = one.inliers.astype(np.uint32)
+    return PairMatches(*one.pair, one.putative, geometry)
 
 
 def _finish(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pycolmap
-import torch
 from jaxtyping import Float
 
 from ...features.matcher import PhotoMatches
+from ...features.threads import one_thread_each
 from ...io.colmap_database import PairMatches, camera_of
 from ...scene.capture import Capture
 from ...tolerance import Tolerance
-
-BATCH = 16
-"""Pairs that are matched, verified and written together."""
 
 
 class Verifier:
@@ -57,8 +53,8 @@ class Verifier:
                 pairs or for each.
         """
         errors = max_error if isinstance(max_error, Sequence) else [max_error] * len(pairs)
-        with ThreadPoolExecutor(torch.get_num_threads()) as executor:
-            return list(executor.map(partial(self._try, keypoints), pairs, errors))
+        tasks = list(zip(pairs, errors, strict=True))
+        return one_thread_each(lambda task: self._try(keypoints, *task), tasks)
 
     def _try(
         self,

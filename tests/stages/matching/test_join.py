@@ -20,6 +20,7 @@ from splatpose.stages.matching.join import Second, join_second, nearest_pairs
 from splatpose.stages.matching.stage import load_matches, match_photos
 
 PHOTOS = 5
+FILES = ["database.db", "matching.json", "ways.csv"]
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_the_stage_joins_sift_to_xfeat(shared: Path, tmp_path: Path) -> None:
         match_photos(
             capture, config, folder, lambda event: None, weights_dir=shared / "weights", seed=0
         )
-        assert sorted(p.name for p in folder.iterdir()) == ["database.db", "matching.json"]
+        assert sorted(p.name for p in folder.iterdir()) == FILES
         result = json.loads((folder / "matching.json").read_text())
         assert result["matcher"] == matcher
         assert set(result["weights"]) == {"xfeat.pt", "lighterglue_l3.pt"}

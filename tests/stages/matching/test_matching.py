@@ -30,6 +30,7 @@ from splatpose.stages.matching.stage import load_matches, match_photos
 from splatpose.stages.matching.verify import Verifier
 
 CONFIG = MatchingConfig(matcher="sift", max_keypoints=800)
+FILES = ["database.db", "matching.json", "ways.csv"]
 
 
 def run(capture: Capture, folder: Path, emit=lambda event: None, config=CONFIG) -> MatchGraph:
@@ -109,7 +110,7 @@ def test_interrupted_matching_continues_where_it_was(
 
 def test_nothing_but_the_result_is_left(capture: Capture, tmp_path: Path) -> None:
     run(capture, tmp_path / "done")
-    assert sorted(p.name for p in (tmp_path / "done").iterdir()) == ["database.db", "matching.json"]
+    assert sorted(p.name for p in (tmp_path / "done").iterdir()) == FILES
     result = json.loads((tmp_path / "done" / "matching.json").read_text())
     assert result["matcher"] == "sift"
 

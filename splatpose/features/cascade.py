@@ -1,0 +1,211 @@
+"""A cascade of matchers for pairs of photos: nearest neighbours, a network, guided matching.
+
+What a pair costs depends on how hard it is. Most pairs of neighbouring photos are settled by
+nearest neighbours and robust geometry; the network is asked only about the others, and about their
+strongest keypoints first, for its cost grows with the square of their number. What both left out
+comes back by guided matching of all keypoints along the geometry that was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from jaxtyping import Int
+
+from ..tolerance import Tolerance
+from .guided_matching import guided_matches
+from .magsac import RobustGeometry, fit_robustly
+from .matcher import Features, Matcher
+from .nearest_neighbours import mutual_nearest
+from .threads import one_thread_each
+
+Pair = tuple[int, int]
+"""Indices of two photos."""
+Matches = Int[np.ndarray, "_ 2"]
+
+NEAREST = "nearest neighbours"
+NETWORK = "network, strongest keypoints"
+WHOLE_NETWORK = "network, all keypoints"
+_NONE = np.zeros((0, 2), np.int64)
+
+
+@dataclass(frozen=True)
+class CascadeThresholds:
+    """When a step of the cascade settles a pair. Set on fountain_p11, hololens_office and fox."""
+
+    settled_inliers: int = 100
+    """Nearest neighbours that must agree with one geometry to settle a pair: guided matching along
+    it finds as many right matches as the network on all keypoints does."""
+    settled_share: float = 0.5
+    """Share of the nearest neighbours that must agree: where fewer do, the surroundings of
+    keypoints look unlike, and the network sees more."""
+    network_keypoints: int = 1024
+    """Strongest keypoints that the network is asked about first: with half of them it costs a
+    quarter."""
+    network_inliers: int = 80
+    """Agreeing matches of the strongest keypoints that settle a pair. Along the geometry of fewer,
+    guided matching finds more false matches than right ones."""
+    hint: int = 12
+    """Matches of the strongest keypoints that make a pair worth all keypoints, where they do not
+    settle it."""
+    nearest_hint: int = 40
+    """Agreeing nearest neighbours, likewise: photos that do not overlap have up to thirty."""
+    strict: float = 0.5
+    """Share of the largest error within which nearest neighbours and guided matches must lie: they
+    are the less certain ones, and it is the nearer ones that are right."""
+
+
+CASCADE = CascadeThresholds()
+
+
+@dataclass(frozen=True)
+class MatchedPair:
+    """Matches of two photos."""
+
+    pair: Pair
+    putative: Matches
+    """Keypoint indices of all that were found."""
+    geometry: RobustGeometry | None
+    """What most of them agree on; None where too few do."""
+    way: str
+    """How they were found."""
+
+    @property
+    def inliers(self) -> Matches:
+        """Those that agree with the geometry."""
+        return self.putative[:0] if self.geometry is None else self.putative[self.geometry.inliers]
+
+
+class Cascade:
+    """Matches pairs of photos at the cost that each needs.
+
+    Args:
+        matcher: with learned descriptors; one without matches all pairs by itself.
+        features: of every photo.
+        names: of the photos.
+        max_error: largest error of a match, in pixels at working size.
+        min_inliers: fewest matches that make a geometry.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        features: Sequence[Features],
+        names: Sequence[str],
+        max_error: float,
+        min_inliers: int,
+    ) -> None:
+        self._matcher, self._features, self._names = matcher, features, names
+        self._max_error, self._min_inliers = max_error, min_inliers
+        self._strongest = [f.strongest(CASCADE.network_keypoints) for f in features]
+        self.tolerance = Tolerance()
+        """Pairs that could not be matched; they count as without matches."""
+
+    def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
+        """Matches of each pair, in the order of the pairs."""
+        if self._matcher.descriptors is None:
+            alone = self._ask(pairs, self._features, self._matcher.name)
+            return [alone[pair] for pair in pairs]
+        # 1. nearest neighbours of all keypoints settle most pairs
+        nearest = self._each(self._nearest, [[pair] for pair in pairs], NEAREST)
+        found = {pair: one for pair, one in nearest.items() if _is_settled(one)}
+        # 2. the network, about the strongest keypoints of the others
+        strongest = self._ask([p for p in pairs if p not in found], self._strongest, NETWORK)
+        found |= strongest
+        # 3. the network, about all keypoints of those that it left open and that there is a hint of
+        open_ = [p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers]
+        hinted = [pair for pair in open_ if _is_hinted(nearest[pair], strongest[pair])]
+        found |= self._ask(hinted, self._features, WHOLE_NETWORK)
+        # 4. guided matching, along the geometry of those that 1 or 2 settled
+        settled = [found[pair] for pair in pairs if pair not in open_]
+        found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
+        return [found[pair] for pair in pairs]
+
+    def _nearest(self, pairs: Sequence[Pair]) -> list[Matches]:
+        assert self._matcher.descriptors is not None
+        least = self._matcher.descriptors.min_cosine
+        described = [[self._features[i].descriptors for i in pair] for pair in pairs]
+        return [mutual_nearest(first, second, least) for first, second in described]
+
+    def _ask(
+        self, pairs: Sequence[Pair], features: Sequence[Features], way: str
+    ) -> dict[Pair, MatchedPair]:
+        """What the matcher finds in features of these pairs."""
+        step = self._matcher.pairs_at_once
+        parts = [pairs[start:][:step] for start in range(0, len(pairs), step)]
+
+        def ask(part: Sequence[Pair]) -> list[Matches]:
+            return self._matcher.match_pairs([(features[i], features[j]) for i, j in part])
+
+        return self._each(ask, parts, way)
+
+    def _each(
+        self,
+        find: Callable[[Sequence[Pair]], list[Matches]],
+        parts: Sequence[Sequence[Pair]],
+        way: str,
+    ) -> dict[Pair, MatchedPair]:
+        """The pairs of all parts with what `find` finds in them, and the geometry of it."""
+
+        def work(part: Sequence[Pair]) -> list[MatchedPair]:
+            matches = zip(part, find(part), strict=True)
+            return [self._fitted(pair, putative, way) for pair, putative in matches]
+
+        def attempt(part: Sequence[Pair]) -> list[MatchedPair]:
+            name = " with ".join(self._names[i] for i in part[0])
+            nothing = [MatchedPair(pair, _NONE, None, way) for pair in part]
+            return self.tolerance.attempt(name, partial(work, part), nothing)
+
+        return {one.pair: one for part in one_thread_each(attempt, parts) for one in part}
+
+    def _fitted(self, pair: Pair, putative: Matches, way: str) -> MatchedPair:
+        """The pair with the geometry of these matches."""
+        strict = CASCADE.strict if way == NEAREST else 1.0
+        x1, x2 = (self._features[i].keypoints[putative[:, k]] for k, i in enumerate(pair))
+        geometry = fit_robustly(x1, x2, strict * self._error_px(pair))
+        if geometry is not None and geometry.inliers.sum() < self._min_inliers:
+            geometry = None
+        return MatchedPair(pair, putative, geometry, way)
+
+    def _guided(self, one: MatchedPair) -> MatchedPair:
+        """The pair with matches of all keypoints along its geometry, if these are more."""
+        assert self._matcher.descriptors is not None
+        if one.geometry is None:
+            return one
+        first, second = (self._features[i] for i in one.pair)
+        matches = guided_matches(
+            first,
+            second,
+            one.geometry,
+            max_error_px=CASCADE.strict * self._error_px(one.pair),
+            min_cosine=self._matcher.descriptors.guided_cosine,
+        )
+        if len(matches) <= len(one.inliers):
+            return one
+        return replace(
+            one,
+            putative=matches,
+            geometry=replace(one.geometry, inliers=np.ones(len(matches), bool)),
+        )
+
+    def _error_px(self, pair: Pair) -> float:
+        """The largest error in pixels of photos as given: keypoints of photos larger than working
+        size are coarser in proportion."""
+        photos = (self._features[i] for i in pair)
+        size = max(side for photo in photos for side in (photo.width, photo.height))
+        return self._max_error * max(1.0, size / self._matcher.working_size)
+
+
+def _is_settled(nearest: MatchedPair) -> bool:
+    """Whether nearest neighbours tell the geometry of a pair for certain."""
+    share = CASCADE.settled_share * len(nearest.putative)
+    return len(nearest.inliers) >= max(CASCADE.settled_inliers, share)
+
+
+def _is_hinted(nearest: MatchedPair, strongest: MatchedPair) -> bool:
+    """Whether an open pair is worth the network on all keypoints."""
+    many = len(strongest.putative) >= CASCADE.hint
+    return many or len(nearest.inliers) >= CASCADE.nearest_hint
