@@ -16,6 +16,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from scenes import ROOT
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
@@ -120,6 +121,21 @@ def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
         assert all(url.startswith("https://") for url in weight.addresses)
         assert all(len(h) == 64 and int(h, 16) >= 0 for h in weight.sha256)
         assert not any(Path(p).is_absolute() or ".." in p for p in weight.paths)
+
+
+def test_the_readme_names_every_file_with_its_licence_origin_and_package() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    notice = text.partition("\n## NOTICE")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in notice.splitlines()]
+    table = {row[0].strip("`"): row[1:] for row in rows if len(row) == 5 and "`" in row[0]}
+    assert list(table) == list(WEIGHTS)
+    for name, (work, licence, place, package) in table.items():
+        weight = WEIGHTS[name]
+        assert weight.purpose.partition(":")[0].partition(" of ")[0] in work
+        assert licence == weight.licence
+        assert place.removeprefix("https://").removeprefix("github.com/") in weight.urls[0]
+        wanted = f"`{weight.carrier.requirement}`" if weight.carrier else "none, a download"
+        assert package.removesuffix(", a dependency") == wanted
 
 
 def test_weights_folder_comes_before_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
