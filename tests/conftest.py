@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -49,6 +50,17 @@ def shared() -> Path:
     if not (path / "data").is_dir():
         pytest.skip(f"no real photo sets at {path} (set SPLATPOSE_SHARED)")
     return path
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without network weights: an empty cache, no package that carries any, and no use of
+    the network."""
+    places = importlib.import_module("splatpose.weights.resolve")
+    monkeypatch.setattr(places, "distributions", lambda name: ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SPLATPOSE_OFFLINE", "1")
+    monkeypatch.delenv("SPLATPOSE_WEIGHTS", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import importlib
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from splatpose.cli.fit import Fit
 from splatpose.cli.main import COMMANDS, main
 from splatpose.config import FitConfig
 from splatpose.configs import PRESETS, PresetName
+from splatpose.weights import MATCHER_WEIGHTS, WEIGHTS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -163,15 +165,49 @@ def test_constraints_pin_every_dependency() -> None:
     assert not any(name.startswith(("nvidia", "triton")) for name in versions)
 
 
+def test_constraints_pin_what_dependencies_need() -> None:
+    """All that is installed with splatpose, but for what a CUDA build of torch brings along."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonical(line.partition("==")[0]) for line in lines if not line.startswith("#")}
+    needed: set[tuple[str, str]] = set()
+    waiting = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+    while waiting:
+        need = waiting.pop()
+        for extra in ("", *need.extras):
+            if (need.name, extra) in needed:
+                continue
+            needed.add((need.name, extra))
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                for line in importlib.metadata.requires(need.name) or ():
+                    further = Requirement(line)
+                    if further.marker is None or further.marker.evaluate({"extra": extra}):
+                        waiting.append(further)
+    loose = {canonical(name) for name, _ in needed} - pinned
+    assert not {name for name in loose if not name.startswith(("nvidia", "cuda", "triton"))}
+
+
 def canonical(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
 
+def requirement_of(weight: str) -> str:
+    """The package, with its version, that brings a weight file."""
+    carrier = WEIGHTS[weight].carrier
+    assert carrier is not None
+    return carrier.requirement
+
+
+def test_learned_features_are_installed_with_the_rest() -> None:
+    for weight in MATCHER_WEIGHTS["xfeat"]:
+        assert requirement_of(weight) in PROJECT["project"]["dependencies"]
+
+
 def test_readme_commands() -> None:
-    """The two commands that were promised, where CI looks for them; and no invented ones."""
+    """The commands that were promised, where CI looks for them; and no invented ones."""
     for name, command in {
         "main-job": "pip install -c constraints.txt -e . && splatpose fit assets/demo -o runs/demo",
         "tests": "pip install -c constraints.txt -e '.[dev]' && pytest",
+        "aliked": f"pip install --no-deps {requirement_of('aliked')}",
     }.items():
         script = [sys.executable, ROOT / ".ci" / "readme_command.py", name]
         done = subprocess.run(script, capture_output=True, text=True, check=True)

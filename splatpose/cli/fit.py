@@ -70,7 +70,7 @@ class Fit:
     benchmarks. Same as --training.keep-holdout."""
     weights_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of network weights that were fetched elsewhere. Default: $SPLATPOSE_WEIGHTS, then
-    the cache, then a download."""
+    installed packages, the cache, a download."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Forget the results of an earlier run in OUT and begin anew."""
     strict: Annotated[float, tyro.conf.arg(metavar="SHARE"), SHARE] = 0.0

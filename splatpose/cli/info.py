@@ -67,16 +67,15 @@ def describe_weights() -> Facts:
 def _matcher() -> str:
     """What the matcher `auto` would come to, without trying a download."""
     from ..stages.matching.config import MatchingConfig
-    from ..weights import MATCHER_WEIGHTS, is_offline, verify
+    from ..weights import MATCHER_WEIGHTS, is_offline, origins, verify
 
-    states = {name: verify(name).state for name in MATCHER_WEIGHTS["xfeat"]}
-    damaged = [name for name, state in states.items() if state == "damaged"]
-    absent = [name for name, state in states.items() if state == "absent"]
+    statuses = [verify(name) for name in MATCHER_WEIGHTS["xfeat"]]
+    damaged = [status.weight.name for status in statuses if status.state == "damaged"]
     if damaged:
         return f"sift (xfeat's weights are damaged: {', '.join(damaged)})"
-    if not absent:
+    if all(status.state == "ready" for status in statuses):
         few = MatchingConfig().sift_limit
-        return f"xfeat, with sift beside it up to {few} photos (its weights are on this machine)"
+        return f"xfeat, with sift beside it up to {few} photos (weights: {origins(statuses)})"
     if is_offline():
         return "sift (xfeat's weights are not here, and SPLATPOSE_OFFLINE forbids a download)"
     return "xfeat if its weights can be downloaded at the first fit, else sift"

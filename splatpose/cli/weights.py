@@ -25,17 +25,18 @@ _Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
 
 @dataclass(frozen=True)
 class List:
-    """Lists the known weight files: where each is, its size and its licence."""
+    """Lists the known weight files: where each is and came from, its size and its licence."""
 
     weights_dir: _Folder = None
-    """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
+    """Folder to look in before packages and the cache. Default: $SPLATPOSE_WEIGHTS."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE|-")] = None
     """Write a JSON object to this file too; - or no name prints it instead of text."""
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Downloads weights into the cache, checked by SHA-256, so that fit needs no network."""
+    """Downloads weights that are not here into the cache, checked by SHA-256, so that fit needs no
+    network."""
 
     name: _Name = "xfeat"
     """A matcher (xfeat, aliked), lpips, a single file as `list` names it, or all."""
@@ -50,7 +51,7 @@ class Verify:
     name: _Name = "all"
     """A matcher (xfeat, aliked), lpips, a single file as `list` names it, or all that are here."""
     weights_dir: _Folder = None
-    """Folder to look in before the cache. Default: $SPLATPOSE_WEIGHTS."""
+    """Folder to look in before packages and the cache. Default: $SPLATPOSE_WEIGHTS."""
 
 
 _NAMES = ("list", "fetch", "verify")
@@ -79,9 +80,9 @@ def run(words: list[str]) -> int:
 
 
 def describe_status(status: WeightStatus) -> str:
-    """State, place, size and licence of one weight file in a line."""
+    """State, origin, place, size and licence of one weight file in a line."""
     weight = status.weight
-    where = str(status.path) if status.path else "not on this machine"
+    where = f"{status.origin}: {status.path}" if status.path else "not on this machine"
     size = f"{weight.size / 1e6:.1f} MB, " if weight.size else ""
     return f"{status.state:<8} {where} ({size}{weight.licence}; {weight.purpose})"
 
@@ -103,6 +104,7 @@ def _row(status: WeightStatus) -> dict[str, Any]:
     return {
         "name": weight.name,
         "state": status.state,
+        "origin": status.origin or None,
         "path": status.path and str(status.path),
         "bytes": weight.size,
         "licence": weight.licence,
@@ -130,7 +132,8 @@ def _verify(name: str, weights_dir: Path | None) -> None:
     statuses = [verify(file, weights_dir) for file in _files(name)]
     wanted = [s for s in statuses if name != "all" or s.state != "absent"]
     for status in wanted:
-        print(f"{status.weight.name}: {status.state}. {status.detail}")
+        origin = f" ({status.origin})" if status.origin else ""
+        print(f"{status.weight.name}: {status.state}{origin}. {status.detail}")
     if not wanted:
         print("There are no weights on this machine.")
     bad = [status.weight.name for status in wanted if status.state != "ready"]

