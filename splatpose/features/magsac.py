@@ -43,14 +43,36 @@ def fit_robustly(
     """
     if len(x1) < _SAMPLE:
         return None
-    method = cv2.USAC_MAGSAC
-    F, on_line = cv2.findFundamentalMat(x1, x2, method, max_error_px, _CONFIDENCE, _MAX_TRIALS)
+    F, on_line = _fundamental(x1, x2, max_error_px)
     if F is None or F.shape != (3, 3):
         return None
     inliers = on_line.ravel() > 0
-    H, on_plane = cv2.findHomography(
-        x1, x2, method, max_error_px, maxIters=_MAX_PLANE_TRIALS, confidence=_CONFIDENCE
-    )
+    H, on_plane = _homography(x1, x2, max_error_px)
     if H is not None and on_plane.sum() >= _PLANAR_SHARE * inliers.sum():
         return RobustGeometry("homography", H, on_plane.ravel() > 0)
     return RobustGeometry("epipolar", F, inliers)
+
+
+def _fundamental(x1: np.ndarray, x2: np.ndarray, max_error_px: float) -> tuple:
+    """Matrix and mask, or None twice."""
+    try:
+        return cv2.findFundamentalMat(
+            x1, x2, cv2.USAC_MAGSAC, max_error_px, _CONFIDENCE, _MAX_TRIALS
+        )
+    except cv2.error:  # degenerate samples end in failed assertions here and there
+        return None, None
+
+
+def _homography(x1: np.ndarray, x2: np.ndarray, max_error_px: float) -> tuple:
+    """Matrix and mask, or None twice."""
+    try:
+        return cv2.findHomography(
+            x1,
+            x2,
+            cv2.USAC_MAGSAC,
+            max_error_px,
+            maxIters=_MAX_PLANE_TRIALS,
+            confidence=_CONFIDENCE,
+        )
+    except cv2.error:
+        return None, None

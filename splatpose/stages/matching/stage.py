@@ -121,8 +121,10 @@ def _fill_database(
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
         _match_pairs(base, cascade, pairs, folder / _WAYS, emit)
     found = _read_unaligned(raw, folder / _WAYS)
+    before = found.pairs
     found = match_turned(capture, first, matcher, features, found, emit)
-    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
+    changed = {pair: one for pair, one in found.pairs.items() if before.get(pair) is not one}
+    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in changed.items()])
     _finish(capture, config, verifier, found, folder / DATABASE, emit)
     name = matcher.name
     if joint:
