@@ -36,7 +36,7 @@ from ...io.colmap_database import (
 from ...io.photos import read_photo
 from ...keys import Stage
 from ...scene.capture import Capture, Photo
-from ...scene.matches import MatchGraph
+from ...scene.matches import SIFT_BESIDE, MatchGraph
 from ...tolerance import Tolerance
 from .config import MatchingConfig
 from .join import Second, join_second
@@ -161,15 +161,17 @@ def _join_sift(
     seed: int,
 ) -> list[tuple[int, int]]:
     """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
-    own = replace(config, matcher="sift", max_keypoints=None, working_size=None)
-    sift, _ = create_matcher(own, None)
+    alone = replace(config, matcher="sift", max_keypoints=None, working_size=None)
+    sift, _ = create_matcher(alone, None)
     second = Second(sift, _extract(capture, sift, folder / _FEATURES, {}, emit))
     joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
     ways = read_ways(folder / _WAYS, np.array(joined, np.int64).reshape(-1, 2))
-    beside = [(*pair, f"{way}, sift beside") for pair, way in zip(joined, ways, strict=True)]
-    append_ways(folder / _WAYS, beside)
+    # An interrupted run may have told it already.
+    own = [way.removesuffix(SIFT_BESIDE) for way in ways]
+    told = [(*pair, way + SIFT_BESIDE) for pair, way in zip(joined, own, strict=True)]
+    append_ways(folder / _WAYS, told)
     return joined
 
 

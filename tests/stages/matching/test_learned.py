@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scenes.matching import make_capture, texture, wall_photos
 
-from splatpose.events import Event, Progress
+from splatpose.events import Event, Message, Progress
 from splatpose.features.cascade import NEAREST, NETWORK
 from splatpose.features.matcher import DescriptorThresholds, Features
 from splatpose.features.sift import SiftMatcher
@@ -109,3 +110,40 @@ def test_an_interruption_changes_nothing(
     np.testing.assert_array_equal(resumed.matches, joint.matches)
     for own, other in zip(resumed.keypoints, joint.keypoints, strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+def test_a_full_disk_at_the_end_names_no_way_twice(
+    capture: Capture, joint: MatchGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_json", full)
+        with pytest.raises(OSError, match="No space"):
+            run(capture, tmp_path / "part", ignore)
+    assert run(capture, tmp_path / "part", ignore).ways == joint.ways
+
+
+def test_a_pair_that_sift_cannot_bear_is_told(
+    capture: Capture, joint: MatchGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    match, calls = SiftMatcher.match, []
+
+    def odd(self: SiftMatcher, first: Features, second: Features) -> np.ndarray:
+        if self.name == "sift":
+            calls.append(1)
+            if len(calls) == 1:
+                raise ValueError("a matrix of the wrong shape")
+        return match(self, first, second)
+
+    monkeypatch.setattr(SiftMatcher, "match", odd)
+    events: list[Event] = []
+    graph = run(capture, tmp_path / "odd", events.append)
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert warnings == [
+        "000.png with 001.png could not be matched with sift too "
+        "(ValueError: a matrix of the wrong shape)"
+    ]
+    assert graph.ways[0] == NEAREST
+    assert graph.ways[1:] == joint.ways[1:]
