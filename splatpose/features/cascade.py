@@ -103,6 +103,7 @@ class Cascade:
         self._strongest = [f.strongest(CASCADE.network_keypoints) for f in features]
         self.tolerance = Tolerance()
         """Pairs that could not be matched; they count as without matches."""
+        self._failed: set[Pair] = set()
 
     def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         """Matches of each pair, in the order of the pairs."""
@@ -117,12 +118,17 @@ class Cascade:
         found |= strongest
         # 3. the network, about all keypoints of those that it left open and that there is a hint of
         open_ = [p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers]
-        hinted = [pair for pair in open_ if _is_hinted(nearest[pair], strongest[pair])]
+        asked = [p for p in open_ if p not in self._failed and self._has_more_keypoints(p)]
+        hinted = [pair for pair in asked if _is_hinted(nearest[pair], strongest[pair])]
         found |= self._ask(hinted, self._features, WHOLE_NETWORK)
         # 4. guided matching, along the geometry of those that 1 or 2 settled
         settled = [found[pair] for pair in pairs if pair not in open_]
         found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
         return [found[pair] for pair in pairs]
+
+    def _has_more_keypoints(self, pair: Pair) -> bool:
+        """Whether the strongest are not all of them."""
+        return any(len(self._features[i]) > CASCADE.network_keypoints for i in pair)
 
     def _nearest(self, pairs: Sequence[Pair]) -> list[Matches]:
         assert self._matcher.descriptors is not None
@@ -148,16 +154,25 @@ class Cascade:
         parts: Sequence[Sequence[Pair]],
         way: str,
     ) -> dict[Pair, MatchedPair]:
-        """The pairs of all parts with what `find` finds in them, and the geometry of it."""
+        """The pairs of all parts with what `find` finds in them, and the geometry of it. One that
+        cannot be borne costs no other of its part."""
 
         def work(part: Sequence[Pair]) -> list[MatchedPair]:
             matches = zip(part, find(part), strict=True)
             return [self._fitted(pair, putative, way) for pair, putative in matches]
 
         def attempt(part: Sequence[Pair]) -> list[MatchedPair]:
-            name = " with ".join(self._names[i] for i in part[0])
-            nothing = [MatchedPair(pair, _NONE, None, way) for pair in part]
-            return self.tolerance.attempt(name, partial(work, part), nothing)
+            if len(part) > 1:
+                found = Tolerance().attempt("", partial(work, part), None)
+                if found is not None:
+                    return found
+                return [one for pair in part for one in attempt([pair])]
+            (pair,) = part
+            name = " with ".join(self._names[i] for i in pair)
+            found = self.tolerance.attempt(name, partial(work, part), None)
+            if found is None:
+                self._failed.add(pair)
+            return found or [MatchedPair(pair, _NONE, None, way)]
 
         return {one.pair: one for part in one_thread_each(attempt, parts) for one in part}
 

@@ -257,3 +257,29 @@ def test_a_pair_that_the_network_cannot_bear_is_told_and_costs_itself_only() -> 
     cascade.tolerance.check()
     told = cascade.tolerance.told("could not be matched")
     assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
+
+
+class OddBatchMatcher(OddMatcher):
+    """The same, of which one odd pair takes the others of its batch along."""
+
+    pairs_at_once = 4
+
+
+@pytest.mark.parametrize("kind", [OddMatcher, OddBatchMatcher])
+def test_an_odd_pair_is_told_once_and_costs_no_other_of_its_batch(kind: type[OddMatcher]) -> None:
+    """Nearest neighbours hint at the pair, so that all its keypoints would be asked about next."""
+    matcher, features = several((0.6,) * 4, kind)
+    cascade = cascade_of(matcher, features)
+    found = cascade.match(list(combinations(range(4), 2)))
+    assert [len(one.inliers) > 100 for one in found] == [False] + [True] * 5
+    told = cascade.tolerance.told("could not be matched")
+    assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
+
+
+def test_a_network_that_was_asked_about_all_keypoints_is_not_asked_again() -> None:
+    matcher, features = several((0.9, 0.9))
+    features = [f.strongest(CASCADE.network_keypoints - 1) for f in features]
+    matcher.share = 0.1
+    (found,) = all_pairs(matcher, features)
+    assert CASCADE.hint <= len(found.putative) < CASCADE.network_inliers
+    assert matcher.asked == [(CASCADE.network_keypoints - 1,) * 2]
