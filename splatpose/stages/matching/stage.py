@@ -109,9 +109,10 @@ def _fill_database(
     joint = config.matcher == "xfeat+sift"
     first = replace(config, matcher="xfeat") if joint else config
     matcher, hashes = create_matcher(first, weights_dir)
-    features = _extract(capture, matcher, folder / _FEATURES, hashes, emit)
+    work = _work_folder(folder, matcher, hashes)
+    features = _extract(capture, matcher, work, emit)
     pairs = _select_pairs(matcher, features, config, emit)
-    raw = folder / _RAW
+    raw = work / _RAW
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
         sizes = [len(f) for f in features]
@@ -130,7 +131,6 @@ def _fill_database(
         joined = _join_sift(capture, config, folder, emit, working_size=size, seed=seed)
         name = config.matcher if joined else name
     write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
-    raw.unlink()
     shutil.rmtree(folder / _FEATURES)
     return _summary(read_graph(folder / DATABASE, name), len(pairs))
 
@@ -163,7 +163,7 @@ def _join_sift(
     """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
     alone = replace(config, matcher="sift", max_keypoints=None, working_size=None)
     sift, _ = create_matcher(alone, None)
-    second = Second(sift, _extract(capture, sift, folder / _FEATURES, {}, emit))
+    second = Second(sift, _extract(capture, sift, _work_folder(folder, sift, {}), emit))
     joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
@@ -175,13 +175,16 @@ def _join_sift(
     return joined
 
 
-def _extract(
-    capture: Capture, matcher: Matcher, folder: Path, hashes: dict[str, str], emit: EventSink
-) -> list[Features]:
+def _work_folder(folder: Path, matcher: Matcher, hashes: dict[str, str]) -> Path:
+    """For features and matches before their verification: the same stage may be continued with
+    other weight files, whose keypoints must not be mixed."""
+    work = folder / _FEATURES / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def _extract(capture: Capture, matcher: Matcher, folder: Path, emit: EventSink) -> list[Features]:
     """Features of every photo, read back from `folder` where an interrupted run left them."""
-    # The same stage may be continued with other weight files, whose features must not be mixed.
-    folder = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
-    folder.mkdir(parents=True, exist_ok=True)
     features: list[Features | None] = []
     tolerance = Tolerance()
 

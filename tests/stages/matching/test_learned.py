@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,29 @@ def test_a_pair_that_sift_cannot_bear_is_told(
     ]
     assert graph.ways[0] == NEAREST
     assert graph.ways[1:] == joint.ways[1:]
+
+
+class OtherWeights(LearnedMatcher):
+    """As many keypoints, in another order."""
+
+    def extract(self, photo: np.ndarray) -> Features:
+        found = super().extract(photo)
+        return replace(found, keypoints=found.keypoints[::-1], descriptors=found.descriptors[::-1])
+
+
+def test_a_run_that_goes_on_with_other_weights_mixes_no_matches(
+    capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.text == "pairs of photos matched":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(capture, tmp_path / "part", interrupt, "xfeat")
+    other = OtherWeights(max_keypoints=300, working_size=1024), {"xfeat.pt": "another hash"}
+    monkeypatch.setattr(stage, "create_matcher", lambda config, weights_dir: other)
+    expected = run(capture, tmp_path / "whole", ignore, "xfeat")
+    resumed = run(capture, tmp_path / "part", ignore, "xfeat")
+    np.testing.assert_array_equal(resumed.matches, expected.matches)
+    for own, fresh in zip(resumed.keypoints, expected.keypoints, strict=True):
+        np.testing.assert_array_equal(own, fresh)
