@@ -44,11 +44,11 @@ def test_as_many_work_at_a_time_as_pytorch_has_threads() -> None:
 
 
 def test_threads_come_back_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object) -> None:
+    def interrupted(*args: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     before = torch.get_num_threads(), cv2.getNumThreads(), blas_threads()
-    monkeypatch.setattr("splatpose.workers._finished", interrupted)
+    monkeypatch.setattr("splatpose.workers.wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         one_thread_each(lambda n: n, range(3))
     assert (torch.get_num_threads(), cv2.getNumThreads(), blas_threads()) == before
