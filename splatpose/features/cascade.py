@@ -48,11 +48,9 @@ class CascadeThresholds:
     network_inliers: int = 80
     """Agreeing matches of the strongest keypoints that settle a pair. Along the geometry of fewer,
     guided matching finds more false matches than right ones."""
-    hint: int = 12
-    """Matches of the strongest keypoints that make a pair worth all keypoints, where they do not
-    settle it."""
-    nearest_hint: int = 40
-    """Agreeing nearest neighbours, likewise: photos that do not overlap have up to thirty."""
+    hint: int = 20
+    """Agreeing matches of the strongest keypoints that make a pair worth all keypoints, where they
+    do not settle it: where fewer agree, all keypoints hardly ever find more."""
     strict: float = 0.5
     """Share of the largest error within which nearest neighbours and guided matches must lie: they
     are the less certain ones, and it is the nearer ones that are right."""
@@ -68,15 +66,12 @@ class MatchedPair:
     pair: Pair
     putative: Matches
     """Keypoint indices of all that were found."""
-    geometry: RobustGeometry | None
-    """What most of them agree on; None where too few do."""
+    inliers: Matches
+    """Those that agree with one geometry; none where too few do."""
     way: str
     """How they were found."""
-
-    @property
-    def inliers(self) -> Matches:
-        """Those that agree with the geometry."""
-        return self.putative[:0] if self.geometry is None else self.putative[self.geometry.inliers]
+    geometry: RobustGeometry | None = None
+    """The geometry."""
 
 
 class Cascade:
@@ -103,7 +98,6 @@ class Cascade:
         self._strongest = [f.strongest(CASCADE.network_keypoints) for f in features]
         self.tolerance = Tolerance()
         """Pairs that could not be matched; they count as without matches."""
-        self._failed: set[Pair] = set()
 
     def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         """Matches of each pair, in the order of the pairs."""
@@ -114,13 +108,15 @@ class Cascade:
         nearest = self._each(self._nearest, [[pair] for pair in pairs], NEAREST)
         found = {pair: one for pair, one in nearest.items() if _is_settled(one)}
         # 2. the network, about the strongest keypoints of the others
-        strongest = self._ask([p for p in pairs if p not in found], self._strongest, NETWORK)
+        rest = [pair for pair in pairs if pair not in found]
+        strongest = self._ask(rest, self._strongest, NETWORK)
         found |= strongest
         # 3. the network, about all keypoints of those that it left open and that there is a hint of
-        open_ = [p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers]
-        asked = [p for p in open_ if p not in self._failed and self._has_more_keypoints(p)]
-        hinted = [pair for pair in asked if _is_hinted(nearest[pair], strongest[pair])]
-        found |= self._ask(hinted, self._features, WHOLE_NETWORK)
+        open_ = {p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers}
+        asked = [p for p in rest if p in open_ and self._has_more_keypoints(p)]
+        hinted = [pair for pair in asked if _is_hinted(strongest[pair])]
+        whole = self._ask(hinted, self._features, WHOLE_NETWORK)
+        found |= {pair: _better(strongest[pair], one) for pair, one in whole.items()}
         # 4. guided matching, along the geometry of those that 1 or 2 settled
         settled = [found[pair] for pair in pairs if pair not in open_]
         found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
@@ -169,10 +165,8 @@ class Cascade:
                 return [one for pair in part for one in attempt([pair])]
             (pair,) = part
             name = " with ".join(self._names[i] for i in pair)
-            found = self.tolerance.attempt(name, partial(work, part), None)
-            if found is None:
-                self._failed.add(pair)
-            return found or [MatchedPair(pair, _NONE, None, way)]
+            nothing = [MatchedPair(pair, _NONE, _NONE, way)]
+            return self.tolerance.attempt(name, partial(work, part), nothing)
 
         return {one.pair: one for part in one_thread_each(attempt, parts) for one in part}
 
@@ -181,9 +175,9 @@ class Cascade:
         strict = CASCADE.strict if way == NEAREST else 1.0
         x1, x2 = (self._features[i].keypoints[putative[:, k]] for k, i in enumerate(pair))
         geometry = fit_robustly(x1, x2, strict * self._error_px(pair))
-        if geometry is not None and geometry.inliers.sum() < self._min_inliers:
-            geometry = None
-        return MatchedPair(pair, putative, geometry, way)
+        if geometry is None or geometry.inliers.sum() < self._min_inliers:
+            return MatchedPair(pair, putative, putative[:0], way)
+        return MatchedPair(pair, putative, putative[geometry.inliers], way, geometry)
 
     def _guided(self, one: MatchedPair) -> MatchedPair:
         """The pair with matches of all keypoints along its geometry, if these are more."""
@@ -200,11 +194,7 @@ class Cascade:
         )
         if len(matches) <= len(one.inliers):
             return one
-        return replace(
-            one,
-            putative=matches,
-            geometry=replace(one.geometry, inliers=np.ones(len(matches), bool)),
-        )
+        return replace(one, putative=matches, inliers=matches)
 
     def _error_px(self, pair: Pair) -> float:
         """The largest error in pixels of photos as given: keypoints of photos larger than working
@@ -220,7 +210,11 @@ def _is_settled(nearest: MatchedPair) -> bool:
     return len(nearest.inliers) >= max(CASCADE.settled_inliers, share)
 
 
-def _is_hinted(nearest: MatchedPair, strongest: MatchedPair) -> bool:
+def _is_hinted(strongest: MatchedPair) -> bool:
     """Whether an open pair is worth the network on all keypoints."""
-    many = len(strongest.putative) >= CASCADE.hint
-    return many or len(nearest.inliers) >= CASCADE.nearest_hint
+    return len(strongest.inliers) >= CASCADE.hint
+
+
+def _better(first: MatchedPair, second: MatchedPair) -> MatchedPair:
+    """The one with more agreeing matches; the network sometimes loses itself in many keypoints."""
+    return second if len(second.inliers) > len(first.inliers) else first

@@ -33,13 +33,13 @@ def guided_matches(
     """
     if geometry.kind == "homography":
         lines = _axes_through(_homogeneous(first) @ geometry.matrix.T)
-        limits = [np.full(len(features), max_error_px) for features in (first, second)]
+        first_limit, second_limit = (np.full(len(f), max_error_px) for f in (first, second))
     else:
         there = _homogeneous(first) @ geometry.matrix.T
         back = _homogeneous(second) @ geometry.matrix
-        limits = [max_error_px * np.hypot(lines[:, 0], lines[:, 1]) for lines in (there, back)]
+        first_limit, second_limit = (max_error_px * np.hypot(*x[:, :2].T) for x in (there, back))
         lines = np.stack([there, there], axis=1)
-    return _mutual(first, second, lines, *limits, min_cosine)
+    return _mutual(first, second, lines, first_limit, second_limit, min_cosine)
 
 
 def _axes_through(points: Float[np.ndarray, "K 3"]) -> Float[np.ndarray, "K 2 3"]:

@@ -41,7 +41,7 @@ class SiftMatcher:
         small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         # Without precise upscaling every keypoint is a quarter of a pixel off.
-        sift = cv2.SIFT_create(contrastThreshold=_MIN_CONTRAST, enable_precise_upscale=True)
+        sift = cv2.SIFT.create(contrastThreshold=_MIN_CONTRAST, enable_precise_upscale=True)
         found = sift.detect(gray, None)
         order = np.argsort([-k.size for k in found], kind="stable")[: self.max_keypoints]
         found, descriptors = sift.compute(gray, [found[k] for k in order])

@@ -31,7 +31,8 @@ class KnowingMatcher:
 
     points: dict[int, np.ndarray]
     """Number of the point of each keypoint, by the features' width; -1 for clutter."""
-    share: float = 1.0
+    share: float | None = 1.0
+    """None finds all among the strongest keypoints, and nothing among all."""
     asked: list[tuple[int, int]] = field(default_factory=list)
     name = "knowing"
     working_size = 1024
@@ -52,6 +53,8 @@ class KnowingMatcher:
         a, b = self.points[id_of(first)][: len(first)], self.points[id_of(second)][: len(second)]
         _, i, j = np.intersect1d(a, b, return_indices=True)
         rows = np.stack([i, j], 1)[(a[i] >= 0)]
+        if self.share is None:
+            return rows if len(first) == CASCADE.network_keypoints else rows[:0]
         return rows[: round(self.share * len(rows))]
 
 
@@ -61,13 +64,11 @@ def id_of(features: Features) -> int:
 
 
 def photo(
-    number: int, rng: np.random.Generator, noise: float, first: str, jitter: float = 0.3
+    number: int, rng: np.random.Generator, noise: float, strong: int, jitter: float = 0.3
 ) -> tuple:
-    """Features of a photo, its points described with `noise`, and their numbers.
-
-    `first`: "points" or "clutter", whichever are its strongest keypoints. `jitter`: standard
-    deviation of a keypoint in pixels.
-    """
+    """Features of a photo, its points described with `noise`, and their numbers; the first `strong`
+    points are its strongest keypoints, then come clutter and the other points. `jitter` is the
+    standard deviation of a keypoint in pixels."""
     poses, points = arc(8)[[2, 4, 3, 1]], cloud(POINTS)
     words = np.random.default_rng(9).standard_normal((POINTS, 64))
     xy, _ = project(CAMERA, poses[number], points)
@@ -75,8 +76,12 @@ def photo(
     own = xy[order] + jitter * rng.standard_normal((POINTS, 2))
     described = words[order] + noise * rng.standard_normal((POINTS, 64))
     clutter = rng.uniform(0, 600, (CLUTTER, 2)), rng.standard_normal((CLUTTER, 64))
-    parts = [(own, described, order), (*clutter, np.full(CLUTTER, -1))]
-    parts = parts if first == "points" else parts[::-1]
+    few = order < strong
+    parts = [
+        (own[few], described[few], order[few]),
+        (*clutter, np.full(CLUTTER, -1)),
+        (own[~few], described[~few], order[~few]),
+    ]
     keypoints, descriptors, numbers = (np.concatenate(x) for x in zip(*parts, strict=True))
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     features = Features(
@@ -96,16 +101,10 @@ class Outcome:
     right: int
 
 
-def outcome(noise: float, *, first: str = "points", share: float = 1.0, hint: int = 0) -> Outcome:
-    """Matches two photos whose points are described with `noise`.
-
-    Args:
-        hint: clutter among the strongest keypoints that the network takes for matches.
-    """
+def outcome(noise: float, *, strong: int = POINTS, share: float | None = 1.0) -> Outcome:
+    """Matches two photos whose points are described with `noise`."""
     rng = np.random.default_rng(0)
-    features, numbers = zip(*(photo(i, rng, noise, first) for i in range(2)), strict=True)
-    for own in numbers:
-        own[:hint] = 10_000 + np.arange(hint)
+    features, numbers = zip(*(photo(i, rng, noise, strong) for i in range(2)), strict=True)
     matcher = KnowingMatcher(dict(enumerate(numbers)), share)
     cascade = Cascade(matcher, features, ["0.png", "1.png"], max_error=4.0, min_inliers=15)
     (pair,) = cascade.match([(0, 1)])
@@ -137,16 +136,30 @@ def test_guided_matching_brings_what_the_network_did_not_find() -> None:
 
 
 def test_a_hint_is_worth_all_keypoints() -> None:
-    """None of the points is among the strongest keypoints; a few false matches are."""
-    weak = outcome(noise=1.5, first="clutter", hint=CASCADE.hint)
+    """Few of the points are among the strongest keypoints."""
+    weak = outcome(noise=1.5, strong=CASCADE.hint + 5)
     assert weak.asked == [STRONGEST, (POINTS + CLUTTER,) * 2]
     assert weak.way == WHOLE_NETWORK
     assert weak.right > 0.8 * POINTS
 
 
-@pytest.mark.parametrize("first", ["points", "clutter"])
-def test_photos_of_different_places_do_not_overlap(first: str) -> None:
-    none = outcome(noise=30.0, share=0.02, first=first)
+def test_without_a_hint_all_keypoints_are_not_asked() -> None:
+    none = outcome(noise=1.5, strong=CASCADE.hint - 5)
+    assert none.asked == [STRONGEST]
+    assert none.way == NETWORK
+
+
+def test_the_better_answer_of_the_network_counts() -> None:
+    """Asked about all keypoints it finds fewer matches than among the strongest."""
+    lost = outcome(noise=1.5, strong=CASCADE.hint + 5, share=None)
+    assert lost.asked == [STRONGEST, (POINTS + CLUTTER,) * 2]
+    assert lost.way == NETWORK
+    assert lost.right >= CASCADE.hint
+
+
+@pytest.mark.parametrize("strong", [0, POINTS])
+def test_photos_of_different_places_do_not_overlap(strong: int) -> None:
+    none = outcome(noise=30.0, share=0.02, strong=strong)
     assert none.way == NETWORK
     assert none.found == 0
     assert none.asked == [STRONGEST], "all keypoints would be dear"
@@ -157,7 +170,7 @@ def several(
 ) -> tuple[KnowingMatcher, list[Features]]:
     """Photos of the same points, each described with its noise, and who knows them."""
     rng = np.random.default_rng(0)
-    made = [photo(i, rng, noise, "points", jitter) for i, noise in enumerate(noises)]
+    made = [photo(i, rng, noise, POINTS, jitter) for i, noise in enumerate(noises)]
     features, numbers = zip(*made, strict=True)
     return kind(dict(enumerate(numbers))), list(features)
 

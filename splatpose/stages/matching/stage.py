@@ -10,7 +10,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from jaxtyping import Float, Int
 from ...events import EventSink, Message, Progress
 from ...features.cascade import Cascade, MatchedPair
 from ...features.matcher import Features, Matcher
-from ...features.threads import one_thread_each
 from ...io.atomic import write_json
 from ...io.colmap import quiet_colmap
 from ...io.colmap_database import (
@@ -33,16 +31,16 @@ from ...io.colmap_database import (
     write_pairs,
     write_photos,
 )
-from ...io.photos import read_photo
 from ...keys import Stage
-from ...scene.capture import Capture, Photo
+from ...scene.capture import Capture
 from ...scene.matches import SIFT_BESIDE, MatchGraph
-from ...tolerance import Tolerance
 from .config import MatchingConfig
+from .extraction import extract_features, work_folder
 from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
+from .turning import Unaligned, match_turned
 from .verify import Verifier
 from .ways import append_ways, read_ways
 
@@ -53,7 +51,6 @@ _FEATURES = "features"
 _WAYS = "ways.csv"
 BATCH = 32
 """Pairs that are matched, verified and written together."""
-_PHOTOS_AT_ONCE = 8
 _BYTES_A_KEYPOINT = 150
 _BYTES_A_PAIR = 4096
 """The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
@@ -109,10 +106,10 @@ def _fill_database(
     joint = config.matcher == "xfeat+sift"
     first = replace(config, matcher="xfeat") if joint else config
     matcher, hashes = create_matcher(first, weights_dir)
-    work = _work_folder(folder, matcher, hashes)
-    features = _extract(capture, matcher, work, emit)
+    work = work_folder(folder / _FEATURES, matcher, hashes)
+    features = extract_features(capture, matcher, work, emit)
     pairs = _select_pairs(matcher, features, config, emit)
-    raw = work / _RAW
+    raw, record = work / _RAW, work / _WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
         sizes = [len(f) for f in features]
@@ -120,11 +117,15 @@ def _fill_database(
             base.clear_all_tables()
             write_photos(base, capture)
             write_keypoints(base, [f.keypoints for f in features])
-            (folder / _WAYS).unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        _match_pairs(base, cascade, pairs, folder / _WAYS, emit)
-    _finish(capture, config, verifier, read_graph(raw, matcher.name), folder / DATABASE, emit)
+        _match_pairs(base, cascade, pairs, record, emit)
+    found = _read_unaligned(raw, record)
+    found = match_turned(capture, first, matcher, features, found, emit)
+    (folder / _WAYS).unlink(missing_ok=True)
+    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
+    _finish(capture, config, verifier, found, folder / DATABASE, emit)
     name = matcher.name
     if joint:
         size = matcher.working_size
@@ -163,63 +164,15 @@ def _join_sift(
     """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
     alone = replace(config, matcher="sift", max_keypoints=None, working_size=None)
     sift, _ = create_matcher(alone, None)
-    second = Second(sift, _extract(capture, sift, _work_folder(folder, sift, {}), emit))
+    work = work_folder(folder / _FEATURES, sift, {})
+    second = Second(sift, extract_features(capture, sift, work, emit))
     joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
     ways = read_ways(folder / _WAYS, np.array(joined, np.int64).reshape(-1, 2))
-    # An interrupted run may have told it already.
-    own = [way.removesuffix(SIFT_BESIDE) for way in ways]
-    told = [(*pair, way + SIFT_BESIDE) for pair, way in zip(joined, own, strict=True)]
-    append_ways(folder / _WAYS, told)
+    beside = [(*pair, way + SIFT_BESIDE) for pair, way in zip(joined, ways, strict=True)]
+    append_ways(folder / _WAYS, beside)
     return joined
-
-
-def _work_folder(folder: Path, matcher: Matcher, hashes: dict[str, str]) -> Path:
-    """For features and matches before their verification: the same stage may be continued with
-    other weight files, whose keypoints must not be mixed."""
-    work = folder / _FEATURES / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
-    work.mkdir(parents=True, exist_ok=True)
-    return work
-
-
-def _extract(capture: Capture, matcher: Matcher, folder: Path, emit: EventSink) -> list[Features]:
-    """Features of every photo, read back from `folder` where an interrupted run left them."""
-    features: list[Features | None] = []
-    tolerance = Tolerance()
-
-    def extract(task: tuple[int, Photo]) -> Features | None:
-        index, photo = task
-        path = folder / f"{index:06d}.npz"
-        found = Features.load(path)
-        if found is None:
-            found = tolerance.attempt(photo.name, partial(_features_of, matcher, photo), None)
-            if found is not None:
-                found.save(path)
-        return found
-
-    tasks = list(enumerate(capture.photos))
-    for start in range(0, len(tasks), _PHOTOS_AT_ONCE):
-        features += one_thread_each(extract, tasks[start:][:_PHOTOS_AT_ONCE])
-        emit(Progress("matching", len(features), len(tasks), "photos: keypoints found"))
-    tolerance.check()
-    _warn(tolerance.told("could not be searched for keypoints and stays out"), emit)
-    return _with_empty(features, capture)
-
-
-def _features_of(matcher: Matcher, photo: Photo) -> Features:
-    return matcher.extract(read_photo(photo.path, bits=photo.bits))
-
-
-def _with_empty(features: Sequence[Features | None], capture: Capture) -> list[Features]:
-    """Photos that could not be searched have no keypoints, of the kind that the others have."""
-    kind = next(
-        (f.descriptors[:0] for f in features if f is not None), np.zeros((0, 1), np.float32)
-    )
-    return [
-        Features(np.zeros((0, 2)), kind, photo.width, photo.height) if f is None else f
-        for f, photo in zip(features, capture.photos, strict=True)
-    ]
 
 
 def _warn(text: str, emit: EventSink) -> None:
@@ -256,19 +209,32 @@ def _unverified(one: MatchedPair) -> PairMatches:
     return PairMatches(*one.pair, one.putative, geometry)
 
 
+def _read_unaligned(raw: Path, record: Path) -> Unaligned:
+    """What `_match_pairs` wrote."""
+    graph, putative = read_graph(raw, ""), read_putative(raw)
+    ways = read_ways(record, graph.pairs)
+    pairs = [(i, j) for i, j in graph.pairs.tolist()]
+    return Unaligned(
+        graph.keypoints,
+        {
+            pair: MatchedPair(pair, putative[pair], graph.verified(row), way)
+            for row, (pair, way) in enumerate(zip(pairs, ways, strict=True))
+        },
+    )
+
+
 def _finish(
     capture: Capture,
     config: MatchingConfig,
     verifier: Verifier,
-    graph: MatchGraph,
+    found: Unaligned,
     path: Path,
     emit: EventSink,
 ) -> None:
     """Writes the final database: keypoints aligned on the photos, and verified anew."""
     path.unlink(missing_ok=True)
-    putative = read_putative(graph.database)
-    keypoints: Sequence[Keypoints] = graph.keypoints
-    verified = [(int(i), int(j), graph.verified(p)) for p, (i, j) in enumerate(graph.pairs)]
+    keypoints = found.keypoints
+    verified = [(*pair, one.inliers) for pair, one in sorted(found.pairs.items())]
     errors = [config.max_error] * len(verified)
     if config.refine:
         emit(Message("matching", "Aligning matched keypoints on the photos."))
@@ -283,7 +249,9 @@ def _finish(
         for start in range(0, len(verified), BATCH):
             part = slice(start, start + BATCH)
             pairs = verifier.verify(keypoints, verified[part], errors[part])
-            write_pairs(base, [replace(p, putative=putative[p.first, p.second]) for p in pairs])
+            putative = [found.pairs[pair.first, pair.second].putative for pair in pairs]
+            both = zip(pairs, putative, strict=True)
+            write_pairs(base, [replace(pair, putative=matches) for pair, matches in both])
             done = min(start + BATCH, len(verified))
             emit(Progress("matching", done, len(verified), "pairs of photos verified"))
     verifier.tolerance.check()
