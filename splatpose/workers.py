@@ -61,7 +61,9 @@ def in_threads(
     for _ in range(min(workers, len(tasks))):
         threading.Thread(target=_take, args=(queue, work, stopped), daemon=True).start()
     try:
-        for _ in _finished(jobs):
+        # Again and again, so that Ctrl-C is heard meanwhile; asking after each task would take
+        # longer than small tasks do.
+        while wait(jobs, timeout=_POLL_S).not_done:
             continue
     except BaseException:
         stopped.set()

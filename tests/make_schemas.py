@@ -254,6 +254,11 @@ def results() -> dict[str, Schema]:
                 "verified_pairs": whole("Pairs with verified matches."),
                 "putative_matches": whole("Matches before verification."),
                 "verified_matches": whole("Matches after verification."),
+                "ways": rows(
+                    "Ways in which pairs were matched, the most frequent first; none where nobody "
+                    "recorded it.",
+                    matching_way(),
+                ),
             },
         ),
         "hypotheses": rows("Reconstructions that the model was chosen from.", hypothesis()),
@@ -347,6 +352,21 @@ def camera() -> Schema:
                     },
                 )
             ),
+        },
+    )
+
+
+def matching_way() -> Schema:
+    return record(
+        "A way of matching.",
+        {
+            "way": text(
+                'Such as "nearest neighbours", "network, strongest keypoints", "network, all '
+                'keypoints"; or the matcher, where it matches all pairs alike.'
+            ),
+            "pairs": whole("Pairs that were matched this way."),
+            "verified_pairs": whole("Of these, pairs with verified matches."),
+            "sift_beside": whole("Of these, pairs to which SIFT's matches were added."),
         },
     )
 

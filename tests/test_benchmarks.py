@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+import machine
+import pose_comparison
 import splat_scenes
 import targets
 import tiles_reference
@@ -125,6 +128,104 @@ def test_measuring_on_the_way_leaves_a_training_as_it_was() -> None:
     assert once.curve == often.curve[-1:]
     assert once.seconds == often.seconds == 60
     assert once.psnr > often.curve[0]["psnr"]
+
+
+def solved(name: str, method: str, *cells: Any, **more: Any) -> dict[str, Any]:
+    """A row of poses.py: set, method, photos, ATE, seconds of matching and of poses."""
+    photos, ate, matching, poses = cells
+    seconds = {"matching": matching, "poses": poses}
+    return {
+        "set": name,
+        "method": method,
+        "registered": photos,
+        "ate": ate,
+        "seconds": seconds,
+    } | more
+
+
+OURS, INCREMENTAL, GLOBAL = "splatpose, xfeat", "COLMAP incremental, sift", "COLMAP global, sift"
+
+
+def test_cost_is_over_the_better_mapper_and_one_matching() -> None:
+    rows = [
+        solved("fox", OURS, "67/67", 0.1, 40.0, 30.0),
+        solved("fox", INCREMENTAL, "67/67", 0.3, 100.0, 40.0),
+        solved("fox", GLOBAL, "67/67", 98.8, 100.0, 5.0),
+        # The mapper with most photos, though its error is the larger one.
+        solved("office", OURS, "62/62", 1.8, 50.0, 50.0),
+        solved("office", INCREMENTAL, "24/62", 7.4, 20.0, 10.0),
+        solved("office", GLOBAL, "62/62", 68.2, 20.0, 30.0),
+    ]
+    found = pose_comparison.costs(rows)
+    assert [(r["set"], r["mapper"], r["ratio"]) for r in found] == [
+        ("fox", INCREMENTAL, pytest.approx(0.5)),
+        ("office", GLOBAL, pytest.approx(2.0)),
+    ]
+    assert pose_comparison.mean_ratio(found) == pytest.approx(1.0)
+
+
+def test_times_that_compare_nothing_have_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = {"set": "c", "method": OURS, "refused": "too few", "seconds": {"capture": 0.1}}
+    unsolved = {"set": "d", "method": GLOBAL, "seconds": {"matching": 4.0, "poses": 0.1}}
+    rows = [
+        solved("a", OURS, "6/6", 0.1, 0.01, 5.0, reused=True),
+        solved("a", GLOBAL, "6/6", 0.1, 4.0, 5.0),
+        solved("b", OURS, "6/6", 0.1, 3.0, 5.0),
+        solved("b", GLOBAL, "6/6", 0.1, 4.0, 5.0, reused=True),
+        *(refused, solved("c", GLOBAL, "6/6", 0.1, 4.0, 5.0)),
+        *(solved("d", OURS, "6/6", 0.1, 4.0, 5.0), unsolved),
+        solved("e", OURS, "6/6", 0.1, 4.0, 5.0),
+    ]
+    assert pose_comparison.costs(rows) == []
+    pose_comparison.print_costs([])
+    assert capsys.readouterr().out == ""
+
+
+def test_an_earlier_run_is_compared_where_as_many_photos_are_placed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = [
+        solved("fox", OURS, "67/67", 0.2, 1, 1),
+        solved("fern", "splatpose, xfeat+sift", "20/20", 0.4, 1, 1),
+        solved("ring", OURS, "9/16", 1.0, 1, 1),
+        solved("office", OURS, "62/62", 1.8, 1, 1),
+        solved("walk", OURS, "5/6", 1.8, 1, 1),
+        solved("fox", INCREMENTAL, "67/67", 9.0, 1, 1),
+    ]
+    now = [
+        solved("fox", OURS, "67/67", 0.1, 1, 1),
+        solved("fern", OURS, "20/20", 0.8, 1, 1),
+        solved("ring", OURS, "16/16", 4.0, 1, 1),
+        solved("office", OURS, "61/62", 0.1, 1, 1),
+        {"set": "walk", "method": OURS, "refused": "too few", "seconds": {}},
+        solved("new", OURS, "5/5", 0.1, 1, 1),
+        solved("fox", INCREMENTAL, "67/67", 9.0, 1, 1),
+    ]
+    found = pose_comparison.changes(now, before)
+    assert {row["set"]: row["ratio"] for row in found} == {
+        "fox": pytest.approx(0.5),
+        "fern": pytest.approx(2.0),
+        **dict.fromkeys(["ring", "office", "walk"]),
+    }
+    assert pose_comparison.mean_ratio(found) == pytest.approx(1.0)
+    assert pose_comparison.lost(found) == ["office", "walk"]
+    pose_comparison.print_changes(found)
+    printed = capsys.readouterr().out
+    assert "| fox | 0.100 | 0.200 | 0.50 | 67 | 67 |" in printed
+    assert "of 2 sets with as many photos: 1.000" in printed
+    assert "lost photos: office, walk" in printed
+    assert pose_comparison.mean_ratio([]) is None
+
+
+def test_a_result_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "RESULTS", tmp_path / "results")
+    written = [machine.write_result("poses_auto", {"run": run}) for run in range(3)]
+    assert [path.name for path in written] == [f"poses_auto{n}.json" for n in ("", "_2", "_3")]
+    assert [json.loads(path.read_text())["run"] for path in written] == [0, 1, 2]
+    usual = ("fox", "fern")
+    assert machine.label_of(usual, usual) == ""
+    assert machine.label_of(["rgbd_room/3", "fern:6"], usual) == "_rgbd_room-3_fern-6"
+    assert machine.label_of([*"abcd"], usual) == "_4-sets"
 
 
 def test_a_longer_training_is_the_same_in_slow_motion() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from splatpose import workers
 from splatpose.errors import SplatposeError
 from splatpose.native import Died
 from splatpose.workers import in_child, in_processes, in_threads
@@ -44,18 +47,34 @@ def test_an_interruption_cancels_and_begins_nothing_more(monkeypatch: pytest.Mon
     begun: list[int] = []
     cancelled = threading.Event()
 
-    def interrupted(*_: object, **__: object) -> None:
+    wait = workers.wait
+
+    def interrupted_once(*jobs: Any, **options: Any) -> Any:
+        monkeypatch.setattr(workers, "wait", wait)
         raise KeyboardInterrupt
 
     def work(number: int) -> None:
         begun.append(number)
         cancelled.wait()
 
-    monkeypatch.setattr("splatpose.workers._finished", interrupted)
+    monkeypatch.setattr(workers, "wait", interrupted_once)
     with pytest.raises(KeyboardInterrupt):
         in_threads(work, (0, 1), 1, cancelled.set)
     assert cancelled.is_set()
     assert 1 not in begun
+
+
+def test_many_small_tasks_are_not_asked_about_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each asking goes through all that are left."""
+    wait, asked = workers.wait, []
+
+    def counted(jobs: Any, **options: Any) -> Any:
+        asked.append(1)
+        return wait(jobs, **options)
+
+    monkeypatch.setattr(workers, "wait", counted)
+    assert in_threads(lambda n: time.sleep(1e-4) or n, range(300), 2) == list(range(300))
+    assert len(asked) < 30
 
 
 def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ class AlikedMatcher:
     """
 
     name = "aliked"
-    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.7)
+    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.8)
 
     def __init__(
         self, aliked: Path, lightglue: Path, *, max_keypoints: int, working_size: int

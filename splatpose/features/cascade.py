@@ -113,13 +113,18 @@ class Cascade:
         found |= strongest
         # 3. the network, about all keypoints of those that it left open and that there is a hint of
         open_ = {p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers}
-        hinted = [pair for pair in rest if pair in open_ and _is_hinted(strongest[pair])]
+        asked = [p for p in rest if p in open_ and self._has_more_keypoints(p)]
+        hinted = [pair for pair in asked if _is_hinted(strongest[pair])]
         whole = self._ask(hinted, self._features, WHOLE_NETWORK)
         found |= {pair: _better(strongest[pair], one) for pair, one in whole.items()}
         # 4. guided matching, along the geometry of those that 1 or 2 settled
         settled = [found[pair] for pair in pairs if pair not in open_]
         found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
         return [found[pair] for pair in pairs]
+
+    def _has_more_keypoints(self, pair: Pair) -> bool:
+        """Whether the strongest are not all of them."""
+        return any(len(self._features[i]) > CASCADE.network_keypoints for i in pair)
 
     def _nearest(self, pairs: Sequence[Pair]) -> list[Matches]:
         assert self._matcher.descriptors is not None
@@ -145,15 +150,22 @@ class Cascade:
         parts: Sequence[Sequence[Pair]],
         way: str,
     ) -> dict[Pair, MatchedPair]:
-        """The pairs of all parts with what `find` finds in them, and the geometry of it."""
+        """The pairs of all parts with what `find` finds in them, and the geometry of it. One that
+        cannot be borne costs no other of its part."""
 
         def work(part: Sequence[Pair]) -> list[MatchedPair]:
             matches = zip(part, find(part), strict=True)
             return [self._fitted(pair, putative, way) for pair, putative in matches]
 
         def attempt(part: Sequence[Pair]) -> list[MatchedPair]:
-            name = " with ".join(self._names[i] for i in part[0])
-            nothing = [MatchedPair(pair, _NONE, _NONE, way) for pair in part]
+            if len(part) > 1:
+                found = Tolerance().attempt("", partial(work, part), None)
+                if found is not None:
+                    return found
+                return [one for pair in part for one in attempt([pair])]
+            (pair,) = part
+            name = " with ".join(self._names[i] for i in pair)
+            nothing = [MatchedPair(pair, _NONE, _NONE, way)]
             return self.tolerance.attempt(name, partial(work, part), nothing)
 
         return {one.pair: one for part in one_thread_each(attempt, parts) for one in part}
@@ -168,20 +180,27 @@ class Cascade:
         return MatchedPair(pair, putative, putative[geometry.inliers], way, geometry)
 
     def _guided(self, one: MatchedPair) -> MatchedPair:
-        """The pair with matches of all keypoints along its geometry, if these are more."""
+        """The pair with more matches along its geometry, of keypoints that have none yet."""
         assert self._matcher.descriptors is not None
         if one.geometry is None:
             return one
-        first, second = (self._features[i] for i in one.pair)
-        matches = guided_matches(
+        free = [
+            np.setdiff1d(np.arange(len(self._features[i])), one.inliers[:, k])
+            for k, i in enumerate(one.pair)
+        ]
+        first, second = (
+            self._features[i].rows(rows) for i, rows in zip(one.pair, free, strict=True)
+        )
+        more = guided_matches(
             first,
             second,
             one.geometry,
             max_error_px=CASCADE.strict * self._error_px(one.pair),
             min_cosine=self._matcher.descriptors.guided_cosine,
         )
-        if len(matches) <= len(one.inliers):
-            return one
+        matches = np.concatenate(
+            [one.inliers, np.stack([free[k][more[:, k]] for k in range(2)], axis=1)]
+        )
         return replace(one, putative=matches, inliers=matches)
 
     def _error_px(self, pair: Pair) -> float:

@@ -35,7 +35,11 @@ class Features:
 
     def strongest(self, count: int) -> Features:
         """The first `count` of them, or all if there are fewer."""
-        return replace(self, keypoints=self.keypoints[:count], descriptors=self.descriptors[:count])
+        return self.rows(slice(count))
+
+    def rows(self, rows: slice | Int[np.ndarray, " R"]) -> Features:
+        """Some of them."""
+        return replace(self, keypoints=self.keypoints[rows], descriptors=self.descriptors[rows])
 
     def save(self, path: Path) -> None:
         """Writes the features to an .npz file, wholly or not at all."""

@@ -33,7 +33,7 @@ class XFeatMatcher:
     """
 
     name = "xfeat"
-    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.7)
+    descriptors = DescriptorThresholds(min_cosine=0.82, guided_cosine=0.8)
 
     def __init__(
         self, xfeat: Path, lighterglue: Path, *, max_keypoints: int, working_size: int

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+SIFT_BESIDE = ", sift beside"
+"""What the way of a pair ends with that has SIFT's matches beside those of its matcher."""
+
 
 @dataclass(frozen=True)
 class MatchGraph:
@@ -34,7 +37,8 @@ class MatchGraph:
     """COLMAP's `TwoViewGeometryConfiguration` of each pair (2 calibrated, 3 uncalibrated,
     4 planar, 5 panoramic, 6 planar or panoramic, 1 degenerate, 0 undefined)."""
     ways: tuple[str, ...] = ()
-    """How each pair was matched, such as "nearest neighbours"; empty where nobody recorded it."""
+    """How each pair was matched, such as "nearest neighbours", perhaps with `SIFT_BESIDE` at the
+    end; "" for pairs of which nobody recorded it, and empty where nobody recorded any."""
 
     def verified(self, pair: int) -> Int[np.ndarray, "M 2"]:
         """Keypoint indices of the verified matches of pair number `pair`."""

@@ -19,7 +19,6 @@ The truth is read for scoring alone.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -36,6 +35,7 @@ import poses as posing
 import pycolmap
 import torch
 from joint import held_out_psnr
+from photo_sets import photos_of
 
 from splatpose.errors import SplatposeError
 from splatpose.events import ignore_events
@@ -91,9 +91,8 @@ def main() -> None:
                 print(line(rows[-1]), flush=True)
     table(rows)
     result = {"version": 1, **machine.describe(), "steps": args.steps, "rows": rows}
-    path = machine.RESULTS / f"ablation_{result['date']}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\nwritten to {path}")
+    label = machine.label_of(args.sets, SETS)
+    machine.write_result(f"ablation{label}_{result['date']}", result)
 
 
 @dataclass
@@ -110,7 +109,7 @@ class Ablation:
             raise SystemExit(f"no matches of {self.name} in {self.args.out}: run poses.py first")
         self.capture: Capture = load_capture(home / "splatpose" / "capture")
         self.graph: MatchGraph = load_matches(home / "splatpose" / "matching")
-        self.truth = posing.photos_of(self.name, home)[1]
+        self.truth = photos_of(self.name, home)[1]
         self.backend = resolve_backend(TrainingConfig(), ignore_events).backend
 
     def rows(self) -> Iterator[dict[str, Any]]:

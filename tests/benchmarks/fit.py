@@ -40,9 +40,8 @@ def main() -> None:
         rows = [run(name, out / name, args) for name in args.sets]
     table(rows)
     result = {"version": 1, **machine.describe(), "preset": args.preset, "sets": rows}
-    path = machine.RESULTS / f"fit_{args.preset}_{result['date']}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\nwritten to {path}")
+    label = machine.label_of(args.sets, parser.get_default("sets"))
+    machine.write_result(f"fit{label}_{args.preset}_{result['date']}", result)
 
 
 def run(name: str, out: Path, args: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 import machine
 import numpy as np
 import poses as posing
+from photo_sets import SHARED, fresh
 
 from splatpose.events import Event, Message
 from splatpose.geometry.epipolar import relative_pose
@@ -67,8 +68,8 @@ def main() -> None:
             print(line(row), flush=True)
     print(HEADER, *map(line, rows), sep="\n")
     result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
-    machine.RESULTS.mkdir(exist_ok=True)
-    (machine.RESULTS / "local.json").write_text(json.dumps(result, indent=2) + "\n")
+    label = machine.label_of(args.sets, SETS)
+    machine.write_result(f"local{label}_{result['date']}", result)
 
 
 def measure(
@@ -78,7 +79,7 @@ def measure(
     capture = load_capture(home / "splatpose" / "capture")
     graph = load_matches(home / "splatpose" / "matching")
     whole = name.replace("/", ":").partition(":")[0]
-    data = posing.SHARED / "data" / whole
+    data = SHARED / "data" / whole
     truth = home / "truth.json"
     truth = truth if truth.exists() else next(iter(sorted(data.glob("poses*.json"))))
     true = true_poses(capture, truth)
@@ -206,7 +207,7 @@ def hypothesis(
         )
         if not found:
             return {"registered": "0"}
-        model = posing.fresh(Path(folder) / "model")
+        model = fresh(Path(folder) / "model")
         max(found, key=lambda r: (r.num_reg_images(), r.num_points3D())).write_binary(model)
         return posing.score(model, truth)
 

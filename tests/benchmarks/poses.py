@@ -3,10 +3,12 @@
     python tests/benchmarks/poses.py [--sets fox fountain_p11 ...] [--matcher xfeat] [--no-colmap]
     python tests/benchmarks/poses.py --sets few --out runs      # few views of some sets
     python tests/benchmarks/poses.py --sets llff_fern:6 rgbd_room/3 --out runs --reuse
+    python tests/benchmarks/poses.py --against tests/benchmarks/results/poses_auto_2026-11-21.json
 
 NAME:6 are six photos of a set, evenly spaced in the order of their names, NAME/3 is every third,
 NAME~1 is the set with its photos named at random (by seed 1), so that their order says nothing.
 `--reuse` takes matches and COLMAP's models that are in `--out` already and runs the poses anew.
+`--against` compares our poses with those of an earlier results file.
 
 splatpose's capture, matching and poses stages run as `fit` runs them; COLMAP (pycolmap) extracts
 and matches SIFT exhaustively and maps incrementally and globally, with its default options. Only
@@ -19,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,31 +29,30 @@ from pathlib import Path
 from typing import Any
 
 import machine
-import numpy as np
 import pycolmap
+from photo_sets import ROOT, SHARED, fresh, photos_of
+from pose_comparison import changes, costs, print_changes, print_costs
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
-from splatpose.errors import SplatposeError  # noqa: E402
-from splatpose.evaluation.colmap_baseline import MAPPERS, run_colmap  # noqa: E402
-from splatpose.events import Event, EventSink, Message  # noqa: E402
-from splatpose.scene.capture import Capture  # noqa: E402
-from splatpose.scene.depth_maps import DepthPriors  # noqa: E402
-from splatpose.stages.capture.config import CaptureConfig  # noqa: E402
-from splatpose.stages.capture.stage import build_capture, load_capture  # noqa: E402
-from splatpose.stages.depth.config import DepthConfig  # noqa: E402
-from splatpose.stages.depth.stage import build_depth, load_depth  # noqa: E402
-from splatpose.stages.late_registration.config import LateRegistrationConfig  # noqa: E402
-from splatpose.stages.late_registration.stage import (  # noqa: E402
+from splatpose.errors import SplatposeError
+from splatpose.evaluation.colmap_baseline import MAPPERS, run_colmap
+from splatpose.events import Event, EventSink, Message
+from splatpose.scene.capture import Capture
+from splatpose.scene.depth_maps import DepthPriors
+from splatpose.stages.capture.config import CaptureConfig
+from splatpose.stages.capture.stage import build_capture, load_capture
+from splatpose.stages.depth.config import DepthConfig
+from splatpose.stages.depth.stage import build_depth, load_depth
+from splatpose.stages.late_registration.config import LateRegistrationConfig
+from splatpose.stages.late_registration.stage import (
     load_late_registration,
     register_left_out,
 )
-from splatpose.stages.matching.config import MatchingConfig  # noqa: E402
-from splatpose.stages.matching.stage import load_matches, match_photos, resolve_matcher  # noqa: E402
-from splatpose.stages.poses.config import PosesConfig  # noqa: E402
-from splatpose.stages.poses.stage import load_poses, solve_poses  # noqa: E402
+from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.stage import load_matches, match_photos, resolve_matcher
+from splatpose.stages.poses.config import PosesConfig
+from splatpose.stages.poses.stage import load_poses, solve_poses
 
 SETS = (
     "fox",
@@ -70,16 +70,6 @@ FEW = (
     *("hololens_office/2", "rgbd_room", "rgbd_room/3"),
 )
 """What `--sets few` stands for: few views, and thinned walks."""
-PLACES = (
-    "dtu_scan24",
-    "fountain_p11",
-    "fox",
-    "hololens_office",
-    "kitchen25",
-    "llff_fern",
-    "rgbd_room",
-    "tt_family24",
-)
 MATCHERS = ("auto", "xfeat", "xfeat+sift", "aliked", "sift")
 COLUMNS = ("registered", "ate", "rot", "auc5", "auc30")
 
@@ -95,7 +85,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep databases and models here")
     parser.add_argument("--reuse", action="store_true", help="matches and COLMAP models of --out")
+    parser.add_argument("--against", type=Path, help="an earlier results file")
     args = parser.parse_args()
+    before = json.loads(args.against.read_text())["rows"] if args.against else []
     if args.reuse and args.out is None:
         parser.error("--reuse needs the --out of an earlier run")
     pycolmap.logging.minloglevel = 2
@@ -110,73 +102,13 @@ def main() -> None:
                 rows += colmap_rows(name, images, truth, home / "colmap", args)
     table(rows)
     result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
-    machine.RESULTS.mkdir(exist_ok=True)
-    path = machine.RESULTS / f"poses_{args.matcher}_{result['date']}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\nwritten to {path}")
-
-
-def photos_of(name: str, home: Path) -> tuple[Path, Path | None]:
-    """The folder of photos of a set, and the file of their true poses if they have any."""
-    if name == "places":
-        folder = fresh(home / "images")
-        for other in PLACES:
-            photo = sorted((SHARED / "data" / other / "images").iterdir())[2]
-            shutil.copyfile(photo, folder / f"{other}{photo.suffix}")
-        return folder, None
-    whole, separator, number = name.replace("/", ":/").replace("~", ":~").partition(":")
-    photos = sorted((SHARED / "data" / whole / "images").iterdir())
-    truth = next(iter(sorted((SHARED / "data" / whole).glob("poses*.json"))), None)
-    if not separator:
-        return photos[0].parent, truth
-    if number.startswith("~"):
-        return _renamed(photos, truth, int(number[1:]), home)
-    if number.startswith("/"):
-        photos = photos[:: int(number[1:])]
-    else:
-        photos = [
-            photos[i] for i in np.linspace(0, len(photos) - 1, int(number)).round().astype(int)
-        ]
-    folder = fresh(home / "images")
-    for photo in photos:
-        shutil.copyfile(photo, folder / photo.name)
-    return folder, truth and _truth_of(photos, truth, home / "truth.json")
-
-
-def _renamed(
-    photos: list[Path], truth: Path | None, seed: int, home: Path
-) -> tuple[Path, Path | None]:
-    """The photos and their true poses under names in random order."""
-    order = np.random.default_rng(seed).permutation(len(photos))
-    names = {
-        photo.name: f"{place:04d}{photo.suffix}" for place, photo in zip(order, photos, strict=True)
-    }
-    folder = fresh(home / "images")
-    for photo in photos:
-        shutil.copyfile(photo, folder / names[photo.name])
-    if truth is None:
-        return folder, None
-    value = json.loads(truth.read_text())
-    for frame in value["frames"]:
-        frame["file"] = names[frame["file"]]
-    (home / "truth.json").write_text(json.dumps(value))
-    return folder, home / "truth.json"
-
-
-def _truth_of(photos: list[Path], truth: Path, target: Path) -> Path:
-    """The true poses of some photos of a set, in a file of their own."""
-    value = json.loads(truth.read_text())
-    names = {photo.name for photo in photos}
-    value["frames"] = [frame for frame in value["frames"] if frame["file"] in names]
-    target.write_text(json.dumps(value))
-    return target
-
-
-def fresh(folder: Path) -> Path:
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
+    result["costs"] = costs(rows)
+    print_costs(result["costs"])
+    if args.against:
+        result["against"] = {"file": args.against.name, "sets": changes(rows, before)}
+        print_changes(result["against"]["sets"])
+    label = machine.label_of(args.sets, SETS)
+    machine.write_result(f"poses{label}_{args.matcher}_{result['date']}", result)
 
 
 def splatpose_rows(
@@ -195,6 +127,8 @@ def splatpose_rows(
         fresh(parts[stage])
     seconds: dict[str, float] = {}
     row: dict[str, Any] = {"set": name, "method": "splatpose"}
+    if reuse:
+        row["reused"] = True
     try:
         start = time.perf_counter()
         if not reuse:
@@ -257,7 +191,7 @@ def colmap_rows(
     """COLMAP's incremental and global mapping of SIFT matches, one camera for equal sizes."""
     rows_file = folder / "rows.json"
     if args.reuse and rows_file.exists():
-        return json.loads(rows_file.read_text())
+        return [{**row, "reused": True} for row in json.loads(rows_file.read_text())]
     print(f"{name}: COLMAP", flush=True)
     fresh(folder)
     rows = []

@@ -67,10 +67,8 @@ def main() -> None:
         rows += rows_of(name, args.runs / name.replace("/", "_every") / "splatpose", args)
     table(rows)
     result = {"version": 1, **machine.describe(), "seed": args.seed, "rows": rows}
-    machine.RESULTS.mkdir(exist_ok=True)
-    path = machine.RESULTS / f"resection_{result['date']}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\nwritten to {path}")
+    label = machine.label_of(args.sets)
+    machine.write_result(f"resection{label}_{result['date']}", result)
 
 
 def rows_of(name: str, folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:

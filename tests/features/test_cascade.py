@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from scenes.poses import CAMERA, arc, cloud
 
 from splatpose.features.cascade import (
@@ -14,6 +16,7 @@ from splatpose.features.cascade import (
     NETWORK,
     WHOLE_NETWORK,
     Cascade,
+    MatchedPair,
 )
 from splatpose.features.matcher import DescriptorThresholds, Features
 from splatpose.geometry.projection import project
@@ -60,14 +63,17 @@ def id_of(features: Features) -> int:
     return features.width - 800
 
 
-def photo(number: int, rng: np.random.Generator, noise: float, strong: int) -> tuple:
+def photo(
+    number: int, rng: np.random.Generator, noise: float, strong: int, jitter: float = 0.3
+) -> tuple:
     """Features of a photo, its points described with `noise`, and their numbers; the first `strong`
-    points are its strongest keypoints, then come clutter and the other points."""
-    poses, points = arc(8)[[2, 4]], cloud(POINTS)
+    points are its strongest keypoints, then come clutter and the other points. `jitter` is the
+    standard deviation of a keypoint in pixels."""
+    poses, points = arc(8)[[2, 4, 3, 1]], cloud(POINTS)
     words = np.random.default_rng(9).standard_normal((POINTS, 64))
     xy, _ = project(CAMERA, poses[number], points)
     order = rng.permutation(POINTS)
-    own = xy[order] + 0.3 * rng.standard_normal((POINTS, 2))
+    own = xy[order] + jitter * rng.standard_normal((POINTS, 2))
     described = words[order] + noise * rng.standard_normal((POINTS, 64))
     clutter = rng.uniform(0, 600, (CLUTTER, 2)), rng.standard_normal((CLUTTER, 64))
     few = order < strong
@@ -157,3 +163,136 @@ def test_photos_of_different_places_do_not_overlap(strong: int) -> None:
     assert none.way == NETWORK
     assert none.found == 0
     assert none.asked == [STRONGEST], "all keypoints would be dear"
+
+
+def several(
+    noises: tuple[float, ...], kind: type[KnowingMatcher] = KnowingMatcher, jitter: float = 0.3
+) -> tuple[KnowingMatcher, list[Features]]:
+    """Photos of the same points, each described with its noise, and who knows them."""
+    rng = np.random.default_rng(0)
+    made = [photo(i, rng, noise, POINTS, jitter) for i, noise in enumerate(noises)]
+    features, numbers = zip(*made, strict=True)
+    return kind(dict(enumerate(numbers))), list(features)
+
+
+def cascade_of(matcher: KnowingMatcher, features: list[Features]) -> Cascade:
+    names = [f"{i}.png" for i in range(len(features))]
+    return Cascade(matcher, features, names, max_error=4.0, min_inliers=15)
+
+
+def all_pairs(matcher: KnowingMatcher, features: list[Features]) -> list[MatchedPair]:
+    return cascade_of(matcher, features).match(list(combinations(range(len(features)), 2)))
+
+
+def test_answers_do_not_depend_on_the_number_of_threads() -> None:
+    """Easy pairs and hard ones at once, one after the other and three at a time."""
+    before, answers = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            answers.append(all_pairs(*several((0.2, 0.2, 0.9, 0.9))))
+    finally:
+        torch.set_num_threads(before)
+    assert {one.way for one in answers[0]} >= {NEAREST, NETWORK}
+    assert [one.pair for one in answers[0]] == list(combinations(range(4), 2))
+    for one, other in zip(*answers, strict=True):
+        assert (one.pair, one.way) == (other.pair, other.way)
+        np.testing.assert_array_equal(one.putative, other.putative)
+        np.testing.assert_array_equal(one.inliers, other.inliers)
+
+
+class AloneMatcher(KnowingMatcher):
+    """Without learned descriptors."""
+
+    name = "alone"
+    descriptors = None  # pyright: ignore[reportAssignmentType]
+
+
+def test_a_matcher_without_learned_descriptors_matches_every_pair_by_itself() -> None:
+    matcher, features = several((0.2, 0.2, 0.2), AloneMatcher)
+    found = all_pairs(matcher, features)
+    assert [one.way for one in found] == ["alone"] * 3
+    assert matcher.asked == [(POINTS + CLUTTER,) * 2] * 3
+    for one in found:
+        assert 0.9 * POINTS < len(one.inliers) <= len(one.putative) == POINTS
+
+
+def test_as_many_pairs_are_asked_about_at_a_time_as_the_matcher_likes() -> None:
+    sizes: list[int] = []
+
+    class BatchMatcher(KnowingMatcher):
+        pairs_at_once = 4
+
+        def match_pairs(self, pairs: list[tuple[Features, Features]]) -> list[np.ndarray]:
+            sizes.append(len(pairs))
+            return super().match_pairs(pairs)
+
+    batched = all_pairs(*several((0.9,) * 4, BatchMatcher))
+    assert sorted(sizes) == [2, 4]
+    for one, other in zip(batched, all_pairs(*several((0.9,) * 4)), strict=True):
+        assert (one.pair, one.way) == (other.pair, other.way)
+        np.testing.assert_array_equal(one.inliers, other.inliers)
+
+
+def test_keypoints_of_photos_larger_than_working_size_may_be_farther_off() -> None:
+    """Photos of 800 pixels that were matched at 200 have keypoints four times as coarse."""
+    found = {}
+    for working_size in (1024, 200):
+        matcher, features = several((0.2, 0.2), jitter=3.0)
+        matcher.working_size = working_size
+        found[working_size] = len(all_pairs(matcher, features)[0].inliers)
+    assert found[200] > 0.8 * POINTS
+    assert found[1024] < 0.6 * found[200]
+
+
+def test_a_photo_without_keypoints_has_no_matches_and_costs_no_other_pair() -> None:
+    matcher, features = several((0.2, 0.2, 0.2))
+    features[2] = features[2].strongest(0)
+    found = all_pairs(matcher, features)
+    assert [len(one.inliers) > 300 for one in found] == [True, False, False]
+    assert [one.inliers.shape[1] for one in found] == [2, 2, 2]
+
+
+class OddMatcher(KnowingMatcher):
+    """A library that cannot bear photos 0 and 1."""
+
+    def match(self, first: Features, second: Features) -> np.ndarray:
+        if {id_of(first), id_of(second)} == {0, 1}:
+            raise ValueError("a matrix of the wrong shape")
+        return super().match(first, second)
+
+
+def test_a_pair_that_the_network_cannot_bear_is_told_and_costs_itself_only() -> None:
+    matcher, features = several((0.9, 0.9, 0.9, 0.9), OddMatcher)
+    cascade = cascade_of(matcher, features)
+    found = cascade.match(list(combinations(range(4), 2)))
+    assert [len(one.inliers) > 100 for one in found] == [False] + [True] * 5
+    cascade.tolerance.check()
+    told = cascade.tolerance.told("could not be matched")
+    assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
+
+
+class OddBatchMatcher(OddMatcher):
+    """The same, of which one odd pair takes the others of its batch along."""
+
+    pairs_at_once = 4
+
+
+@pytest.mark.parametrize("kind", [OddMatcher, OddBatchMatcher])
+def test_an_odd_pair_is_told_once_and_costs_no_other_of_its_batch(kind: type[OddMatcher]) -> None:
+    """Nearest neighbours hint at the pair, so that all its keypoints would be asked about next."""
+    matcher, features = several((0.6,) * 4, kind)
+    cascade = cascade_of(matcher, features)
+    found = cascade.match(list(combinations(range(4), 2)))
+    assert [len(one.inliers) > 100 for one in found] == [False] + [True] * 5
+    told = cascade.tolerance.told("could not be matched")
+    assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
+
+
+def test_a_network_that_was_asked_about_all_keypoints_is_not_asked_again() -> None:
+    matcher, features = several((0.9, 0.9))
+    features = [f.strongest(CASCADE.network_keypoints - 1) for f in features]
+    matcher.share = 0.1
+    (found,) = all_pairs(matcher, features)
+    assert CASCADE.hint <= len(found.putative) < CASCADE.network_inliers
+    assert matcher.asked == [(CASCADE.network_keypoints - 1,) * 2]

@@ -114,3 +114,27 @@ def test_photos_without_keypoints_have_no_matches(match) -> None:
     some = described(rng.uniform(0, 500, (5, 2)), rng.standard_normal((5, 4)))
     for first, second in ((none, some), (some, none)):
         assert match(first, second, H).shape == (0, 2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_points_that_a_homography_sends_to_infinity_have_no_match() -> None:
+    """x = 200 is its horizon; there keypoints of equal descriptors are no match."""
+    horizon = np.array([[1.0, 0, 0], [0, 1.0, 0], [1 / 200, 0, -1.0]])
+    rng = np.random.default_rng(4)
+    a = np.array([[200.0, 50], [200.0, 0], [300.0, 60]])
+    words = rng.standard_normal((3, 16))
+    b = np.array([[200.0, 50], [200.0, 0], [600.0, 120]])
+    assert near_homography(described(a, words), described(b, words), horizon).tolist() == [[2, 2]]
+
+
+def test_the_second_photo_of_more_keypoints_than_the_first() -> None:
+    """And the other way round: neither is read beyond its end."""
+    rng = np.random.default_rng(5)
+    a, b, F = two_views()
+    words = rng.standard_normal((300, 16))
+    first, second = described(a, words), described(b, words)
+    for few in (1, 7):
+        there = near_lines(first.strongest(few), second, F)
+        back = near_lines(first, second.strongest(few), F)
+        assert there[:, 0].tolist() == list(range(few))
+        assert back[:, 1].tolist() == list(range(few))

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from scenes.matching import make_capture, texture, transform, warp
 
 from splatpose.features.keypoint_adjustment import MIN_CORRELATION, refine_keypoints
@@ -185,8 +186,31 @@ def test_refinement_without_matches() -> None:
     assert refined.precise == ()
 
 
-def test_refinement_is_deterministic() -> None:
+def test_refinement_does_not_depend_on_the_number_of_threads() -> None:
     _, photos, _, keypoints, pairs = noisy_tracks(50, 0.5)
-    first, second = (refine_keypoints(keypoints, pairs, lambda i: photos[i]) for _ in range(2))
-    for a, b in zip(first.keypoints, second.keypoints, strict=True):
-        np.testing.assert_array_equal(a, b)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 1, 3):
+            torch.set_num_threads(threads)
+            found.append(refine_keypoints(keypoints, pairs, lambda i: photos[i]))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for a, b in zip(found[0].keypoints, other.keypoints, strict=True):
+            np.testing.assert_array_equal(a, b)
+        for a, b in zip(found[0].precise, other.precise, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_windows_far_outside_and_without_a_number_read_nothing_else() -> None:
+    """Local maps of wrong matches may be anything."""
+    photo = gray(texture(WIDTH, HEIGHT))
+    at = np.full((6, 2), 100.0)
+    start = np.array([[1e7, 100], [-1e7, 5], [np.nan, 100], [100, np.inf], [100, 100], [100, 100]])
+    affine = np.tile(np.eye(2), (6, 1, 1))
+    affine[4] *= 1e12
+    affine[5] = np.nan
+    _, correlation = align(photo, photo, at, start, affine)
+    # Mirrored at the borders the photo goes on for ever, and there a window finds something.
+    assert np.isfinite(correlation[:2]).all()
+    assert not (correlation[2:] >= MIN_CORRELATION).any()

@@ -30,3 +30,14 @@ def test_nothing_matches_nothing() -> None:
     some, none = unit(np.random.default_rng(0), 5), np.zeros((0, 8), np.float32)
     for first, second in ((some, none), (none, some), (none, none)):
         assert mutual_nearest(first, second, 0.0).shape == (0, 2)
+
+
+def test_what_repeats_is_matched_once_at_most() -> None:
+    """Equal descriptors, as on a fence: no keypoint is in two matches."""
+    rows = unit(np.random.default_rng(1), 6)
+    first, second = np.repeat(rows, 3, axis=0), np.repeat(rows, 4, axis=0)
+    found = mutual_nearest(first, second, 0.9)
+    assert 0 < len(found) <= 18
+    for side in found.T:
+        assert len(np.unique(side)) == len(side)
+    np.testing.assert_array_equal(found // [3, 4], np.repeat(found[:, :1] // 3, 2, axis=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import pytest
 import torch
@@ -25,4 +27,28 @@ def test_threads_come_back_after_an_error() -> None:
     before = torch.get_num_threads(), cv2.getNumThreads(), blas_threads()
     with pytest.raises(ZeroDivisionError):
         one_thread_each(lambda n: 1 // n, [1, 0])
+    assert (torch.get_num_threads(), cv2.getNumThreads(), blas_threads()) == before
+
+
+def test_as_many_work_at_a_time_as_pytorch_has_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = threading.Barrier(3)
+        # Two at a time would wait for a third for ever.
+        seen = one_thread_each(lambda _: together.wait(timeout=30), range(6))
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == [0, 0, 1, 1, 2, 2]
+    assert one_thread_each(lambda _: 0, []) == []
+
+
+def test_threads_come_back_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    before = torch.get_num_threads(), cv2.getNumThreads(), blas_threads()
+    monkeypatch.setattr("splatpose.workers.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one_thread_each(lambda n: n, range(3))
     assert (torch.get_num_threads(), cv2.getNumThreads(), blas_threads()) == before

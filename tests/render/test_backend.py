@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from scenes import ROOT
 
 from splatpose.errors import SplatposeError
 from splatpose.render import choose_backend, use_backend
-from splatpose.render.cpu import available_threads, use_threads
+from splatpose.render.cpu import available_threads, compilation, use_threads
 from splatpose.render.gsplat_backend import why_gsplat_cannot_run
 from splatpose.render.reference import RasterizeMode, RenderMode
 
@@ -89,6 +90,20 @@ print(len(told))
     ]
     assert [r.stdout.strip() for r in results] == ["1", "0"]
     assert "splatpose.render.cpu" in results[0].stderr
+
+
+def test_kernels_run_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home, and an installation that belongs to another."""
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    monkeypatch.setattr(compilation, "_not_kept", [])
+    assert "kept on disk and done once" in compilation._announcement()
+
+    def total(values):
+        return values.sum()
+
+    assert compilation.kernel(total)(np.arange(4)) == 6
+    assert "in every run anew" in compilation._announcement()
+    assert "NUMBA_CACHE_DIR" in compilation._announcement()
 
 
 @pytest.mark.slow

@@ -103,6 +103,7 @@ def _graph(root: Path) -> MatchGraph:
         offsets=np.array([0, 6, 11, 11]),
         matches=np.zeros((11, 2), np.int64),
         configuration=np.array([2, 2, 0]),
+        ways=("nearest neighbours", "network, all keypoints, sift beside", "nearest neighbours"),
     )
 
 

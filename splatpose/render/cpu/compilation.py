@@ -26,6 +26,8 @@ logger = logging.getLogger("splatpose.render.cpu")
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 
 _listeners: list[Callable[[str], None]] = []
+_not_kept: list[str] = []
+"""Kernels whose machine code cannot be kept on disk."""
 
 
 def device_function(function: Callable) -> Any:
@@ -52,9 +54,14 @@ def late_kernel(function: Callable) -> Any:
 
 
 def _compiled(function: Callable, *, late: bool) -> Any:
-    dispatcher = numba.njit(
-        inspect.unwrap(function), error_model="numpy", fastmath=FASTMATH, nogil=True, cache=True
+    compile_: Any = numba.njit
+    dispatcher = compile_(
+        inspect.unwrap(function), error_model="numpy", fastmath=FASTMATH, nogil=True
     )
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError:  # Numba's, where it finds no folder that it may write to
+        _not_kept.append(function.__name__)
     _watch_all_sources(dispatcher)
     if rehearsing():
         return Rehearsed(dispatcher, compiled=late)
@@ -91,6 +98,16 @@ def compile_listener(listener: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+def _announcement() -> str:
+    text = "Compiling the CPU rasterizer for this processor: takes up to a minute, "
+    if not _not_kept:
+        return text + "is kept on disk and done once."
+    return text + (
+        "and is done in every run anew, because neither the installation nor a home can be written "
+        "to. NUMBA_CACHE_DIR may name another folder."
+    )
+
+
 class _Announcer(event.Listener):
     """Tells people why nothing seems to happen; loading from the cache does not count."""
 
@@ -103,11 +120,9 @@ class _Announcer(event.Listener):
         if self._told or not function.__module__.startswith(__package__):
             return
         self._told = True
-        call_assistant()
-        text = (
-            "Compiling the CPU rasterizer for this processor: takes up to a minute, "
-            "is kept on disk and done once."
-        )
+        if not _not_kept:
+            call_assistant()
+        text = _announcement()
         logger.info(text)
         for listener in tuple(_listeners):
             listener(text)

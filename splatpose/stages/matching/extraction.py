@@ -18,13 +18,18 @@ from ...tolerance import Tolerance
 _PHOTOS_AT_ONCE = 8
 
 
+def work_folder(folder: Path, matcher: Matcher, hashes: dict[str, str]) -> Path:
+    """The part of `folder` for a matcher with its weights: the same stage may be continued with
+    other ones, whose features and matches must not be mixed."""
+    work = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
 def extract_features(
-    capture: Capture, matcher: Matcher, folder: Path, hashes: dict[str, str], emit: EventSink
+    capture: Capture, matcher: Matcher, folder: Path, emit: EventSink
 ) -> list[Features]:
     """Features of every photo, read back from `folder` where an interrupted run left them."""
-    # The same stage may be continued with other weight files, whose features must not be mixed.
-    folder = folder / "-".join([matcher.name, *(h[:8] for h in hashes.values())])
-    folder.mkdir(parents=True, exist_ok=True)
     features: list[Features | None] = []
     tolerance = Tolerance()
 

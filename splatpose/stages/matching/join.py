@@ -87,6 +87,9 @@ def join_second(
     verified = [_joined(graph.verified(row), one.inliers, one.pair, shifts) for row, one in chosen]
     verifier = Verifier(capture, working_size, config.min_inliers, seed)
     pairs = verifier.verify(keypoints, verified, config.precise_error)
+    verifier.tolerance.check()
+    if text := verifier.tolerance.told("could not be verified"):
+        emit(Message("matching", text, "warning"))
     putative = read_putative(path)
     pairs = [
         replace(
@@ -130,6 +133,9 @@ def _matches(
         found += cascade.match([(i, j) for i, j in pairs[start:][:_BATCH].tolist()])
         text = f"pairs of photos matched with {second.matcher.name} too"
         emit(Progress("matching", len(found), len(pairs), text))
+    cascade.tolerance.check()
+    if text := cascade.tolerance.told(f"could not be matched with {second.matcher.name} too"):
+        emit(Message("matching", text, "warning"))
     return found
 
 

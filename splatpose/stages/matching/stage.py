@@ -33,9 +33,9 @@ from ...io.colmap_database import (
 )
 from ...keys import Stage
 from ...scene.capture import Capture
-from ...scene.matches import MatchGraph
+from ...scene.matches import SIFT_BESIDE, MatchGraph
 from .config import MatchingConfig
-from .extraction import extract_features
+from .extraction import extract_features, work_folder
 from .join import Second, join_second
 from .matchers import create_matcher, resolve_matcher
 from .pairs import select_pairs
@@ -106,9 +106,10 @@ def _fill_database(
     joint = config.matcher == "xfeat+sift"
     first = replace(config, matcher="xfeat") if joint else config
     matcher, hashes = create_matcher(first, weights_dir)
-    features = extract_features(capture, matcher, folder / _FEATURES, hashes, emit)
+    work = work_folder(folder / _FEATURES, matcher, hashes)
+    features = extract_features(capture, matcher, work, emit)
     pairs = _select_pairs(matcher, features, config, emit)
-    raw = folder / _RAW
+    raw, record = work / _RAW, work / _WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
         sizes = [len(f) for f in features]
@@ -116,15 +117,14 @@ def _fill_database(
             base.clear_all_tables()
             write_photos(base, capture)
             write_keypoints(base, [f.keypoints for f in features])
-            (folder / _WAYS).unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        _match_pairs(base, cascade, pairs, folder / _WAYS, emit)
-    found = _read_unaligned(raw, folder / _WAYS)
-    before = found.pairs
+        _match_pairs(base, cascade, pairs, record, emit)
+    found = _read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)
-    changed = {pair: one for pair, one in found.pairs.items() if before.get(pair) is not one}
-    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in changed.items()])
+    (folder / _WAYS).unlink(missing_ok=True)
+    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
     _finish(capture, config, verifier, found, folder / DATABASE, emit)
     name = matcher.name
     if joint:
@@ -132,7 +132,6 @@ def _fill_database(
         joined = _join_sift(capture, config, folder, emit, working_size=size, seed=seed)
         name = config.matcher if joined else name
     write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
-    raw.unlink()
     shutil.rmtree(folder / _FEATURES)
     return _summary(read_graph(folder / DATABASE, name), len(pairs))
 
@@ -163,14 +162,15 @@ def _join_sift(
     seed: int,
 ) -> list[tuple[int, int]]:
     """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
-    own = replace(config, matcher="sift", max_keypoints=None, working_size=None)
-    sift, _ = create_matcher(own, None)
-    second = Second(sift, extract_features(capture, sift, folder / _FEATURES, {}, emit))
+    alone = replace(config, matcher="sift", max_keypoints=None, working_size=None)
+    sift, _ = create_matcher(alone, None)
+    work = work_folder(folder / _FEATURES, sift, {})
+    second = Second(sift, extract_features(capture, sift, work, emit))
     joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
     ways = read_ways(folder / _WAYS, np.array(joined, np.int64).reshape(-1, 2))
-    beside = [(*pair, f"{way}, sift beside") for pair, way in zip(joined, ways, strict=True)]
+    beside = [(*pair, way + SIFT_BESIDE) for pair, way in zip(joined, ways, strict=True)]
     append_ways(folder / _WAYS, beside)
     return joined
 

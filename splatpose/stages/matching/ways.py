@@ -12,7 +12,9 @@ from numpy import ndarray
 
 def append_ways(path: Path, ways: Iterable[tuple[int, int, str]]) -> None:
     """Adds the ways of pairs, by photo indices; what is said of a pair last counts."""
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     with path.open("a", encoding="utf-8", newline="") as file:
+        file.write("\n" if torn else "")
         csv.writer(file, lineterminator="\n").writerows(ways)
 
 

@@ -19,7 +19,7 @@ from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment
 from ...scene.evidence import HypothesisEvidence
-from ...scene.matches import MatchGraph
+from ...scene.matches import SIFT_BESIDE, MatchGraph
 from ...scene.solved import Solved
 from ...scene.sparse_model import SparseModel
 from ...scene.splats import TrainedSplats
@@ -232,7 +232,23 @@ def _matching(graph: MatchGraph) -> dict[str, Any]:
         "verified_pairs": int((verified > 0).sum()),
         "putative_matches": int(graph.num_putative.sum()),
         "verified_matches": int(verified.sum()),
+        "ways": _ways(graph),
     }
+
+
+def _ways(graph: MatchGraph) -> list[dict[str, Any]]:
+    """What each way of matching was asked and found, the most frequent first."""
+    rows: dict[str, dict[str, Any]] = {}
+    for told, verified in zip(graph.ways, graph.num_verified.tolist(), strict=False):
+        way = told.removesuffix(SIFT_BESIDE)
+        if not way:
+            continue
+        nothing = {"way": way, "pairs": 0, "verified_pairs": 0, "sift_beside": 0}
+        row = rows.setdefault(way, nothing)
+        row["pairs"] += 1
+        row["verified_pairs"] += int(verified > 0)
+        row["sift_beside"] += int(told != way)
+    return sorted(rows.values(), key=lambda row: (-row["pairs"], row["way"]))
 
 
 def _hypothesis(evidence: HypothesisEvidence) -> dict[str, Any]:

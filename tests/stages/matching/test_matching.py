@@ -17,6 +17,7 @@ from splatpose.features.matcher import Features
 from splatpose.features.sift import SiftMatcher
 from splatpose.io.colmap_database import (
     PairMatches,
+    done_pairs,
     opened,
     read_graph,
     write_keypoints,
@@ -45,6 +46,7 @@ def assert_same(first: MatchGraph, second: MatchGraph) -> None:
         np.testing.assert_array_equal(a, b)
     for name in ("pairs", "num_putative", "offsets", "matches", "configuration"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert first.ways == second.ways
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,10 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 @pytest.fixture(scope="module")
 def graph(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> MatchGraph:
     return run(capture, tmp_path_factory.mktemp("matching"))
+
+
+def test_every_pair_has_its_way(graph: MatchGraph) -> None:
+    assert graph.ways == ("sift",) * len(graph.pairs)
 
 
 def test_overlapping_photos_are_matched(graph: MatchGraph, capture: Capture) -> None:
@@ -106,6 +112,23 @@ def test_interrupted_matching_continues_where_it_was(
     assert_same(resumed, graph)
     first_pairs = next(e for e in seen if e.text == "pairs of photos matched")
     assert first_pairs.done == (6 if stop == "pairs of photos matched" else 3)
+
+
+def test_pairs_without_matches_are_done_too(tmp_path: Path) -> None:
+    photos = tuple(Photo(f"{i}.png", Path(f"{i}.png"), 64, 48, 0, "") for i in range(5))
+    some = np.array([[0, 0], [1, 1]])
+    verified, failed = pycolmap.TwoViewGeometry(), pycolmap.TwoViewGeometry()
+    verified.inlier_matches = some.astype(np.uint32)
+    pairs = [
+        PairMatches(0, 1, some, verified),
+        PairMatches(0, 4, some, failed),
+        PairMatches(2, 3, some[:0], failed),
+    ]
+    with opened(tmp_path / "x.db") as database:
+        write_photos(database, Capture(photos, (CameraGroup("x", 64, 48, None),)))
+        assert done_pairs(database) == set()
+        write_pairs(database, pairs)
+        assert done_pairs(database) == {(0, 1), (0, 4), (2, 3)}
 
 
 def test_nothing_but_the_result_is_left(capture: Capture, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from splatpose.stages.matching.ways import append_ways, read_ways
 
@@ -27,3 +28,14 @@ def test_a_torn_line_is_none(tmp_path: Path) -> None:
         file.write("0,2\n1,")
     assert read_ways(tmp_path / "w.csv", PAIRS) == ("sift", "", "")
     assert read_ways(tmp_path / "nowhere.csv", PAIRS) == ("", "", "")
+
+
+@pytest.mark.parametrize("torn", ["0,2,si", "1", "1,", "0,2"])
+def test_what_follows_a_torn_line_is_told(tmp_path: Path, torn: str) -> None:
+    """A full disk or a power cut; the pairs of that batch are matched and told again."""
+    path = tmp_path / "w.csv"
+    append_ways(path, [(0, 1, "sift")])
+    with path.open("a") as file:
+        file.write(torn)
+    append_ways(path, [(0, 2, "sift"), (1, 2, "sift")])
+    assert read_ways(path, PAIRS) == ("sift",) * 3

@@ -172,6 +172,10 @@ def test_the_report_accounts_for_every_photo(scene: Scene) -> None:
     assert report["cameras"][1]["estimate"]["focal_x"] == 80.0
     assert report["matching"]["verified_matches"] == 11
     assert report["matching"]["verified_pairs"] == 2
+    assert report["matching"]["ways"] == [
+        {"way": "nearest neighbours", "pairs": 2, "verified_pairs": 1, "sift_beside": 0},
+        {"way": "network, all keypoints", "pairs": 1, "verified_pairs": 1, "sift_beside": 1},
+    ]
     assert report["training"]["final_pass_on_all"] is True
     assert report["training"]["curve"][-1] == {
         "step": 100, "seconds": 3.5, "loss": 0.1, "gaussians": 20

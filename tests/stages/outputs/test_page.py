@@ -28,6 +28,7 @@ from splatpose.stages.outputs.page.charts import Dot, curve, histogram, strip
 from splatpose.stages.outputs.page.matrix import match_matrix
 from splatpose.stages.outputs.page.support import PairSupport
 from splatpose.stages.outputs.page.svg import Axis, decimal, element
+from splatpose.stages.outputs.page.texts import matching_ways
 from splatpose.stages.outputs.page.thumbnails import contact_sheet
 from splatpose.stages.outputs.report import build_report
 from splatpose.stages.outputs.summary import summary_lines
@@ -347,6 +348,7 @@ def enlarged(scene: Scene, count: int) -> Scene:
         offsets=np.concatenate([[0], np.cumsum(total)]),
         matches=np.zeros((int(total.sum()), 2), np.int64),
         configuration=np.full(len(pairs), 2),
+        ways=("network, strongest keypoints, sift beside",) * len(pairs),
     )
     angle = 2 * np.pi * np.arange(count) / count
     cam_from_world = np.tile(np.eye(4), (count, 1, 1))
@@ -381,10 +383,11 @@ def enlarged(scene: Scene, count: int) -> Scene:
 
 
 def test_the_matrix_shades_by_matches_and_outlines_contradictions(scene: Scene) -> None:
-    support = PairSupport(np.array([0.9, np.nan, 0.1]), np.array([False, False, True]), 0.5)
+    support = PairSupport(np.array([0.9, np.nan, np.nan]), np.array([False, False, True]), 0.5)
     matrix = match_matrix(scene.graph, support, COUNT)
     assert matrix
-    assert matrix.pairs == [[0, 1, 6, 90], [1, 3, 5, -1]]
+    assert matrix.pairs == [[0, 1, 6, 90, 0], [1, 3, 5, -1, 1], [2, 3, 0, -1, 0]]
+    assert matrix.ways == ["nearest neighbours", "network, all keypoints, sift beside"]
     assert matrix.contradicted == 1
     shades = ElementTree.fromstring(matrix.picture)
     (cells,) = [node for node in shades if node.get("class") == "m1"]
@@ -392,6 +395,32 @@ def test_the_matrix_shades_by_matches_and_outlines_contradictions(scene: Scene) 
     (outlines,) = [node for node in shades if node.get("class") == "against"]
     assert outlines.get("d", "").count("M") == 2
     assert match_matrix(scene.graph, support, 1) is None
+
+
+@pytest.mark.parametrize("ways", [(), ("", "", "")])
+def test_ways_that_nobody_recorded_are_not_told(scene: Scene, ways: tuple[str, ...]) -> None:
+    """Of pairs without matches there is nothing left to tell then."""
+    bare = dataclasses.replace(scene, graph=dataclasses.replace(scene.graph, ways=ways))
+    support = PairSupport(np.full(3, 0.5), np.zeros(3, bool), 0.5)
+    matrix = match_matrix(bare.graph, support, COUNT)
+    assert matrix
+    assert matrix.pairs == [[0, 1, 6, 50, -1], [1, 3, 5, 50, -1]]
+    assert matrix.ways == []
+    report = report_of(bare)
+    assert report["matching"]["ways"] == []
+    assert matching_ways(report["matching"]) == ""
+    assert "How they were matched" not in Outline(page_of(bare, report)).text
+
+
+def test_the_page_says_how_pairs_were_matched(scene: Scene) -> None:
+    text = Outline(page_of(scene)).text
+    sentence = (
+        "2 of 3 pairs by nearest neighbours, 1 by network (all keypoints); 1 with sift beside."
+    )
+    assert f"How they were matched: {sentence}" in text
+    matcher_alone = dataclasses.replace(scene.graph, ways=("sift",) * 3)
+    text = Outline(page_of(dataclasses.replace(scene, graph=matcher_alone))).text
+    assert "How they were matched" not in text, "the name of the matcher says it"
 
 
 def test_axes_and_numbers() -> None:
@@ -474,6 +503,7 @@ def test_filter_and_links_work(scene: Scene, browser: Page, tmp_path: Path) -> N
     )
     told = browser.evaluate("document.getElementById('pair').textContent")
     assert told.startswith("photo_0.jpg and sub/photo_1.jpg: 6 verified matches")
+    assert told.endswith(" Matched by nearest neighbours.")
     assert browser.complaints == []
 
 

@@ -86,6 +86,7 @@ def build_page(
         "shown_levels": [k for k in LABELS if k in _levels(photos, poses)],
         "unplaced": int((~poses.registered).sum()),
         "matrix": section("matches", match_matrix, graph, support, len(photos)),
+        "matching_ways": section("matching", texts.matching_ways, report["matching"]),
         "shades": _shades(),
         "anchors": [card.anchor for card in photos],
         "names": [card.name for card in photos],

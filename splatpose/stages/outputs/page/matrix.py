@@ -27,7 +27,10 @@ class Matrix:
 
     picture: Markup
     pairs: list[list[int]]
-    """Rows (photo, photo, verified matches, percent that agree or -1)."""
+    """Rows (photo, photo, verified matches, percent that agree or -1, row of `ways` or -1) of the
+    pairs that have verified matches or a way."""
+    ways: list[str]
+    """How pairs were matched, each way once."""
     contradicted: int
     """Pairs most of whose matches contradict the poses."""
     frame: tuple[float, float, float]
@@ -59,11 +62,14 @@ def match_matrix(graph: MatchGraph, support: PairSupport, num_photos: int) -> Ma
         f"{len(bad)} contradict the poses"
     )
     agree = np.where(np.isfinite(support.agreeing), np.round(100 * support.agreeing), -1)
-    found = count > 0
-    rows = np.column_stack([i, j, count, np.nan_to_num(agree, nan=-1)])[found].astype(int)
+    ways = sorted({*graph.ways} - {""})
+    way = np.array([ways.index(w) if w else -1 for w in graph.ways] or [-1] * len(count), int)
+    told = (count > 0) | (way >= 0)
+    rows = np.column_stack([i, j, count, np.nan_to_num(agree, nan=-1), way])[told].astype(int)
     return Matrix(
         drawing(_SIDE + _LEFT + 2, _SIDE + _TOP + 2, label, *parts, class_="matrix"),
         rows.tolist(),
+        ways,
         len(bad),
         (_LEFT, _TOP, _SIDE),
     )

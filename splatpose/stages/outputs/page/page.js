@@ -56,9 +56,9 @@
   const source = document.getElementById("pairs");
   const matrix = document.querySelector("svg.matrix");
   if (source && matrix) {
-    const { pairs, frame, names } = JSON.parse(source.textContent);
+    const { pairs, ways, frame, names } = JSON.parse(source.textContent);
     const [left, top, side] = frame, count = names.length;
-    const found = new Map(pairs.map(([i, j, n, agree]) => [i * count + j, [n, agree]]));
+    const found = new Map(pairs.map(([i, j, ...told]) => [i * count + j, told]));
     const line = document.getElementById("pair");
     const rest = line.textContent;
     const tell = (e) => {
@@ -70,10 +70,11 @@
         return;
       }
       const [i, j] = [Math.min(row, column), Math.max(row, column)];
-      const [n, agree] = found.get(i * count + j) || [0, -1];
+      const [n, agree, way] = found.get(i * count + j) || [0, -1, -1];
       const words = n === 0 ? "no verified matches" : `${n} verified match${n === 1 ? "" : "es"}`;
       line.textContent = `${names[i]} and ${names[j]}: ${words}` +
-        (agree >= 0 ? `, ${agree} % agree with the poses` : "");
+        (agree >= 0 ? `, ${agree} % agree with the poses.` : ".") +
+        (way >= 0 ? ` Matched by ${ways[way]}.` : "");
     };
     matrix.addEventListener("pointermove", tell);
     matrix.addEventListener("pointerdown", tell);

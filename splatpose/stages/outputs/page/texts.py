@@ -90,6 +90,25 @@ def photos_lead(report: Mapping[str, Any]) -> str:
     return " ".join([text, *(f"Of the file: {note}." for note in video["notes"])])
 
 
+def matching_ways(matching: Mapping[str, Any]) -> str:
+    """How many pairs were matched in each way; "" where nobody recorded it, or all were matched by
+    the matcher itself."""
+    rows = matching["ways"]
+    if [row["way"] for row in rows] in ([], [matching["matcher"]]):
+        return ""
+    parts = [f"{row['pairs']:,} by {_in_brackets(row['way'])}" for row in rows]
+    first = rows[0]["pairs"]
+    parts[0] = parts[0].replace(f"{first:,}", f"{first:,} of {matching['pairs']:,} pairs", 1)
+    beside = sum(row["sift_beside"] for row in rows)
+    return ", ".join(parts) + (f"; {beside:,} with sift beside." if beside else ".")
+
+
+def _in_brackets(way: str) -> str:
+    """The way with what follows its first comma in brackets: network (all keypoints)."""
+    what, _, of = way.partition(", ")
+    return f"{what} ({of})" if of else what
+
+
 def _rest(weak: int, refused: int) -> str:
     parts = []
     if weak:
