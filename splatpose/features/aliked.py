@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import UInt8
 from kornia.feature import ALIKED
 
-from .lightglue import load_lightglue, load_weights, match_lightglue, pairs_at_once, read_state_dict
+from .lightglue import LightGlueMatcher, load_lightglue, load_weights, read_state_dict
 from .matcher import DescriptorThresholds, Features
 
 
-class AlikedMatcher:
+class AlikedMatcher(LightGlueMatcher):
     """ALIKED-n16 + LightGlue on the CPU or a CUDA device. torchvision is not needed: kornia
     brings the deformable convolution in plain PyTorch.
 
@@ -32,13 +31,11 @@ class AlikedMatcher:
     def __init__(
         self, aliked: Path, lightglue: Path, *, max_keypoints: int, working_size: int
     ) -> None:
+        super().__init__(load_lightglue(lightglue, 128, 256, 4))
         self.working_size = working_size
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.pairs_at_once = pairs_at_once(self.device)
         net = ALIKED("aliked-n16", max_num_keypoints=max_keypoints)
         load_weights(net, read_state_dict(aliked), aliked)
         self._net = net.to(self.device)
-        self._matcher = load_lightglue(lightglue, 128, 256, 4).to(self.device)
 
     @torch.inference_mode()
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
@@ -58,14 +55,3 @@ class AlikedMatcher:
             width,
             height,
         )
-
-    def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
-        return self.match_pairs([(first, second)])[0]
-
-    def match_pairs(
-        self, pairs: Sequence[tuple[Features, Features]]
-    ) -> list[Int[np.ndarray, "_ 2"]]:
-        return match_lightglue(self._matcher, pairs, self.device)
-
-    def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
-        return descriptors.astype(np.float32)

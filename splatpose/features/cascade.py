@@ -18,7 +18,7 @@ from jaxtyping import Int
 from ..tolerance import Tolerance
 from .guided_matching import guided_matches
 from .magsac import RobustGeometry, fit_robustly
-from .matcher import Features, Matcher
+from .matcher import Features, Matcher, error_px
 from .nearest_neighbours import mutual_nearest
 from .threads import one_thread_each
 
@@ -46,8 +46,8 @@ class CascadeThresholds:
     """Strongest keypoints that the network is asked about first: with half of them it costs a
     quarter."""
     network_inliers: int = 80
-    """Agreeing matches of the strongest keypoints that settle a pair. Along the geometry of fewer,
-    guided matching finds more false matches than right ones."""
+    """Agreeing matches of the strongest keypoints that are enough. Guided matching adds nothing
+    good to them: where descriptors differ so, it finds as many false matches as right ones."""
     hint: int = 20
     """Agreeing matches of the strongest keypoints that make a pair worth all keypoints, where they
     do not settle it: where fewer agree, all keypoints hardly ever find more."""
@@ -96,8 +96,19 @@ class Cascade:
         self._matcher, self._features, self._names = matcher, features, names
         self._max_error, self._min_inliers = max_error, min_inliers
         self._strongest = [f.strongest(CASCADE.network_keypoints) for f in features]
-        self.tolerance = Tolerance()
-        """Pairs that could not be matched; they count as without matches."""
+        self._tolerances: dict[str, Tolerance] = {}
+
+    def check(self) -> str:
+        """A sentence on pairs that could not be matched and count as without matches; "" where all
+        could.
+
+        Raises:
+            Exception: the first fault, where most pairs of one way failed.
+        """
+        for tolerance in self._tolerances.values():
+            tolerance.check()
+        told = (one.told("could not be matched") for one in self._tolerances.values())
+        return "; ".join(filter(None, told))
 
     def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         """Matches of each pair, in the order of the pairs."""
@@ -112,19 +123,20 @@ class Cascade:
         strongest = self._ask(rest, self._strongest, NETWORK)
         found |= strongest
         # 3. the network, about all keypoints of those that it left open and that there is a hint of
-        open_ = {p for p, one in strongest.items() if len(one.inliers) < CASCADE.network_inliers}
-        asked = [p for p in rest if p in open_ and self._has_more_keypoints(p)]
-        hinted = [pair for pair in asked if _is_hinted(strongest[pair])]
-        whole = self._ask(hinted, self._features, WHOLE_NETWORK)
+        asked = [pair for pair, one in strongest.items() if self._is_worth_all_keypoints(one)]
+        whole = self._ask(asked, self._features, WHOLE_NETWORK)
         found |= {pair: _better(strongest[pair], one) for pair, one in whole.items()}
-        # 4. guided matching, along the geometry of those that 1 or 2 settled
-        settled = [found[pair] for pair in pairs if pair not in open_]
+        # 4. guided matching, along the geometry of those that nearest neighbours settled
+        settled = [found[pair] for pair in pairs if pair not in strongest]
         found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
         return [found[pair] for pair in pairs]
 
-    def _has_more_keypoints(self, pair: Pair) -> bool:
-        """Whether the strongest are not all of them."""
-        return any(len(self._features[i]) > CASCADE.network_keypoints for i in pair)
+    def _is_worth_all_keypoints(self, strongest: MatchedPair) -> bool:
+        """Whether the network should see all keypoints of a pair: the strongest gave a hint, did
+        not settle it, and are not all."""
+        hinted = CASCADE.hint <= len(strongest.inliers) < CASCADE.network_inliers
+        count = CASCADE.network_keypoints
+        return hinted and any(len(self._features[i]) > count for i in strongest.pair)
 
     def _nearest(self, pairs: Sequence[Pair]) -> list[Matches]:
         assert self._matcher.descriptors is not None
@@ -153,6 +165,8 @@ class Cascade:
         """The pairs of all parts with what `find` finds in them, and the geometry of it. One that
         cannot be borne costs no other of its part."""
 
+        tolerance = self._tolerances.setdefault(way, Tolerance())
+
         def work(part: Sequence[Pair]) -> list[MatchedPair]:
             matches = zip(part, find(part), strict=True)
             return [self._fitted(pair, putative, way) for pair, putative in matches]
@@ -166,7 +180,7 @@ class Cascade:
             (pair,) = part
             name = " with ".join(self._names[i] for i in pair)
             nothing = [MatchedPair(pair, _NONE, _NONE, way)]
-            return self.tolerance.attempt(name, partial(work, part), nothing)
+            return tolerance.attempt(name, partial(work, part), nothing)
 
         return {one.pair: one for part in one_thread_each(attempt, parts) for one in part}
 
@@ -204,22 +218,15 @@ class Cascade:
         return replace(one, putative=matches, inliers=matches)
 
     def _error_px(self, pair: Pair) -> float:
-        """The largest error in pixels of photos as given: keypoints of photos larger than working
-        size are coarser in proportion."""
-        photos = (self._features[i] for i in pair)
-        size = max(side for photo in photos for side in (photo.width, photo.height))
-        return self._max_error * max(1.0, size / self._matcher.working_size)
+        """The largest error in pixels of the photos as given."""
+        photos = [self._features[i] for i in pair]
+        return error_px(self._max_error, photos, self._matcher.working_size)
 
 
 def _is_settled(nearest: MatchedPair) -> bool:
     """Whether nearest neighbours tell the geometry of a pair for certain."""
     share = CASCADE.settled_share * len(nearest.putative)
     return len(nearest.inliers) >= max(CASCADE.settled_inliers, share)
-
-
-def _is_hinted(strongest: MatchedPair) -> bool:
-    """Whether an open pair is worth the network on all keypoints."""
-    return len(strongest.inliers) >= CASCADE.hint
 
 
 def _better(first: MatchedPair, second: MatchedPair) -> MatchedPair:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Float, Int, Shaped
 from kornia.feature import LightGlue
 from kornia.feature.lightglue import CrossBlock
 
@@ -21,6 +21,7 @@ from .matcher import Features
 FILTER_THRESHOLD = 0.1
 """Lowest assignment score of a match, as published with the weights."""
 _GPU_PAIRS = 16
+"""Pairs that go through the network together on a GPU."""
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -153,9 +154,28 @@ def match_lightglue(
     return found
 
 
-def pairs_at_once(device: torch.device) -> int:
-    """Pairs that LightGlue is best asked about at a time: on CPUs each thread takes its own."""
-    return 1 if device.type == "cpu" else _GPU_PAIRS
+class LightGlueMatcher:
+    """What all matchers with LightGlue share.
+
+    Args:
+        net: LightGlue for their features.
+    """
+
+    def __init__(self, net: LightGlue) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.pairs_at_once = 1 if self.device.type == "cpu" else _GPU_PAIRS
+        self._matcher = net.to(self.device)
+
+    def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
+        return self.match_pairs([(first, second)])[0]
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]]
+    ) -> list[Int[np.ndarray, "_ 2"]]:
+        return match_lightglue(self._matcher, pairs, self.device)
+
+    def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
+        return descriptors.astype(np.float32)
 
 
 _LAYER = re.compile(r"transformers\.(\d+)\.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Shaped, UInt8
 
 from ..io.arrays import DAMAGED_ARRAYS
 from ..io.atomic import replacing
+from ..scene.capture import Photo
 
 PhotoMatches = tuple[int, int, Int[np.ndarray, "_ 2"]]
 """First photo, second photo, keypoint indices of their matches."""
@@ -70,6 +71,13 @@ class DescriptorThresholds:
     """Least of nearest neighbours, over the whole photo."""
     guided_cosine: float
     """Least of the best near an epipolar line, where there are few to choose from."""
+
+
+def error_px(max_error: float, photos: Iterable[Features | Photo], working_size: int) -> float:
+    """An error at working size in pixels of photos as given: keypoints of photos larger than that
+    are coarser in proportion."""
+    size = max(side for photo in photos for side in (photo.width, photo.height))
+    return max_error * max(1.0, size / working_size)
 
 
 @runtime_checkable

@@ -20,7 +20,8 @@ def one_thread_each(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
     """Results of `work` in the order of the tasks, as many at a time as PyTorch has threads.
 
     Networks for one pair of photos are too small to keep many threads busy, and what one thread
-    computes does not depend on how many there are.
+    computes does not depend on how many there are. The numbers of threads are the process's: not to
+    be called from several threads at once.
     """
     threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, UInt8
 from kornia.feature import XFeat
 
-from .lightglue import load_lightglue, load_weights, match_lightglue, pairs_at_once, read_state_dict
+from .lightglue import LightGlueMatcher, load_lightglue, load_weights, read_state_dict
 from .matcher import DescriptorThresholds, Features
 
 MIN_SCORE = 0.05
@@ -22,7 +21,7 @@ _STRIDE = 32
 _NMS_RADIUS = 2
 
 
-class XFeatMatcher:
+class XFeatMatcher(LightGlueMatcher):
     """XFeat + LighterGlue on the CPU or a CUDA device.
 
     Args:
@@ -38,16 +37,14 @@ class XFeatMatcher:
     def __init__(
         self, xfeat: Path, lighterglue: Path, *, max_keypoints: int, working_size: int
     ) -> None:
+        super().__init__(load_lightglue(lighterglue, 64, 96, 1))
         self.max_keypoints = max_keypoints
         self.working_size = working_size
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.pairs_at_once = pairs_at_once(self.device)
         self._net = XFeat().net
         # Only the semi-dense mode, which is not used, needs this part; not every file has it.
         self._net.fine_matcher = torch.nn.Sequential()
         load_weights(self._net, read_state_dict(xfeat), xfeat)
         self._net.to(self.device)
-        self._matcher = load_lightglue(lighterglue, 64, 96, 1).to(self.device)
 
     @torch.inference_mode()
     def extract(self, photo: UInt8[np.ndarray, "H W 3"]) -> Features:
@@ -66,17 +63,6 @@ class XFeatMatcher:
         return Features(
             (keypoints * to_photo).cpu().numpy(), descriptors.cpu().numpy(), width, height
         )
-
-    def match(self, first: Features, second: Features) -> Int[np.ndarray, "M 2"]:
-        return self.match_pairs([(first, second)])[0]
-
-    def match_pairs(
-        self, pairs: Sequence[tuple[Features, Features]]
-    ) -> list[Int[np.ndarray, "_ 2"]]:
-        return match_lightglue(self._matcher, pairs, self.device)
-
-    def similarity(self, descriptors: Shaped[np.ndarray, "K D"]) -> Float[np.ndarray, "K D"]:
-        return descriptors.astype(np.float32)
 
 
 def _heatmap(logits: Float[torch.Tensor, "1 65 h w"]) -> Float[torch.Tensor, "H W"]:

@@ -19,9 +19,11 @@ from splatpose.features.cascade import (
     MatchedPair,
 )
 from splatpose.features.matcher import DescriptorThresholds, Features
+from splatpose.features.nearest_neighbours import mutual_nearest
 from splatpose.geometry.projection import project
 
 POINTS, CLUTTER = 400, 1200
+NOISE = 0.5
 STRONGEST = (CASCADE.network_keypoints,) * 2
 
 
@@ -128,11 +130,16 @@ def test_a_pair_of_unlike_descriptors_is_asked_about_by_its_strongest_keypoints(
     assert hard.right > 0.8 * hard.found > 0.8 * 0.5 * POINTS
 
 
-def test_guided_matching_brings_what_the_network_did_not_find() -> None:
-    """The network finds a quarter of the matches; along the geometry of these are the others."""
-    hard = outcome(noise=0.75, share=0.25)
-    assert hard.right > 2 * 0.25 * POINTS
-    assert hard.right > 0.7 * hard.found
+def test_guided_matching_brings_what_nearest_neighbours_did_not_find() -> None:
+    """Many descriptors are too unlike to be matched over the whole photo."""
+    rng = np.random.default_rng(0)
+    first, second = (photo(i, rng, NOISE, POINTS)[0] for i in range(2))
+    nearest = mutual_nearest(first.descriptors, second.descriptors, 0.8)
+    found = outcome(noise=NOISE)
+    assert found.way == NEAREST
+    assert CASCADE.settled_inliers < len(nearest) < 0.7 * POINTS
+    assert found.right > 1.4 * len(nearest)
+    assert found.right > 0.95 * found.found
 
 
 def test_a_hint_is_worth_all_keypoints() -> None:
@@ -267,8 +274,7 @@ def test_a_pair_that_the_network_cannot_bear_is_told_and_costs_itself_only() -> 
     cascade = cascade_of(matcher, features)
     found = cascade.match(list(combinations(range(4), 2)))
     assert [len(one.inliers) > 100 for one in found] == [False] + [True] * 5
-    cascade.tolerance.check()
-    told = cascade.tolerance.told("could not be matched")
+    told = cascade.check()
     assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
 
 
@@ -285,7 +291,7 @@ def test_an_odd_pair_is_told_once_and_costs_no_other_of_its_batch(kind: type[Odd
     cascade = cascade_of(matcher, features)
     found = cascade.match(list(combinations(range(4), 2)))
     assert [len(one.inliers) > 100 for one in found] == [False] + [True] * 5
-    told = cascade.tolerance.told("could not be matched")
+    told = cascade.check()
     assert told == "0.png with 1.png could not be matched (ValueError: a matrix of the wrong shape)"
 
 

@@ -133,9 +133,8 @@ def _matches(
         found += cascade.match([(i, j) for i, j in pairs[start:][:_BATCH].tolist()])
         text = f"pairs of photos matched with {second.matcher.name} too"
         emit(Progress("matching", len(found), len(pairs), text))
-    cascade.tolerance.check()
-    if text := cascade.tolerance.told(f"could not be matched with {second.matcher.name} too"):
-        emit(Message("matching", text, "warning"))
+    if text := cascade.check():
+        emit(Message("matching", f"{second.matcher.name}: {text}", "warning"))
     return found
 
 

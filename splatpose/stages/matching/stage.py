@@ -49,7 +49,7 @@ _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
 _WAYS = "ways.csv"
-BATCH = 32
+BATCH = 64
 """Pairs that are matched, verified and written together."""
 _BYTES_A_KEYPOINT = 150
 _BYTES_A_PAIR = 4096
@@ -198,8 +198,7 @@ def _match_pairs(
         write_pairs(database, [_unverified(one) for one in found])
         finished = len(pairs) - len(todo) + start + len(batch)
         emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
-    cascade.tolerance.check()
-    _warn(cascade.tolerance.told("could not be matched"), emit)
+    _warn(cascade.check(), emit)
 
 
 def _unverified(one: MatchedPair) -> PairMatches:

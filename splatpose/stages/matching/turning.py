@@ -15,7 +15,7 @@ from jaxtyping import Float
 from ...events import EventSink, Message, Progress
 from ...features.cascade import CASCADE, Cascade, MatchedPair, Matches, Pair
 from ...features.magsac import fit_robustly
-from ...features.matcher import Features, Matcher
+from ...features.matcher import Features, Matcher, error_px
 from ...features.nearest_neighbours import mutual_nearest
 from ...features.threads import one_thread_each
 from ...features.turned import ANGLES, TurnedFeatures, extract_turned, join_keypoints
@@ -93,9 +93,9 @@ def match_turned(
     answers = dict(zip(likely, cascade.match(asked), strict=True))
     good = {c: one for c, one in answers.items() if len(one.inliers) >= _MIN_INLIERS}
     _tell({photo: names[photo] for _, photo in good}, emit)
-    scale = [max(1.0, max(f.width, f.height) / matcher.working_size) for f in features]
     for (fixed, photo), one in good.items():
-        found = _joined(found, fixed, photo, one, likely[fixed, photo], _SAME_PX * scale[photo])
+        same_px = error_px(_SAME_PX, [features[photo]], matcher.working_size)
+        found = _joined(found, fixed, photo, one, likely[fixed, photo], same_px)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float
 
-from ...features.matcher import PhotoMatches
+from ...features.matcher import PhotoMatches, error_px
 from ...features.threads import one_thread_each
 from ...io.colmap_database import PairMatches, camera_of
 from ...scene.capture import Capture
@@ -78,15 +78,13 @@ class Verifier:
         if len(matches) < self._min_inliers:
             return PairMatches(first, second, matches, pycolmap.TwoViewGeometry())
         a, b = self._photos[first], self._photos[second]
-        size = max(a.width, a.height, b.width, b.height)
         geometry = pycolmap.estimate_two_view_geometry(
             self._cameras[a.group],
             keypoints[first].astype(np.float64),
             self._cameras[b.group],
             keypoints[second].astype(np.float64),
             matches.astype(np.uint32),
-            # Keypoints of photos larger than working size are coarser in proportion.
-            self._options(max_error * max(1.0, size / self._working_size)),
+            self._options(error_px(max_error, (a, b), self._working_size)),
         )
         return PairMatches(first, second, matches, geometry)
 

@@ -143,8 +143,7 @@ def test_a_pair_that_sift_cannot_bear_is_told(
     graph = run(capture, tmp_path / "odd", events.append)
     warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
     assert warnings == [
-        "000.png with 001.png could not be matched with sift too "
-        "(ValueError: a matrix of the wrong shape)"
+        "sift: 000.png with 001.png could not be matched (ValueError: a matrix of the wrong shape)"
     ]
     assert graph.ways[0] == NEAREST
     assert graph.ways[1:] == joint.ways[1:]
