@@ -200,7 +200,7 @@ class LensThresholds:
     shift of it from all tracks alike, so that unseen tracks do not test it."""
     min_gain_a_parameter: float = 0.0025
     """Share of the cost of unseen tracks that each further parameter must save."""
-    min_gain_center: float = 0.0125
+    min_gain_center: float = 0.01
     """Share that a principal point must save. Where photos look one way a turn of the cameras
     nearly hides its shift, and what the photos' own flaws gain by a wrong one (up to 0.9 % was
     seen) is no noise of the tracks."""
