@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--max-size", type=int, default=480, help="long side in pixels")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--matcher", default="auto")
-    parser.add_argument("--weights-dir", type=Path, default=SHARED / "weights")
+    parser.add_argument("--weights-dir", type=Path, help="default: as fit finds them")
     parser.add_argument("--out", type=Path, help="keep the run folders here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -49,7 +49,9 @@ def run(name: str, out: Path, args: argparse.Namespace) -> dict[str, Any]:
     images = ROOT / "assets" / "demo" if name == "demo" else SHARED / "data" / name / "images"
     command = [sys.executable, "-m", "splatpose", "fit", str(images), "-o", str(out)]
     command += ["--preset", args.preset, "--max-size", str(args.max_size), "--keep-holdout"]
-    command += ["--matcher", args.matcher, "--weights-dir", str(args.weights_dir), "--overwrite"]
+    command += ["--matcher", args.matcher, "--overwrite"]
+    if args.weights_dir:
+        command += ["--weights-dir", str(args.weights_dir)]
     print("$", *command, flush=True)
     start = time.perf_counter()
     code = subprocess.run(command, cwd=ROOT).returncode

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -80,8 +79,7 @@ def main() -> None:
     parser.add_argument("--matcher", choices=MATCHERS, default="auto")
     parser.add_argument("--depth", help="name of a set's folder of depth maps, such as depth_mono")
     parser.add_argument("--no-colmap", action="store_true", help="splatpose alone")
-    weights = Path(os.environ.get("SPLATPOSE_WEIGHTS", SHARED / "weights"))
-    parser.add_argument("--weights-dir", type=Path, default=weights)
+    parser.add_argument("--weights-dir", type=Path, help="default: as fit finds them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep databases and models here")
     parser.add_argument("--reuse", action="store_true", help="matches and COLMAP models of --out")
