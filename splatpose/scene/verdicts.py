@@ -70,6 +70,10 @@ class PhotoTrust:
     ties: int = 0
     """Pairs of photos that hold the photo and what hangs on it at the weakest place; counted up to
     3."""
+    bridge: float = NAN
+    """Matches of the strongest pair that joins the photo's group to other groups, where photos of a
+    group are joined by pairs with very many matches; counted up to as many, which photos of the
+    main group have."""
     depth_residual: float = NAN
     """Relative disagreement of the photo's prior depth with the triangulated points."""
     held_out_psnr: float = NAN

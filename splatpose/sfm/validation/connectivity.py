@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...geometry.graphs import spanning_forest
+from ...geometry.graphs import component_labels, spanning_forest
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation
 
@@ -78,6 +78,35 @@ def find_ties(
         for photo in cut.part:
             weakest[photo] = cut
     return Ties(neighbours, tuple(weakest), tuple(cuts))
+
+
+def find_bridges(
+    table: MatchTable,
+    explanation: Explanation,
+    registered: Bool[np.ndarray, " V"],
+    strong: int,
+) -> Float[np.ndarray, " V"]:
+    """What joins the group of each registered photo to the others: matches of its strongest pair.
+
+    Photos of a group are joined by pairs with at least `strong` verified matches most of which
+    agree with the model. The main group is the one with more than half of the photos; its photos
+    have `strong`, photos without a pose NaN. Things that look alike in two places match too, in
+    pairs that are weaker than those of one place, and a model that joins the places explains them.
+    """
+    verified = np.bincount(table.pair, minlength=len(table.pairs))
+    agree = np.bincount(table.pair[explanation.explained], minlength=len(table.pairs))
+    placed = registered[table.pairs].all(1)
+    joins = placed & (verified >= strong) & (2 * agree >= verified)
+    group = component_labels(table.pairs[joins], len(registered))
+    bridge = np.full(len(registered), np.nan)
+    for label in np.unique(group[registered]):
+        own = (group == label) & registered
+        if 2 * own.sum() > registered.sum():
+            bridge[own] = strong
+            continue
+        out = placed & (own[table.pairs[:, 0]] != own[table.pairs[:, 1]])
+        bridge[own] = min(verified[out].max(initial=0), strong - 1)
+    return bridge
 
 
 def _sides(

@@ -17,7 +17,7 @@ from ...scene.verdicts import PhotoTrust
 from ...sfm.correspondences import MatchTable
 from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
-from ...sfm.validation.connectivity import PLENTY, Ties, find_ties, spread
+from ...sfm.validation.connectivity import PLENTY, Ties, find_bridges, find_ties, spread
 from ...sfm.validation.lookalike_pairs import Lookalikes, find_lookalikes
 from ...sfm.validation.missing_overlap import measure_overlap, missing_share
 from ...sfm.validation.pair_residuals import pair_evidence
@@ -75,6 +75,7 @@ def collect(
     model, table = subject.model, subject.table
     explanation = explain(model, table, max_error_px=subject.max_error_px)
     ties = find_ties(table, explanation, model.registered, subject.min_matches)
+    bridges = find_bridges(table, explanation, model.registered, LOOKALIKES.strong)
     alike = find_lookalikes(model, table, explanation, seed)
     with quiet_colmap():
         folds = (
@@ -113,6 +114,7 @@ def collect(
             lookalikes_overall=alike.overall,
             lookalikes_shifted=alike.shifted,
             ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
+            bridge=float(bridges[i]),
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))

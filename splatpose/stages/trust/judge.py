@@ -180,6 +180,15 @@ def _tie(e: PhotoTrust, few: bool) -> Doubt | None:
     return "tie", "one pair of photos alone holds its part of the model"
 
 
+def _bridge(e: PhotoTrust, few: bool) -> Doubt | None:
+    if few or math.isnan(e.bridge) or e.bridge >= LOOKALIKES.strong:
+        return None
+    return "tie", (
+        f"pairs of at most {e.bridge:.0f} matches join its part of the model to the others: things "
+        "that look alike in two places have as many"
+    )
+
+
 def _few(e: PhotoTrust) -> Doubt | None:
     if e.spread < MIN_SPREAD:
         return "patch", f"its matches cover {100 * e.spread:.0f} % of the photo only"
@@ -223,6 +232,7 @@ def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
         _alike,
         _contradicted,
         partial(_tie, few=few),
+        partial(_bridge, few=few),
         _loose,
         _turns,
         _held_out,

@@ -8,9 +8,9 @@ import numpy as np
 from scenes.poses import Scene, arc, cloud, make_scene
 from scenes.trust import PIXELS, subject_of
 
-from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.correspondences import match_table, with_matches
 from splatpose.sfm.match_consistency import explain
-from splatpose.sfm.validation.connectivity import find_ties, spread
+from splatpose.sfm.validation.connectivity import find_bridges, find_ties, spread
 
 
 def test_ties_name_the_bridge(tmp_path: Path) -> None:
@@ -32,6 +32,31 @@ def test_nothing_ties_photos_that_match_all_around(scene: Scene) -> None:
     ties = find_ties(subject.table, explanation, subject.model.registered, 15)
     assert not ties.cuts
     np.testing.assert_array_equal(ties.neighbours, 6)
+
+
+def test_groups_that_weak_pairs_join_have_bridges(tmp_path: Path) -> None:
+    """Each pair between the first three photos and the others has fewer matches than is plenty."""
+    scene = make_scene(tmp_path, arc(7), cloud())
+    subject = subject_of(scene)
+    table = subject.table
+    explanation = explain(subject.model, table, max_error_px=PIXELS)
+    registered = subject.model.registered
+    verified = np.bincount(table.pair)
+    strong = int(verified.min())
+    np.testing.assert_array_equal(find_bridges(table, explanation, registered, strong), strong)
+
+    across = (table.pairs[:, 0] < 3) & (table.pairs[:, 1] >= 3)
+    rank = np.arange(len(table.pair)) - np.searchsorted(table.pair, table.pair)
+    keep = ~across[table.pair] | (rank < 20)
+    weak = with_matches(table, keep)
+    seen = explain(subject.model, weak, max_error_px=PIXELS)
+    expected = [20.0] * 3 + [float(strong)] * 4
+    np.testing.assert_array_equal(find_bridges(weak, seen, registered, strong), expected)
+
+    three_and_three = registered & (np.arange(7) != 6)
+    bridges = find_bridges(weak, seen, three_and_three, strong)
+    np.testing.assert_array_equal(bridges[:6], 20.0, "no group holds more than half")
+    assert np.isnan(bridges[6])
 
 
 def test_spread_counts_cells(scene: Scene) -> None:

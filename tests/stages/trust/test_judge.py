@@ -36,6 +36,7 @@ GOOD = PhotoTrust(
     ways=2,
     rivals=0,
     ties=3,
+    bridge=80.0,
 )
 HIGHER_IS_WORSE = {
     "fold_rotation": 180.0,
@@ -58,6 +59,7 @@ LOWER_IS_WORSE = {
     "held_out_share": 1.0,
     "folds_agreeing": 2,
     "ties": 3,
+    "bridge": 80.0,
     "ways": 3,
 }
 EXCUSED = {"lookalikes", "lookalikes_overall", "turn_error", "cycle_error"}

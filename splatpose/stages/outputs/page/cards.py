@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ....sfm.validation.thresholds import LOOKALIKES
 from ..formatting import known, percent, plural, quantity
 
 Level = Literal["trusted", "weak", "refused", "registered", "missing", "skipped"]
@@ -240,6 +241,10 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     "ties": (
         "Held by", lambda v: f"{v:.0f}+ pairs" if v >= 3 else plural(round(v), "pair"),
         "Pairs of photos that hold it, and what hangs on it, at the weakest place.",
+    ),
+    "bridge": (
+        "Joined by", lambda v: f"{v:.0f}{'+' if v >= LOOKALIKES.strong else ''} matches",
+        "The strongest pair between its group of photos and the others.",
     ),
     "depth_residual": (
         "Depth map differs by", percent,
