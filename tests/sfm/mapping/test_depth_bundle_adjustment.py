@@ -248,7 +248,7 @@ def test_maps_of_a_network_spoil_nothing_on_real_photos(shared: Path, tmp_path: 
     names = [photo.name for photo in capture.photos]
     model = read_model(load_poses(folders["poses"]).model_dir, names)
     terms = depth_terms(model, priors)
-    assert len(terms) >= 2
+    assert terms, "maps take part"
     keypoints = [xy.astype(np.float64) for xy in graph.keypoints]
     adjusted = bundle_adjust_with_depth(model, keypoints, terms)
     assert adjusted is not None
