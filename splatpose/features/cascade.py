@@ -71,7 +71,7 @@ class MatchedPair:
     way: str
     """How they were found."""
     geometry: RobustGeometry | None = None
-    """The geometry."""
+    """The geometry of `putative`; None where there is none, or matches have come from elsewhere."""
 
 
 class Cascade:
@@ -164,7 +164,6 @@ class Cascade:
     ) -> dict[Pair, MatchedPair]:
         """The pairs of all parts with what `find` finds in them, and the geometry of it. One that
         cannot be borne costs no other of its part."""
-
         tolerance = self._tolerances.setdefault(way, Tolerance())
 
         def work(part: Sequence[Pair]) -> list[MatchedPair]:
@@ -215,7 +214,7 @@ class Cascade:
         matches = np.concatenate(
             [one.inliers, np.stack([free[k][more[:, k]] for k in range(2)], axis=1)]
         )
-        return replace(one, putative=matches, inliers=matches)
+        return replace(one, putative=matches, inliers=matches, geometry=None)
 
     def _error_px(self, pair: Pair) -> float:
         """The largest error in pixels of the photos as given."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +23,7 @@ from ...features.turned import ANGLES, TurnedFeatures, extract_turned, join_keyp
 from ...geometry.graphs import component_labels
 from ...io.photos import read_photo
 from ...scene.capture import Capture
+from ...tolerance import Tolerance
 from .config import MatchingConfig
 from .pairs import exhaustive_pairs
 
@@ -42,7 +44,6 @@ photos that do not overlap, a dozen or three agree at every angle."""
 _NEAR = 2 / 1024
 """Largest error of these, over the longer side."""
 _BATCH = 16
-
 
 Candidate = tuple[int, int]
 """A photo as given, and one of another group, to be turned."""
@@ -78,8 +79,9 @@ def match_turned(
     """
     if matcher.descriptors is None:
         return found
-    candidates = _candidates(found.pairs, len(features), config.exhaustive_limit)
+    candidates = _candidates(found.pairs, features, config.exhaustive_limit)
     turned = _extract(capture, matcher, sorted({photo for _, photo in candidates}), emit)
+    candidates = [candidate for candidate in candidates if candidate[1] in turned]
     likely = _likely_angles(features, turned, candidates, matcher.descriptors.min_cosine)
     names = [photo.name for photo in capture.photos]
     cascade = Cascade(
@@ -91,7 +93,9 @@ def match_turned(
     )
     asked = [(fixed, len(features) + row) for row, (fixed, _) in enumerate(likely)]
     answers = dict(zip(likely, cascade.match(asked), strict=True))
-    good = {c: one for c, one in answers.items() if len(one.inliers) >= _MIN_INLIERS}
+    if told := cascade.check():
+        emit(Message("matching", told, "warning"))
+    good = {c: one for c, one in answers.items() if _is_better(one, found.pairs.get(_sorted(c)))}
     _tell({photo: names[photo] for _, photo in good}, emit)
     for (fixed, photo), one in good.items():
         same_px = error_px(_SAME_PX, [features[photo]], matcher.working_size)
@@ -99,16 +103,28 @@ def match_turned(
     return found
 
 
+def _sorted(candidate: Candidate) -> Pair:
+    return min(candidate), max(candidate)
+
+
+def _is_better(turned: MatchedPair, given: MatchedPair | None) -> bool:
+    """Whether a pair overlaps with one photo turned, and more than with both as given."""
+    return len(turned.inliers) >= max(_MIN_INLIERS, 1 + (len(given.inliers) if given else 0))
+
+
 def _candidates(
-    pairs: dict[Pair, MatchedPair], num_photos: int, exhaustive_limit: int
+    pairs: dict[Pair, MatchedPair], features: Sequence[Features], exhaustive_limit: int
 ) -> list[Candidate]:
-    """Pairs of photos of different groups, the one of the smaller group second."""
+    """Pairs of photos of different groups, the one of the smaller group second; photos without
+    keypoints have none when they are turned either."""
+    num_photos = len(features)
     strong = [p for p, one in pairs.items() if len(one.inliers) >= _CONNECTED]
     label = component_labels(np.array(strong, np.int64).reshape(-1, 2), num_photos)
     size = np.bincount(label, minlength=1)[label]
     few = num_photos <= exhaustive_limit
     asked = exhaustive_pairs(num_photos).tolist() if few else sorted(pairs)
-    apart = [(i, j) for i, j in asked if label[i] != label[j]]
+    seen = [len(f) > 0 for f in features]
+    apart = [(i, j) for i, j in asked if label[i] != label[j] and seen[i] and seen[j]]
     ordered = [(j, i) if size[i] < size[j] else (i, j) for i, j in apart]
     photos = sorted({photo for _, photo in ordered}, key=lambda photo: (size[photo], photo))
     kept = set(photos[:_MOST_PHOTOS])
@@ -118,18 +134,27 @@ def _candidates(
 def _extract(
     capture: Capture, matcher: Matcher, photos: Sequence[int], emit: EventSink
 ) -> dict[int, list[TurnedFeatures]]:
-    """Features of each photo at each of `ANGLES`."""
+    """Features of each photo at each of `ANGLES`, but for those that cannot be turned."""
+    tolerance = Tolerance()
 
     def extract(index: int) -> list[TurnedFeatures]:
         photo = capture.photos[index]
         pixels = read_photo(photo.path, bits=photo.bits)
         return [extract_turned(matcher, pixels, angle) for angle in ANGLES]
 
+    def attempt(index: int) -> list[TurnedFeatures] | None:
+        return tolerance.attempt(capture.photos[index].name, partial(extract, index), None)
+
     turned: dict[int, list[TurnedFeatures]] = {}
     for start in range(0, len(photos), _BATCH):
         part = photos[start:][:_BATCH]
-        turned |= zip(part, one_thread_each(extract, part), strict=True)
-        emit(Progress("matching", len(turned), len(photos), "photos turned: they match no others"))
+        found = zip(part, one_thread_each(attempt, part), strict=True)
+        turned |= {index: one for index, one in found if one is not None}
+        done = min(start + _BATCH, len(photos))
+        emit(Progress("matching", done, len(photos), "photos turned: they match no others"))
+    tolerance.check()
+    if told := tolerance.told("could not be turned"):
+        emit(Message("matching", told, "warning"))
     return turned
 
 
@@ -179,7 +204,7 @@ def _joined(
         return moved if fixed < photo else moved[:, ::-1]
 
     matched = MatchedPair(
-        (min(fixed, photo), max(fixed, photo)),
+        _sorted((fixed, photo)),
         in_order(one.putative),
         in_order(one.inliers),
         f"{one.way}, one photo turned by {turned.degrees} degrees",

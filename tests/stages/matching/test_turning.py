@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from scenes.matching import make_capture, texture, transform, wall_homography, w
 from scenes.upright_sift import UprightMatcher
 
 from splatpose.events import Event, Message
-from splatpose.features.cascade import Cascade
+from splatpose.features.cascade import CASCADE, Cascade
+from splatpose.features.matcher import Features
 from splatpose.scene.capture import Capture
 from splatpose.stages.matching import turning
 from splatpose.stages.matching.config import MatchingConfig
@@ -90,3 +92,57 @@ def test_photos_of_another_place_stay_alone(tmp_path: Path) -> None:
         len(given.pairs[pair].inliers) for pair in ((0, 2), (1, 2))
     ]
     assert not [e for e in events if isinstance(e, Message)]
+
+
+def test_a_photo_that_cannot_be_read_again_is_told_and_stays_out(tmp_path: Path) -> None:
+    """It was left out when photos were searched for keypoints, or broke since."""
+    photos = wall_photos(4)
+    photos[3] = np.ascontiguousarray(photos[3][::-1, ::-1])
+    photos.append(texture(WIDTH, HEIGHT, seed=99))
+    capture, features, given = capture_of(tmp_path, photos)
+    capture.photos[4].path.write_bytes(b"no photo")
+    events: list[Event] = []
+    found = match_turned(capture, CONFIG, MATCHER, features, given, events.append)
+    assert len(found.pairs[2, 3].inliers) > 40, "the others are turned all the same"
+    warnings = [e.text for e in events if isinstance(e, Message) and e.level == "warning"]
+    assert len(warnings) == 1
+    assert capture.photos[4].name in warnings[0]
+
+    empty = [*features[:4], features[4].strongest(0)]
+    events.clear()
+    match_turned(capture, CONFIG, MATCHER, empty, given, events.append)
+    assert not [e for e in events if isinstance(e, Message) and e.level == "warning"]
+
+
+def test_a_pair_that_matches_better_as_given_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = wall_photos(4)
+    photos[3] = np.ascontiguousarray(photos[3][::-1, ::-1])
+    capture, features, given = capture_of(tmp_path, photos)
+    many = np.stack([np.arange(80)] * 2, axis=1)
+    better = replace(given.pairs[2, 3], putative=many, inliers=many)
+    monkeypatch.setattr(turning, "_CONNECTED", 100)
+    start = Unaligned(given.keypoints, {**given.pairs, (2, 3): better})
+    found = match_turned(capture, CONFIG, MATCHER, features, start, lambda event: None)
+    assert found.pairs[2, 3] is better
+
+
+class OddMatcher(UprightMatcher):
+    """A library that cannot bear the pairs it is asked about."""
+
+    def match(self, first: Features, second: Features) -> np.ndarray:
+        raise ValueError("a matrix of the wrong shape")
+
+
+def test_pairs_that_cannot_be_matched_are_told(tmp_path: Path) -> None:
+    photos = wall_photos(4)
+    photos[3] = np.ascontiguousarray(photos[3][::-1, ::-1])
+    capture, features, given = capture_of(tmp_path, photos)
+    odd = OddMatcher(max_keypoints=400, working_size=1024)
+    events: list[Event] = []
+    settled = replace(CASCADE, settled_inliers=10_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("splatpose.features.cascade.CASCADE", settled)
+        with pytest.raises(ValueError, match="wrong shape"):
+            match_turned(capture, CONFIG, odd, features, given, events.append)
