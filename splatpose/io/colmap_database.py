@@ -190,9 +190,7 @@ def update_cameras(database: pycolmap.Database, cameras: Mapping[int, Camera]) -
             database.update_camera(camera)
 
 
-def done_pairs(
-    database: pycolmap.Database, pairs: Int[np.ndarray, "P 2"]
-) -> set[tuple[int, int]]:
+def done_pairs(database: pycolmap.Database, pairs: Int[np.ndarray, "P 2"]) -> set[tuple[int, int]]:
     """Those of the pairs, by photo indices, that the database holds, with matches or without."""
     ids, _ = database.read_two_view_geometry_num_inliers()
     done = {_photos_of(i) for i in ids}
@@ -246,9 +244,16 @@ def read_graph(path: Path, matcher: str) -> MatchGraph:
 def read_verified_pairs(
     path: Path,
 ) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
-    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    """The `verified_pairs` of a database file."""
     with opened(path) as database:
-        ids, counts = database.read_two_view_geometry_num_inliers()
+        return verified_pairs(database)
+
+
+def verified_pairs(
+    database: pycolmap.Database,
+) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
+    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    ids, counts = database.read_two_view_geometry_num_inliers()
     pairs = np.array([_photos_of(i) for i in ids], np.int64).reshape(-1, 2)
     matches = np.array(counts, np.int64)
     return pairs[matches > 0], matches[matches > 0]

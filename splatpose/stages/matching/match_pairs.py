@@ -12,12 +12,22 @@ from jaxtyping import Int
 
 from ...events import EventSink, Message, Progress
 from ...features.cascade import NEAREST, Cascade, MatchedPair, Pair, joined_by_others
-from ...io.colmap_database import PairMatches, done_pairs, read_graph, read_putative, write_pairs
+from ...io.colmap_database import (
+    PairMatches,
+    done_pairs,
+    read_graph,
+    read_putative,
+    verified_pairs,
+    write_pairs,
+)
+from .pairs import suggested_pairs
 from .turning import Unaligned
 from .ways import append_ways, read_ways
 
 BATCH = 64
 """Pairs that are matched, verified and written together."""
+_ROUNDS = 3
+"""The selected pairs, and twice what the found ones suggest."""
 
 
 def match_pairs(
@@ -26,8 +36,44 @@ def match_pairs(
     pairs: Int[np.ndarray, "P 2"],
     record: Path,
     emit: EventSink,
+    *,
+    most_added: int,
+) -> Int[np.ndarray, "Q 2"]:
+    """Matches pairs, and those that the found ones suggest, unless the database holds them already.
+
+    Args:
+        record: is told the way of each pair.
+        most_added: pairs that each photo may add in each of a few further rounds.
+
+    Returns:
+        All pairs that were tried.
+    """
+    tried = pairs
+    for _ in range(_ROUNDS):
+        _match(database, cascade, tried, record, emit)
+        added = suggested_pairs(
+            *verified_pairs(database),
+            tried,
+            num_photos=database.num_images(),
+            most=most_added,
+        )
+        if not len(added):
+            break
+        emit(Message("matching", f"{len(added)} more pairs that those which matched suggest."))
+        tried = np.concatenate([tried, added])
+    if text := cascade.check():
+        emit(Message("matching", text, "warning"))
+    return tried
+
+
+def _match(
+    database: pycolmap.Database,
+    cascade: Cascade,
+    pairs: Int[np.ndarray, "P 2"],
+    record: Path,
+    emit: EventSink,
 ) -> None:
-    """Matches the pairs that the database does not hold yet; `record` is told the way of each.
+    """Matches those of the pairs that the database does not hold yet.
 
     1. Nearest neighbours settle most of them.
     2. Those that settled pairs join through several other photos are left alone.
@@ -48,8 +94,6 @@ def match_pairs(
     rest = sorted({*rest} - {one.pair for one in joined})
     first = len(pairs) - len(rest)
     _in_batches(cascade.ask, rest, write, lambda asked, _: told(first + asked))
-    if text := cascade.check():
-        emit(Message("matching", text, "warning"))
 
 
 def _in_batches(

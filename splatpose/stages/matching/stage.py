@@ -115,7 +115,9 @@ def _fill_database(
             record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        match_pairs(base, cascade, pairs, record, emit)
+        few = len(features) <= config.exhaustive_limit
+        most_added = 0 if few else config.neighbours
+        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=most_added)
     asked = len(pairs) - read_ways(record, pairs).count(NOT_ASKED)
     found = read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)
