@@ -22,8 +22,9 @@ SUGGESTING = 60
 """Matches that agree in a pair, for it to suggest others: weaker ones are often false."""
 _PARTNERS = 2
 """Best matching photos of each that are suggested."""
-_FEW_COMMON = 5
-"""Photos that match both of a pair, from which on it suggests nothing."""
+_FEW_COMMON = 4
+"""Photos that match both of a pair, from which on it suggests nothing: neighbours in an ordered
+capture have as many."""
 
 
 def exhaustive_pairs(count: int) -> Int[np.ndarray, "P 2"]:
