@@ -13,9 +13,9 @@ from synthetic.stress.stages import Camera
 from synthetic.walks import routes, shots
 from synthetic.walks.folders import Clip, long_walk, photo_name, thin_clip, write_walk
 from synthetic.walks.paths import Walk
+from synthetic.walks.plan import GARDEN, garden_walls, house_walls
 from synthetic.walks.points import thinned
 from synthetic.walks.survey import STREETS, survey
-from synthetic.walks.village import GARDEN, garden_walls, house_walls
 
 from splatpose.evaluation.readers import poses_json
 from splatpose.scene.splats import Splats
@@ -69,7 +69,9 @@ def test_the_way_is_smooth(long, thin):
 
 def test_poses_are_rigid_and_upright(long):
     rotation = long.poses[:, :3, :3]
-    np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.tile(np.eye(3), (1000, 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(
+        rotation @ rotation.transpose(0, 2, 1), np.tile(np.eye(3), (1000, 1, 1)), atol=1e-9
+    )
     assert (rotation[:, 2, 1] < -0.9).all()  # +y of the camera points down
 
 
@@ -123,7 +125,7 @@ def test_nobody_walks_through_walls(long, thin):
 
 
 def test_survey_looks_at_everything_that_is_passed(long):
-    poses = survey(SEED).poses
+    poses = survey(SEED)
     for spot in centres(long):
         near = np.linalg.norm(poses[:, :3, 3] - spot, axis=1) < 2.5
         assert near.sum() >= 4
@@ -196,9 +198,7 @@ def test_walk_on_disk_reads_back(tmp_path):
     folder = write_walk(tmp_path, clip, splat_wall, seed=SEED, say=said.append, camera=TINY)
     dataset = poses_json.read(folder)
     assert list(dataset.names) == [photo_name(n).removeprefix("images/") for n in range(4)]
-    np.testing.assert_allclose(
-        np.linalg.inv(dataset.cam_from_world), clip.walk.poses, atol=1e-9
-    )
+    np.testing.assert_allclose(np.linalg.inv(dataset.cam_from_world), clip.walk.poses, atol=1e-9)
     np.testing.assert_allclose(dataset.K[:, 0, 2], TINY.width / 2)
     sections = json.loads((folder / "sections.json").read_text())["sections"]
     assert sections == [{"name": "straight start", "first": 0, "last": 3}]
@@ -221,7 +221,9 @@ def test_blur_widens_an_edge(long):
     lens = shots.Lens(splat_wall(), TINY)
     pose = long.poses[0]
     turn = np.radians(4)
-    about_down = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    about_down = np.array(
+        [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
+    )
     ends = np.stack([pose, pose])
     ends[0, :3, :3], ends[1, :3, :3] = pose[:3, :3] @ about_down.T, pose[:3, :3] @ about_down
     sharp, smeared = lens.exposed(pose, pose), lens.exposed(*ends)

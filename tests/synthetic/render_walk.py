@@ -9,6 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
+from splatpose.scene.splats import Splats
 from splatpose.weights.resolve import cache_dir
 
 SEED = 3
@@ -33,10 +34,13 @@ def main() -> None:
     from .walks.folders import long_walk, thin_clip, write_walk
     from .walks.world import splat_of_village
 
-    def splats():  # noqa: ANN202
+    def splats() -> Splats:
         return splat_of_village(args.out, args.seed, threads=args.threads, say=_say)
 
-    clips = [long_walk(count, args.seed) for count in sorted(args.photos)]
+    try:
+        clips = [long_walk(count, args.seed) for count in sorted(args.photos)]
+    except ValueError as error:
+        parser.error(str(error))
     if args.thin:
         clips.append(thin_clip(args.seed))
     for clip in clips:

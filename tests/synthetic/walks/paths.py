@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
 
 from ..cameras import look_at
 from .routes import STEP, Route
@@ -180,14 +182,12 @@ def _shutter(poses: np.ndarray, *, seed: int, blurred: tuple[int, ...]) -> np.nd
 
 def rotations(vectors: np.ndarray) -> np.ndarray:
     """Rotations [V, 3, 3] by vectors [V, 3] whose length is the angle in radians."""
-    from scipy.spatial.transform import Rotation
-
     return Rotation.from_rotvec(vectors).as_matrix()
 
 
 def _sections(route: Route, leg: np.ndarray) -> tuple[tuple[str, int, int], ...]:
     found: list[tuple[str, int, int]] = []
     starts = [0, *(np.flatnonzero(np.diff(leg)) + 1).tolist(), len(leg)]
-    for first, after in zip(starts[:-1], starts[1:], strict=True):
+    for first, after in itertools.pairwise(starts):
         found.append((route.legs[int(leg[first])].section, first, after - 1))
     return tuple(found)

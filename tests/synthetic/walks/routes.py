@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .village import GARDEN, PITCH, SPUR, crossing
+from .plan import GARDEN, PITCH, SPUR, crossing
 
 Point = tuple[float, float]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..cameras import look_at
-from .village import GARDEN, HALF, SPUR, crossing
+from .plan import GARDEN, SPUR, crossing
 
 WIDTH, HEIGHT, FOCAL = 560, 420, 315.0
 """Of the survey's pictures, pixels; the principal point is the middle."""
@@ -29,19 +28,12 @@ STREETS: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = (
 """Middles of all streets, in the order in which the walk first comes to them."""
 
 
-@dataclass(frozen=True)
-class Survey:
-    """world_from_camera [V, 4, 4] with OpenCV axes."""
-
-    poses: np.ndarray
-
-
-def survey(seed: int) -> Survey:
-    """Four ways to look at every stop along the streets, three at those in the garden."""
+def survey(seed: int) -> np.ndarray:
+    """world_from_camera [V, 4, 4], OpenCV axes: at every stop a look to all four sides."""
     rng = np.random.default_rng([seed, 51])
     poses = [pose for street in STREETS for pose in _along(*street, rng)]
     poses += _in_garden(rng)
-    return Survey(np.stack(poses))
+    return np.stack(poses)
 
 
 def _along(
@@ -80,6 +72,3 @@ def _look(spot: np.ndarray, azimuth: float, rng: np.random.Generator) -> np.ndar
     a, b = azimuth + rng.normal() * 0.14, rng.normal() * 0.07 - 0.02
     aim = eye + np.array((np.cos(a) * np.cos(b), np.sin(a) * np.cos(b), np.sin(b)))
     return look_at(eye, aim, roll=rng.normal() * 2)
-
-
-assert HALF > 1.2, "the survey keeps clear of what stands along the houses"

@@ -1,8 +1,4 @@
-"""A village of streets and houses, a walled garden in it and towers behind the roofs. z up, metres.
-
-Streets run along a grid of crossings, `crossing(i, j)`; blocks of houses fill the space between
-them, and a ring of houses closes the village. Three blocks are houses, the fourth is the garden.
-"""
+"""A village: streets and houses, a walled garden in it and towers behind the roofs."""
 
 from __future__ import annotations
 
@@ -15,30 +11,12 @@ from .. import surfaces
 from ..demo_objects import displaced_sphere, foliage
 from ..noise import fbm, mix, ramp, rgb, smoothstep
 from ..shapes import grid, quad, revolved, smooth_profile
-from ..things import Lamp, Thing
 from ..stress import furniture
 from ..stress.furniture import cuboid, placed
 from ..stress.rooms import Wall, decorate, paving
+from ..things import Lamp, Thing
 from .fronts import PIXELS, bare_wall, blank_wall, fine_leaves, front
-
-PITCH = (14.4, 12.4)
-"""From one crossing to the next along x and y."""
-STREET = 4.4
-"""Width of a street."""
-SPUR = 14.0
-"""Length of the lane that leads into the village from the south, to crossing (0, 0)."""
-HALF = STREET / 2
-GATE = 2.2
-"""Width of the gates in the middle of the garden's west and east walls."""
-
-
-def crossing(i: float, j: float) -> tuple[float, float]:
-    """Where the middles of two streets meet, i from west to east and j from south to north."""
-    return (PITCH[0] * i, PITCH[1] * j)
-
-
-GARDEN = crossing(1.5, 1.5)
-"""The middle of the walled garden."""
+from .plan import GARDEN, HALF, PITCH, SPUR, STREET, crossing, garden_walls, house_walls
 
 
 def village(seed: int) -> Iterator[Thing]:
@@ -63,34 +41,6 @@ def sun() -> tuple[Lamp, ...]:
 
 
 SKY = (0.55, 0.62, 0.72)
-
-
-def _block(i: int, j: int) -> list[Wall]:
-    """The four fronts of a block, each seen from the street before it."""
-    x, y = crossing(i, j)
-    u, v = crossing(i + 1, j + 1)
-    x, y, u, v = x + HALF, y + HALF, u - HALF, v - HALF
-    return [
-        Wall((x, y), (u, y)),
-        Wall((u, y), (u, v)),
-        Wall((u, v), (x, v)),
-        Wall((x, v), (x, y)),
-    ]
-
-
-def house_walls() -> Iterator[Wall]:
-    """Where rows of houses stand: three blocks, the ring, and both sides of the lane."""
-    for i, j in ((0, 0), (1, 0), (0, 1)):
-        yield from _block(i, j)
-    u, v = crossing(2, 2)
-    low, right, top = -HALF, u + HALF, v + HALF
-    yield Wall((low, -SPUR), (low, low))
-    yield Wall((low, low), (low, top))
-    yield Wall((low, top), (right, top))
-    yield Wall((right, top), (right, low))
-    yield Wall((right, low), (HALF, low))
-    yield Wall((HALF, low), (HALF, -SPUR))
-    yield Wall((HALF, -SPUR), (low, -SPUR))
 
 
 def _row(wall: Wall, *, seed: int) -> Iterator[Thing]:
@@ -149,14 +99,13 @@ def _ground(low: tuple[float, float], high: tuple[float, float], seed: int) -> T
     image = Image.fromarray((np.clip(stones * tint, 0, 1) * 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     for _ in range(int(size.prod() * rng.uniform(3, 14))):
-        x, y, a = rng.random() * columns, rng.random() * rows, rng.random() * 2 * np.pi
+        spot, a = rng.random(2) * (columns, rows), rng.random() * 2 * np.pi
         r = rng.uniform(4, 11)
-        along, side = r * np.array((np.cos(a), np.sin(a))), 0.45 * r * np.array(
-            (-np.sin(a), np.cos(a))
-        )
-        outline = [(x, y) + along, (x, y) + side, (x, y) - along, (x, y) - side]
+        along = r * np.array((np.cos(a), np.sin(a)))
+        side = 0.45 * r * np.array((-np.sin(a), np.cos(a)))
+        outline = [tuple(spot + out) for out in (along, side, -along, -side)]
         color = rng.choice(["#a8552a", "#c98a2b", "#7d6a2a", "#5d7a35", "#d8b45a", "#8c2f24"])
-        draw.polygon([tuple(p) for p in outline], fill=str(color))
+        draw.polygon(outline, fill=str(color))
     puddle = smoothstep(1.4, 1.9, fbm(rows, columns, seed=seed, slope=1.7, coarsest=2))
     texture = mix(np.asarray(image) / 255, rgb("#4d5560"), 0.6 * puddle)
     mesh = quad((low[0], high[1], 0), (size[0], 0, 0), (0, -size[1], 0))
@@ -182,14 +131,6 @@ def _garden(seed: int) -> Iterator[Thing]:
         yield from placed(pieces[number], (x + dx, y + dy, 0), turn)
         yield from placed(furniture.plant(seed=seed + number), (x + dx + 1.4, y + dy, 0))
         yield from placed(furniture.crates(seed=seed + number), (x + dx - 1.5, y + dy, 0))
-
-
-def garden_walls(side: int) -> list[Wall]:
-    """South, east, north or west of the garden; east and west in two parts beside the gate."""
-    wall = _block(1, 1)[side]
-    gate = (wall.length / 2 - GATE / 2, wall.length / 2 + GATE / 2)
-    spans = [(0.0, gate[0]), (gate[1], wall.length)] if side % 2 else [(0.0, wall.length)]
-    return [Wall(wall.at(start, 0)[:2], wall.at(stop, 0)[:2], 2.3) for start, stop in spans]
 
 
 def _garden_wall(wall: Wall, *, blank: bool, seed: int) -> Iterator[Thing]:
@@ -234,7 +175,9 @@ def tree(*, seed: int, tall: float = 3.0) -> Iterator[Thing]:
     leaves = fine_leaves(600, 1200, seed=seed, ground=ground)
     for _ in range(3):
         spot = (*(rng.normal(size=2) * 0.35), tall + rng.uniform(-0.2, 0.5))
-        crown = displaced_sphere(rng.uniform(0.7, 1.0), (1, 1, 0.85), int(rng.integers(9999)), 0.16, 2.2)
+        crown = displaced_sphere(
+            rng.uniform(0.7, 1.0), (1, 1, 0.85), int(rng.integers(9999)), 0.16, 2.2
+        )
         yield Thing(crown, leaves).moved(spot, turn=rng.uniform(0, 360))
     yield from foliage((0, 0, 0.75 * tall), count=8, spread=1.0, rise=0.9, length=0.3, seed=seed)
 
@@ -263,7 +206,15 @@ def _far(seed: int) -> Iterator[Thing]:
     """Towers behind the roofs, hills all round and the clouds."""
     x, y = GARDEN
     rng = np.random.default_rng([seed, 33])
-    spots = ((-7, 5, 11), (-8, 20, 9), (8, 34, 12), (24, 35, 10), (38, 21, 13), (37, 4, 9), (15, -9, 12))
+    spots = (
+        (-7, 5, 11),
+        (-8, 20, 9),
+        (8, 34, 12),
+        (24, 35, 10),
+        (38, 21, 13),
+        (37, 4, 9),
+        (15, -9, 12),
+    )
     for number, (u, v, tall) in enumerate(spots):
         side = rng.uniform(2.0, 3.2)
         kind = ("bricks", "stone", "plaster", "planks")[number % 4]
@@ -274,9 +225,9 @@ def _far(seed: int) -> Iterator[Thing]:
         yield Thing(cap, tiles).moved((u, v, tall), turn=45)
     angle = np.linspace(0, 2 * np.pi, 97)
     ring = np.stack([x + 70 * np.cos(angle), y + 70 * np.sin(angle), 0 * angle], 1)
-    hills = np.stack([ring + (0, 0, 16), ring + (0, 0, -2)])
+    hills = np.stack([ring + np.array((0, 0, 16)), ring + np.array((0, 0, -2))])
     yield Thing(grid(hills), _hills(seed), lets_light_in=True)
-    dome = surfaces.sphere_points(48, 96) * 95.0 + (x, y, -5.0)
+    dome = surfaces.sphere_points(48, 96) * 95.0 + np.array((x, y, -5.0))
     yield Thing(grid(dome[:26]), _clouds(seed), lets_light_in=True)
 
 

@@ -18,6 +18,7 @@ from splatpose.splatting.config import TrainingConfig
 from splatpose.splatting.result import load_result
 from splatpose.splatting.train import train
 
+from ..things import Thing
 from .survey import FOCAL, HEIGHT, WIDTH, survey
 
 Say = Callable[[str], None]
@@ -25,13 +26,13 @@ Say = Callable[[str], None]
 SAMPLES = 2
 """Light paths a pixel, not denoised: every surface is in many pictures."""
 EXPOSURE = -0.4
-APART = 0.1
+APART = 0.36
 """Metres between the first Gaussians at a distance of 10 metres."""
 TRAINING = TrainingConfig(
     backend="cpu",
-    steps=4000,
+    steps=5000,
     final_steps=0,
-    max_gaussians=450_000,
+    max_gaussians=750_000,
     refine_every=100,
     growth_share=0.6,
     sh_degree=0,
@@ -48,23 +49,42 @@ TRAINING = TrainingConfig(
 
 
 def surveyed(out: Path, seed: int, *, threads: int, say: Say) -> Path:
-    """The folder with the survey's pictures and points, rendered unless it is there.
+    """The folder with the survey's pictures and points, made unless it is there.
 
     What was rendered before somebody stopped it is used again.
     """
     folder = out / f".survey-{seed}"
     if folder.exists():
         return folder
-    from ..renderer import render  # needs bpy
-    from .points import seen_points
-    from .village import SKY, sun, village
+    from .points import seen_points  # needs bpy
+    from .village import village
 
     start = time.perf_counter()
     part = folder.with_name(folder.name + ".part")
     (part / "pictures").mkdir(parents=True, exist_ok=True)
     things = list(village(seed))
-    poses = survey(seed).poses
-    left = [view for view in range(len(poses)) if not picture_path(part, view).exists()]
+    poses = survey(seed)
+    _render_pictures(part, things, poses, seed, threads=threads, say=say)
+    pictures = list(_pictures(part, len(poses)))
+    meshes = [thing.mesh for thing in things]
+    points, colors = seen_points(meshes, pictures, poses, focal=FOCAL, apart=APART, seed=seed)
+    np.savez(part / "points.npz", points=points.astype(np.float32), colors=colors)
+    seconds = round(time.perf_counter() - start, 1)
+    about = {"seed": seed, "seconds": seconds, "c2w": poses.tolist()}
+    (part / "survey.json").write_text(json.dumps(about) + "\n")
+    part.rename(folder)
+    say(f"{folder.name}: {len(poses)} pictures, {len(points):,} points in {seconds:.0f} s")
+    return folder
+
+
+def _render_pictures(
+    folder: Path, things: list[Thing], poses: np.ndarray, seed: int, *, threads: int, say: Say
+) -> None:
+    """Renders those pictures of the survey that are not there."""
+    from ..renderer import render  # needs bpy
+    from .village import SKY, sun
+
+    left = [view for view in range(len(poses)) if not picture_path(folder, view).exists()]
     say(f"{folder.name}: {len(left)} of {len(poses)} pictures to render")
     shots = render(
         things,
@@ -82,20 +102,9 @@ def surveyed(out: Path, seed: int, *, threads: int, say: Say) -> Path:
         denoise=False,
     )
     for view, shot in zip(left, shots, strict=True):
-        path = picture_path(part, view)
+        path = picture_path(folder, view)
         Image.fromarray(shot).save(unfinished(path))
         unfinished(path).rename(path)
-    pictures = list(_pictures(part, len(poses)))
-    points, colors = seen_points(
-        (thing.mesh for thing in things), pictures, poses, focal=FOCAL, apart=APART, seed=seed
-    )
-    np.savez(part / "points.npz", points=points.astype(np.float32), colors=colors)
-    seconds = round(time.perf_counter() - start, 1)
-    about = {"seed": seed, "seconds": seconds, "c2w": poses.tolist()}
-    (part / "survey.json").write_text(json.dumps(about) + "\n")
-    part.rename(folder)
-    say(f"{folder.name}: {len(poses)} pictures, {len(points):,} points in {seconds:.0f} s")
-    return folder
 
 
 def splat_of_village(out: Path, seed: int, *, threads: int, say: Say) -> Splats:
@@ -143,7 +152,7 @@ def unfinished(path: Path) -> Path:
 
 def _pictures(folder: Path, count: int) -> Iterator[np.ndarray]:
     for view in range(count):
-        yield np.asarray(Image.open(picture_path(folder, view)).convert("RGB"))
+        yield np.array(Image.open(picture_path(folder, view)).convert("RGB"))
 
 
 def _teller(say: Say) -> Callable[[Event], None]:
