@@ -32,8 +32,6 @@ from photo_sets import ROOT, fresh
 
 sys.path.insert(0, str(ROOT))
 
-from tests.synthetic.render_walk import default_folder
-
 from splatpose.config import FitConfig
 from splatpose.evaluation.colmap_baseline import MAPPERS, model_poses
 from splatpose.events import Event, StageFinished
@@ -44,6 +42,7 @@ from splatpose.sfm.model_comparison import difference
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.poses.stage import load_poses
 from splatpose.stages.trust.stage import load_verdicts
+from tests.synthetic.render_walk import default_folder
 
 _POLL_S = 0.5
 

@@ -11,13 +11,8 @@ from jaxtyping import Float, UInt8
 
 from ...features.keypoint_adjustment import refine_keypoints
 from ...features.matcher import PhotoMatches
-from ...host import available_memory
 from ...io.photos import read_photo
-from ...scene.capture import Capture, Photo
-
-_FEWEST_KEPT = 50
-_MEMORY_SHARE = 0.25
-"""Share of the memory that is left, for grey photos; those beyond are decoded again."""
+from ...scene.capture import Capture
 
 
 class GrayPhotos:
@@ -26,13 +21,12 @@ class GrayPhotos:
     Args:
         capture: the photos.
         size: longer side in pixels above which photos are scaled down.
+        kept: photos held in memory; others are decoded again.
     """
 
-    def __init__(self, capture: Capture, size: int) -> None:
+    def __init__(self, capture: Capture, size: int, kept: int) -> None:
         self._capture = capture
         self._size = size
-        largest = max((_reduced_pixels(photo, size) for photo in capture.photos), default=1)
-        kept = max(_FEWEST_KEPT, int(_MEMORY_SHARE * available_memory() / largest))
         self.read = lru_cache(kept)(self._decode)
 
     def scale(self, index: int) -> Float[np.ndarray, " 2"]:
@@ -45,11 +39,6 @@ class GrayPhotos:
         photo = self._capture.photos[index]
         pixels = read_photo(photo.path, max_size=self._size, bits=photo.bits)
         return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-
-
-def _reduced_pixels(photo: Photo, size: int) -> float:
-    factor = min(1.0, size / max(photo.width, photo.height))
-    return photo.width * photo.height * factor**2
 
 
 def refine_matches(

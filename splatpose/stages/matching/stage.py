@@ -35,6 +35,7 @@ from .extraction import extract_features, work_folder
 from .join import Second, join_second
 from .match_pairs import BATCH, match_pairs, read_unaligned
 from .matchers import create_matcher, resolve_matcher
+from .memory import plan_memory
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
 from .turning import Unaligned, match_turned
@@ -103,6 +104,7 @@ def _fill_database(
     matcher, hashes = create_matcher(first, weights_dir)
     work = work_folder(folder / _FEATURES, matcher, hashes)
     features = extract_features(capture, matcher, work, emit)
+    plan = plan_memory(capture, features, config.refine_size)
     pairs = _select_pairs(matcher, features, config, emit)
     raw, record = work / _RAW, work / _WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
@@ -115,15 +117,17 @@ def _fill_database(
             record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        few = len(features) <= config.exhaustive_limit
-        most_added = 0 if few else config.neighbours
-        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=most_added)
+        many = len(features) > config.exhaustive_limit
+        if many:
+            emit(Message("matching", str(plan)))
+        added = config.neighbours if many else 0
+        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=added)
     asked = len(pairs) - read_ways(record, pairs).count(NOT_ASKED)
     found = read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)
     (folder / _WAYS).unlink(missing_ok=True)
     append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
-    _finish(capture, config, verifier, found, folder / DATABASE, emit)
+    _finish(capture, config, verifier, found, plan.photos_kept, folder / DATABASE, emit)
     name = matcher.name
     if joint:
         size = matcher.working_size
@@ -183,6 +187,7 @@ def _finish(
     config: MatchingConfig,
     verifier: Verifier,
     found: Unaligned,
+    photos_kept: int,
     path: Path,
     emit: EventSink,
 ) -> None:
@@ -193,7 +198,7 @@ def _finish(
     errors = [config.max_error] * len(verified)
     if config.refine:
         emit(Message("matching", "Aligning matched keypoints on the photos."))
-        photos = GrayPhotos(capture, config.refine_size)
+        photos = GrayPhotos(capture, config.refine_size, photos_kept)
         keypoints, verified, precise = refine_matches(
             keypoints, verified, photos, config.min_precise, config.min_confirmed
         )
