@@ -117,9 +117,10 @@ def component_labels(
     number, label = connected_components(links, directed=False)
     photo = np.zeros(len(nodes), np.int64)
     photo[index.reshape(-1, 2)] = table.photos[rows]
-    places, count = np.unique(np.stack([label, photo], 1), axis=0, return_counts=True)
+    photos = int(photo.max(initial=0)) + 1
+    places, count = np.unique(label * np.int64(photos) + photo, return_counts=True)
     proper = np.ones(number, bool)
-    proper[places[count > 1, 0]] = False
+    proper[places[count > 1] // photos] = False
     labels = np.full(len(table), -1)
     labels[rows] = label[a]
     return labels, proper

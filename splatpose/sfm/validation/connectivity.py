@@ -187,5 +187,6 @@ def spread(
     xy = table.xy[explained].reshape(-1, 2)
     place = np.floor(cells * xy / sizes[photo]).astype(np.int64)
     place = np.clip(place, 0, cells - 1) @ (cells, 1)
-    taken = np.unique(photo * cells**2 + place)
-    return np.bincount(taken // cells**2, minlength=len(sizes)) / cells**2
+    taken = np.zeros((len(sizes), cells**2), bool)
+    taken[photo, place] = True
+    return taken.mean(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...geometry.epipolar import relative_pose
+from ...geometry.groups import groups_of
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, with_matches
@@ -38,7 +39,7 @@ def pair_evidence(
         model: its intrinsics calibrate the matches.
     """
     count = len(model.names)
-    own = with_matches(table, strongest_pairs(table, count)[table.pair])
+    own = with_matches(table, strongest_pairs(table)[table.pair])
     found = relative_poses(
         own,
         model.cameras,
@@ -59,13 +60,13 @@ def pair_evidence(
     )
 
 
-def strongest_pairs(table: MatchTable, num_photos: int) -> Bool[np.ndarray, " P"]:
+def strongest_pairs(table: MatchTable) -> Bool[np.ndarray, " P"]:
     """Pairs that are among the `_STRONGEST` of one of their photos, by verified matches."""
     support = np.bincount(table.pair, minlength=len(table.pairs))
     keep = np.zeros(len(table.pairs), bool)
-    for photo in range(num_photos):
-        own = np.flatnonzero((table.pairs == photo).any(1))
-        keep[own[np.argsort(-support[own], kind="stable")[:_STRONGEST]]] = True
+    for own in groups_of(table.pairs.ravel()):
+        pairs = own // 2
+        keep[pairs[np.argsort(-support[pairs], kind="stable")[:_STRONGEST]]] = True
     return keep
 
 
@@ -84,6 +85,9 @@ def _median_of_each(
 ) -> Float[np.ndarray, " V"]:
     """Median of the values of the rows that name a photo; NaN where none does."""
     result = np.full(count, np.nan)
-    for photo in np.unique(photos):
-        result[photo] = np.median(values[(photos == photo).any(1)])
+    # A row may name a photo more than once.
+    places = np.unique(photos.ravel() + count * np.repeat(np.arange(len(photos)), photos.shape[1]))
+    row, photo = np.divmod(places, count)
+    for own in groups_of(photo):
+        result[photo[own[0]]] = np.median(values[row[own]])
     return result
