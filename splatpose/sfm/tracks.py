@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.centers import centers_of
+from ..geometry.exclusive_trees import exclusive_trees
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
@@ -136,22 +137,10 @@ def grown_labels(table: MatchTable) -> Int[np.ndarray, "M 2"]:
     stride = int(table.keypoints.max(initial=0)) + 1
     nodes, inverse = np.unique(keypoint_ids(table), return_inverse=True)
     index = inverse.reshape(-1, 2)
-    parent = list(range(len(nodes)))
-    photos = [1 << photo for photo in (nodes // stride).tolist()]
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
     support = np.bincount(table.pair, minlength=len(table.pairs))
-    for a, b in index[np.argsort(-support[table.pair], kind="stable")].tolist():
-        a, b = root(a), root(b)
-        if a != b and not photos[a] & photos[b]:
-            parent[b] = a
-            photos[a] |= photos[b]
-    track = np.array([root(node) for node in range(len(nodes))], np.int64)
-    return np.unique(track, return_inverse=True)[1][index]
+    edges = index[np.argsort(-support[table.pair], kind="stable")]
+    tree = exclusive_trees(edges, nodes // stride)
+    return np.unique(tree, return_inverse=True)[1][index]
 
 
 def labelled_tracks(
