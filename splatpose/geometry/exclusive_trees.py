@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from functools import cache
 
@@ -13,7 +14,7 @@ from jaxtyping import Int
 def exclusive_trees(
     edges: Int[np.ndarray, "E 2"], kind: Int[np.ndarray, " N"]
 ) -> Int[np.ndarray, " N"]:
-    """The node that stands for each node's tree: that of the first node of the edges that joined it.
+    """The node that stands for each node's tree: of the trees that an edge joins, the first node's.
 
     Args:
         edges: in the order in which they may join two trees.
@@ -28,7 +29,7 @@ def _compiled() -> Callable[..., np.ndarray]:
     """The loop as machine code: a track at a time, Python takes ten times as long."""
     import numba
 
-    loop = numba.njit(nogil=True)(_grow)
+    loop = numba.njit(nogil=True)(inspect.unwrap(_grow))
     # Numba's, where it finds no folder that it may write to: compiled anew then, in a second.
     with contextlib.suppress(RuntimeError):
         loop.enable_caching()

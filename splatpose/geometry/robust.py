@@ -30,6 +30,6 @@ def sigma_by_median(residual: Float[np.ndarray, "*B"]) -> float:
 
 
 def median_of_few(values: Float[np.ndarray, " M"]) -> float:
-    """`np.median` of at least one number, for short arrays: that takes longer to ask than to find."""
+    """`np.median` of at least one number, for short arrays, where that takes a while to begin."""
     ranked, count = np.sort(values), len(values)
     return float(0.5 * (ranked[(count - 1) // 2] + ranked[count // 2]))

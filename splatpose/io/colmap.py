@@ -18,6 +18,7 @@ import pycolmap
 from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
+from ..geometry.groups import rows_of_each
 from ..scene.camera import Camera, CameraModel
 from ..scene.sparse_model import SparseModel
 from .colmap_text import FILES as TEXT
@@ -141,12 +142,10 @@ def reconstruction_from_model(
     for index, camera in enumerate(model.cameras):
         reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
     keypoint_of = model.observations[:, 2].copy()
-    of_photo = np.argsort(model.observations[:, 1], kind="stable")
-    photos = np.arange(len(model.names) + 1)
-    bounds = np.searchsorted(model.observations[of_photo, 1], photos).tolist()
+    rows_of = rows_of_each(model.observations[:, 1], len(model.names))
     for photo in np.flatnonzero(model.registered).tolist():
         if keypoints is None:
-            rows = of_photo[bounds[photo] : bounds[photo + 1]]
+            rows = rows_of[photo]
             keypoint_of[rows] = np.arange(len(rows))
             xy = model.observation_xy[rows]
         else:

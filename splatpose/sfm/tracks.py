@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..geometry.centers import centers_of
 from ..geometry.exclusive_trees import exclusive_trees
+from ..geometry.groups import groups_of
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
@@ -180,12 +181,15 @@ def tracks_of(poses: SparseModel, views: Views) -> Tracks:
     assert (view >= 0).all(), "an observation in a photo without a pose"
     rays = np.empty((len(view), 2))
     camera_index = poses.camera_index[registered]
-    focal = np.empty(len(registered))
-    for index, camera in enumerate(poses.cameras):
-        own = camera_index[view] == index
+    for own in groups_of(camera_index[view]):
+        camera = poses.cameras[camera_index[view[own[0]]]]
         rays[own] = normalized_from_pixels(camera, poses.observation_xy[own])
-        per_pixel = REFERENCE_SIDE / max(camera.width, camera.height)
-        focal[camera_index == index] = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * per_pixel
+    focal = [
+        np.sqrt(camera.K[0, 0] * camera.K[1, 1])
+        * (REFERENCE_SIDE / max(camera.width, camera.height))
+        for camera in poses.cameras
+    ]
+    focal = np.array(focal)[camera_index]
     return Tracks(poses.points, poses.observations[:, 0], view, rays, focal)
 
 

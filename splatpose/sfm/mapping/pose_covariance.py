@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from ...geometry.centers import centers_of
 from ...geometry.epipolar import relative_pose
 from ...geometry.graphs import component_labels
+from ...geometry.groups import groups_of
 from ...geometry.projection import pixels_from_normalized
 from ...geometry.robust import CAUCHY_BEND, cauchy_divisor
 from ...geometry.rotations import cross_matrix
@@ -124,8 +125,8 @@ def _linearised_model(
     seen = x[:, :2] / x[:, 2:]
     residual, by_seen = np.zeros((len(rows), 2)), np.zeros((len(rows), 2, 2))
     by_lens = np.zeros((len(rows), 2, 6))
-    for index, camera in enumerate(model.cameras):
-        own = model.camera_index[photo] == index
+    for own in groups_of(model.camera_index[photo]):
+        camera = model.cameras[model.camera_index[photo[own[0]]]]
         residual[own] = pixels_from_normalized(camera, seen[own]) - model.observation_xy[rows[own]]
         by_seen[own], by_lens[own] = _camera_derivatives(camera, seen[own])
     of_x = by_seen @ _of_camera_coordinates(x)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ...geometry.centers import centers_of
-from ...geometry.groups import groups_of
+from ...geometry.groups import groups_of, rows_of_each
 from ...geometry.projection import project
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
@@ -75,7 +75,7 @@ def measure_overlap(
         explained: matches that agree with the model.
         tried: pairs of photos that were matched, whatever came out.
     """
-    observed = _rows_of(model.observations[:, 1], len(model.names))
+    observed = rows_of_each(model.observations[:, 1], len(model.names))
     matches = _Matches(table, explained, len(model.names))
     # Both ways: the points of the first, projected into the second.
     known = tried[model.registered[tried].all(1)]
@@ -95,12 +95,6 @@ def measure_overlap(
     return Overlap(pairs, *counts.T)
 
 
-def _rows_of(photo: Int[np.ndarray, " O"], count: int) -> list[Int[np.ndarray, " R"]]:
-    """Observations of each photo."""
-    order = np.argsort(photo, kind="stable")
-    return np.split(order, np.searchsorted(photo[order], np.arange(1, count)))
-
-
 def _sample(rows: Int[np.ndarray, " R"], photo: int, seed: int) -> Int[np.ndarray, " N"]:
     """Some of the observations of a photo at random, in their order."""
     if len(rows) <= _POINTS_A_PHOTO:
@@ -109,9 +103,7 @@ def _sample(rows: Int[np.ndarray, " R"], photo: int, seed: int) -> Int[np.ndarra
     return rows[np.sort(rng.choice(len(rows), _POINTS_A_PHOTO, replace=False))]
 
 
-def _depths(
-    model: SparseModel, photo: int, rows: Int[np.ndarray, " R"]
-) -> Float[np.ndarray, " R"]:
+def _depths(model: SparseModel, photo: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
     """Depth of the point of each observation in its photo."""
     pose = model.cam_from_world[photo]
     return model.points[model.observations[rows, 0]] @ pose[2, :3] + pose[2, 3]
@@ -127,7 +119,7 @@ class _Matches:
     def __init__(self, table: MatchTable, explained: Bool[np.ndarray, " M"], count: int) -> None:
         photos, keypoints = table.photos[explained], table.keypoints[explained]
         self._photo, self._keypoint = photos.ravel(), keypoints.ravel()
-        self._rows = _rows_of(photos[:, ::-1].ravel(), count)
+        self._rows = rows_of_each(photos[:, ::-1].ravel(), count)
 
     def with_photo(self, photo: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
         """Photo and keypoint of each match with a photo."""
@@ -185,9 +177,7 @@ def _shared(
         for some in (cell, cell[matched[visible]])
     )
     full = number >= OVERLAP.min_in_cell
-    return np.stack(
-        [number.sum(1), hits.sum(1), full.sum(1), (full & (hits == 0)).sum(1)], axis=1
-    )
+    return np.stack([number.sum(1), hits.sum(1), full.sum(1), (full & (hits == 0)).sum(1)], axis=1)
 
 
 def _visible(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ...geometry.epipolar import relative_pose
+from ...geometry.graphs import strongest_of_each
 from ...geometry.groups import groups_of
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
@@ -39,7 +40,8 @@ def pair_evidence(
         model: its intrinsics calibrate the matches.
     """
     count = len(model.names)
-    own = with_matches(table, strongest_pairs(table)[table.pair])
+    support = np.bincount(table.pair, minlength=len(table.pairs))
+    own = with_matches(table, strongest_of_each(table.pairs, support, _STRONGEST)[table.pair])
     found = relative_poses(
         own,
         model.cameras,
@@ -58,16 +60,6 @@ def pair_evidence(
     return PairEvidence(
         _median_of_each(corners, closing, count), _median_of_each(*_turns(model, strong), count)
     )
-
-
-def strongest_pairs(table: MatchTable) -> Bool[np.ndarray, " P"]:
-    """Pairs that are among the `_STRONGEST` of one of their photos, by verified matches."""
-    support = np.bincount(table.pair, minlength=len(table.pairs))
-    keep = np.zeros(len(table.pairs), bool)
-    for own in groups_of(table.pairs.ravel()):
-        pairs = own // 2
-        keep[pairs[np.argsort(-support[pairs], kind="stable")[:_STRONGEST]]] = True
-    return keep
 
 
 def _turns(

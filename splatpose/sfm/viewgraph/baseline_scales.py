@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from ...geometry.groups import groups_of
 from ...geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
+from ...geometry.groups import groups_of
 from ...geometry.robust import SIGMA_OF_MEDIAN, median_of_few
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
@@ -89,9 +89,7 @@ def baseline_ratios(depths: PairDepths, edge_sigma: Float[np.ndarray, " E"]) -> 
             pose makes it.
     """
     found = [
-        row
-        for own in groups_of(depths.photo)
-        for row in _ratios_in_photo(depths, own, edge_sigma)
+        row for own in groups_of(depths.photo) for row in _ratios_in_photo(depths, own, edge_sigma)
     ]
     edges = np.array([row[:2] for row in found], np.int64).reshape(-1, 2)
     values = np.array([row[2:] for row in found], np.float64).reshape(-1, 2)
