@@ -156,8 +156,8 @@ def _of_pair(
 
 
 def _in_triangles(
-    ids: Int[np.ndarray, "M 2"], some: Sequence[Int[np.ndarray, " N"]]
-) -> list[Bool[np.ndarray, " N"]]:
+    ids: Int[np.ndarray, "M 2"], some: Sequence[Int[np.ndarray, " _"]]
+) -> list[Bool[np.ndarray, " _"]]:
     """Which of some matches a third photo confirms, where both ends match the same keypoint.
 
     Args:

@@ -56,7 +56,7 @@ def normal_matrix(
     return total
 
 
-def _whole_tracks(track: Int[np.ndarray, " O"]) -> list[Int[np.ndarray, " P"]]:
+def _whole_tracks(track: Int[np.ndarray, " O"]) -> list[Int[np.ndarray, " _"]]:
     """The observations in parts that are small in memory and do not cut a track."""
     order = np.argsort(track, kind="stable")
     starts = np.flatnonzero(np.diff(track[order])) + 1

@@ -149,7 +149,7 @@ def _shared(
     model: SparseModel,
     target: _Target,
     sources: Int[np.ndarray, " Q"],
-    samples: list[Int[np.ndarray, " N"]],
+    samples: list[Int[np.ndarray, " _"]],
     matched_with: tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]],
 ) -> Int[np.ndarray, "Q 4"]:
     """Visible and matched points, cells with several of them, and cells without any match.
