@@ -17,6 +17,7 @@ from splatpose.geometry.rotations import so3_exp
 from splatpose.geometry.similarity import Similarity
 from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_model
 from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm import match_consistency
 from splatpose.sfm.correspondences import MatchTable, match_table
 from splatpose.sfm.match_consistency import explain
 from splatpose.stages.poses.refusal import check_support
@@ -38,6 +39,19 @@ def test_evidence_does_not_depend_on_the_gauge(truth: SparseModel, table: MatchT
         points=move.points(truth.points),
     )
     np.testing.assert_array_equal(explain(moved, table).explained, explain(truth, table).explained)
+
+
+def test_parts_of_the_matches_say_what_all_say(
+    truth: SparseModel, table: MatchTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = perturbed(truth)
+    whole = explain(spoilt, table)
+    monkeypatch.setattr(match_consistency, "_AT_ONCE", 100)
+    parts = explain(spoilt, table)
+    assert 0 < whole.share < 1
+    np.testing.assert_array_equal(parts.explained, whole.explained)
+    np.testing.assert_array_equal(parts.contradicted, whole.contradicted)
+    assert parts.median_angle == whole.median_angle
 
 
 @pytest.mark.parametrize("spoil", [folded, mirrored, perturbed, partial])
