@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.linalg import blas, lapack
-from scipy.sparse import bsr_array
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
+from scipy.sparse import bsr_array, csr_array
 
 from ...geometry.gauge import gauge_basis
 
@@ -110,11 +110,11 @@ def camera_covariance(
     """
     size = _NUMBERS * len(cam_from_world)
     twist = np.tile([1.0, 1, 1, unit, unit, unit], len(cam_from_world))
-    units = np.r_[twist, np.ones(normal.shape[0] - size)]
     diagonal = normal.diagonal()
+    units = np.r_[twist, np.ones(len(diagonal) - size)]
     # A number that nothing depends on, as the sixth of a lens that has one.
     used = np.flatnonzero((np.arange(len(diagonal)) < size) | (diagonal > 0))
-    S = np.asfortranarray(normal.tocsr()[used][:, used].toarray())
+    S = np.asfortranarray(csr_array(normal)[used][:, used].toarray())
     S *= units[used]
     S *= units[used, None]
     S[np.diag_indices(len(S))] += prior[used]
@@ -122,10 +122,12 @@ def camera_covariance(
     gauge[:size] = np.linalg.qr(gauge_basis(cam_from_world).reshape(-1, 7) / twist[:, None])[0]
     top = float(S.diagonal().max())
     # All of these work in place: there is one large matrix.
-    S = blas.dsyrk(top, gauge, beta=1.0, c=S, lower=1, overwrite_c=1)
-    factor, failed = lapack.dpotrf(S, lower=1, overwrite_a=1)
+    (add_square,) = get_blas_funcs(("syrk",), (S,))
+    factorise, invert = get_lapack_funcs(("potrf", "potri"), (S,))
+    S = add_square(top, gauge, beta=1.0, c=S, lower=1, overwrite_c=1)
+    factor, failed = factorise(S, lower=1, overwrite_a=1)
     if failed:
         return None
-    covariance, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    covariance = blas.dsyrk(-1 / top, gauge, beta=1.0, c=covariance, lower=1, overwrite_c=1)
+    covariance, _ = invert(factor, lower=1, overwrite_c=1)
+    covariance = add_square(-1 / top, gauge, beta=1.0, c=covariance, lower=1, overwrite_c=1)
     return covariance[:size, :size]

@@ -37,7 +37,7 @@ here) and time."""
 _FEWEST_OBSERVATIONS = 4
 """Observations without which a pose has no covariance."""
 _LEAST_KNOWN = 1e-13
-"""Of the best known number, of each: more than rounding errors leave, and nothing otherwise."""
+"""Of the best known rotation, of each number: more than rounding errors leave, and nothing otherwise."""
 _STEP = 1e-6
 """Of numerical derivatives, in normalised coordinates and relative focal lengths."""
 
@@ -86,7 +86,9 @@ def pose_uncertainty(model: SparseModel) -> PoseUncertainty:
     weight = 1 / cauchy_divisor(distance, _loss_scale(model, system, distance))
     normal = normal_matrix(system, weight, len(placed), len(model.cameras))
     # A part that can turn about a photo, or grow, without a residual is uncertain, not unknown.
-    prior = np.full(normal.shape[0], _LEAST_KNOWN * float(normal.diagonal().max()))
+    known = normal.diagonal()
+    of_rotations = known.reshape(-1, 6)[: len(placed), :3]
+    prior = np.full(len(known), _LEAST_KNOWN * float(of_rotations.max()))
     covariance = camera_covariance(normal, model.cam_from_world[placed], radius, prior)
     if covariance is None:
         return result

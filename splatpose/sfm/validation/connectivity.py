@@ -181,8 +181,8 @@ def _weak_sides(
         values: of each pair of photos whether it holds them, and its matches that agree with the
             model and that contradict it.
     """
-    inside = tree.depth[pairs] >= 0
-    both = inside.all(1)
+    inside = np.asarray(tree.depth[pairs] >= 0)
+    both = np.asarray(inside.all(1))
     across = tree.along_paths(pairs[both], values[both])
     outside = np.zeros_like(across)
     np.add.at(outside, pairs[inside & ~both[:, None]], values[~both & inside.any(1)])

@@ -39,11 +39,18 @@ class Lookalikes:
 
 
 def find_lookalikes(
-    model: SparseModel, table: MatchTable, explanation: Explanation, seed: int
+    model: SparseModel,
+    table: MatchTable,
+    explanation: Explanation,
+    seed: int,
+    workers: int | None = None,
 ) -> Lookalikes:
     """Strong pairs of registered photos most of whose matches do not agree with the model.
 
     Pairs within a group that hangs on nothing else are not asked.
+
+    Args:
+        workers: threads. Does not change the result.
     """
     registered = model.registered
     count = len(registered)
@@ -72,13 +79,19 @@ def find_lookalikes(
     return Lookalikes(
         share=np.where(bad >= 2, share, np.minimum(share, 0.0)),
         overall=float(weight[ask].mean()) if many else 0.0,
-        shifted=_same_turn(model, table, weight * ask, seed) / int(ask.sum()) if many else 0.0,
+        shifted=(
+            _same_turn(model, table, weight * ask, seed, workers) / int(ask.sum()) if many else 0.0
+        ),
         pairs=tuple((int(i), int(j)) for i, j in table.pairs[rows]),
     )
 
 
 def _same_turn(
-    model: SparseModel, table: MatchTable, weight: Float[np.ndarray, " P"], seed: int
+    model: SparseModel,
+    table: MatchTable,
+    weight: Float[np.ndarray, " P"],
+    seed: int,
+    workers: int | None,
 ) -> float:
     """Weight of the pairs that have, by their matches, the relative rotation of the model."""
     own = relative_poses(
@@ -87,7 +100,7 @@ def _same_turn(
         model.camera_index,
         min_matches=LOOKALIKES.strong,
         seed=seed,
-        workers=1,
+        workers=workers,
     )
     poses = model.cam_from_world[own.pairs]
     R, _ = relative_pose(poses[:, 0], poses[:, 1])

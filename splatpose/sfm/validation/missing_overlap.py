@@ -209,7 +209,8 @@ def _visible(
         ask &= (xy > OVERLAP.margin * side).all(1) & (xy < inner).all(1)
     rows = np.flatnonzero(ask)
     limit = OVERLAP.near * side
-    distance, near = target.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
+    nearest = target.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
+    distance, near = (np.asarray(of_each) for of_each in nearest)
     known = np.isfinite(distance).all(1) if len(rows) else np.zeros(0, bool)
     rows, distance, near = rows[known], distance[known], near[known]
     surface = target.depth[near] if len(rows) else np.zeros((0, _NEIGHBOURS))

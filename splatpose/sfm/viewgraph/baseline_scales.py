@@ -120,7 +120,7 @@ def _ratios_in_photo(
                 spread = SIGMA_OF_MEDIAN * off / np.sqrt(len(difference))
                 known[a, b] = median, spread
             common = np.hypot(edge_sigma[names[a]], edge_sigma[names[b]])
-            yield int(names[a]), int(names[b]), median, np.hypot(spread, common)
+            yield int(names[a]), int(names[b]), median, float(np.hypot(spread, common))
 
 
 def known_ratios(baselines: Float[np.ndarray, " E"], sigma: Float[np.ndarray, " E"]) -> Ratios:

@@ -116,15 +116,17 @@ class _Gaps:
         return f"{gap[0]} would {verb} {gap[1]}."
 
     def _gap(self, own: Bool[np.ndarray, " V"]) -> tuple[str, str] | None:
-        """What to photograph, and the group; None where no photo is sure."""
+        """What to photograph, and the group; None where no other photo is sure."""
         group = np.flatnonzero(own)
         first, second = self._pairs.T
-        out = (own[first] & self._sure[second]) | (own[second] & self._sure[first])
+        # Where no photo is sure, those with a pose stand for them, this one among them.
+        others = self._sure & ~own
+        out = (own[first] & others[second]) | (own[second] & others[first])
         rows = np.flatnonzero(out)
         if len(rows) and self._support[rows].max() > 0:
             a, b = self._pairs[rows[np.argmax(self._support[rows])]].tolist()
-        elif self._sure.any():
-            sure = np.flatnonzero(self._sure)
+        elif others.any():
+            sure = np.flatnonzero(others)
             distance = np.abs(group[:, None] - sure)
             row, column = np.unravel_index(int(distance.argmin()), distance.shape)
             a, b = int(group[row]), int(sure[column])

@@ -76,7 +76,7 @@ def collect(
     explanation = explain(model, table, max_error_px=subject.max_error_px)
     ties = find_ties(table, explanation, model.registered, subject.min_matches)
     bridges = find_bridges(table, explanation, model.registered, LOOKALIKES.strong)
-    alike = find_lookalikes(model, table, explanation, seed)
+    alike = find_lookalikes(model, table, explanation, seed, config.workers)
     with quiet_colmap():
         folds = (
             _folds(subject, config, folder, seed, alike.overall > LOOKALIKES.many, progress)

@@ -134,9 +134,10 @@ def test_sigmas_are_those_of_ceres(cameras: tuple[Camera, ...]) -> None:
     np.testing.assert_allclose(found.position / noise, expected[1], rtol=0.01)
 
 
-def test_sigmas_do_not_depend_on_the_world() -> None:
+@pytest.mark.parametrize("scale", [0.4, 1e-4, 1e4])
+def test_sigmas_do_not_depend_on_the_world(scale: float) -> None:
     model = exact()
-    frame = Similarity(0.4, so3_exp(np.array([0.5, 0.2, -0.9])), np.array([1.0, 2.0, -3.0]))
+    frame = Similarity(scale, so3_exp(np.array([0.5, 0.2, -0.9])), np.array([1.0, 2.0, -3.0]))
     elsewhere = replace(
         model,
         cam_from_world=frame.cam_from_world(model.cam_from_world),

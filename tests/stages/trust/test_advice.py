@@ -67,6 +67,14 @@ def test_without_sure_photos_the_place_is_photographed_again() -> None:
     assert found.overall[0].startswith("Photograph the place again")
 
 
+def test_no_photo_is_to_be_taken_between_one_and_itself() -> None:
+    found, _ = advice(["weak"] * 3, {(0, 1): (0, 9)})
+    assert found.photos[0] == "3 photos between 000.jpg and 001.jpg would confirm 000.jpg."
+    assert found.photos[2] == "3 photos between 001.jpg and 002.jpg would confirm 002.jpg."
+    alone, _ = advice(["weak"], {})
+    assert alone.overall[0].startswith("Photograph the place again")
+
+
 def test_a_long_chain_is_one_group() -> None:
     """Each of its photos would otherwise walk along all of it, and ask all pairs on the way."""
     count = 1500
