@@ -150,7 +150,7 @@ def test_a_longer_smear_takes_more_renders():
 
 def test_blurred_photos_of_the_thin_place(thin):
     smears = np.array([shots.smear(*ends, shots.CAMERA.focal) for ends in thin.shutter])
-    assert (smears[[18, 19]] > 12).all()
+    assert (smears[[18, 19]] > 10).all()
     assert np.median(smears) < 4
 
 

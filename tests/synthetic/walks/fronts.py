@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from .. import prints, surfaces
 from ..noise import fbm, mix, rgb, smoothstep
+from ..stress.rooms import paving
 
 PIXELS = 110
 """A metre of a front."""
@@ -68,8 +69,6 @@ def bare_wall(rows: int, columns: int, *, kind: str, seed: int) -> np.ndarray:
         ground = ("#2f4d3a", "#4a4a30", "#5d3b34")[seed % 3]
         return fine_leaves(rows, columns, seed=seed, ground=ground)
     else:
-        from ..stress.rooms import paving
-
         wall = paving(rows, columns, count=int(rows / PIXELS / 0.4), seed=seed)
     return np.clip(wall * tint * 1.05, 0, 1)
 

@@ -172,7 +172,7 @@ def _shutter(poses: np.ndarray, *, seed: int, blurred: tuple[int, ...]) -> np.nd
     turn[slow] *= 2.5
     nose = poses[:, :3, 2] * 0.012
     for photo in blurred:
-        turn[photo] = np.radians((0.3, 2.6, 0.3)) * rng.choice([-1, 1], 3)
+        turn[photo] = np.radians((0.3, 1.7, 0.3)) * rng.choice([-1, 1], 3)
     ends = np.repeat(poses[:, None], 2, 1)
     for end, sign in enumerate((-0.5, 0.5)):
         ends[:, end, :3, 3] += sign * (travel + nose)
