@@ -21,6 +21,9 @@ from .image_motion import near_copies
 from .reprojection import projection_errors
 from .thresholds import CONSISTENCY, FOCAL_RATIOS
 
+_BLOCK = 250_000
+"""Matches that are tested at once, which takes some 400 bytes of memory each."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -88,10 +91,11 @@ def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0)
     # How far off each match is, the threshold being 1; NaN where nothing was asked.
     off = np.full(len(table), np.nan)
     sine = np.zeros(len(table))
-    if len(rows):
-        camera = model.camera_index[table.photos[rows]]
-        distance, sine[rows] = _epipolar(model, table, rows, limit[camera], focal[camera])
-        off[rows] = np.maximum(distance, _transfer(model, table, rows, limit[camera]))
+    track_of = _TrackLookup(model, table)
+    for own in (rows[i : i + _BLOCK] for i in range(0, len(rows), _BLOCK)):
+        camera = model.camera_index[table.photos[own]]
+        distance, sine[own] = _epipolar(model, table, own, limit[camera], focal[camera])
+        off[own] = np.maximum(distance, _transfer(model, table, own, limit[camera], track_of))
     with np.errstate(invalid="ignore"):
         good, bad = off <= 1, off > CONSISTENCY.contradiction
     connected = _connected(table, good, bad, len(model.names))
@@ -156,10 +160,10 @@ def _transfer(
     table: MatchTable,
     rows: Int[np.ndarray, " N"],
     limit: Float[np.ndarray, "N 2"],
+    track_of: _TrackLookup,
 ) -> Float[np.ndarray, " N"]:
     """How far the point of one keypoint projects from the other keypoint, over
     `CONSISTENCY.transfer_factor` thresholds; 0 without a point, infinite behind the camera."""
-    track_of = _TrackLookup(model, table)
     off = np.zeros(len(rows))
     for source, target in ((0, 1), (1, 0)):
         track = track_of(table.photos[rows, source], table.keypoints[rows, source])

@@ -40,6 +40,20 @@ def test_evidence_does_not_depend_on_the_gauge(truth: SparseModel, table: MatchT
     np.testing.assert_array_equal(explain(moved, table).explained, explain(truth, table).explained)
 
 
+def test_evidence_is_the_same_however_many_matches_are_tested_at_once(
+    truth: SparseModel, table: MatchTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of millions of matches all at once would take gigabytes."""
+    whole = explain(folded(truth), table)
+    monkeypatch.setattr("splatpose.sfm.match_consistency._BLOCK", 7)
+    parts = explain(folded(truth), table)
+    for name in ("connected", "explained", "contradicted"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert (parts.share, parts.against, parts.median_angle) == (
+        whole.share, whole.against, whole.median_angle
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("spoil", [folded, mirrored, perturbed, partial])
 def test_evidence_prefers_the_truth(truth: SparseModel, table: MatchTable, spoil) -> None:
     assert explain(spoil(truth), table).score < explain(truth, table).score - 0.05

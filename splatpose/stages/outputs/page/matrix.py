@@ -18,7 +18,7 @@ LEVELS = (1, 15, 50, 150, 500)
 """Verified matches from which on a cell is a shade darker: about three times as many a step."""
 _SIDE = 560.0
 _LEFT, _TOP = 30.0, 20.0
-_WIDER = 10.0
+_WIDER = 14.0
 """Further room on the left for numbers of four digits."""
 _SEPARATE = 80
 """Most photos with which cells stand apart; with more, cells touch and runs of equal ones are drawn
