@@ -31,10 +31,6 @@ _COARSE_OUTLIER = 16.0
 """In pixels at `REFERENCE_SIDE`, before the first bundle adjustment."""
 
 
-BACKBONES = (0.0, 0.6)
-"""Shares of `solve_view_graph` to start from."""
-
-
 def reconstructions(
     graph: MatchGraph,
     table: MatchTable,
@@ -47,6 +43,7 @@ def reconstructions(
     seed: int,
     refined: RefinedPairs | None = None,
     priors: KeypointPriors | None = None,
+    backbones: Sequence[float] = (0.0,),
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
 
@@ -58,6 +55,7 @@ def reconstructions(
         scratch: a folder for copies of the database without the false pairs.
         refined: relative poses that are known better than their matches alone tell.
         priors: depth maps, which are asked about pairs whose matches say little.
+        backbones: shares of `solve_view_graph`, each of which leads to reconstructions.
     """
     found: list[pycolmap.Reconstruction] = []
     for _ in range(_CALIBRATIONS):
@@ -67,7 +65,7 @@ def reconstructions(
             by_depth = depth_edges(relative, table, cameras, camera_index, priors, seed=seed)
         again: list[pycolmap.Reconstruction] = []
         seen: set[bytes] = set()
-        for backbone in BACKBONES:
+        for backbone in backbones:
             view_graph = solve_view_graph(
                 table,
                 cameras,

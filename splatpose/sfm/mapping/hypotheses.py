@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pycolmap
@@ -39,54 +38,9 @@ from ..viewgraph.refined_pairs import RefinedPairs
 from .bundle_adjustment import FEW_PHOTOS
 from .colmap_mappers import MapperTask, run_mapper
 from .global_mapper import reconstructions
+from .mapper_variants import FROM_DEPTH, FROM_REFINED_PAIRS, MapperVariant, rounds_of
 
 _DONE = "done.json"
-
-
-@dataclass(frozen=True)
-class MapperVariant:
-    """One way to reconstruct."""
-
-    name: str
-    """Name for people and, as it is, for the folder."""
-    mapper: Literal["incremental", "global", "view graph"]
-    focals: Literal["given", "view graph", "pairs"] = "given"
-    """Start from EXIF's focal lengths or the usual ones, from those of the view graph's fundamental
-    matrices, or from those that the matches of many pairs together call for."""
-    relaxed: bool = False
-    """Accept weaker photos and initial pairs (incremental only)."""
-    refined: bool = False
-    """Set out from relative poses that the local stage refined (view graph only)."""
-    by_depth: bool = False
-    """Ask depth maps about pairs whose matches say little (view graph only)."""
-    restart: int = 0
-    """Added to the seed."""
-
-
-ROUNDS: tuple[tuple[MapperVariant, ...], ...] = (
-    (
-        MapperVariant("global calibrated", "global", focals="view graph"),
-        MapperVariant("incremental", "incremental"),
-    ),
-    (
-        MapperVariant("view graph", "view graph", focals="pairs"),
-        MapperVariant("incremental calibrated", "incremental", focals="pairs"),
-    ),
-    (
-        MapperVariant("incremental relaxed", "incremental", relaxed=True, restart=1),
-        MapperVariant("global", "global"),
-        MapperVariant("global restarted", "global", focals="pairs", restart=1),
-    ),
-)
-"""Two independent methods first; the later rounds only where those do not agree."""
-
-FROM_REFINED_PAIRS = MapperVariant(
-    "view graph, refined pairs", "view graph", focals="pairs", refined=True
-)
-"""Beside the plain view graph, where the local stage refined any pairs."""
-
-FROM_DEPTH = MapperVariant("view graph, depth maps", "view graph", focals="pairs", by_depth=True)
-"""Beside the plain view graph, where depth maps are to be asked."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +103,12 @@ class Workshop:
     @property
     def rounds(self) -> tuple[tuple[MapperVariant, ...], ...]:
         """What can be tried, in the order to try it."""
-        second = ROUNDS[1]
+        first, second, *others = rounds_of(len(self._names))
         if self._refined is not None and self._refined.refined.any():
             second = (*second, FROM_REFINED_PAIRS)
         if self._priors is not None:
             second = (*second, FROM_DEPTH)
-        return (ROUNDS[0], second, *ROUNDS[2:])
+        return (first, second, *others)
 
     def run(self, recipes: Sequence[MapperVariant], workers: int) -> list[Hypothesis | Failure]:
         """Runs recipes, at most `workers` side by side; results in the order of `recipes`."""
@@ -193,7 +147,8 @@ class Workshop:
         if recipe.mapper == "view graph":
             refined = self._refined if recipe.refined else None
             priors = self._priors if recipe.by_depth else None
-            self._from_view_graph(database, folder, models, seed, refined, priors)
+            starts = recipe.backbones
+            self._from_view_graph(database, folder, models, seed, refined, priors, starts)
         else:
             few = len(self._names) <= FEW_PHOTOS
             task = MapperTask(
@@ -238,6 +193,7 @@ class Workshop:
         seed: int,
         refined: RefinedPairs | None,
         priors: KeypointPriors | None,
+        backbones: Sequence[float],
     ) -> None:
         cameras, _ = read_cameras(database)
         found = reconstructions(
@@ -251,6 +207,7 @@ class Workshop:
             seed=seed,
             refined=refined,
             priors=priors,
+            backbones=backbones,
         )
         for number, reconstruction in enumerate(found):
             (models / str(number)).mkdir()

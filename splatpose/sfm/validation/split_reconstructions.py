@@ -6,25 +6,26 @@ from nothing.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...io.colmap_database import keep_inliers, opened, transaction, update_cameras
+from ...io.match_subset import subset_of_matches
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
-from ..mapping.hypotheses import Hypothesis, MapperVariant, Workshop
+from ..mapping.hypotheses import Hypothesis, Workshop
+from ..mapping.mapper_variants import MANY_PHOTOS, MapperVariant
 from ..match_consistency import explain
 from ..model_comparison import difference
 from ..thresholds import FOCAL_RATIOS
+from ..track_selection import select_tracks
 from .thresholds import SPLIT
 
 RECIPES: tuple[MapperVariant, ...] = (
@@ -33,6 +34,11 @@ RECIPES: tuple[MapperVariant, ...] = (
     MapperVariant("global", "global"),
 )
 """One after the other, until one agrees with the model; none of them alone denies it."""
+RECIPES_OF_MANY: tuple[MapperVariant, ...] = (
+    MapperVariant("view graph", "view graph", focals="pairs", backbones=(0.0,)),
+    MapperVariant("global", "global"),
+)
+"""The same for many photos, of which incremental mapping takes too long."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,16 @@ def map_halves(
     half = split_matches(table, seed)
     cameras = group_cameras(model, groups)
     fewest = max(SPLIT.min_matches, round(SPLIT.share * min_matches))
+    many = len(model.names) >= MANY_PHOTOS
+    sizes = np.array([(c.width, c.height) for c in model.cameras])[model.camera_index]
 
     def solve(number: int) -> Half:
         home = folder / f"half {number + 1}"
         home.mkdir(parents=True, exist_ok=True)
-        own = _half_graph(graph, half == number, cameras, home / "matches.db", fewest)
+        kept = half == number
+        if many:
+            kept[kept] = select_tracks(with_matches(table, kept), sizes)
+        own = subset_of_matches(graph, kept, home / "matches.db", fewest=fewest, cameras=cameras)
         return _solve_half(
             own,
             with_matches(table, half == number),
@@ -149,7 +160,7 @@ def _solve_half(
         seed=seed,
     )
     attempts: list[tuple[Attempt, SparseModel]] = []
-    for recipe in RECIPES:
+    for recipe in RECIPES if len(model.names) < MANY_PHOTOS else RECIPES_OF_MANY:
         (result,) = workshop.run([recipe], 1)
         progress(f"{folder.parent.name} of the matches, {recipe.name} mapping")
         if not isinstance(result, Hypothesis):
@@ -172,44 +183,3 @@ def _solve_half(
 def _same(found: SparseModel, model: SparseModel) -> bool:
     agrees = difference(found.cam_from_world, model.cam_from_world).agrees
     return bool(agrees.sum() >= SPLIT.agreeing * model.registered.sum())
-
-
-def _half_graph(
-    graph: MatchGraph,
-    own: Bool[np.ndarray, " M"],
-    cameras: Mapping[int, Camera],
-    path: Path,
-    fewest: int,
-) -> MatchGraph:
-    """A database with one half of the matches and the intrinsics of the model."""
-    if not path.exists():
-        temporary = path.with_suffix(".part")
-        temporary.unlink(missing_ok=True)
-        _write_half(graph, own, cameras, temporary, fewest)
-        temporary.rename(path)
-    counts = np.add.reduceat(np.r_[own, False].astype(np.int64), graph.offsets[:-1]) * (
-        graph.num_verified > 0
-    )
-    return replace(
-        graph,
-        database=path,
-        matches=graph.matches[own],
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
-    )
-
-
-def _write_half(
-    graph: MatchGraph,
-    own: Bool[np.ndarray, " M"],
-    cameras: Mapping[int, Camera],
-    path: Path,
-    fewest: int,
-) -> None:
-    shutil.copyfile(graph.database, path)
-    with opened(path) as database, transaction(database, path.stat().st_size):
-        update_cameras(database, cameras)
-        for number, (i, j) in enumerate(graph.pairs.tolist()):
-            if graph.num_verified[number]:
-                rows = slice(graph.offsets[number], graph.offsets[number + 1])
-                matches = graph.matches[rows][own[rows]]
-                keep_inliers(database, (i, j), matches if len(matches) >= fewest else matches[:0])

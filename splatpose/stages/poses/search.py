@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...events import EventSink, Message, Progress
-from ...sfm.mapping.hypotheses import Failure, Hypothesis, MapperVariant, Workshop
+from ...sfm.mapping.hypotheses import Failure, Hypothesis, Workshop
+from ...sfm.mapping.mapper_variants import MapperVariant
 from ...sfm.model_comparison import compare
 
 

@@ -14,6 +14,7 @@ from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
 from ...io.colmap import camera_id_of, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ...io.colmap_database import read_cameras
+from ...io.match_subset import subset_of_matches
 from ...io.sparse_model import read_sparse_model as load_poses
 from ...io.sparse_model import write_sparse_model
 from ...keys import Stage
@@ -26,12 +27,14 @@ from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable, match_table
 from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
 from ...sfm.mapping.hypotheses import Hypothesis, Workshop
+from ...sfm.mapping.mapper_variants import MANY_PHOTOS
 from ...sfm.mapping.point_colors import point_colors
 from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
 from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
+from ...sfm.track_selection import select_tracks
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
 from .hypothesis_evidence import hypothesis_evidence, unconfirmed
@@ -51,6 +54,7 @@ from .snapshots import snapshot
 __all__ = ["load_poses", "solve_poses"]
 
 _HYPOTHESES = "hypotheses"
+_SELECTED = "selected.db"
 
 
 def solve_poses(
@@ -97,9 +101,10 @@ def solve_poses(
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     with quiet_colmap():
+        built_on = _selected(graph, table, sizes, folder)
         workshop = Workshop(
             folder / _HYPOTHESES,
-            graph,
+            built_on,
             names,
             np.array([photo.group for photo in capture.photos]),
             table,
@@ -110,7 +115,7 @@ def solve_poses(
             priors=priors if config.depth_pairs else None,
         )
         found = _searched(workshop, capture, graph, groups, config, emit)
-        chosen, refined = _refine_best(found, graph, names, table, config, emit, seed, priors)
+        chosen, refined = _refine_best(found, built_on, names, table, config, emit, seed, priors)
         model, scaled = _settled(
             refined.reconstruction, graph, table, config, cameras, names, priors
         )
@@ -127,9 +132,20 @@ def solve_poses(
     rows = hypothesis_evidence(found, chosen)
     _write(folder, graph, model, photos, rows, chosen, refined, found, scaled)
     shutil.rmtree(folder / _HYPOTHESES)
+    (folder / _SELECTED).unlink(missing_ok=True)
     tell_left_out(names, groups, photos, emit)
     tell_doubts(capture, table, model, config, emit)
     return summary(model, explanation, chosen)
+
+
+def _selected(
+    graph: MatchGraph, table: MatchTable, sizes: Sequence[tuple[int, int]], folder: Path
+) -> MatchGraph:
+    """The matches that reconstructions are built on; of many photos those of selected tracks."""
+    if len(sizes) < MANY_PHOTOS:
+        return graph
+    kept = select_tracks(table, np.array(sizes))
+    return subset_of_matches(graph, kept, folder / _SELECTED)
 
 
 def _searched(

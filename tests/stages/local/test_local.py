@@ -25,7 +25,8 @@ from splatpose.scene.capture import Capture
 from splatpose.scene.evidence import LocalEvidence
 from splatpose.scene.matches import MatchGraph
 from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.mapping.hypotheses import FROM_REFINED_PAIRS, ROUNDS, Hypothesis, Workshop
+from splatpose.sfm.mapping.hypotheses import Hypothesis, Workshop
+from splatpose.sfm.mapping.mapper_variants import FROM_REFINED_PAIRS, ROUNDS
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.viewgraph.focal_calibration import calibrate_focal_lengths
 from splatpose.sfm.viewgraph.refined_pairs import RefinedPairs
