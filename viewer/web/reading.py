@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.io.colmap_database import read_verified_pairs
-from splatpose.io.photos import read_photo
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.sparse_model import read_sparse_model as load_poses
 from splatpose.runs.folder import MANIFEST
@@ -26,8 +21,6 @@ from splatpose.scene.views import Views
 from splatpose.splatting.live import SNAPSHOT, read_snapshot
 from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
-from splatpose.stages.joint.storage import load_joint
-from splatpose.stages.late_registration.stage import load_late_registration
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT
@@ -38,29 +31,12 @@ from splatpose.stages.views.storage import read_view, read_view_arrays
 from .gaussians import for_browser
 from .world import MatchLinks, PhotoVerdict, ShownSplats, VerdictLevel, ViewTable
 
-THUMBNAIL_SIZE = 192
-"""Longer side of a thumbnail in pixels."""
-
 _LEVELS: tuple[VerdictLevel, ...] = ("trusted", "weak", "refused")
 
 
 def read_capture_of(work: Path) -> Capture:
     """The photos."""
     return read_capture(work / "capture")
-
-
-def read_thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """A small picture of a photo; grey where the photo is gone."""
-    try:
-        return read_photo(path, THUMBNAIL_SIZE)
-    except (OSError, ValueError, SplatposeError):
-        return np.full((THUMBNAIL_SIZE * 3 // 4, THUMBNAIL_SIZE, 3), 128, np.uint8)
-
-
-def read_thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
-    """Small pictures of photos."""
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        yield from pool.map(read_thumbnail, paths)
 
 
 def modified(path: Path) -> float | None:
@@ -84,11 +60,15 @@ def read_poses(work: Path) -> SparseModel:
 
 def read_late_poses(work: Path) -> SparseModel | None:
     """The poses with photos that were registered late, where any were tried."""
+    from splatpose.stages.late_registration.stage import load_late_registration
+
     return load_late_registration(work / "late_registration")
 
 
 def read_refined_poses(work: Path, poses: SparseModel) -> SparseModel:
     """The poses as the joint stage left them."""
+    from splatpose.stages.joint.storage import load_joint
+
     arrays = read_view_arrays(work / "views")
     views = Views(
         names=arrays.names,

@@ -113,7 +113,9 @@ def _sources(
     for photo in capture.photos:
         if photo.name not in viewed and (wanted is None or photo.name in wanted):
             yield photo.name, (photo.path, photo.bits)
-    for file in capture.skipped if folder is not None else ():
+    if folder is None:
+        return
+    for file in capture.skipped:
         # Copies show what other pictures do, and there may be several of each photo.
         if "copy" not in file.kind and (wanted is None or file.name in wanted):
             yield file.name, (folder / file.name, None)

@@ -124,12 +124,13 @@ def _one_by_one(
 ) -> list[Markup]:
     """Each camera with its wedge and what it is, weak ones last, on top."""
     order = sorted(range(len(cards)), key=lambda k: cards[k].level == "weak")
+    places = [(x, y) for x, y in at.tolist()]
     return [
         element(
             "a",
             element("title", f"{cards[k].name}: {cards[k].label}"),
             element("path", d=_triangle(wedges[k]), class_="wedge"),
-            element("path", d=_mark(cards[k].level, *at[k].tolist(), _MARK), class_="mark"),
+            element("path", d=_mark(cards[k].level, *places[k], _MARK), class_="mark"),
             href=f"#{cards[k].anchor}",
             class_=f"camera v-{cards[k].level}",
         )
@@ -146,11 +147,12 @@ def _batched(
         own = [k for k, card in enumerate(cards) if card.level == level]
         d = "".join(_triangle(np.round(wedges[k], 1)) for k in own)
         parts.append(element("path", d=d, class_=f"wedge many v-{level}"))
+    places = [(x, y) for x, y in np.round(at, 1).tolist()]
     for level in levels:
         marks = [
             element(
                 "a",
-                element("path", d=_small_mark(level, *np.round(at[k], 1).tolist())),
+                element("path", d=_small_mark(level, *places[k])),
                 href=f"#{card.anchor}",
             )
             for k, card in enumerate(cards)
