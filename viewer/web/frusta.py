@@ -107,7 +107,9 @@ class Frusta:
         self._lenses = Lenses.of(world)
         self.shown = len(self._placed)
         if self.shown > MANY:
-            handles += [*self._lines(), self._clickable()]
+            handles += self._lines()
+            if self._on_photo is not None:
+                handles.append(self._clickable(self._on_photo))
         else:
             for index in self._placed.tolist():
                 self._add(index, handles)
@@ -188,7 +190,7 @@ class Frusta:
             for number, color in enumerate(colors.tolist())
         ]
 
-    def _clickable(self) -> Any:
+    def _clickable(self, on_photo: Callable[[int], None]) -> Any:
         """All frusta as one mesh, which is hardly seen: a click on one is a click on its photo."""
         placed = self._placed
         handle = self._scene.add_batched_meshes_simple(
@@ -206,9 +208,7 @@ class Frusta:
             cast_shadow=False,
             receive_shadow=False,
         )
-        on_photo = self._on_photo
-        if on_photo is not None:
-            handle.on_click(lambda event: _clicked(event, placed, on_photo))
+        handle.on_click(lambda event: _clicked(event, placed, on_photo))
         return handle
 
     def _turns(self, rows: list[int]) -> Float[np.ndarray, "N 4"]:

@@ -56,7 +56,7 @@ def test_of_many_cameras_the_nearest_have_photos(many: World, server: PrivateSer
     assert many.poses is not None
     centers = centers_of(many.poses.cam_from_world)
     placed = np.flatnonzero(many.poses.registered)
-    drawer, shown = Drawer(server.scene, patient=True), Shown()
+    drawer, shown = Drawer(server.scene, lambda index: None, patient=True), Shown()
     eye = centers[placed[100]]
     drawer.draw(many, shown, eye)
     assert drawer.cameras_shown == len(placed) > MANY
@@ -81,6 +81,19 @@ def test_of_many_cameras_the_nearest_have_photos(many: World, server: PrivateSer
     drawer.draw(many, shown, eye)
     assert drawer.cameras_shown == 0
     assert drawer._handles["cameras"] == []
+
+
+def test_many_cameras_grow_with_their_scene(many: World, server: PrivateServer) -> None:
+    """A page to keep has nothing to click on, and is in metres where these are known."""
+    drawer = Drawer(server.scene, patient=True)
+    drawer.draw(many, Shown())
+    nodes = drawer._handles["cameras"]
+    assert len(nodes) == NEAREST + 1
+    before = [(handle.scale, np.array(handle.position)) for handle in nodes]
+    drawer.enlarge(2.0)
+    for handle, (scale, position) in zip(nodes, before, strict=True):
+        assert handle.scale == 2 * scale
+        np.testing.assert_allclose(handle.position, 2 * position)
 
 
 def test_few_cameras_have_a_frustum_each(tmp_path: Path, server: PrivateServer) -> None:
