@@ -55,14 +55,14 @@ def read_links(work: Path) -> MatchLinks:
 
 def read_poses(work: Path) -> SparseModel:
     """The poses as the poses stage left them."""
-    return load_poses(work / "poses")
+    return load_poses(work / "poses", to_show=True)
 
 
 def read_late_poses(work: Path) -> SparseModel | None:
     """The poses with photos that were registered late, where any were tried."""
     from splatpose.stages.late_registration.stage import load_late_registration
 
-    return load_late_registration(work / "late_registration")
+    return load_late_registration(work / "late_registration", to_show=True)
 
 
 def read_refined_poses(work: Path, poses: SparseModel) -> SparseModel:

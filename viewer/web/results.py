@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES
-from splatpose.io.colmap import read_model
+from splatpose.io.colmap import read_model_to_show
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.stored_pixels import upright_model
 from splatpose.scene.capture import CameraGroup, Capture, Photo
@@ -79,7 +79,7 @@ def read_cameras(out: Path) -> World:
     if not (out / MODEL).is_dir():
         return World()
     rows = {row["name"]: row for row in _at(reading.read_report(out), "photos") or ()}
-    model = read_model(out / MODEL, tuple(rows) or None)
+    model = read_model_to_show(out / MODEL, tuple(rows) or None)
     orientations = [rows.get(name, {}).get("orientation") or 1 for name in model.names]
     model = upright_model(model, orientations)
     own = 1 / (metres_per_unit(out) or 1.0)
