@@ -168,7 +168,7 @@ def _numbers(num_photos: int, frame: tuple[float, float, float]) -> list[Markup]
     parts = []
     for number in sorted({1, *range(every, num_photos + 1, every)}):
         at = side * (number - 0.5) / num_photos
-        beyond = number > 999 and at > 0.97 * side
+        beyond = number > 99 and at > 0.97 * side
         x, anchor = (left + side + 2, "end") if beyond else (left + at, "middle")
         parts.append(text(str(number), x, top - 7, "tick", anchor))
         parts.append(text(str(number), left - 7, top + at + 4, "tick", "end"))
