@@ -1,4 +1,7 @@
-"""From a run's folder to the parts of a `World`."""
+"""From a run's folder to the parts of a `World`.
+
+What concerns Gaussians is imported where they are read: cameras are shown seconds before.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,11 @@ import numpy as np
 
 from splatpose.errors import SplatposeError
 from splatpose.io.colmap_database import read_verified_pairs
-from splatpose.io.ply import read_splat_ply
 from splatpose.io.sparse_model import read_sparse_model as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.scene.capture import Capture
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
-from splatpose.splatting.live import SNAPSHOT, read_snapshot
-from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
@@ -92,12 +92,16 @@ def read_view_table(work: Path) -> ViewTable:
 
 def read_result(work: Path) -> ShownSplats:
     """The trained Gaussians."""
+    from splatpose.splatting.result import load_result
+
     splats = load_result(_result_folder(work)).splats
     return ShownSplats(for_browser(splats), splats, None, _is_antialiased(work))
 
 
 def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int, float]]]:
     """Samples (step, loss, number of Gaussians) and (step, PSNR in dB) of a finished training."""
+    from splatpose.splatting.result import load_result
+
     trained = load_result(_result_folder(work))
     curve = [(step, loss, count) for step, _, loss, count in trained.curve]
     scores = [score.psnr for score in trained.held_out]
@@ -106,6 +110,8 @@ def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int
 
 def snapshot_path(work: Path) -> Path:
     """Where a running training leaves its Gaussians."""
+    from splatpose.splatting.live import SNAPSHOT
+
     return work / "splats.part" / SNAPSHOT
 
 
@@ -116,6 +122,8 @@ def read_live(work: Path) -> ShownSplats:
         OSError: there are none.
         ValueError: they are damaged.
     """
+    from splatpose.splatting.live import read_snapshot
+
     splats, step = read_snapshot(snapshot_path(work))
     return ShownSplats(for_browser(splats), splats, step)
 
@@ -126,6 +134,8 @@ def read_ply(path: Path) -> ShownSplats:
     Raises:
         SplatposeError: the file is no Gaussian splat.
     """
+    from splatpose.io.ply import read_splat_ply
+
     splats = read_splat_ply(path)
     metres = metres_per_unit(path.parent) if path.name == SPLAT else None
     if metres is not None:
@@ -203,6 +213,8 @@ def _is_antialiased(work: Path) -> bool:
 
 def _result_folder(work: Path) -> Path:
     """A training that was stopped has its result in its unfinished folder."""
+    from splatpose.splatting.result import RESULT
+
     folders = [work / "splats", work / "splats.part"]
     ages = {
         (folder / RESULT).stat().st_mtime: folder

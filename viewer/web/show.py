@@ -14,10 +14,8 @@ from pathlib import Path
 import viser
 
 from splatpose.errors import SplatposeError
-from splatpose.io.ply import write_splat_ply
 from splatpose.runs.folder import WORK
 from splatpose.runs.steering import Watcher
-from splatpose.stages.outputs.rescale import apply_scale, set_scale
 from splatpose.stages.outputs.scale import Scale, scaled_splats
 
 from .follow import FileFollower, Follower, RunFollower
@@ -137,6 +135,8 @@ class Show:
 
     def _save(self, client: viser.ClientHandle) -> None:
         """Writes what is shown beside the results."""
+        from splatpose.io.ply import write_splat_ply
+
         splats = self._follower.world.splats
         if splats is None:
             return
@@ -152,6 +152,8 @@ class Show:
 
     def _set_scale(self, client: viser.ClientHandle, metres: float | None) -> None:
         """Has all results written in metres, or in the run's own units again."""
+        from splatpose.stages.outputs.rescale import set_scale
+
         poses = self._follower.world.poses
         if poses is None:
             return
@@ -176,6 +178,8 @@ class Show:
     def _catch_up_with_scale(self) -> None:
         """A scale that was set just when a fit wrote its results is not in them yet."""
         if self._unscaled and self._follower.progress.is_over:
+            from splatpose.stages.outputs.rescale import apply_scale
+
             with self._scaling:
                 try:
                     self._unscaled = not apply_scale(self._folder)

@@ -14,10 +14,16 @@ from splatpose.errors import SplatposeError
 from splatpose.viewer.web.opening import check_target, show
 
 
-def test_a_page_can_be_asked_for_before_anything_is_imported_that_reads_results() -> None:
-    code = "import sys, splatpose.viewer.web.opening; print('torch' in sys.modules)"
+def test_a_page_and_cameras_are_shown_before_what_gaussians_need_is_imported() -> None:
+    code = """
+import sys
+import splatpose.viewer.web.opening
+print("splatpose.viewer.web.show" in sys.modules)
+import splatpose.viewer.web.show
+print("torch" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_what_cannot_be_shown_gets_no_page(tmp_path: Path) -> None:
