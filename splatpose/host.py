@@ -23,3 +23,17 @@ def processor_name() -> str:
 def expanded(path: str | Path) -> Path:
     """The path with its leading `~` as a shell reads it; as it is where nobody is at home."""
     return Path(os.path.expanduser(path))
+
+
+def available_memory() -> int:
+    """Bytes that can still be asked for: what the machine has left, or its container if less."""
+    import psutil
+
+    left = int(psutil.virtual_memory().available)
+    try:
+        # Control groups of version 2, as containers have them.
+        most = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8").strip()
+    except OSError:
+        return left
+    return min(left, int(most) - int(used)) if most.isdecimal() and used.isdecimal() else left

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..geometry.groups import rows_of_each
 from ..geometry.projection import project
 from ..scene.depth_maps import DepthFit, DepthKind
 from ..scene.sparse_model import SparseModel
@@ -129,8 +130,9 @@ class FittedMap:
 def fit_maps(model: SparseModel, priors: KeypointPriors) -> tuple[DepthKind, list[FittedMap]]:
     """What all maps are, and how each follows the depths of the model's points."""
     samples = []
+    rows_of = rows_of_each(model.observations[:, 1], len(model.names))
     for photo in np.flatnonzero(model.registered).tolist():
-        own = np.flatnonzero(model.observations[:, 1] == photo)
+        own = rows_of[photo]
         values = priors.values[photo][model.observations[own, 2]]
         _, z = project(
             model.cameras[model.camera_index[photo]],

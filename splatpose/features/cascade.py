@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Int
+from scipy.sparse import coo_array
 
 from ..tolerance import Tolerance
 from .guided_matching import guided_matches
@@ -29,6 +30,7 @@ Matches = Int[np.ndarray, "_ 2"]
 NEAREST = "nearest neighbours"
 NETWORK = "network, strongest keypoints"
 WHOLE_NETWORK = "network, all keypoints"
+NOT_ASKED = "not asked: other photos join them"
 _NONE = np.zeros((0, 2), np.int64)
 
 
@@ -51,6 +53,10 @@ class CascadeThresholds:
     hint: int = 20
     """Agreeing matches of the strongest keypoints that make a pair worth all keypoints, where they
     do not settle it: where fewer agree, all keypoints hardly ever find more."""
+    common: int = 5
+    """Photos that settled pairs join to both of a pair, for the network not to be asked: tracks run
+    through them, and its matches change poses by less than chance does (fountain_p11,
+    herz_jesu_p25, tt_family24; with 3 sacre_coeur10, ten photos of ten cameras, loses by it)."""
     strict: float = 0.5
     """Share of the largest error within which nearest neighbours and guided matches must lie: they
     are the less certain ones, and it is the nearer ones that are right."""
@@ -112,23 +118,28 @@ class Cascade:
 
     def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         """Matches of each pair, in the order of the pairs."""
+        found = {one.pair: one for one in self.settle(pairs)}
+        found |= {one.pair: one for one in self.ask([p for p in pairs if p not in found])}
+        return [found[pair] for pair in pairs]
+
+    def settle(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
+        """The pairs that nearest neighbours settle, with guided matches along their geometry."""
         if self._matcher.descriptors is None:
-            alone = self._ask(pairs, self._features, self._matcher.name)
-            return [alone[pair] for pair in pairs]
-        # 1. nearest neighbours of all keypoints settle most pairs
+            return []
         nearest = self._each(self._nearest, [[pair] for pair in pairs], NEAREST)
-        found = {pair: one for pair, one in nearest.items() if _is_settled(one)}
-        # 2. the network, about the strongest keypoints of the others
-        rest = [pair for pair in pairs if pair not in found]
-        strongest = self._ask(rest, self._strongest, NETWORK)
-        found |= strongest
-        # 3. the network, about all keypoints of those that it left open and that there is a hint of
-        asked = [pair for pair, one in strongest.items() if self._is_worth_all_keypoints(one)]
-        whole = self._ask(asked, self._features, WHOLE_NETWORK)
-        found |= {pair: _better(strongest[pair], one) for pair, one in whole.items()}
-        # 4. guided matching, along the geometry of those that nearest neighbours settled
-        settled = [found[pair] for pair in pairs if pair not in strongest]
-        found |= {one.pair: one for one in one_thread_each(self._guided, settled)}
+        settled = [nearest[pair] for pair in pairs if _is_settled(nearest[pair])]
+        return one_thread_each(self._guided, settled)
+
+    def ask(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
+        """What the matcher itself finds in each pair: a network in the strongest keypoints first,
+        and in all of them where it left a pair open that there is a hint of."""
+        if self._matcher.descriptors is None:
+            found = self._ask(pairs, self._features, self._matcher.name)
+            return [found[pair] for pair in pairs]
+        found = self._ask(pairs, self._strongest, NETWORK)
+        open_pairs = [pair for pair, one in found.items() if self._is_worth_all_keypoints(one)]
+        whole = self._ask(open_pairs, self._features, WHOLE_NETWORK)
+        found |= {pair: _better(found[pair], one) for pair, one in whole.items()}
         return [found[pair] for pair in pairs]
 
     def _is_worth_all_keypoints(self, strongest: MatchedPair) -> bool:
@@ -220,6 +231,24 @@ class Cascade:
         """The largest error in pixels of the photos as given."""
         photos = [self._features[i] for i in pair]
         return error_px(self._max_error, photos, self._matcher.working_size)
+
+
+def joined_by_others(
+    settled: Sequence[Pair], pairs: Sequence[Pair], num_photos: int
+) -> list[MatchedPair]:
+    """Those of the pairs that need not be asked about, as without matches: settled pairs join both
+    photos to several others.
+
+    Args:
+        settled: pairs that nearest neighbours settled.
+        pairs: others.
+    """
+    first, second = np.array(settled, np.int64).reshape(-1, 2).T
+    joined = coo_array((np.ones(len(first), np.int64), (first, second)), (num_photos, num_photos))
+    both = (joined + joined.T).tocsr()
+    common = both @ both
+    found = [pair for pair in pairs if common[pair] >= CASCADE.common]
+    return [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in found]
 
 
 def _is_settled(nearest: MatchedPair) -> bool:

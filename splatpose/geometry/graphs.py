@@ -6,10 +6,12 @@ Edges are pairs of nodes, each given once, in either direction.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 from scipy.sparse import coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.sparse.linalg import splu
+
+from .groups import groups_of
 
 
 def component_labels(pairs: Int[np.ndarray, "E 2"], num_nodes: int) -> Int[np.ndarray, " N"]:
@@ -95,29 +97,39 @@ def biconnected_blocks(linked: Bool[np.ndarray, "N N"]) -> list[Int[np.ndarray, 
             continue
         order[root] = low[root] = clock
         clock += 1
-        stack = [(root, -1, iter(np.flatnonzero(linked[root]).tolist()))]
+        stack = [(root, -1, 0, iter(np.flatnonzero(linked[root]).tolist()))]
         while stack:
-            node, parent, others = stack[-1]
+            node, parent, place, others = stack[-1]
             step = next(others, None)
             if step is None:
                 stack.pop()
                 if stack:
                     low[parent] = min(low[parent], low[node])
                     if low[node] >= order[parent]:
-                        cut = trail.index((parent, node))
-                        blocks.append(np.unique(np.array(trail[cut:])))
-                        del trail[cut:]
+                        blocks.append(np.unique(np.array(trail[place:])))
+                        del trail[place:]
             elif step in (parent, node):
                 continue
             elif order[step] < 0:
+                stack.append((step, node, len(trail), iter(np.flatnonzero(linked[step]).tolist())))
                 trail.append((node, step))
                 order[step] = low[step] = clock
                 clock += 1
-                stack.append((step, node, iter(np.flatnonzero(linked[step]).tolist())))
             elif order[step] < order[node]:
                 trail.append((node, step))
                 low[node] = min(low[node], order[step])
     return blocks
+
+
+def strongest_of_each(
+    pairs: Int[np.ndarray, "E 2"], weight: Real[np.ndarray, " E"], count: int
+) -> Bool[np.ndarray, " E"]:
+    """Edges that are among the `count` heaviest of one of their nodes; of equal ones the first."""
+    keep = np.zeros(len(pairs), bool)
+    for ends in groups_of(pairs.ravel()):
+        own = ends // 2
+        keep[own[np.argsort(-weight[own], kind="stable")[:count]]] = True
+    return keep
 
 
 def values_from_differences(

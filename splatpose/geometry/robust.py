@@ -27,3 +27,9 @@ def cauchy_divisor(
 def sigma_by_median(residual: Float[np.ndarray, "*B"]) -> float:
     """Standard deviation of Gaussian noise about zero by the median of its absolute values."""
     return SIGMA_OF_MEDIAN * float(np.median(np.abs(residual)))
+
+
+def median_of_few(values: Float[np.ndarray, " M"]) -> float:
+    """`np.median` of at least one number, for short arrays, where that takes a while to begin."""
+    ranked, count = np.sort(values), len(values)
+    return float(0.5 * (ranked[(count - 1) // 2] + ranked[count // 2]))

@@ -16,9 +16,10 @@ from typing import cast, get_args
 
 import numpy as np
 import pycolmap
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 
 from ..errors import SplatposeError
+from ..geometry.groups import rows_of_each
 from ..scene.camera import Camera, CameraModel
 from ..scene.sparse_model import SparseModel
 from .colmap_text import FILES as TEXT
@@ -110,18 +111,22 @@ def model_from_reconstruction(
         if image.has_pose:
             poses[row[image_id], :3] = image.cam_from_world().matrix()
             poses[row[image_id], 3] = (0, 0, 0, 1)
-    observations, points, colors, errors = _tracks(reconstruction, row)
+    points = [point for _, point in sorted(reconstruction.points3D.items())]
+    observations, observation_xy = _observations(
+        [images.get(image_id) for image_id in ids],
+        np.array(sorted(reconstruction.points3D), np.int64),
+    )
     return SparseModel(
         names=names,
         registered=np.isfinite(poses[:, 0, 0]),
         cam_from_world=poses,
         camera_index=camera_index,
         cameras=tuple(camera_from_colmap(reconstruction.cameras[i]) for i in camera_ids),
-        points=points,
-        point_colors=colors,
-        point_errors=errors,
+        points=np.array([point.xyz for point in points], np.float64).reshape(-1, 3),
+        point_colors=np.array([point.color for point in points], np.uint8).reshape(-1, 3),
+        point_errors=np.array([point.error for point in points], np.float64),
         observations=observations,
-        observation_xy=_observation_xy(images, ids, observations),
+        observation_xy=observation_xy,
     )
 
 
@@ -138,29 +143,29 @@ def reconstruction_from_model(
     for index, camera in enumerate(model.cameras):
         reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
     keypoint_of = model.observations[:, 2].copy()
+    rows_of = rows_of_each(model.observations[:, 1], len(model.names))
     for photo in np.flatnonzero(model.registered).tolist():
-        rows = np.flatnonzero(model.observations[:, 1] == photo)
         if keypoints is None:
+            rows = rows_of[photo]
             keypoint_of[rows] = np.arange(len(rows))
             xy = model.observation_xy[rows]
         else:
             xy = np.asarray(keypoints[photo], np.float64)
         image = pycolmap.Image(
             name=model.names[photo],
-            points2D=pycolmap.Point2DList([pycolmap.Point2D(p) for p in xy]),
+            keypoints=xy,
             camera_id=camera_id_of(int(model.camera_index[photo])),
             image_id=image_id_of(photo),
         )
         pose = pycolmap.Rigid3d(model.cam_from_world[photo, :3])
         reconstruction.add_image_with_trivial_frame(image, pose)
-    starts = np.searchsorted(model.observations[:, 0], np.arange(len(model.points) + 1))
+    starts = np.searchsorted(model.observations[:, 0], np.arange(len(model.points) + 1)).tolist()
+    photo_of_row, keypoint_of_row = model.observations[:, 1].tolist(), keypoint_of.tolist()
     for track, xyz in enumerate(model.points):
-        rows = range(starts[track], starts[track + 1])
-        elements = [
-            pycolmap.TrackElement(image_id_of(int(model.observations[o, 1])), int(keypoint_of[o]))
-            for o in rows
-        ]
-        reconstruction.add_point3D(xyz, pycolmap.Track(elements), model.point_colors[track])
+        elements = pycolmap.Track()
+        for row in range(starts[track], starts[track + 1]):
+            elements.add_element(image_id_of(photo_of_row[row]), keypoint_of_row[row])
+        reconstruction.add_point3D(xyz, elements, model.point_colors[track])
     reconstruction.update_point_3d_errors()
     return reconstruction
 
@@ -223,39 +228,29 @@ def write_model(
     reconstruction_from_model(model, keypoints).write_binary(folder)
 
 
-def _tracks(
-    reconstruction: pycolmap.Reconstruction, row: dict[int, int]
-) -> tuple[
-    Int[np.ndarray, "O 3"],
-    Float[np.ndarray, "T 3"],
-    UInt8[np.ndarray, "T 3"],
-    Float[np.ndarray, " T"],
-]:
-    points3d = sorted(reconstruction.points3D.items())
-    observations = [
-        (track, row[element.image_id], element.point2D_idx)
-        for track, (_, point) in enumerate(points3d)
-        for element in sorted(
-            point.track.elements, key=lambda element: (element.image_id, element.point2D_idx)
-        )
-    ]
-    return (
-        np.array(observations, np.int64).reshape(-1, 3),
-        np.array([point.xyz for _, point in points3d], np.float64).reshape(-1, 3),
-        np.array([point.color for _, point in points3d], np.uint8).reshape(-1, 3),
-        np.array([point.error for _, point in points3d], np.float64),
-    )
+def _observations(
+    images: Sequence[pycolmap.Image | None], point_ids: Int[np.ndarray, " T"]
+) -> tuple[Int[np.ndarray, "O 3"], Float[np.ndarray, "O 2"]]:
+    """Rows (track, photo, keypoint) in ascending order, and their pixels.
 
+    Asked of the images: of a track's elements one has to ask each of its image again.
 
-def _observation_xy(
-    images: dict[int, pycolmap.Image], ids: Sequence[int], observations: Int[np.ndarray, "O 3"]
-) -> Float[np.ndarray, "O 2"]:
-    xy = np.zeros((len(observations), 2))
-    for photo in np.unique(observations[:, 1]):
-        rows = np.flatnonzero(observations[:, 1] == photo)
-        points2d = images[ids[photo]].points2D
-        xy[rows] = [points2d[int(k)].xy for k in observations[rows, 2]]
-    return xy
+    Args:
+        images: of each photo, None where the reconstruction has none.
+        point_ids: of the tracks, ascending.
+    """
+    rows, pixels = [np.zeros((0, 3), np.int64)], [np.zeros((0, 2))]
+    for photo, image in enumerate(images):
+        if image is not None and image.num_points3D:
+            seen = image.get_observation_points2D()
+            track = np.searchsorted(point_ids, [point.point3D_id for point in seen])
+            keypoint = np.array(image.get_observation_point2D_idxs(), np.int64)
+            rows.append(np.stack([track, np.full(len(seen), photo), keypoint], axis=1))
+            pixels.append(np.array([point.xy for point in seen], np.float64))
+    observations = np.concatenate(rows)
+    # Photos and their keypoints are in ascending order already.
+    order = np.argsort(observations[:, 0], kind="stable")
+    return observations[order], np.concatenate(pixels)[order]
 
 
 @contextmanager

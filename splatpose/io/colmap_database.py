@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import combinations, islice
 from pathlib import Path
 
 import numpy as np
@@ -191,14 +190,13 @@ def update_cameras(database: pycolmap.Database, cameras: Mapping[int, Camera]) -
             database.update_camera(camera)
 
 
-def done_pairs(database: pycolmap.Database) -> set[tuple[int, int]]:
-    """Photo indices of the pairs that the database already holds, with matches or without."""
+def done_pairs(database: pycolmap.Database, pairs: Int[np.ndarray, "P 2"]) -> set[tuple[int, int]]:
+    """Those of the pairs, by photo indices, that the database holds, with matches or without."""
     ids, _ = database.read_two_view_geometry_num_inliers()
     done = {_photos_of(i) for i in ids}
     # COLMAP lists only pairs that have matches; whether it holds others must be asked one by one.
-    others = (p for p in combinations(range(database.num_images()), 2) if p not in done)
-    held = (p for p in others if database.exists_matches(*map(image_id_of, p)))
-    return done | set(islice(held, database.num_matched_image_pairs() - len(done)))
+    asked = ((i, j) for i, j in pairs.tolist())
+    return {p for p in asked if p in done or database.exists_matches(*map(image_id_of, p))}
 
 
 def read_putative(path: Path) -> dict[tuple[int, int], Int[np.ndarray, "_ 2"]]:
@@ -246,9 +244,16 @@ def read_graph(path: Path, matcher: str) -> MatchGraph:
 def read_verified_pairs(
     path: Path,
 ) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
-    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    """The `verified_pairs` of a database file."""
     with opened(path) as database:
-        ids, counts = database.read_two_view_geometry_num_inliers()
+        return verified_pairs(database)
+
+
+def verified_pairs(
+    database: pycolmap.Database,
+) -> tuple[Int[np.ndarray, "P 2"], Int[np.ndarray, " P"]]:
+    """Photo indices of the pairs with verified matches, and how many each has; reads no match."""
+    ids, counts = database.read_two_view_geometry_num_inliers()
     pairs = np.array([_photos_of(i) for i in ids], np.int64).reshape(-1, 2)
     matches = np.array(counts, np.int64)
     return pairs[matches > 0], matches[matches > 0]

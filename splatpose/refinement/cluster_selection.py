@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..geometry.graphs import spanning_tree
+from ..geometry.graphs import spanning_tree, strongest_of_each
 from ..sfm.twoview.all_pairs import RelativePoses
 
 SMALLEST, LARGEST = 3, 8
@@ -31,10 +31,7 @@ def strong_edges(
     num_photos: int,
 ) -> Bool[np.ndarray, " E"]:
     """Each photo's strongest edges, and those of the tree that holds all together."""
-    strong = np.zeros(len(pairs), bool)
-    for photo in range(num_photos):
-        own = np.flatnonzero((pairs == photo).any(axis=1))
-        strong[own[np.argsort(-strength[own], kind="stable")][:neighbours]] = True
+    strong = strongest_of_each(pairs, strength, neighbours)
     tree = spanning_tree(pairs, strength, num_photos)
     return strong | np.array([tree[i, j] > 0 for i, j in pairs.tolist()], bool)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..geometry.groups import groups_of
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.matches import MatchGraph
@@ -98,9 +99,10 @@ def calibrated_matches(
     """Normalised coordinates of matches in their first and second photo."""
     photos, xy = table.photos[rows], table.xy[rows]
     x = np.zeros((len(rows), 2, 2))
-    for index, camera in enumerate(cameras):
-        own = camera_index[photos] == index
-        x[own] = normalized_from_pixels(camera, xy[own])
+    index = camera_index[photos]
+    for ends in groups_of(index.ravel()):
+        own = np.divmod(ends, 2)
+        x[own] = normalized_from_pixels(cameras[index[own][0]], xy[own])
     return x
 
 

@@ -50,18 +50,21 @@ def held_out_matches(
     usable = np.flatnonzero((label >= 0) & proper[np.maximum(label, 0)])
     order = usable[np.argsort(label[usable], kind="stable")]
     names, starts = np.unique(label[order], return_index=True)
-    parts = np.split(table.pair[order], starts[1:])
+    ends = np.r_[starts[1:], len(order)].tolist()
     count = np.bincount(table.pair[rows], minlength=len(table.pairs))
-    most = np.ceil(_MOST_OVER * share * count)
-    least = np.round(share * count)
-    out = np.zeros(len(table.pairs), np.int64)
+    most = np.ceil(_MOST_OVER * share * count).tolist()
+    least = np.round(share * count).tolist()
+    out = [0] * len(table.pairs)
     rng = np.random.default_rng([seed, 0x10CA])
     chosen = np.zeros(len(proper), bool)
-    for place in rng.permutation(len(names)):
-        pairs = parts[place]
-        if (out[pairs] < least[pairs]).any() and (out[pairs] < most[pairs]).all():
+    # In lists: tracks are short, and arrays of few numbers slow.
+    pair_of, names, starts = table.pair[order].tolist(), names.tolist(), starts.tolist()
+    for place in rng.permutation(len(names)).tolist():
+        pairs = pair_of[starts[place] : ends[place]]
+        if any(out[p] < least[p] for p in pairs) and all(out[p] < most[p] for p in pairs):
             chosen[names[place]] = True
-            np.add.at(out, pairs, 1)
+            for pair in pairs:
+                out[pair] += 1
     judging = (label >= 0) & chosen[np.maximum(label, 0)]
     ids = keypoint_ids(table)
     learning = np.asarray(~np.isin(ids, ids[judging]).any(axis=1))

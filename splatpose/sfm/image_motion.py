@@ -7,6 +7,7 @@ matches lie, and by how much they move, tells these apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +77,14 @@ def image_motion(
         sides: longer side of each photo in pixels.
         pairs: rows of the table's pairs of photos that overlap.
     """
-    xy, closed = _scaled(table, sides), _in_triangles(table)
-    each = (np.flatnonzero(table.pair == p) for p in _spread(pairs).tolist())
-    found = [row for own in each if (row := _of_pair(xy[own], closed[own])) is not None]
+    xy = _scaled(table, sides)
+    some = [np.flatnonzero(table.pair == p) for p in _spread(pairs).tolist()]
+    closed = _in_triangles(keypoint_ids(table), some)
+    found = [
+        row
+        for own, confirmed in zip(some, closed, strict=True)
+        if (row := _of_pair(xy[own], confirmed)) is not None
+    ]
     if not found:
         return None
     shift, still, moving, area, mixed, growth, explained = np.array(found).T
@@ -149,15 +155,22 @@ def _of_pair(
     )
 
 
-def _in_triangles(table: MatchTable) -> Bool[np.ndarray, " M"]:
-    """Which matches a third photo confirms, where both ends match the same keypoint."""
+def _in_triangles(
+    ids: Int[np.ndarray, "M 2"], some: Sequence[Int[np.ndarray, " _"]]
+) -> list[Bool[np.ndarray, " _"]]:
+    """Which of some matches a third photo confirms, where both ends match the same keypoint.
+
+    Args:
+        ids: both keypoints of all matches.
+        some: rows that are asked about.
+    """
     from scipy.sparse import coo_array
 
-    ids = keypoint_ids(table)
-    count = int(ids.max(initial=-1)) + 1
-    one = coo_array((np.ones(len(ids), np.int32), (ids[:, 0], ids[:, 1])), (count, count)).tocsr()
-    both = one + one.T
-    return np.asarray((both @ both)[ids[:, 0], ids[:, 1]]).ravel() > 0
+    nodes, inverse = np.unique(ids, return_inverse=True)
+    a, b = inverse.reshape(-1, 2).T
+    one = coo_array((np.ones(len(a), np.int32), (a, b)), (len(nodes), len(nodes))).tocsr()
+    both = (one + one.T).tocsr()
+    return [np.asarray(both[a[own]].multiply(both[b[own]]).sum(axis=1)) > 0 for own in some]
 
 
 def _in_company(xy: Float[np.ndarray, "M 2"], motion: Float[np.ndarray, "M 2"]) -> np.ndarray:

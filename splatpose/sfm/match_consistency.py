@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.epipolar import essential_matrix, relative_pose, sampson_distance, two_view_depths
+from ..geometry.groups import groups_of
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
@@ -21,8 +22,8 @@ from .image_motion import near_copies
 from .reprojection import projection_errors
 from .thresholds import CONSISTENCY, FOCAL_RATIOS
 
-_BLOCK = 250_000
-"""Matches that are tested at once, which takes some 400 bytes of memory each."""
+_AT_ONCE = 200_000
+"""Matches that are compared with their pairs' geometry at one time."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,7 @@ def explain(model: SparseModel, table: MatchTable, *, max_error_px: float = 1.0)
     focal = np.array([np.sqrt(c.K[0, 0] * c.K[1, 1]) for c in model.cameras])
     sides = np.array([float(max(c.width, c.height)) for c in model.cameras])
     limit = pixel_thresholds(model.cameras, max_error_px)
-    usable = model.registered[table.photos].all(1)
-    rows = np.flatnonzero(usable)
-    # How far off each match is, the threshold being 1; NaN where nothing was asked.
-    off = np.full(len(table), np.nan)
-    sine = np.zeros(len(table))
-    track_of = _TrackLookup(model, table)
-    for own in (rows[i : i + _BLOCK] for i in range(0, len(rows), _BLOCK)):
-        camera = model.camera_index[table.photos[own]]
-        distance, sine[own] = _epipolar(model, table, own, limit[camera], focal[camera])
-        off[own] = np.maximum(distance, _transfer(model, table, own, limit[camera], track_of))
+    off, sine = _misfit(model, table, limit, focal)
     with np.errstate(invalid="ignore"):
         good, bad = off <= 1, off > CONSISTENCY.contradiction
     connected = _connected(table, good, bad, len(model.names))
@@ -128,24 +120,53 @@ def per_photo(
         return total, explained / total
 
 
-def _epipolar(
+def _misfit(
     model: SparseModel,
     table: MatchTable,
-    rows: Int[np.ndarray, " N"],
+    limit: Float[np.ndarray, " C"],
+    focal: Float[np.ndarray, " C"],
+) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+    """How far off each match is, the threshold being 1, NaN where a photo has no pose; and the sine
+    of the angle between its rays."""
+    off, sine = np.full(len(table), np.nan), np.zeros(len(table))
+    rows = np.flatnonzero(model.registered[table.photos].all(1))
+    if not len(rows):
+        return off, sine
+    x = _normalized(model, table, rows)
+    limits, focals = (of[model.camera_index[table.photos[rows]]] for of in (limit, focal))
+    poses = model.cam_from_world[table.pairs]
+    # Essential matrices of all matches at one time would take most of the memory.
+    for part in np.array_split(np.arange(len(rows)), -(-len(rows) // _AT_ONCE)):
+        own = rows[part]
+        off[own], sine[own] = _epipolar(poses, table.pair[own], x[part], limits[part], focals[part])
+    off[rows] = np.maximum(off[rows], _transfer(model, table, rows, limits))
+    return off, sine
+
+
+def _normalized(
+    model: SparseModel, table: MatchTable, rows: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, "N 2 2"]:
+    """Normalised coordinates of matches."""
+    x = np.zeros((len(rows), 2, 2))
+    for side in (0, 1):
+        index = model.camera_index[table.photos[rows, side]]
+        for own in groups_of(index):
+            camera = model.cameras[index[own[0]]]
+            x[own, side] = normalized_from_pixels(camera, table.xy[rows[own], side])
+    return x
+
+
+def _epipolar(
+    poses: Float[np.ndarray, "P 2 4 4"],
+    pair: Int[np.ndarray, " N"],
+    x: Float[np.ndarray, "N 2 2"],
     limit: Float[np.ndarray, "N 2"],
     focal: Float[np.ndarray, "N 2"],
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
     """Sampson distance over the threshold, infinite behind a camera; also the sine of the angle
     between the rays."""
-    photos, xy = table.photos[rows], table.xy[rows]
-    x = np.zeros((len(rows), 2, 2))
-    for index, camera in enumerate(model.cameras):
-        for side in (0, 1):
-            own = model.camera_index[photos[:, side]] == index
-            x[own, side] = normalized_from_pixels(camera, xy[own, side])
-    pairs, inverse = np.unique(table.pair[rows], return_inverse=True)
-    poses = model.cam_from_world[table.pairs[pairs]]
-    R, t = relative_pose(poses[:, 0], poses[:, 1])
+    pairs, inverse = np.unique(pair, return_inverse=True)
+    R, t = relative_pose(poses[pairs, 0], poses[pairs, 1])
     E = essential_matrix(R, t)
     distance = sampson_distance(E[inverse], x[:, 0], x[:, 1]) * focal.mean(1)
     z1, z2, sine = two_view_depths(R[inverse], t[inverse], x[:, 0], x[:, 1])
@@ -160,10 +181,10 @@ def _transfer(
     table: MatchTable,
     rows: Int[np.ndarray, " N"],
     limit: Float[np.ndarray, "N 2"],
-    track_of: _TrackLookup,
 ) -> Float[np.ndarray, " N"]:
     """How far the point of one keypoint projects from the other keypoint, over
     `CONSISTENCY.transfer_factor` thresholds; 0 without a point, infinite behind the camera."""
+    track_of = _TrackLookup(model, table)
     off = np.zeros(len(rows))
     for source, target in ((0, 1), (1, 0)):
         track = track_of(table.photos[rows, source], table.keypoints[rows, source])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from ..geometry.groups import groups_of
 from ..scene.evidence import PhotoEvidence, PlacedBy
 from ..scene.sparse_model import SparseModel
 from .correspondences import MatchTable
@@ -107,7 +108,7 @@ def median_errors(model: SparseModel) -> Float[np.ndarray, " V"]:
     """Median reprojection error of each photo's observations in pixels, NaN without any."""
     result = np.full(len(model.names), np.nan)
     errors, photos = reprojection_errors(model), model.observations[:, 1]
-    for photo in np.flatnonzero(model.registered):
-        own = errors[photos == photo]
-        result[photo] = np.median(own) if len(own) else np.nan
+    for own in groups_of(photos):
+        result[photos[own[0]]] = np.median(errors[own])
+    result[~model.registered] = np.nan
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..geometry.groups import rows_of_each
 from ..geometry.projection import project
 from ..scene.sparse_model import SparseModel
 
@@ -25,10 +26,9 @@ def projection_errors(
     """Distance of pixels in photos from where the points of tracks project; infinite behind the
     camera, and in photos without a pose."""
     errors = np.full(len(track), np.inf)
-    order = np.argsort(photo, kind="stable")
-    bounds = np.searchsorted(photo[order], np.arange(len(model.names) + 1))
+    rows_of = rows_of_each(photo, len(model.names))
     for index in np.flatnonzero(model.registered).tolist():
-        own = order[bounds[index] : bounds[index + 1]]
+        own = rows_of[index]
         if len(own):
             camera = model.cameras[model.camera_index[index]]
             found, _ = project(camera, model.cam_from_world[index], model.points[track[own]])

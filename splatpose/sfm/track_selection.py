@@ -41,7 +41,7 @@ def select_tracks(table: MatchTable, sizes: Int[np.ndarray, "V 2"]) -> Bool[np.n
     chosen[track[_rank(place, -length[track]) < TRACKS.of_a_cell]] = True
     kept = whole & chosen[label[:, 0]]
     # The kept matches of a pair come first, so that only pairs with few of them get others.
-    return kept | (_rank(table.pair, ~kept) < TRACKS.of_a_pair)
+    return kept | (_rank(table.pair, (~kept).astype(np.int64)) < TRACKS.of_a_pair)
 
 
 def _rank(group: Int[np.ndarray, " N"], order: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:

@@ -11,6 +11,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.centers import centers_of
+from ..geometry.exclusive_trees import exclusive_trees
+from ..geometry.groups import groups_of
 from ..geometry.projection import normalized_from_pixels
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
@@ -117,9 +119,10 @@ def component_labels(
     number, label = connected_components(links, directed=False)
     photo = np.zeros(len(nodes), np.int64)
     photo[index.reshape(-1, 2)] = table.photos[rows]
-    places, count = np.unique(np.stack([label, photo], 1), axis=0, return_counts=True)
+    photos = int(photo.max(initial=0)) + 1
+    places, count = np.unique(label * np.int64(photos) + photo, return_counts=True)
     proper = np.ones(number, bool)
-    proper[places[count > 1, 0]] = False
+    proper[places[count > 1] // photos] = False
     labels = np.full(len(table), -1)
     labels[rows] = label[a]
     return labels, proper
@@ -135,22 +138,10 @@ def grown_labels(table: MatchTable) -> Int[np.ndarray, "M 2"]:
     stride = int(table.keypoints.max(initial=0)) + 1
     nodes, inverse = np.unique(keypoint_ids(table), return_inverse=True)
     index = inverse.reshape(-1, 2)
-    parent = list(range(len(nodes)))
-    photos = [1 << photo for photo in (nodes // stride).tolist()]
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
     support = np.bincount(table.pair, minlength=len(table.pairs))
-    for a, b in index[np.argsort(-support[table.pair], kind="stable")].tolist():
-        a, b = root(a), root(b)
-        if a != b and not photos[a] & photos[b]:
-            parent[b] = a
-            photos[a] |= photos[b]
-    track = np.array([root(node) for node in range(len(nodes))], np.int64)
-    return np.unique(track, return_inverse=True)[1][index]
+    edges = index[np.argsort(-support[table.pair], kind="stable")]
+    tree = exclusive_trees(edges, nodes // stride)
+    return np.unique(tree, return_inverse=True)[1][index]
 
 
 def labelled_tracks(
@@ -190,12 +181,15 @@ def tracks_of(poses: SparseModel, views: Views) -> Tracks:
     assert (view >= 0).all(), "an observation in a photo without a pose"
     rays = np.empty((len(view), 2))
     camera_index = poses.camera_index[registered]
-    focal = np.empty(len(registered))
-    for index, camera in enumerate(poses.cameras):
-        own = camera_index[view] == index
+    for own in groups_of(camera_index[view]):
+        camera = poses.cameras[camera_index[view[own[0]]]]
         rays[own] = normalized_from_pixels(camera, poses.observation_xy[own])
-        per_pixel = REFERENCE_SIDE / max(camera.width, camera.height)
-        focal[camera_index == index] = np.sqrt(camera.K[0, 0] * camera.K[1, 1]) * per_pixel
+    focal = [
+        np.sqrt(camera.K[0, 0] * camera.K[1, 1])
+        * (REFERENCE_SIDE / max(camera.width, camera.height))
+        for camera in poses.cameras
+    ]
+    focal = np.array(focal)[camera_index]
     return Tracks(poses.points, poses.observations[:, 0], view, rays, focal)
 
 

@@ -14,9 +14,11 @@ from splatpose.features.cascade import (
     CASCADE,
     NEAREST,
     NETWORK,
+    NOT_ASKED,
     WHOLE_NETWORK,
     Cascade,
     MatchedPair,
+    joined_by_others,
 )
 from splatpose.features.matcher import DescriptorThresholds, Features
 from splatpose.features.nearest_neighbours import mutual_nearest
@@ -302,3 +304,27 @@ def test_a_network_that_was_asked_about_all_keypoints_is_not_asked_again() -> No
     (found,) = all_pairs(matcher, features)
     assert CASCADE.hint <= len(found.putative) < CASCADE.network_inliers
     assert matcher.asked == [(CASCADE.network_keypoints - 1,) * 2]
+
+
+def test_pairs_that_others_join_need_not_be_asked_about() -> None:
+    """Photos 0 and 1 are settled with five others, photo 7 with four of these."""
+    settled = [(k, i) for k in (0, 1) for i in range(2, 7)] + [(i, 7) for i in range(2, 6)]
+    found = joined_by_others(settled, [(0, 1), (0, 7), (1, 7)], 8)
+    assert [one.pair for one in found] == [(0, 1)]
+    assert found[0].way == NOT_ASKED
+    assert not len(found[0].putative)
+    assert not len(found[0].inliers)
+    assert joined_by_others([], [(0, 1)], 8) == []
+
+
+def test_settling_and_asking_are_parts_of_matching() -> None:
+    matcher, features = several((0.2, 0.2, 0.9))
+    cascade = cascade_of(matcher, features)
+    pairs = list(combinations(range(3), 2))
+    settled = cascade.settle(pairs)
+    assert [one.pair for one in settled] == [(0, 1)]
+    asked = cascade.ask([pair for pair in pairs if pair != (0, 1)])
+    for one, whole in zip([*settled, *asked], cascade.match(pairs), strict=True):
+        assert one.pair == whole.pair
+        assert one.way == whole.way
+        np.testing.assert_array_equal(one.inliers, whole.inliers)

@@ -161,7 +161,7 @@ def test_pairs_are_kept_by_how_much_the_photos_confirm(tmp_path: Path) -> None:
     shuffled = np.stack([right[:, 0], np.roll(right[:, 1], 17)], 1)
     mixed = np.concatenate([right[:20], shuffled[20:25]])
     matches = [(0, 1, right), (0, 2, shuffled), (1, 2, mixed)]
-    moved, kept, enough = refine_matches(keypoints, matches, GrayPhotos(capture, 1600), 30, 8)
+    moved, kept, enough = refine_matches(keypoints, matches, GrayPhotos(capture, 1600, 9), 30, 8)
     assert enough == [True, False, False]
     assert 80 <= len(kept[0][2]) <= 100
     assert len(kept[1][2]) == 0
@@ -173,7 +173,7 @@ def test_reduced_photos_align_in_pixels_of_the_photo(tmp_path: Path) -> None:
     views, photos, _, keypoints, pairs = noisy_tracks(100, 0.6)
     large = [cv2.resize(p, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for p in photos]
     capture = make_capture(tmp_path, [np.stack([p] * 3, 2) for p in large])
-    reader = GrayPhotos(capture, WIDTH)
+    reader = GrayPhotos(capture, WIDTH, 9)
     assert reader.read(0).shape == (HEIGHT, WIDTH)
     moved, _, _ = refine_matches([2 * xy for xy in keypoints], pairs, reader, 30, 8)
     assert np.median(disagreement(views, [xy / 2 for xy in moved])) < 0.12

@@ -12,6 +12,7 @@ from splatpose.geometry.graphs import (
     in_largest_component,
     spanning_forest,
     spanning_tree,
+    strongest_of_each,
     values_from_differences,
     widest_paths,
 )
@@ -84,6 +85,18 @@ def test_blocks_are_what_no_node_separates() -> None:
             rest = np.delete(np.arange(count), v)
             without = connected_components(linked[np.ix_(rest, rest)], directed=False)[0]
             assert (without > parts - (not linked[v].any())) == (v in cuts)
+
+
+def test_strongest_edges_of_each_node_and_of_equal_ones_the_first() -> None:
+    rng = np.random.default_rng(0)
+    pairs = random_edges(rng, 14, 0.8)
+    weight = rng.integers(0, 5, len(pairs))
+    keep = np.zeros(len(pairs), bool)
+    for node in range(14):
+        own = [e for e, pair in enumerate(pairs) if node in pair]
+        keep[sorted(own, key=lambda e: -weight[e])[:3]] = True
+    assert 0 < keep.sum() < len(pairs)
+    np.testing.assert_array_equal(strongest_of_each(pairs, weight, 3), keep)
 
 
 def test_widest_paths() -> None:

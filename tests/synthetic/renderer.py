@@ -32,6 +32,7 @@ def render(
     seeds: Sequence[int],
     threads: int = 0,
     quick: bool = False,
+    denoise: bool = True,
     shutter: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Renders one photo, uint8 sRGB [H, W, 3], for each pose [V, 4, 4] (OpenCV axes).
@@ -42,6 +43,7 @@ def render(
         seeds: of each photo's light paths; all different.
         threads: 0 for as many as there are cores. The result does not depend on it.
         quick: an even fill instead of bounced light, quicker denoising, the plain sRGB curve.
+        denoise: False leaves the light's noise in, a third of the time of quick renderings.
         shutter: [V, 2, 4, 4] poses when the shutter opens and closes; None for no motion blur.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -53,6 +55,7 @@ def render(
         _set_film(scene, width, height, samples, exposure, threads)
         if quick:
             _hurry(scene)
+        scene.cycles.use_denoising = denoise
         camera = _add_camera(scene, focal, width)
         for view, (pose, seed) in enumerate(zip(world_from_camera, seeds, strict=True)):
             _place(things, holders, view)

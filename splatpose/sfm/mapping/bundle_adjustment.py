@@ -44,16 +44,25 @@ class Scales:
 
 
 def measure_scales(reconstruction: pycolmap.Reconstruction) -> Scales:
+    """Thresholds that suit the keypoints of a reconstruction, see `scales_of`."""
+    pixel = max(max(c.width, c.height) for c in reconstruction.cameras.values()) / REFERENCE_SIDE
+    errors = [point.error for point in reconstruction.points3D.values() if point.has_error()]
+    return scales_of(np.array(errors, np.float64), pixel)
+
+
+def scales_of(errors: Float[np.ndarray, " T"], pixel: float) -> Scales:
     """Thresholds that suit the keypoints' own accuracy.
 
     The loss bends at twice the median track error, which is 2.385 standard deviations of Gaussian
     noise, where Cauchy's estimator is 95 % efficient (Holland & Welsch 1977). Learned
     keypoints are several times noisier than SIFT's, and a fixed scale would either trust their
     tails or discard half of them.
+
+    Args:
+        errors: mean reprojection error of each track in pixels.
+        pixel: one of a photo whose longer side has `REFERENCE_SIDE`, in those.
     """
-    pixel = max(max(c.width, c.height) for c in reconstruction.cameras.values()) / REFERENCE_SIDE
-    errors = [point.error for point in reconstruction.points3D.values() if point.has_error()]
-    median = float(np.median(errors)) if errors else pixel
+    median = float(np.median(errors)) if len(errors) else pixel
     loss = float(np.clip(2.0 * median, 0.25 * pixel, 2.0 * pixel))
     return Scales(loss, float(np.clip(8.0 * median, 2.0 * pixel, 4.0 * pixel)))
 

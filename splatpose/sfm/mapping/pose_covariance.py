@@ -6,35 +6,40 @@ A Modern Synthesis, 2000, sections 6 and 9).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pycolmap
 from jaxtyping import Float, Int
 
 from ...geometry.centers import centers_of
 from ...geometry.epipolar import relative_pose
-from ...geometry.gauge import gauge_basis
+from ...geometry.graphs import component_labels
+from ...geometry.groups import groups_of
+from ...geometry.projection import pixels_from_normalized
 from ...geometry.robust import CAUCHY_BEND, cauchy_divisor
 from ...geometry.rotations import cross_matrix
-from ...io.colmap import image_id_of, reconstruction_from_model
+from ...scene.camera import Camera
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..model_comparison import camera_radius
 from ..thresholds import INLIERS
 from ..tracks import Tracks
-from .bundle_adjustment import bundle_options, measure_scales
+from .bundle_adjustment import scales_of
+from .camera_system import Linearised, camera_covariance, normal_matrix
 
 LENS_SIGMA = (0.02, 0.03)
 """How well the focal length (relative) and the first radial coefficient are known before any
 reconstruction. Errors of the lens are common to all matches: without them, many matches would make
 a pose look ten times as certain as it is."""
-_MOST_PHOTOS = 400
-"""Photos beyond which the covariance of all photos with each other takes too much memory and
-time."""
+_MOST_PHOTOS = 2500
+"""Photos beyond which the covariance of all photos with each other takes too much memory (1.8 GB
+here) and time."""
 _FEWEST_OBSERVATIONS = 4
 """Observations without which a pose has no covariance."""
-_RIDGE = 1e-9
+_LEAST_KNOWN = 1e-13
+"""Of the best known number, of each: more than rounding errors leave, and nothing otherwise."""
+_STEP = 1e-6
+"""Of numerical derivatives, in normalised coordinates and relative focal lengths."""
 
 
 def noise_sigma(residual: float, numbers: int, unknowns: int, floor: float) -> float:
@@ -66,95 +71,123 @@ class PoseUncertainty:
 def pose_uncertainty(model: SparseModel) -> PoseUncertainty:
     """Covariance of each pose from the normal matrix of bundle adjustment, lenses free.
 
-    The gauge is that of inner constraints: the seven directions in which all cameras move
-    together are projected out (Triggs et al., Bundle Adjustment: A Modern Synthesis, 2000,
-    section 9), so that no photo is certain because it was chosen to be fixed.
+    In the gauge of inner constraints (see `camera_system`). NaN for photos that share no points
+    with the largest part of the model.
     """
     result = PoseUncertainty(np.full(len(model.names), np.nan), np.full(len(model.names), np.nan))
-    seen = np.bincount(model.observations[:, 1], minlength=len(model.names))
-    placed = np.flatnonzero(model.registered & (seen >= _FEWEST_OBSERVATIONS))
-    radius = (
-        camera_radius(centers_of(model.cam_from_world)[model.registered])
-        if model.registered.any()
-        else 0.0
-    )
-    if not 2 <= len(placed) <= _MOST_PHOTOS or radius == 0:
+    placed = _held_together(model)
+    if not 2 <= len(placed) <= _MOST_PHOTOS:
         return result
-    covariance = _covariance(model, placed)
-    if covariance is None or not np.isfinite(covariance).all():
+    radius = camera_radius(centers_of(model.cam_from_world)[model.registered])
+    if radius == 0:
         return result
-    covariance = _without_gauge(covariance, model.cam_from_world[placed], radius)
+    system, residual = _linearised_model(model, placed)
+    distance = np.linalg.norm(residual, axis=1)
+    weight = 1 / cauchy_divisor(distance, _loss_scale(model, system, distance))
+    normal = normal_matrix(system, weight, len(placed), len(model.cameras))
+    # A part that can turn about a photo, or grow, without a residual is uncertain, not unknown.
+    prior = np.full(normal.shape[0], _LEAST_KNOWN * float(normal.diagonal().max()))
+    covariance = camera_covariance(normal, model.cam_from_world[placed], radius, prior)
+    if covariance is None:
+        return result
+    noise = _model_noise(model)
     for place, photo in enumerate(placed.tolist()):
         own = covariance[6 * place : 6 * place + 6, 6 * place : 6 * place + 6]
-        result.rotation[photo] = np.degrees(_largest_sigma(own[:3, :3]))
-        result.position[photo] = 100 * _largest_sigma(own[3:, 3:])
+        # Of the centre as of the translation: the one is the other, turned.
+        result.rotation[photo] = noise * np.degrees(_largest_sigma(own[:3, :3]))
+        result.position[photo] = noise * 100 * _largest_sigma(own[3:, 3:])
     return result
 
 
-def _covariance(
+def _held_together(model: SparseModel) -> Int[np.ndarray, " N"]:
+    """The largest set of registered photos that points join."""
+    track, photo = model.observations[:, :2].T
+    seen = np.bincount(photo, minlength=len(model.names))
+    placed = model.registered & (seen >= _FEWEST_OBSERVATIONS)
+    if not placed.any():
+        return np.zeros(0, np.int64)
+    own = placed[photo]
+    links = np.stack([photo[own], len(model.names) + track[own]], axis=1)
+    label = component_labels(links, len(model.names) + len(model.points))[: len(model.names)]
+    return np.flatnonzero(placed & (label == np.bincount(label[placed]).argmax()))
+
+
+def _linearised_model(
     model: SparseModel, placed: Int[np.ndarray, " N"]
-) -> Float[np.ndarray, "S S"] | None:
-    """Covariance of rotation vectors (applied on the left) and translations of all cameras, in some
-    gauge; None where the normal matrix is singular beyond the gauge."""
-    reconstruction = reconstruction_from_model(model)
-    config = pycolmap.BundleAdjustmentConfig()
-    for photo in placed.tolist():
-        config.add_image(image_id_of(photo))
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.THREE_POINTS)
-    scales = measure_scales(reconstruction)
-    adjuster = pycolmap.create_default_ceres_bundle_adjuster(
-        bundle_options(scales.loss, principal_point=False), config, reconstruction
-    )
-    options = pycolmap.BACovarianceOptions()
-    options.params = pycolmap.BACovarianceOptionsParams.POSES
-    found = pycolmap.estimate_ba_covariance(options, reconstruction, adjuster)
-    if found is None:
-        return None
-    covariance = np.zeros((6 * len(placed), 6 * len(placed)))
-    for a, first in enumerate(placed.tolist()):
-        for b, second in enumerate(placed.tolist()[: a + 1]):
-            block = found.get_cam_cross_cov_from_world(image_id_of(first), image_id_of(second))
-            if block is None or block.shape != (6, 6):
-                return None
-            rows, columns = slice(6 * a, 6 * a + 6), slice(6 * b, 6 * b + 6)
-            covariance[rows, columns], covariance[columns, rows] = block, block.T
-    # ceres' tangent of a quaternion is half the rotation vector.
-    units = np.tile([2.0, 2.0, 2.0, 1, 1, 1], len(placed))
-    return _model_noise(model) ** 2 * units[:, None] * covariance * units
+) -> tuple[Linearised, Float[np.ndarray, "O 2"]]:
+    """Derivatives of the observations in the placed photos, and residuals, in pixels."""
+    view_of = np.full(len(model.names), -1)
+    view_of[placed] = np.arange(len(placed))
+    rows = np.flatnonzero(view_of[model.observations[:, 1]] >= 0)
+    track, photo = model.observations[rows, :2].T
+    pose = model.cam_from_world[photo]
+    x = np.einsum("oij,oj->oi", pose[:, :3, :3], model.points[track]) + pose[:, :3, 3]
+    seen = x[:, :2] / x[:, 2:]
+    residual, by_seen = np.zeros((len(rows), 2)), np.zeros((len(rows), 2, 2))
+    by_lens = np.zeros((len(rows), 2, 6))
+    for own in groups_of(model.camera_index[photo]):
+        camera = model.cameras[model.camera_index[photo[own[0]]]]
+        residual[own] = pixels_from_normalized(camera, seen[own]) - model.observation_xy[rows[own]]
+        by_seen[own], by_lens[own] = _camera_derivatives(camera, seen[own])
+    of_x = by_seen @ _of_camera_coordinates(x)
+    return Linearised(
+        track=track,
+        view=view_of[photo],
+        lens=model.camera_index[photo],
+        by_view=np.concatenate([-of_x @ cross_matrix(x), of_x], axis=2),
+        by_lens=by_lens,
+        by_point=of_x @ pose[:, :3, :3],
+    ), residual
+
+
+def _camera_derivatives(
+    camera: Camera, seen: Float[np.ndarray, "O 2"]
+) -> tuple[Float[np.ndarray, "O 2 2"], Float[np.ndarray, "O 2 6"]]:
+    """Derivatives of pixels by where they are seen (X/Z, Y/Z), and by the logarithms of the focal
+    lengths and the distortion coefficients. The principal point is no unknown."""
+
+    def central(first: Camera, a: np.ndarray, second: Camera, b: np.ndarray) -> np.ndarray:
+        pixels = pixels_from_normalized(first, a) - pixels_from_normalized(second, b)
+        return pixels / (2 * _STEP)
+
+    by_seen = [central(camera, seen + d, camera, seen - d) for d in _STEP * np.eye(2)]
+    count = len(camera.params) - len(camera.distortion) - 2
+    by_lens = np.zeros((len(seen), 2, 6))
+    free = [*range(count), *range(count + 2, len(camera.params))]
+    for column, parameter in enumerate(free):
+        step = np.zeros(len(camera.params))
+        step[parameter] = _STEP * (camera.params[parameter] if parameter < count else 1.0)
+        ahead, behind = (replace(camera, params=camera.params + s) for s in (step, -step))
+        by_lens[:, :, column] = central(ahead, seen, behind, seen)
+    return np.stack(by_seen, axis=2), by_lens
+
+
+def _of_camera_coordinates(x: Float[np.ndarray, "O 3"]) -> Float[np.ndarray, "O 2 3"]:
+    """Derivatives of (X/Z, Y/Z) by (X, Y, Z)."""
+    found = np.zeros((len(x), 2, 3))
+    found[:, 0, 0] = found[:, 1, 1] = 1 / x[:, 2]
+    found[:, :, 2] = -x[:, :2] / x[:, 2:] ** 2
+    return found
+
+
+def _loss_scale(model: SparseModel, system: Linearised, distance: Float[np.ndarray, " O"]) -> float:
+    """Where bundle adjustment has its loss bend, in pixels."""
+    count = np.bincount(system.track, minlength=len(model.points))
+    total = np.bincount(system.track, distance, minlength=len(model.points))
+    return scales_of(total[count > 0] / count[count > 0], _pixel(model)).loss
+
+
+def _pixel(model: SparseModel) -> float:
+    return max(max(c.width, c.height) for c in model.cameras) / REFERENCE_SIDE
 
 
 def _model_noise(model: SparseModel) -> float:
     """Standard deviation of one coordinate of a keypoint in pixels, from the tracks' errors."""
-    pixel = max(max(c.width, c.height) for c in model.cameras) / REFERENCE_SIDE
     unknowns = 3 * len(model.points) + 6 * int(model.registered.sum())
     median = float(np.median(model.point_errors)) if len(model.points) else 0.0
     return noise_sigma(
-        median, 2 * len(model.observations), unknowns, INLIERS.noise_floor_px * pixel
+        median, 2 * len(model.observations), unknowns, INLIERS.noise_floor_px * _pixel(model)
     )
-
-
-def _without_gauge(
-    covariance: Float[np.ndarray, "S S"], poses: Float[np.ndarray, "N 4 4"], radius: float
-) -> Float[np.ndarray, "S S"]:
-    """Covariance of rotation vectors and centres (in radii), in the gauge of inner constraints."""
-    R, t = poses[:, :3, :3], poses[:, :3, 3]
-    centers = centers_of(poses)
-    size = 6 * len(poses)
-    J = np.zeros((size, size))
-    basis = np.zeros((len(poses), 6, 7))
-    for n in range(len(poses)):
-        rows = slice(6 * n, 6 * n + 6)
-        # The centre is -R^T t.
-        center = R[n].T @ np.concatenate([-cross_matrix(t[n]), -np.eye(3)], axis=1) / radius
-        J[rows, rows] = np.concatenate([np.eye(3, 6), center])
-    offset = (centers - centers.mean(0)) / radius
-    basis[:, :3, :3] = -R
-    basis[:, 3:, :3] = -cross_matrix(offset)
-    basis[:, 3:, 3:6] = np.eye(3)
-    basis[:, 3:, 6] = offset
-    directions = np.linalg.qr(basis.reshape(-1, 7))[0]
-    inner = np.eye(size) - directions @ directions.T
-    return inner @ J @ covariance @ J.T @ inner
 
 
 def _largest_sigma(covariance: Float[np.ndarray, "3 3"]) -> float:
@@ -218,51 +251,42 @@ def _twist_covariance(
     tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"], lens_sigma: tuple[float, float]
 ) -> Float[np.ndarray, "6*V 6*V"]:
     """Covariance of the twists of all cameras (see `geometry.twists`)."""
-    size = 6 * len(cam_from_world)
-    depth, residual, Jc, Jp = _linearised(tracks, cam_from_world)
+    count = len(cam_from_world)
+    depth, residual, system = _linearised(tracks, cam_from_world)
     distance = np.linalg.norm(residual, axis=1)
-    unknowns = 3 * len(tracks) + size - 7
+    unknowns = 3 * len(tracks) + 6 * count - 7
     noise = noise_sigma(float(np.median(distance)), residual.size, unknowns, INLIERS.noise_floor_px)
     weight = 1 / cauchy_divisor(distance, CAUCHY_BEND * noise) / noise**2
-    weighted = weight[:, None, None] * Jc
-    P, G = np.zeros((len(tracks), 3, 3)), np.zeros((len(tracks), size + 2, 3))
-    np.add.at(P, tracks.track, np.einsum("o,oki,okj->oij", weight, Jp, Jp))
-    np.add.at(G, tracks.track, np.einsum("oki,okj->oij", weighted, Jp))
-    P += _RIDGE * np.trace(P, axis1=1, axis2=2)[:, None, None] * np.eye(3)
-    S = np.tensordot(weighted, Jc, ((0, 1), (0, 1)))
-    S -= np.tensordot(G @ np.linalg.inv(P), G, ((0, 2), (0, 2)))
-    # One radian, or one depth, is known of everything without a match; the gauge exactly.
-    units = np.r_[np.tile([1, 1, 1, depth, depth, depth], len(cam_from_world)), 1, 1]
-    S = units[:, None] * S * units + np.diag(np.r_[np.ones(size), 1 / np.square(lens_sigma)])
-    gauge = gauge_basis(cam_from_world).reshape(-1, 7) / units[:size, None]
-    gauge = np.concatenate([np.linalg.qr(gauge)[0], np.zeros((2, 7))])
-    S += float(np.trace(S)) * gauge @ gauge.T
-    return (units[:, None] * np.linalg.inv(S) * units)[:size, :size]
+    # One radian, or one depth, is known of everything without a match.
+    prior = np.r_[np.ones(6 * count), 1 / np.square(lens_sigma), np.zeros(4)]
+    lower = camera_covariance(normal_matrix(system, weight, count, 1), cam_from_world, depth, prior)
+    assert lower is not None, "a positive prior"
+    units = np.tile([1, 1, 1, depth, depth, depth], count)
+    return units[:, None] * (np.tril(lower) + np.tril(lower, -1).T) * units
 
 
 def _linearised(
     tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]
-) -> tuple[
-    float,
-    Float[np.ndarray, "O 2"],
-    Float[np.ndarray, "O 2 L"],
-    Float[np.ndarray, "O 2 3"],
-]:
-    """Median depth, residuals in pixels, and their derivatives by all cameras' twists with the
-    lens (logarithm of the focal length, radial coefficient) at the end, and by the points."""
-    count = len(tracks.view)
+) -> tuple[float, Float[np.ndarray, "O 2"], Linearised]:
+    """Median depth; residuals in pixels, and their derivatives. One lens is all views': logarithm
+    of the focal length, and radial coefficient."""
     pose = cam_from_world[tracks.view]
     x = np.einsum("oij,oj->oi", pose[:, :3, :3], tracks.points[tracks.track]) + pose[:, :3, 3]
-    z, focal = x[:, 2], tracks.focal[tracks.view]
-    seen = x[:, :2] / z[:, None]
-    of_x = np.zeros((count, 2, 3))
-    of_x[:, 0, 0] = of_x[:, 1, 1] = focal / z
-    of_x[:, :, 2] = -seen * (focal / z)[:, None]
-    J = np.zeros((count, 2, 6 * len(cam_from_world) + 2))
-    columns = 6 * tracks.view[:, None] + np.arange(6)
-    by_twist = np.concatenate([-of_x @ cross_matrix(x), of_x], axis=2)
-    np.put_along_axis(J, np.repeat(columns[:, None], 2, axis=1), by_twist, axis=2)
-    J[:, :, -2] = focal[:, None] * seen
-    J[:, :, -1] = J[:, :, -2] * (seen**2).sum(1, keepdims=True)
-    residual = (seen - tracks.rays) * focal[:, None]
-    return float(np.median(z)), residual, J, of_x @ pose[:, :3, :3]
+    focal = tracks.focal[tracks.view][:, None]
+    seen = x[:, :2] / x[:, 2:]
+    of_x = focal[:, :, None] * _of_camera_coordinates(x)
+    by_lens = np.zeros((len(x), 2, 6))
+    by_lens[:, :, 0] = focal * seen
+    by_lens[:, :, 1] = focal * seen * (seen**2).sum(1, keepdims=True)
+    return (
+        float(np.median(x[:, 2])),
+        (seen - tracks.rays) * focal,
+        Linearised(
+            track=tracks.track,
+            view=tracks.view,
+            lens=np.zeros(len(x), np.int64),
+            by_view=np.concatenate([-of_x @ cross_matrix(x), of_x], axis=2),
+            by_lens=by_lens,
+            by_point=of_x @ pose[:, :3, :3],
+        ),
+    )

@@ -18,6 +18,7 @@ from ...depth.keypoints import KeypointPriors
 from ...depth.map_fit import kind_of_maps
 from ...geometry.centers import centers_of
 from ...geometry.graphs import biconnected_blocks
+from ...geometry.groups import groups_of
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..thresholds import DEPTH
@@ -41,9 +42,8 @@ def resolve_scale_ambiguity(
         return model, ()
     kind = None
     if priors is not None:
-        everyone = np.arange(len(model.names))
-        placed = np.flatnonzero(model.registered).tolist()
-        samples = [_part(model, photo, everyone, priors).samples for photo in placed]
+        rows_of_each = groups_of(model.observations[:, 1])
+        samples = [_part(model, rows, priors).samples for rows in rows_of_each]
         if any(len(values) for values, _ in samples):
             kind = kind_of_maps(samples, priors.kind)
     notes = []
@@ -58,7 +58,7 @@ def resolve_scale_ambiguity(
         rest = [other for other in rest if other is not block]
         hinge = int(block[np.isin(block, joined)][0])
         sides = (joined[joined != hinge], block[block != hinge])
-        fixed, hanging = (_part(model, hinge, photos, priors) for photos in sides)
+        fixed, hanging = (_part(model, _shared(model, hinge, own), priors) for own in sides)
         if min(len(fixed.log_depth), len(hanging.log_depth)) >= DEPTH.min_part_points:
             factor = float(np.exp(relative_scale(fixed, hanging, kind)[0]))
             model = _scaled_about(model, hinge, _hanging(block, hinge, rest), factor)
@@ -112,17 +112,23 @@ def _scaled_about(
     return replace(model, cam_from_world=poses, points=points)
 
 
-def _part(
-    model: SparseModel,
-    photo: int,
-    others: Int[np.ndarray, " J"],
-    priors: KeypointPriors | None,
-) -> Part:
-    """Depths in a photo of points that it shares with some others."""
+def _shared(model: SparseModel, photo: int, others: Int[np.ndarray, " J"]) -> Int[np.ndarray, " R"]:
+    """Observations in a photo of points that it shares with some others."""
     track, by = model.observations[:, 0], model.observations[:, 1]
     with_others = np.zeros(len(model.points), bool)
     with_others[track[np.isin(by, others)]] = True
-    rows = np.flatnonzero((by == photo) & with_others[track])
+    return np.flatnonzero((by == photo) & with_others[track])
+
+
+def _part(model: SparseModel, rows: Int[np.ndarray, " R"], priors: KeypointPriors | None) -> Part:
+    """Depths of what is observed in one photo.
+
+    Args:
+        rows: observations in it.
+    """
+    if not len(rows):
+        return Part(-1, -1, np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    track, photo = model.observations[:, 0], int(model.observations[rows[0], 1])
     camera = model.cameras[model.camera_index[photo]]
     pose = model.cam_from_world[photo]
     z = model.points[track[rows]] @ pose[2, :3] + pose[2, 3]

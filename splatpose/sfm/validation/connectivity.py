@@ -7,10 +7,13 @@ all matches between them are asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import depth_first_order
 
 from ...geometry.graphs import component_labels, spanning_forest
 from ..correspondences import MatchTable
@@ -67,11 +70,16 @@ def find_ties(
     deny = np.bincount(table.pair[explanation.contradicted], minlength=len(table.pairs))
     links = agree >= min_matches
     neighbours = np.bincount(table.pairs[links].ravel(), minlength=count)
+    placed = registered[table.pairs].all(1)
+    across = np.stack([links, agree, deny], axis=1)[placed].astype(np.int64)
     cuts = [
         _cut(side, table, agree, deny, links, registered)
-        for side in _sides(table.pairs, np.where(links, agree, 0), registered)
+        for side in _weak_sides(
+            _main_tree(table.pairs, np.where(links, agree, 0), registered),
+            table.pairs[placed],
+            across,
+        )
     ]
-    cuts = [cut for cut in cuts if cut.pairs < PLENTY or cut.contradicted > cut.agreeing]
     cuts.sort(key=lambda cut: (cut.pairs, cut.agreeing))
     weakest: list[Cut | None] = [None] * count
     for cut in reversed(cuts):
@@ -109,42 +117,89 @@ def find_bridges(
     return bridge
 
 
-def _sides(
+@dataclass(frozen=True)
+class _Tree:
+    """A tree over some of the photos, hung up on one of them."""
+
+    edges: Int[np.ndarray, "F 2"]
+    order: Int[np.ndarray, " N"]
+    """Photos such that each is followed by all that hang on it."""
+    parent: Int[np.ndarray, " V"]
+    depth: Int[np.ndarray, " V"]
+    """Steps from the first photo; -1 outside of the tree."""
+
+    def sums(self, values: Int[np.ndarray, "V K"]) -> Int[np.ndarray, "V K"]:
+        """Of each photo its values and those of all that hang on it."""
+        total = values.copy()
+        for photo in self.order[:0:-1].tolist():
+            total[self.parent[photo]] += total[photo]
+        return total
+
+    def along_paths(
+        self, ends: Int[np.ndarray, "P 2"], values: Int[np.ndarray, "P K"]
+    ) -> Int[np.ndarray, "V K"]:
+        """Of the edge from each photo to its parent the values of all paths that it is on."""
+        total = np.zeros((len(self.parent), values.shape[1]), np.int64)
+        a, b = ends.T
+        while len(a):
+            deeper = self.depth[a] >= self.depth[b]
+            node = np.where(deeper, a, b)
+            apart = a != b
+            np.add.at(total, node[apart], values[apart])
+            a, b = np.where(deeper, self.parent[a], a), np.where(deeper, b, self.parent[b])
+            a, b, values = a[apart], b[apart], values[apart]
+        return total
+
+
+def _main_tree(
     pairs: Int[np.ndarray, "P 2"], weight: Int[np.ndarray, " P"], registered: Bool[np.ndarray, " V"]
-) -> list[Bool[np.ndarray, " V"]]:
-    """For each edge of the maximum spanning tree the photos on its smaller side."""
+) -> _Tree:
+    """The tree of the heaviest edges, of the component with most registered photos."""
     count = len(registered)
     held = weight > 0
-    tree, home = spanning_forest(pairs[held], weight[held], count)
-    children: list[list[int]] = [[] for _ in range(count)]
-    for i, j in pairs[held][tree].tolist():
-        children[i].append(j)
-        children[j].append(i)
-    if not registered.any():
-        return []
-    main = np.bincount(home[registered]).argmax()
-    sides = []
-    for i in range(count):
-        for j in children[i]:
-            if i < j and home[i] == main:
-                side = _reached(children, i, j)
-                total = int((home == main).sum())
-                sides.append(side if 2 * side.sum() <= total else (home == main) & ~side)
-    return sides
+    forest, home = spanning_forest(pairs[held], weight[held], count)
+    main = home == np.bincount(home[registered], minlength=1).argmax()
+    edges = pairs[held][forest]
+    edges = np.sort(edges[main[edges[:, 0]]], axis=1)
+    # By their first photos; of these, the heaviest first.
+    edges = edges[np.argsort(edges[:, 0], kind="stable")]
+    graph = coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(count, count)).tocsr()
+    order, parent = depth_first_order(graph, int(np.argmax(main)), directed=False)
+    depth = np.full(count, -1)
+    depth[order[0]] = 0
+    for photo in order[1:].tolist():
+        depth[photo] = depth[parent[photo]] + 1
+    return _Tree(edges, order, parent, depth)
 
 
-def _reached(links: list[list[int]], start: int, without: int) -> Bool[np.ndarray, " V"]:
-    """What can be reached in a tree from `start` when its edge to `without` is gone."""
-    seen = np.zeros(len(links), bool)
-    seen[start] = True
-    stack = [start]
-    while stack:
-        node = stack.pop()
-        for other in links[node]:
-            if not seen[other] and not (node == start and other == without):
-                seen[other] = True
-                stack.append(other)
-    return seen
+def _weak_sides(
+    tree: _Tree, pairs: Int[np.ndarray, "P 2"], values: Int[np.ndarray, "P 3"]
+) -> Iterator[Bool[np.ndarray, " V"]]:
+    """For each edge of the tree that has less than plenty across the photos on its smaller side.
+
+    Args:
+        values: of each pair of photos whether it holds them, and its matches that agree with the
+            model and that contradict it.
+    """
+    inside = tree.depth[pairs] >= 0
+    both = inside.all(1)
+    across = tree.along_paths(pairs[both], values[both])
+    outside = np.zeros_like(across)
+    np.add.at(outside, pairs[inside & ~both[:, None]], values[~both & inside.any(1)])
+    outside, size = tree.sums(outside), tree.sums(np.ones((len(tree.parent), 1), np.int64))[:, 0]
+    total = len(tree.order)
+    place = np.empty(len(tree.parent), np.int64)
+    place[tree.order] = np.arange(total)
+    for i, j in tree.edges.tolist():
+        child = j if tree.parent[j] == i else i
+        own = size[child] if child == i else total - size[child]
+        hanging = (child == i) == (2 * own <= total)
+        out = outside[child] if hanging else outside[tree.order[0]] - outside[child]
+        holding, agreeing, contradicted = (across[child] + out).tolist()
+        if holding < PLENTY or contradicted > agreeing:
+            side = np.zeros(len(tree.parent), bool)
+            side[tree.order[place[child] : place[child] + size[child]]] = True
+            yield side if hanging else (tree.depth >= 0) & ~side
 
 
 def _cut(
@@ -187,5 +242,6 @@ def spread(
     xy = table.xy[explained].reshape(-1, 2)
     place = np.floor(cells * xy / sizes[photo]).astype(np.int64)
     place = np.clip(place, 0, cells - 1) @ (cells, 1)
-    taken = np.unique(photo * cells**2 + place)
-    return np.bincount(taken // cells**2, minlength=len(sizes)) / cells**2
+    taken = np.zeros((len(sizes), cells**2), bool)
+    taken[photo, place] = True
+    return taken.mean(axis=1)

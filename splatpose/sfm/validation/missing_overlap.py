@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ...geometry.centers import centers_of
+from ...geometry.groups import groups_of, rows_of_each
 from ...geometry.projection import project
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
@@ -24,6 +25,8 @@ _POINTS_A_PHOTO = 500
 _NEIGHBOURS = 3
 _CELLS = 8
 """Cells along each side of a photo."""
+_AT_ONCE = 50
+"""Photos whose points are projected at one time."""
 
 
 @dataclass(frozen=True)
@@ -72,82 +75,127 @@ def measure_overlap(
         explained: matches that agree with the model.
         tried: pairs of photos that were matched, whatever came out.
     """
-    photos = [_photo(model, photo, seed) for photo in range(len(model.names))]
-    partner = _matched_keypoints(table, explained)
-    rows = []
-    for i, j in tried[model.registered[tried].all(1)].tolist():
-        for a, b in ((i, j), (j, i)):
-            if len(photos[a].track) and photos[b].tree is not None:
-                rows.append((a, b, *_shared(model, photos, partner, a, b)))
-    found = np.array(rows, np.int64).reshape(-1, 6)
-    return Overlap(found[:, :2], found[:, 2], found[:, 3], found[:, 4], found[:, 5])
+    observed = rows_of_each(model.observations[:, 1], len(model.names))
+    matches = _Matches(table, explained, len(model.names))
+    # Both ways: the points of the first, projected into the second.
+    known = tried[model.registered[tried].all(1)]
+    pairs = np.stack([known, known[:, ::-1]], axis=1).reshape(-1, 2)
+    samples = [_sample(rows, photo, seed) for photo, rows in enumerate(observed)]
+    ahead = [rows[_ahead(model, photo, rows)] for photo, rows in enumerate(observed)]
+    sees, surface = (np.array([len(rows) for rows in own], np.int64) for own in (samples, ahead))
+    pairs = pairs[(sees[pairs[:, 0]] > 0) & (surface[pairs[:, 1]] >= _NEIGHBOURS)]
+    counts = np.zeros((len(pairs), 4), np.int64)
+    for own in groups_of(pairs[:, 1]):
+        photo = int(pairs[own[0], 1])
+        target = _Target(model, photo, observed[photo], ahead[photo])
+        matched = matches.with_photo(photo)
+        for part in np.array_split(own, -(-len(own) // _AT_ONCE)):
+            sources = pairs[part, 0]
+            counts[part] = _shared(model, target, sources, [samples[i] for i in sources], matched)
+    return Overlap(pairs, *counts.T)
 
 
-@dataclass(frozen=True)
-class _Photo:
-    """What a photo sees of the model's points."""
-
-    track: Int[np.ndarray, " N"]
-    """A sample of the tracks it observes."""
-    keypoint: Int[np.ndarray, " N"]
-    seen: Int[np.ndarray, " S"]
-    """All tracks that it observes, ascending."""
-    tree: KDTree | None
-    depth: Float[np.ndarray, " D"]
-    """Depths of the points in the tree."""
+def _sample(rows: Int[np.ndarray, " R"], photo: int, seed: int) -> Int[np.ndarray, " N"]:
+    """Some of the observations of a photo at random, in their order."""
+    if len(rows) <= _POINTS_A_PHOTO:
+        return rows
+    rng = np.random.default_rng([seed, photo])
+    return rows[np.sort(rng.choice(len(rows), _POINTS_A_PHOTO, replace=False))]
 
 
-def _photo(model: SparseModel, photo: int, seed: int) -> _Photo:
-    rows = np.flatnonzero(model.observations[:, 1] == photo)
-    track, keypoint = model.observations[rows, 0], model.observations[rows, 2]
+def _depths(model: SparseModel, photo: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    """Depth of the point of each observation in its photo."""
     pose = model.cam_from_world[photo]
-    z = model.points[track] @ pose[2, :3] + pose[2, 3] if len(rows) else np.zeros(0)
-    ahead = z > 0
-    xy = model.observation_xy[rows][ahead]
-    tree = KDTree(xy) if ahead.sum() >= _NEIGHBOURS else None
-    sample = np.arange(len(rows))
-    if len(rows) > _POINTS_A_PHOTO:
-        rng = np.random.default_rng([seed, photo])
-        sample = np.sort(rng.choice(len(rows), _POINTS_A_PHOTO, replace=False))
-    return _Photo(track[sample], keypoint[sample], np.unique(track), tree, z[ahead])
+    return model.points[model.observations[rows, 0]] @ pose[2, :3] + pose[2, 3]
+
+
+def _ahead(model: SparseModel, photo: int, rows: Int[np.ndarray, " R"]) -> Bool[np.ndarray, " R"]:
+    return _depths(model, photo, rows) > 0
+
+
+class _Matches:
+    """Keypoints with matches that agree, by the photo that they are matched with."""
+
+    def __init__(self, table: MatchTable, explained: Bool[np.ndarray, " M"], count: int) -> None:
+        photos, keypoints = table.photos[explained], table.keypoints[explained]
+        self._photo, self._keypoint = photos.ravel(), keypoints.ravel()
+        self._rows = rows_of_each(photos[:, ::-1].ravel(), count)
+
+    def with_photo(self, photo: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+        """Photo and keypoint of each match with a photo."""
+        rows = self._rows[photo]
+        return self._photo[rows], self._keypoint[rows]
+
+
+class _Target:
+    """A photo that points are projected into, and what it sees itself."""
+
+    def __init__(
+        self,
+        model: SparseModel,
+        photo: int,
+        rows: Int[np.ndarray, " R"],
+        ahead: Int[np.ndarray, " S"],
+    ) -> None:
+        self.photo = photo
+        self.camera = model.cameras[model.camera_index[photo]]
+        self.side = max(self.camera.width, self.camera.height)
+        self.tree = KDTree(model.observation_xy[ahead])
+        self.depth = _depths(model, photo, ahead)
+        self.seen = model.observations[rows, 0]
 
 
 def _shared(
     model: SparseModel,
-    photos: list[_Photo],
-    partner: dict[tuple[int, int], Int[np.ndarray, " K"]],
-    a: int,
-    b: int,
-) -> tuple[int, int, int, int]:
-    """Visible and matched points, cells with several of them, and cells without any match."""
-    own, other = photos[a], photos[b]
-    visible, found, xy = _visible(model, own.track, other, a, b)
-    if not visible.any():
-        return 0, 0, 0, 0
-    track, keypoint = own.track[visible], own.keypoint[visible]
-    matched = found[visible] | np.isin(track, other.seen)
-    if (a, b) in partner:
-        matched |= np.isin(keypoint, partner[a, b])
-    camera = model.cameras[model.camera_index[b]]
-    cell = np.floor(_CELLS * xy[visible] / (camera.width, camera.height)).astype(np.int64)
-    cell = np.clip(cell, 0, _CELLS - 1) @ (_CELLS, 1)
-    number = np.bincount(cell, minlength=_CELLS**2)
+    target: _Target,
+    sources: Int[np.ndarray, " Q"],
+    samples: list[Int[np.ndarray, " _"]],
+    matched_with: tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]],
+) -> Int[np.ndarray, "Q 4"]:
+    """Visible and matched points, cells with several of them, and cells without any match.
+
+    Args:
+        sources: photos whose points are projected.
+        samples: some observations of each of them.
+        matched_with: photo and keypoint of the matches with the target that agree.
+    """
+    slot = np.repeat(np.arange(len(sources)), [len(rows) for rows in samples])
+    rows = np.concatenate(samples)
+    track, keypoint = model.observations[rows, 0], model.observations[rows, 2]
+    visible, found, xy = _visible(model, track, sources[slot], target)
+    slot_of = np.full(len(model.names), -1)
+    slot_of[sources] = np.arange(len(sources))
+    photo, with_match = matched_with
+    stride = int(max(keypoint.max(), with_match.max(initial=0))) + 1
+    matched = found | np.isin(track, target.seen)
+    matched |= np.isin(slot * stride + keypoint, slot_of[photo] * stride + with_match)
+    size = target.camera.width, target.camera.height
+    cell = np.floor(_CELLS * xy[visible] / size).astype(np.int64)
+    cell = np.clip(cell, 0, _CELLS - 1) @ (_CELLS, 1) + slot[visible] * _CELLS**2
+    number, hits = (
+        np.bincount(some, minlength=len(sources) * _CELLS**2).reshape(-1, _CELLS**2)
+        for some in (cell, cell[matched[visible]])
+    )
     full = number >= OVERLAP.min_in_cell
-    hits = np.bincount(cell[matched], minlength=_CELLS**2)
-    return int(visible.sum()), int(matched.sum()), int(full.sum()), int((full & (hits == 0)).sum())
+    return np.stack([number.sum(1), hits.sum(1), full.sum(1), (full & (hits == 0)).sum(1)], axis=1)
 
 
 def _visible(
-    model: SparseModel, track: Int[np.ndarray, " N"], other: _Photo, a: int, b: int
+    model: SparseModel,
+    track: Int[np.ndarray, " N"],
+    source: Int[np.ndarray, " N"],
+    target: _Target,
 ) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "N 2"]]:
-    """Which points of photo `a` photo `b` must see; where it sees another point at the same place,
-    which is the same one in all likelihood; and where they are in it."""
-    assert other.tree is not None
-    camera = model.cameras[model.camera_index[b]]
-    side = max(camera.width, camera.height)
+    """Which points of other photos the target must see; where it sees another point at the same
+    place, which is the same one in all likelihood; and where they are in it."""
+    camera, side = target.camera, target.side
     points = model.points[track]
-    xy, depth = project(camera, model.cam_from_world[b], points)
-    rays = [points - centers_of(model.cam_from_world)[photo] for photo in (a, b)]
+    xy, depth = project(camera, model.cam_from_world[target.photo], points)
+    photos, own = np.unique(source, return_inverse=True)
+    rays = [
+        points - centers_of(model.cam_from_world[photos])[own],
+        points - centers_of(model.cam_from_world[[target.photo]]),
+    ]
     far = [np.linalg.norm(ray, axis=1) for ray in rays]
     cosine = (rays[0] * rays[1]).sum(1) / np.maximum(far[0] * far[1], 1e-300)
     scale = np.abs(np.log(np.maximum(far[0], 1e-300) / np.maximum(far[1], 1e-300)))
@@ -161,31 +209,16 @@ def _visible(
         ask &= (xy > OVERLAP.margin * side).all(1) & (xy < inner).all(1)
     rows = np.flatnonzero(ask)
     limit = OVERLAP.near * side
-    distance, near = other.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
+    distance, near = target.tree.query(xy[rows], k=_NEIGHBOURS, distance_upper_bound=limit)
     known = np.isfinite(distance).all(1) if len(rows) else np.zeros(0, bool)
     rows, distance, near = rows[known], distance[known], near[known]
-    surface = other.depth[near] if len(rows) else np.zeros((0, _NEIGHBOURS))
+    surface = target.depth[near] if len(rows) else np.zeros((0, _NEIGHBOURS))
     in_view = depth[rows] < OVERLAP.behind * np.median(surface, axis=1)
     same = np.abs(surface[:, 0] / np.maximum(depth[rows], 1e-300) - 1) < OVERLAP.same_depth
     visible, found = np.zeros(len(track), bool), np.zeros(len(track), bool)
     visible[rows[in_view]] = True
     found[rows[same & (distance[:, 0] < OVERLAP.same_place * side)]] = True
     return visible, found, xy
-
-
-def _matched_keypoints(
-    table: MatchTable, explained: Bool[np.ndarray, " M"]
-) -> dict[tuple[int, int], Int[np.ndarray, " K"]]:
-    """Keypoints of the first photo of each ordered pair with a match that agrees."""
-    rows = np.flatnonzero(explained)
-    starts = np.searchsorted(table.pair[rows], np.arange(len(table.pairs) + 1))
-    found = {}
-    for number, (i, j) in enumerate(table.pairs.tolist()):
-        own = rows[starts[number] : starts[number + 1]]
-        if len(own):
-            found[i, j] = table.keypoints[own, 0]
-            found[j, i] = table.keypoints[own, 1]
-    return found
 
 
 def missing_share(overlap: Overlap, num_photos: int) -> Float[np.ndarray, " V"]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ...geometry.epipolar import relative_pose
+from ...geometry.graphs import strongest_of_each
+from ...geometry.groups import groups_of
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, with_matches
@@ -38,7 +40,8 @@ def pair_evidence(
         model: its intrinsics calibrate the matches.
     """
     count = len(model.names)
-    own = with_matches(table, strongest_pairs(table, count)[table.pair])
+    support = np.bincount(table.pair, minlength=len(table.pairs))
+    own = with_matches(table, strongest_of_each(table.pairs, support, _STRONGEST)[table.pair])
     found = relative_poses(
         own,
         model.cameras,
@@ -59,16 +62,6 @@ def pair_evidence(
     )
 
 
-def strongest_pairs(table: MatchTable, num_photos: int) -> Bool[np.ndarray, " P"]:
-    """Pairs that are among the `_STRONGEST` of one of their photos, by verified matches."""
-    support = np.bincount(table.pair, minlength=len(table.pairs))
-    keep = np.zeros(len(table.pairs), bool)
-    for photo in range(num_photos):
-        own = np.flatnonzero((table.pairs == photo).any(1))
-        keep[own[np.argsort(-support[own], kind="stable")[:_STRONGEST]]] = True
-    return keep
-
-
 def _turns(
     model: SparseModel, strong: RelativePoses
 ) -> tuple[Int[np.ndarray, "E 2"], Float[np.ndarray, " E"]]:
@@ -84,6 +77,9 @@ def _median_of_each(
 ) -> Float[np.ndarray, " V"]:
     """Median of the values of the rows that name a photo; NaN where none does."""
     result = np.full(count, np.nan)
-    for photo in np.unique(photos):
-        result[photo] = np.median(values[(photos == photo).any(1)])
+    # A row may name a photo more than once.
+    places = np.unique(photos.ravel() + count * np.repeat(np.arange(len(photos)), photos.shape[1]))
+    row, photo = np.divmod(places, count)
+    for own in groups_of(photo):
+        result[photo[own[0]]] = np.median(values[row[own]])
     return result

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ...geometry.epipolar import essential_matrix, sampson_distance, two_view_depths
-from ...geometry.robust import sigma_by_median
+from ...geometry.groups import groups_of
+from ...geometry.robust import SIGMA_OF_MEDIAN, median_of_few
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, calibrated_matches, focal_ratios
 from ..thresholds import VIEW_GRAPH
@@ -87,31 +88,39 @@ def baseline_ratios(depths: PairDepths, edge_sigma: Float[np.ndarray, " E"]) -> 
         edge_sigma: of the logarithm of all depths of an edge together, as the error of its relative
             pose makes it.
     """
-    edges, values, sigmas = [], [], []
-    for photo in np.unique(depths.photo):
-        own = np.flatnonzero(depths.photo == photo)
-        names, e = np.unique(depths.edge[own], return_inverse=True)
-        points, p = np.unique(depths.point[own], return_inverse=True)
-        table = np.full((len(names), len(points)), np.nan)
-        table[e, p] = depths.log_depth[own]
-        seen = np.isfinite(table)
-        shared = seen.astype(np.int64) @ seen.T.astype(np.int64)
-        np.fill_diagonal(shared, 0)
-        for a in range(len(names)):
-            best = np.argsort(-shared[a], kind="stable")[:_NEIGHBOURS]
-            for b in best[shared[a, best] >= VIEW_GRAPH.min_shared_depths]:
+    found = [
+        row for own in groups_of(depths.photo) for row in _ratios_in_photo(depths, own, edge_sigma)
+    ]
+    edges = np.array([row[:2] for row in found], np.int64).reshape(-1, 2)
+    values = np.array([row[2:] for row in found], np.float64).reshape(-1, 2)
+    return Ratios(edges, values[:, 0], values[:, 1])
+
+
+def _ratios_in_photo(
+    depths: PairDepths, own: Int[np.ndarray, " D"], edge_sigma: Float[np.ndarray, " E"]
+) -> Iterator[tuple[int, int, float, float]]:
+    """Two edges of one photo, the logarithm of their ratio and its deviation."""
+    names, e = np.unique(depths.edge[own], return_inverse=True)
+    points, p = np.unique(depths.point[own], return_inverse=True)
+    table = np.full((len(names), len(points)), np.nan)
+    table[e, p] = depths.log_depth[own]
+    seen = np.isfinite(table)
+    shared = seen.astype(np.int64) @ seen.T.astype(np.int64)
+    np.fill_diagonal(shared, 0)
+    known: dict[tuple[int, int], tuple[float, float]] = {}
+    for a in range(len(names)):
+        best = np.argsort(-shared[a], kind="stable")[:_NEIGHBOURS]
+        for b in best[shared[a, best] >= VIEW_GRAPH.min_shared_depths].tolist():
+            if (b, a) in known:
+                median, spread = -known[b, a][0], known[b, a][1]
+            else:
                 difference = (table[a] - table[b])[seen[a] & seen[b]]
-                median = float(np.median(difference))
-                spread = sigma_by_median(difference - median)
-                edges.append((names[a], names[b]))
-                values.append(median)
-                common = np.hypot(edge_sigma[names[a]], edge_sigma[names[b]])
-                sigmas.append(np.hypot(spread / np.sqrt(len(difference)), common))
-    return Ratios(
-        np.array(edges, np.int64).reshape(-1, 2),
-        np.array(values, np.float64),
-        np.array(sigmas, np.float64),
-    )
+                median = median_of_few(difference)
+                off = median_of_few(np.abs(difference - median))
+                spread = SIGMA_OF_MEDIAN * off / np.sqrt(len(difference))
+                known[a, b] = median, spread
+            common = np.hypot(edge_sigma[names[a]], edge_sigma[names[b]])
+            yield int(names[a]), int(names[b]), median, np.hypot(spread, common)
 
 
 def known_ratios(baselines: Float[np.ndarray, " E"], sigma: Float[np.ndarray, " E"]) -> Ratios:

@@ -17,6 +17,7 @@ from scipy.spatial import KDTree
 
 from ...depth.map_fit import MapSamples, fit_map, fitted_depth
 from ...geometry.graphs import component_labels
+from ...geometry.groups import groups_of
 from ...geometry.robust import sigma_by_median
 from ...scene.depth_maps import DepthKind
 from ..thresholds import VIEW_GRAPH
@@ -76,11 +77,12 @@ def bridge_components(
 def _photos_of_parts(
     depths: PairDepths, ratios: Ratios, log_length: Float[np.ndarray, " E"]
 ) -> Iterator[list[Part]]:
+    """Parts that one photo sees, where there are several."""
     label = component_labels(ratios.edges, len(log_length))[depths.edge]
-    for photo in np.unique(depths.photo):
-        own = np.flatnonzero(depths.photo == photo)
+    for own in groups_of(depths.photo):
         names = np.unique(label[own])
-        yield [_part(depths, own[label[own] == name], log_length) for name in names]
+        if len(names) > 1:
+            yield [_part(depths, own[label[own] == name], log_length) for name in names]
 
 
 def _part(

@@ -208,8 +208,10 @@ def _average_centers(
     if by_depth is not None:
         ratios = ratios + by_depth.ratios_of(edges.row)
     log_length = log_baselines(ratios, len(edges))
-    ratios = ratios + bridge_components(depths, ratios, log_length)
-    log_length = log_baselines(ratios, len(edges))
+    bridges = bridge_components(depths, ratios, log_length)
+    if len(bridges.edges):
+        ratios = ratios + bridges
+        log_length = log_baselines(ratios, len(edges))
     # The centre of the second camera in the first one's frame is -R^T t.
     backwards = np.einsum("eji,ej->ei", edges.rotation, -edges.direction)
     in_world = np.einsum("eji,ej->ei", R[edges.pairs[:, 0]], backwards)

@@ -19,6 +19,7 @@ from jaxtyping import Int
 from ...events import EventSink, Message, Progress
 from ...features.cascade import Cascade, MatchedPair
 from ...features.matcher import Features, Matcher, PhotoMatches
+from ...geometry.graphs import strongest_of_each
 from ...io.atomic import replacing
 from ...io.colmap_database import (
     append_keypoints,
@@ -109,13 +110,9 @@ def join_second(
 def nearest_pairs(graph: MatchGraph, neighbours: int) -> Int[np.ndarray, " R"]:
     """Rows of `graph.pairs`, ascending: for each photo the `neighbours` pairs with the most
     verified matches, of those that have any. Ties go to the earlier pair."""
-    chosen: set[int] = set()
-    counts = graph.num_verified
-    for photo in range(len(graph.keypoints)):
-        own = np.flatnonzero((graph.pairs == photo).any(1) & (counts > 0))
-        best = own[np.argsort(-counts[own], kind="stable")][:neighbours]
-        chosen.update(best.tolist())
-    return np.array(sorted(chosen), np.int64)
+    matched = np.flatnonzero(graph.num_verified)
+    best = strongest_of_each(graph.pairs[matched], graph.num_verified[matched], neighbours)
+    return matched[best]
 
 
 def _matches(

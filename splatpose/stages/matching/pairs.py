@@ -11,12 +11,20 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
 
 SUBSET = 1024
 """Descriptors of a photo that take part in pooling, the strongest."""
 WORDS = 64
 """Visual words of the pooled descriptor."""
 _KMEANS_STEPS = 15
+SUGGESTING = 60
+"""Matches that agree in a pair, for it to suggest others: weaker ones are often false."""
+_PARTNERS = 2
+"""Best matching photos of each that are suggested."""
+_FEW_COMMON = 4
+"""Photos that match both of a pair, from which on it suggests nothing: neighbours in an ordered
+capture have as many."""
 
 
 def exhaustive_pairs(count: int) -> Int[np.ndarray, "P 2"]:
@@ -75,6 +83,52 @@ def select_pairs(
     return _sorted(
         np.concatenate([retrieval_pairs(pooled, neighbours, window), sequence_pairs(count, window)])
     )
+
+
+def suggested_pairs(
+    found: Int[np.ndarray, "P 2"],
+    matches: Int[np.ndarray, " P"],
+    tried: Int[np.ndarray, "Q 2"],
+    *,
+    num_photos: int,
+    most: int,
+) -> Int[np.ndarray, "R 2"]:
+    """Pairs that were not tried and that pairs which matched suggest, in ascending order.
+
+    Where two photos match that few other photos join, as where a walk comes back to a place, what
+    matches the one best should match the other too (query expansion; Chum et al., ICCV 2007).
+
+    Args:
+        found: pairs that matched, i < j.
+        matches: of each, that agree.
+        tried: pairs that need not be tried again.
+        most: suggestions that each photo makes, those by the strongest matches.
+    """
+    strong = matches >= SUGGESTING
+    pairs, matches = found[strong], matches[strong]
+    ends = np.concatenate([pairs, pairs[:, ::-1]])
+    weight = np.concatenate([matches, matches])
+    joined = coo_array((weight, (ends[:, 0], ends[:, 1])), shape=(num_photos, num_photos)).tocsr()
+    best: list[list[tuple[int, int]]] = [[] for _ in range(num_photos)]
+    for row in np.lexsort((ends[:, 1], -weight, ends[:, 0])).tolist():
+        if len(best[ends[row, 0]]) < _PARTNERS:
+            best[ends[row, 0]].append((int(ends[row, 1]), int(weight[row])))
+    common = ((joined > 0).astype(np.int64) @ (joined > 0).astype(np.int64)).tocsr()
+    known = {(i, j) for i, j in tried.tolist()}
+    support: dict[tuple[int, int], int] = {}
+    for (i, j), own in zip(ends.tolist(), weight.tolist(), strict=True):
+        if common[i, j] < _FEW_COMMON:
+            for partner, other in best[j]:
+                pair = (min(i, partner), max(i, partner))
+                if i != partner and pair not in known:
+                    support[pair] = max(support.get(pair, 0), min(own, other))
+    left = np.full(num_photos, most)
+    chosen = []
+    for i, j in sorted(support, key=lambda pair: (-support[pair], pair)):
+        if left[i] > 0 or left[j] > 0:
+            left[[i, j]] -= 1
+            chosen.append((i, j))
+    return _sorted(np.array(chosen, np.int64).reshape(-1, 2))
 
 
 def pool_descriptors(

@@ -14,9 +14,6 @@ from ...features.matcher import PhotoMatches
 from ...io.photos import read_photo
 from ...scene.capture import Capture
 
-_KEPT = 200
-"""Grey photos held in memory; others are decoded again."""
-
 
 class GrayPhotos:
     """Reduced grey photos of a capture, decoded when they are asked for.
@@ -24,12 +21,13 @@ class GrayPhotos:
     Args:
         capture: the photos.
         size: longer side in pixels above which photos are scaled down.
+        kept: photos held in memory; others are decoded again.
     """
 
-    def __init__(self, capture: Capture, size: int) -> None:
+    def __init__(self, capture: Capture, size: int, kept: int) -> None:
         self._capture = capture
         self._size = size
-        self.read = lru_cache(_KEPT)(self._decode)
+        self.read = lru_cache(kept)(self._decode)
 
     def scale(self, index: int) -> Float[np.ndarray, " 2"]:
         """Pixels of the photo as given in a pixel of the reduced one, along x and y."""

@@ -13,20 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Float, Int
 
 from ...events import EventSink, Message, Progress
-from ...features.cascade import Cascade, MatchedPair
+from ...features.cascade import NOT_ASKED, Cascade
 from ...features.matcher import Features, Matcher
 from ...io.atomic import write_json
 from ...io.colmap import quiet_colmap
 from ...io.colmap_database import (
-    PairMatches,
-    done_pairs,
     opened,
     read_graph,
-    read_putative,
     write_keypoints,
     write_pairs,
     write_photos,
@@ -37,7 +33,9 @@ from ...scene.matches import SIFT_BESIDE, MatchGraph
 from .config import MatchingConfig
 from .extraction import extract_features, work_folder
 from .join import Second, join_second
+from .match_pairs import BATCH, match_pairs, read_unaligned
 from .matchers import create_matcher, resolve_matcher
+from .memory import plan_memory
 from .pairs import select_pairs
 from .photos import GrayPhotos, refine_matches
 from .turning import Unaligned, match_turned
@@ -49,8 +47,6 @@ _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"
 _WAYS = "ways.csv"
-BATCH = 64
-"""Pairs that are matched, verified and written together."""
 _BYTES_A_KEYPOINT = 150
 _BYTES_A_PAIR = 4096
 """The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
@@ -108,6 +104,7 @@ def _fill_database(
     matcher, hashes = create_matcher(first, weights_dir)
     work = work_folder(folder / _FEATURES, matcher, hashes)
     features = extract_features(capture, matcher, work, emit)
+    plan = plan_memory(capture, features, config.refine_size)
     pairs = _select_pairs(matcher, features, config, emit)
     raw, record = work / _RAW, work / _WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
@@ -120,12 +117,17 @@ def _fill_database(
             record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        _match_pairs(base, cascade, pairs, record, emit)
-    found = _read_unaligned(raw, record)
+        many = len(features) > config.exhaustive_limit
+        if many:
+            emit(Message("matching", str(plan)))
+        added = config.neighbours if many else 0
+        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=added)
+    asked = len(pairs) - read_ways(record, pairs).count(NOT_ASKED)
+    found = read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)
     (folder / _WAYS).unlink(missing_ok=True)
     append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
-    _finish(capture, config, verifier, found, folder / DATABASE, emit)
+    _finish(capture, config, verifier, found, plan.photos_kept, folder / DATABASE, emit)
     name = matcher.name
     if joint:
         size = matcher.working_size
@@ -133,7 +135,7 @@ def _fill_database(
         name = config.matcher if joined else name
     write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
     shutil.rmtree(folder / _FEATURES)
-    return _summary(read_graph(folder / DATABASE, name), len(pairs))
+    return _summary(read_graph(folder / DATABASE, name), asked)
 
 
 def _select_pairs(
@@ -180,53 +182,12 @@ def _warn(text: str, emit: EventSink) -> None:
         emit(Message("matching", text, "warning"))
 
 
-def _match_pairs(
-    database: pycolmap.Database,
-    cascade: Cascade,
-    pairs: Int[np.ndarray, "P 2"],
-    record: Path,
-    emit: EventSink,
-) -> None:
-    """Matches and verifies the pairs that the database does not hold yet; `record` is told the way
-    of each."""
-    done = done_pairs(database)
-    todo = [(int(i), int(j)) for i, j in pairs if (int(i), int(j)) not in done]
-    for start in range(0, len(todo), BATCH):
-        batch = todo[start:][:BATCH]
-        found = cascade.match(batch)
-        append_ways(record, [(*one.pair, one.way) for one in found])
-        write_pairs(database, [_unverified(one) for one in found])
-        finished = len(pairs) - len(todo) + start + len(batch)
-        emit(Progress("matching", finished, len(pairs), "pairs of photos matched"))
-    _warn(cascade.check(), emit)
-
-
-def _unverified(one: MatchedPair) -> PairMatches:
-    """For the database, whose geometry only says which matches are worth keeping."""
-    geometry = pycolmap.TwoViewGeometry()
-    geometry.inlier_matches = one.inliers.astype(np.uint32)
-    return PairMatches(*one.pair, one.putative, geometry)
-
-
-def _read_unaligned(raw: Path, record: Path) -> Unaligned:
-    """What `_match_pairs` wrote."""
-    graph, putative = read_graph(raw, ""), read_putative(raw)
-    ways = read_ways(record, graph.pairs)
-    pairs = [(i, j) for i, j in graph.pairs.tolist()]
-    return Unaligned(
-        graph.keypoints,
-        {
-            pair: MatchedPair(pair, putative[pair], graph.verified(row), way)
-            for row, (pair, way) in enumerate(zip(pairs, ways, strict=True))
-        },
-    )
-
-
 def _finish(
     capture: Capture,
     config: MatchingConfig,
     verifier: Verifier,
     found: Unaligned,
+    photos_kept: int,
     path: Path,
     emit: EventSink,
 ) -> None:
@@ -237,7 +198,7 @@ def _finish(
     errors = [config.max_error] * len(verified)
     if config.refine:
         emit(Message("matching", "Aligning matched keypoints on the photos."))
-        photos = GrayPhotos(capture, config.refine_size)
+        photos = GrayPhotos(capture, config.refine_size, photos_kept)
         keypoints, verified, precise = refine_matches(
             keypoints, verified, photos, config.min_precise, config.min_confirmed
         )

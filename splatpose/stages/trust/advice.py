@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from ...geometry.graphs import component_labels
 from ...sfm.correspondences import MatchTable
 from ...sfm.validation.connectivity import Cut
 from ...wording import list_photos
@@ -53,19 +54,20 @@ def advise(
     placed = np.array([finding.level != "refused" for finding in findings])
     support = np.bincount(table.pair, minlength=len(table.pairs))
     agree = np.bincount(table.pair[evidence.explanation.explained], minlength=len(table.pairs))
-    target = trusted if trusted.any() else placed
+    to_placed = _Gaps(names, placed, table.pairs, support)
+    to_sure = _Gaps(names, trusted if trusted.any() else placed, table.pairs, agree)
     sentences: list[str | None] = []
     for photo, finding in enumerate(findings):
         if finding.level == "trusted":
             sentences.append(None)
         elif finding.level == "refused":
-            sentences.append(_bridge(names, photo, placed, table.pairs, support, placed))
+            sentences.append(to_placed.bridge(photo, "connect"))
         elif finding.cause == "tie" and (cut := evidence.ties.weakest[photo]) is not None:
             sentences.append(_across(names, cut))
         elif finding.cause in _WHERE:
             sentences.append(_WHERE[finding.cause].format(photo=names[photo]))
         else:
-            sentences.append(_bridge(names, photo, target, table.pairs, agree, placed))
+            sentences.append(to_sure.bridge(photo, "confirm"))
     counted: dict[str, int] = {}
     for sentence in sentences:
         if sentence is not None:
@@ -81,60 +83,59 @@ def _across(names: Sequence[str], cut: Cut) -> str:
     return f"{_between(names, own, other)} would connect {what}{listed}."
 
 
-def _bridge(
-    names: Sequence[str],
-    photo: int,
-    target: np.ndarray,
-    pairs: Int[np.ndarray, "P 2"],
-    support: Int[np.ndarray, " P"],
-    placed: np.ndarray,
-) -> str:
-    """Photos between the group that a photo belongs to and the photos that are sure.
+class _Gaps:
+    """Photos between the groups of photos that are not sure and those that are.
 
-    The group are the unsure photos that matches tie to it; the gap is where most matches lead
-    from the group to sure photos, or where it is nearest in the order of the names.
+    A group are photos that matches tie to each other; its gap is where most matches lead from it to
+    sure photos, or where it is nearest in the order of the names.
     """
-    group = _group(photo, ~target, pairs, support)
-    rows = np.flatnonzero(
-        (np.isin(pairs[:, 0], group) & target[pairs[:, 1]])
-        | (np.isin(pairs[:, 1], group) & target[pairs[:, 0]])
-    )
-    if len(rows) and support[rows].max() > 0:
-        i, j = pairs[rows[np.argmax(support[rows])]].tolist()
-        own, other = (i, j) if i in group else (j, i)
-    elif target.any():
-        sure = np.flatnonzero(target)
-        distance = np.abs(np.array(group)[:, None] - sure)
-        a, b = np.unravel_index(int(distance.argmin()), distance.shape)
-        own, other = group[int(a)], int(sure[b])
-    else:
-        return (
-            "Photograph the place again, neighbouring photos sharing at least two thirds of what "
-            "they show, a step to the side between one and the next."
-        )
-    listed = list_photos(names, group)
-    verb = "connect" if not placed[photo] else "confirm"
-    return f"{_between(names, own, other)} would {verb} {listed}."
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        sure: Bool[np.ndarray, " V"],
+        pairs: Int[np.ndarray, "P 2"],
+        support: Int[np.ndarray, " P"],
+    ) -> None:
+        self._names, self._sure, self._pairs, self._support = names, sure, pairs, support
+        inside = pairs[~sure[pairs].any(1) & (support > 0)]
+        self._label = component_labels(inside, len(names))
+        self._known: dict[int, tuple[str, str] | None] = {}
+
+    def bridge(self, photo: int, verb: str) -> str:
+        """Advice for the group that a photo belongs to."""
+        label = int(self._label[photo])
+        if label not in self._known:
+            self._known[label] = self._gap(self._label == label)
+        gap = self._known[label]
+        if gap is None:
+            return (
+                "Photograph the place again, neighbouring photos sharing at least two thirds of "
+                "what they show, a step to the side between one and the next."
+            )
+        return f"{gap[0]} would {verb} {gap[1]}."
+
+    def _gap(self, own: Bool[np.ndarray, " V"]) -> tuple[str, str] | None:
+        """What to photograph, and the group; None where no photo is sure."""
+        group = np.flatnonzero(own)
+        first, second = self._pairs.T
+        out = (own[first] & self._sure[second]) | (own[second] & self._sure[first])
+        rows = np.flatnonzero(out)
+        if len(rows) and self._support[rows].max() > 0:
+            a, b = self._pairs[rows[np.argmax(self._support[rows])]].tolist()
+        elif self._sure.any():
+            sure = np.flatnonzero(self._sure)
+            distance = np.abs(group[:, None] - sure)
+            row, column = np.unravel_index(int(distance.argmin()), distance.shape)
+            a, b = int(group[row]), int(sure[column])
+        else:
+            return None
+        return _between(self._names, a, b), list_photos(self._names, group.tolist())
 
 
 def _between(names: Sequence[str], a: int, b: int) -> str:
     first, second = sorted((a, b))
     return f"{_MORE} photos between {names[first]} and {names[second]}"
-
-
-def _group(
-    photo: int, members: np.ndarray, pairs: Int[np.ndarray, "P 2"], support: Int[np.ndarray, " P"]
-) -> list[int]:
-    """Photos among `members` that pairs with matches connect with a photo."""
-    inside = pairs[members[pairs].all(1) & (support > 0)]
-    found, waiting = {photo}, [photo]
-    while waiting:
-        node = waiting.pop()
-        near = inside[(inside == node).any(1)].ravel().tolist()
-        fresh = set(near) - found
-        found |= fresh
-        waiting += sorted(fresh)
-    return sorted(found)
 
 
 def retake(name: str) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 from scenes.poses import Scene, arc, cloud, make_scene
 from scenes.trust import PIXELS, subject_of
 
-from splatpose.sfm.correspondences import match_table, with_matches
-from splatpose.sfm.match_consistency import explain
-from splatpose.sfm.validation.connectivity import find_bridges, find_ties, spread
+from splatpose.geometry.graphs import component_labels, spanning_forest
+from splatpose.sfm.correspondences import MatchTable, match_table, with_matches
+from splatpose.sfm.match_consistency import Explanation, explain
+from splatpose.sfm.validation.connectivity import PLENTY, find_bridges, find_ties, spread
 
 
 def test_ties_name_the_bridge(tmp_path: Path) -> None:
@@ -24,6 +25,68 @@ def test_ties_name_the_bridge(tmp_path: Path) -> None:
     assert cut.contradicted < 0.1 * cut.agreeing
     assert [c is None for c in ties.weakest] == [False] * 3 + [True] * 4
     np.testing.assert_array_equal(ties.neighbours, [2, 2, 3, 4, 3, 3, 3])
+
+
+def flooded(edges: np.ndarray, start: int, allowed: np.ndarray) -> np.ndarray:
+    """Photos that edges lead to."""
+    reached = np.zeros(len(allowed), bool)
+    reached[start] = True
+    while True:
+        near = reached[edges].any(1) & allowed[edges].all(1)
+        before = reached.sum()
+        reached[edges[near]] = True
+        if reached.sum() == before:
+            return reached
+
+
+def plain_cuts(pairs: np.ndarray, votes: np.ndarray, placed: np.ndarray, least: int) -> list:
+    """Part, pairs, agreeing and contradicted matches of each weak cut, by taking edges away."""
+    held = votes[:, 0] >= least
+    forest = pairs[held][spanning_forest(pairs[held], votes[held, 0], len(placed))[0]]
+    everyone = np.ones(len(placed), bool)
+    parts = [flooded(forest, photo, everyone) for photo in range(len(placed))]
+    sizes = [part.sum() if placed[photo] else 0 for photo, part in enumerate(parts)]
+    found = []
+    for edge in range(len(forest)):
+        i, main = min(forest[edge]), parts[min(forest[edge])]
+        if main.sum() < max(sizes):
+            continue
+        side = flooded(np.delete(forest, edge, axis=0), i, everyone)
+        if 2 * side.sum() > main.sum():
+            side = main & ~side
+        across = (side[pairs].sum(1) == 1) & placed[pairs].all(1)
+        agreeing, contradicted = votes[across].sum(0)
+        if (across & held).sum() < PLENTY or contradicted > agreeing:
+            part = tuple(np.flatnonzero(side).tolist())
+            found.append((part, (across & held).sum(), agreeing, contradicted))
+    return sorted(found)
+
+
+def test_cuts_are_what_taking_edges_away_leaves() -> None:
+    rng = np.random.default_rng(0)
+    met = 0
+    for _ in range(60):
+        count = int(rng.integers(2, 14))
+        pairs = np.stack(np.triu_indices(count, 1), 1)
+        pairs = pairs[rng.random(len(pairs)) < rng.uniform(0.2, 0.9)]
+        placed = rng.random(count) < 0.9
+        votes = rng.integers(0, 6, (len(pairs), 2)) * placed[pairs].all(1)[:, None]
+        # The component with most photos is one alone.
+        label = component_labels(pairs[votes[:, 0] >= 2], count)[placed]
+        sizes = np.sort(np.bincount(label, minlength=2))
+        if not placed.any() or sizes[-1] == sizes[-2]:
+            continue
+        pair = np.repeat(np.arange(len(pairs)), votes.sum(1))
+        rank = np.arange(len(pair)) - np.searchsorted(pair, pair)
+        keypoints = np.zeros((len(pair), 2), np.int64)
+        table = MatchTable(pairs, pair, pairs[pair], keypoints, np.zeros((len(pair), 2, 2)))
+        agrees = rank < votes[pair, 0]
+        told = Explanation(placed, agrees, ~agrees, 0.0, 0.0, 0.0, 1.0, 1.0)
+        ties = find_ties(table, told, placed, 2)
+        found = sorted((c.part, c.pairs, c.agreeing, c.contradicted) for c in ties.cuts)
+        assert found == plain_cuts(pairs, votes, placed, 2)
+        met += len(found)
+    assert met > 50
 
 
 def test_nothing_ties_photos_that_match_all_around(scene: Scene) -> None:

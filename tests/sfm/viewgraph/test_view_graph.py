@@ -16,6 +16,7 @@ from splatpose.io.colmap import model_from_reconstruction
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.mapping.global_mapper import reconstructions
 from splatpose.sfm.match_consistency import explain
+from splatpose.sfm.thresholds import VIEW_GRAPH
 from splatpose.sfm.twoview.all_pairs import relative_poses
 from splatpose.sfm.twoview.pair_geometry import PairKind
 from splatpose.sfm.viewgraph.baseline_scales import PairDepths, baseline_ratios
@@ -115,6 +116,32 @@ def test_averaging_leaves_other_components_open() -> None:
     result = average_rotations(pairs, measured(R, pairs, 0, rng), np.ones(3), np.ones(3), 5)
     assert np.isnan(result[3:]).all()
     np.testing.assert_allclose(result[:3], R[:3] @ R[0].T, atol=1e-9)
+
+
+def test_ratios_are_medians_of_what_two_pairs_say_of_a_photo() -> None:
+    rng = np.random.default_rng(6)
+    rows = np.array([(e, p) for e in range(14) for p in range(40) if rng.random() < 0.7])
+    photo = np.arange(14)[:, None] // 7
+    # Seven pairs of each of two photos; the last of them shares next to nothing.
+    rows = rows[(rows[:, 0] != 13) | (rows[:, 1] < 4)]
+    e, log_depth, sigma = rows[:, 0], rng.normal(size=len(rows)), rng.uniform(0, 0.1, 14)
+    point, own_photo = rows[:, 1] + 100 * photo[e, 0], photo[e, 0]
+    depths = PairDepths(e, point, own_photo, np.zeros((len(e), 2)), log_depth)
+    found = baseline_ratios(depths, sigma)
+    expected = {}
+    of = [dict(zip(point[e == k].tolist(), log_depth[e == k], strict=True)) for k in range(14)]
+    for a in range(14):
+        for b in range(14):
+            common = of[a].keys() & of[b].keys()
+            if a != b and len(common) >= VIEW_GRAPH.min_shared_depths:
+                difference = np.array([of[a][p] - of[b][p] for p in common])
+                median = np.median(difference)
+                spread = 1.4826 * np.median(np.abs(difference - median)) / len(common) ** 0.5
+                expected[a, b] = median, np.sqrt(spread**2 + sigma[a] ** 2 + sigma[b] ** 2)
+    assert len(expected) > 60
+    assert {tuple(edges) for edges in found.edges.tolist()} == set(expected)
+    for edges, *values in zip(found.edges.tolist(), found.log_ratio, found.sigma, strict=True):
+        np.testing.assert_allclose(values, expected[tuple(edges)], rtol=1e-12)
 
 
 def test_baselines_and_centres() -> None:

@@ -27,6 +27,7 @@ from splatpose.io.colmap_database import (
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.matches import MatchGraph
 from splatpose.stages.matching.config import MatchingConfig
+from splatpose.stages.matching.pairs import exhaustive_pairs
 from splatpose.stages.matching.stage import load_matches, match_photos
 from splatpose.stages.matching.verify import Verifier
 
@@ -89,7 +90,7 @@ def test_same_seed_same_result(graph: MatchGraph, capture: Capture, tmp_path: Pa
 def test_interrupted_matching_continues_where_it_was(
     graph: MatchGraph, capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    monkeypatch.setattr("splatpose.stages.matching.stage.BATCH", 3)
+    monkeypatch.setattr("splatpose.stages.matching.match_pairs.BATCH", 3)
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.text == stop and event.done >= 3:
@@ -126,9 +127,11 @@ def test_pairs_without_matches_are_done_too(tmp_path: Path) -> None:
     ]
     with opened(tmp_path / "x.db") as database:
         write_photos(database, Capture(photos, (CameraGroup("x", 64, 48, None),)))
-        assert done_pairs(database) == set()
+        every = exhaustive_pairs(5)
+        assert done_pairs(database, every) == set()
         write_pairs(database, pairs)
-        assert done_pairs(database) == {(0, 1), (0, 4), (2, 3)}
+        assert done_pairs(database, every) == {(0, 1), (0, 4), (2, 3)}
+        assert done_pairs(database, every[:2]) == {(0, 1)}
 
 
 def test_nothing_but_the_result_is_left(capture: Capture, tmp_path: Path) -> None:

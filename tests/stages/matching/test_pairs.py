@@ -13,6 +13,7 @@ from splatpose.stages.matching.pairs import (
     retrieval_pairs,
     select_pairs,
     sequence_pairs,
+    suggested_pairs,
 )
 
 
@@ -130,3 +131,30 @@ def test_extreme_wishes(neighbours: int) -> None:
     pooled = unit(np.random.default_rng(4).normal(size=(9, 5)))
     pairs = retrieval_pairs(pooled, neighbours)
     assert len(pairs) == (0 if neighbours == 0 else 36)
+
+
+def test_a_place_seen_again_suggests_what_lies_around_it() -> None:
+    """Two passes of one street, photos 0 to 19 and 20 to 39; one pair was found between them."""
+    chain = [(i, j) for i in range(40) for j in range(i + 1, i + 6) if i // 20 == j // 20]
+    tried = np.array([pair for pair in chain if pair[1] < 40] + [(7, 30)])
+    matches = np.array([400 - 50 * (j - i) if j - i < 6 else 120 for i, j in tried])
+    added = suggested_pairs(tried, matches, tried, num_photos=40, most=8)
+    assert_lawful(added, 40)
+    assert {tuple(pair) for pair in added.tolist()} == {(6, 30), (8, 30), (7, 29), (7, 31)}
+    weak = np.where(matches == 120, 40, matches)
+    assert not len(suggested_pairs(tried, weak, tried, num_photos=40, most=8))
+
+
+def test_each_photo_suggests_no_more_than_it_may() -> None:
+    """Matches at random, between which nothing can be told."""
+    every = exhaustive_pairs(60)
+    found = every[np.random.default_rng(0).choice(len(every), 90, replace=False)]
+    matches = np.arange(100, 190)
+    free, few, none = (
+        suggested_pairs(found, matches, found, num_photos=60, most=most) for most in (100, 1, 0)
+    )
+    assert_lawful(few, 60)
+    assert len(free) > 100
+    assert 30 <= len(few) <= 60
+    assert not len(none)
+    assert {tuple(pair) for pair in few.tolist()} < {tuple(pair) for pair in free.tolist()}

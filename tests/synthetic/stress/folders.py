@@ -39,7 +39,7 @@ def render_film(
     start = time.perf_counter()
     seed = film_seed(name, split)
     film = FILMS[name](seed)
-    part = _fresh(folder)
+    part = fresh_folder(folder)
     for camera in dict.fromkeys(film.cameras):
         _render_camera(part, film, camera, seed, threads)
     frames = [
@@ -93,7 +93,7 @@ def write_scene(out: Path, scene: Scene, split: Split, *, say: Callable[[str], N
     folder = scene_folder(out, scene, split)
     if folder.exists():
         return
-    part = _fresh(folder)
+    part = fresh_folder(folder)
     (part / "photos").mkdir()
     (part / "depth").mkdir()
     shots = [
@@ -164,7 +164,7 @@ def _frame(file: str, depth: str, place: int, camera: dict) -> dict:
     }
 
 
-def _fresh(folder: Path) -> Path:
+def fresh_folder(folder: Path) -> Path:
     """An empty folder beside `folder`, to be renamed to it."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Long walks through a village, with exact cameras: photos rendered from a splat of it."""
