@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
     """Runs `splatpose view` and returns the exit code."""
     arguments = parse(View, [word for word in words if word != FOR_FIT], prog="splatpose view")
     for_fit = FOR_FIT in words
-    from ..viewer.web.show import be_modest, show
+    from ..viewer.web.opening import be_modest, show
 
     stop = threading.Event()
     if for_fit:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from ..scene.evidence import HypothesisEvidence, PhotoEvidence
 from ..scene.sparse_model import PoseSnapshot, SparseModel
 from .atomic import replacing, write_json
-from .colmap import read_model, write_model
+from .colmap import read_model, read_model_to_show, write_model
 
 _MODEL = "model"
 _EVIDENCE = "poses.json"
@@ -44,11 +44,16 @@ def write_sparse_model(
     _write_snapshots(folder / _SNAPSHOTS, model.snapshots)
 
 
-def read_sparse_model(folder: Path) -> SparseModel:
-    """Reads what `write_sparse_model` wrote, with `model_dir` in it."""
+def read_sparse_model(folder: Path, *, to_show: bool = False) -> SparseModel:
+    """Reads what `write_sparse_model` wrote, with `model_dir` in it.
+
+    Args:
+        to_show: without observations, see `io.colmap.read_model_to_show`.
+    """
     value = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
     photos = tuple(PhotoEvidence(**_with_nan(photo)) for photo in value["photos"])
-    model = read_model(folder / _MODEL, tuple(photo.name for photo in photos))
+    read = read_model_to_show if to_show else read_model
+    model = read(folder / _MODEL, tuple(photo.name for photo in photos))
     return dataclasses.replace(
         model,
         camera_index=np.asarray(value["camera_index"], model.camera_index.dtype),

@@ -85,9 +85,12 @@ def turned_model(model: SparseModel, quarters: Int[np.ndarray, " V"]) -> SparseM
         return model
     cameras, index = _split(model, quarters)
     poses, xy = model.cam_from_world.copy(), model.observation_xy.copy()
+    of_photo = np.argsort(model.observations[:, 1], kind="stable")
+    photos = np.arange(len(model.names) + 1)
+    bounds = np.searchsorted(model.observations[of_photo, 1], photos)
     for photo in np.flatnonzero(quarters).tolist():
         poses[photo] = turned_pose(poses[photo], int(quarters[photo]))
-        own = model.observations[:, 1] == photo
+        own = of_photo[bounds[photo] : bounds[photo + 1]]
         camera = model.cameras[int(model.camera_index[photo])]
         xy[own] = turned_points(xy[own], camera.width, camera.height, int(quarters[photo]))
     return replace(

@@ -22,6 +22,7 @@ from splatpose.io.colmap import (
     photo_of,
     point_id_of,
     read_model,
+    read_model_to_show,
     reconstruction_from_model,
     write_model,
 )
@@ -148,3 +149,18 @@ def test_a_transaction_asks_for_room_before_colmap_ends_the_process(tmp_path: Pa
         with transaction(database, 10):
             database.write_camera(pycolmap.Camera(model="PINHOLE", width=4, height=3))
         assert database.num_cameras() == 1
+
+
+def test_a_model_to_show_lacks_nothing_but_observations(
+    reconstruction: pycolmap.Reconstruction, tmp_path: Path
+) -> None:
+    reconstruction.write_binary(tmp_path)
+    whole, shown = read_model(tmp_path), read_model_to_show(tmp_path)
+    assert len(shown.observations) == len(shown.observation_xy) == 0
+    assert shown.names == whole.names
+    for name in ("registered", "cam_from_world", "camera_index"):
+        np.testing.assert_array_equal(getattr(shown, name), getattr(whole, name))
+    for name in ("points", "point_colors", "point_errors"):
+        np.testing.assert_array_equal(getattr(shown, name), getattr(whole, name))
+    for ours, theirs in zip(shown.cameras, whole.cameras, strict=True):
+        np.testing.assert_array_equal(ours.K, theirs.K)

@@ -74,6 +74,17 @@ def test_cameras_points_gaussians_and_history_are_shown(scene: Scene) -> None:
     assert not follower.look(), "nothing is new"
 
 
+def test_cameras_are_shown_while_gaussians_are_read(scene: Scene) -> None:
+    follower = follower_of(scene.out)
+    parts = follower.parts()
+    next(parts)
+    assert follower.world.poses is not None
+    assert follower.world.splats is None
+    assert list(parts) == []
+    assert follower.world.splats is not None
+    assert list(follower.parts()) == [], "nothing is new"
+
+
 def test_photos_that_are_stored_turned_are_shown_upright(scene: Scene) -> None:
     turned = stored_turned(scene, {0: 6, 4: 3})
     photo = turned.capture.photos[0]

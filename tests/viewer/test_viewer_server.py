@@ -16,9 +16,10 @@ from websockets.typing import Subprotocol
 from splatpose.errors import SplatposeError
 from splatpose.viewer.web.access import Door
 from splatpose.viewer.web.follow import RunFollower
+from splatpose.viewer.web.opening import scene_name
 from splatpose.viewer.web.page import Page
 from splatpose.viewer.web.server import PrivateServer, open_server
-from splatpose.viewer.web.show import Show, scene_name
+from splatpose.viewer.web.show import Show
 
 TOKEN = "a-secret-word"
 

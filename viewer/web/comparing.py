@@ -58,7 +58,8 @@ class References:
         poses, views = world.poses, world.views
         if poses is None or views is None:
             return None
-        rows = [poses.names.index(name) for name in views.names]
+        number_of = {name: number for number, name in enumerate(poses.names)}
+        rows = [number_of[name] for name in views.names]
         angles = view_angles(cam_from_world, poses.cam_from_world[rows], poses.points)
         if not len(angles) or angles.min() > _WIDEST:
             return None

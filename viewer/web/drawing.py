@@ -8,24 +8,19 @@ from typing import Any
 
 import numpy as np
 import viser
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from splatpose.geometry.centers import centers_of
-from splatpose.geometry.rotations import quat_from_matrix
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.stages.outputs.crop import CropBox
 
+from .frusta import COLORS, Frusta
 from .gaussians import BrowserSplats
-from .geometry import box_edges, frustum_size, ground_level, link_lines, path_lines, ring
+from .geometry import box_edges, ground_level, link_lines, path_lines, ring
 from .world import MatchLinks, PhotoVerdict, VerdictLevel, World
 
-COLORS: dict[VerdictLevel, tuple[int, int, int]] = {
-    "registered": (90, 170, 255),
-    "trusted": (60, 200, 110),
-    "weak": (255, 175, 40),
-    "refused": (235, 70, 70),
-}
-_UNPLACED = (120, 120, 130)
+_MOST_POINTS = 100_000
+"""Most sparse points that are sent: more would be seen as a haze and take megabytes."""
 
 
 @dataclass
@@ -52,25 +47,40 @@ class Drawer:
     """Keeps one viser scene in step with the world and with what its page wants to see."""
 
     def __init__(
-        self, scene: viser.SceneApi, on_photo: Callable[[int], None] | None = None
+        self,
+        scene: viser.SceneApi,
+        on_photo: Callable[[int], None] | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         self._scene = scene
-        self._on_photo = on_photo
+        self._frusta = Frusta(scene, on_photo, patient)
         self._drawn: dict[str, tuple[Any, ...]] = {}
         self._handles: dict[str, list[Any]] = {}
         self.splats_shown = 0
-        self.cameras_shown = 0
 
-    def draw(self, world: World, shown: Shown) -> None:
-        """Brings the scene up to date."""
+    @property
+    def cameras_shown(self) -> int:
+        return self._frusta.shown
+
+    def draw(self, world: World, shown: Shown, eye: Float[np.ndarray, " 3"] | None = None) -> None:
+        """Brings the scene up to date.
+
+        Args:
+            eye: where one looks from: of many cameras those near it have photos.
+        """
         poses, at = world.poses, shown.snapshot
         cam_from_world, points = placed_poses(world, at)
         splats = world.splats.browser if world.splats and shown.splats else None
         self._if_changed(
             "cameras",
-            (world.thumbnails, poses, world.verdicts, at, shown.cameras, shown.thumbnails),
-            lambda: self._cameras(world, cam_from_world, shown),
+            (world.thumbnails, poses, world.verdicts, at, shown.cameras),
+            lambda: self._frusta.draw(
+                world, cam_from_world if shown.cameras else None, self._clear("cameras")
+            ),
         )
+        place = np.zeros(3) if eye is None else eye
+        self._frusta.update(place, shown.thumbnails, self._handles["cameras"])
         self._if_changed(
             "links",
             (world.links, world.capture, poses, at, shown.links),
@@ -114,42 +124,6 @@ class Drawer:
         self._handles[part] = []
         return self._handles[part]
 
-    def _cameras(
-        self, world: World, cam_from_world: Float[np.ndarray, "V 4 4"] | None, shown: Shown
-    ) -> None:
-        handles = self._clear("cameras")
-        self.cameras_shown = 0
-        if world.capture is None or cam_from_world is None or not shown.cameras:
-            return
-        size = frustum_size(centers_of(cam_from_world))
-        for index, photo in enumerate(world.capture.photos):
-            if not np.isfinite(cam_from_world[index]).all():
-                continue
-            color, focal = _UNPLACED, 1.2 * max(photo.width, photo.height)
-            if world.poses is not None:
-                color = COLORS[world.verdicts[index].level]
-                focal = world.poses.cameras[world.poses.camera_index[index]].K[1, 1]
-            handle = self._scene.add_camera_frustum(
-                f"/cameras/{index:04d} {photo.name.replace('/', '_')}",
-                fov=float(2 * np.arctan(photo.height / 2 / focal)),
-                aspect=photo.width / photo.height,
-                scale=size,
-                thickness=2.0,
-                thickness_units="screen",
-                color=color,
-                image=_thumbnail(world, index) if shown.thumbnails else None,
-                format="jpeg",
-                **_placement(cam_from_world[index]),
-            )
-            self._react(handle, index)
-            handles.append(handle)
-            self.cameras_shown += 1
-
-    def _react(self, handle: Any, index: int) -> None:
-        on_photo = self._on_photo
-        if on_photo is not None:
-            handle.on_click(lambda _: on_photo(index))
-
     def _links(
         self, links: MatchLinks | None, cam_from_world: np.ndarray | None, wanted: bool
     ) -> None:
@@ -182,6 +156,8 @@ class Drawer:
         colors = np.full((len(points), 3), 190, np.uint8)
         if len(points) == len(poses.points):
             colors = poses.point_colors
+        every = -(-len(points) // _MOST_POINTS)
+        points, colors = points[::every], colors[::every]
         handles.append(
             self._scene.add_point_cloud(
                 "/points",
@@ -267,18 +243,6 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, int | float | str | bool | CropBox) or a is None:
         return type(a) is type(b) and a == b
     return a is b
-
-
-def _thumbnail(world: World, index: int) -> UInt8[np.ndarray, "H W 3"] | None:
-    return world.thumbnails[index] if index < len(world.thumbnails) else None
-
-
-def _placement(cam_from_world: Float[np.ndarray, "4 4"]) -> dict[str, Any]:
-    rotation = cam_from_world[:3, :3].T
-    return {
-        "wxyz": tuple(quat_from_matrix(rotation).tolist()),
-        "position": tuple((-rotation @ cam_from_world[:3, 3]).tolist()),
-    }
 
 
 def _lines(scene: viser.SceneApi, name: str, segments: np.ndarray, colors: np.ndarray) -> Any:

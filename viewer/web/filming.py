@@ -10,7 +10,6 @@ import numpy as np
 import viser
 import viser.transforms
 
-from splatpose.camera_path.movie import Shot, lay_path, write_movie
 from splatpose.camera_path.paths import (
     CameraPath,
     Keyframe,
@@ -115,6 +114,8 @@ class FilmPanel:
         Raises:
             SplatposeError: there is nothing to lay it by.
         """
+        from splatpose.camera_path.movie import lay_path
+
         frames = max(2, round(float(self._length.value) * rate))
         kind = cast(_Path, self._path.value)
         if kind == "keyframes":
@@ -149,6 +150,7 @@ class FilmPanel:
 
     def _render(self) -> None:
         """Writes the film beside the results; the progress bar follows it."""
+        from splatpose.camera_path.movie import Shot, write_movie
         from splatpose.render import choose_backend
 
         splats = self._world.splats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from splatpose.stages.outputs.layout import SCALE
 
 from . import reading
 from .progress import RunProgress, StageProgress
+from .thumbnails import Thumbnails
 from .world import World
 
 
@@ -31,6 +32,10 @@ class Follower(Protocol):
 
     def look(self) -> bool:
         """Reads what is new, and says whether anything is."""
+        ...
+
+    def parts(self) -> Iterator[None]:
+        """The same part by part, each of which can be shown while the next one is read."""
         ...
 
 
@@ -63,6 +68,11 @@ class FileFollower:
         self.world = dataclasses.replace(self.world, splats=splats)
         return True
 
+    def parts(self) -> Iterator[None]:
+        """As `look`, which reads one part."""
+        self.look()
+        yield
+
 
 class RunFollower:
     """A run's folder: finished, being written by another process, or not yet there."""
@@ -81,6 +91,12 @@ class RunFollower:
     def look(self) -> bool:
         """Reads what the log and the stages' folders have that is new."""
         before = (self.progress.revision, id(self.world))
+        for _ in self.parts():
+            pass
+        return before != (self.progress.revision, id(self.world))
+
+    def parts(self) -> Iterator[None]:
+        """As `look`, stage by stage: of many photos each may take seconds."""
         for line in self._log.lines():
             progress = self.progress.after(line)
             if progress is not self.progress:  # another run began
@@ -94,11 +110,11 @@ class RunFollower:
             if self.progress.is_ready(stage) and stage not in self._shown:
                 self._shown.add(stage)
                 self._read(stage)
+                yield
         if self.progress.stages["splats"].state in ("running", "stopped"):
             self._read_live()
         self._read_report()
         self._read_scale()
-        return before != (self.progress.revision, id(self.world))
 
     def _trust_manifests(self) -> None:
         """A run without a log is of an older version: its finished stages are what there is."""
@@ -142,7 +158,7 @@ class RunFollower:
         capture = reading.read_capture_of(self.work)
         return {
             "capture": capture,
-            "thumbnails": tuple(reading.read_thumbnails([photo.path for photo in capture.photos])),
+            "thumbnails": Thumbnails([photo.path for photo in capture.photos]),
         }
 
     def _poses(self) -> dict[str, Any]:

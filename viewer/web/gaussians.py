@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from splatpose.geometry.rotations import matrix_from_quat
-from splatpose.io.ply import finite_gaussians
 from splatpose.io.splat32 import SH_C0
 from splatpose.scene.splats import Splats
 
@@ -57,6 +56,8 @@ def for_browser(splats: Splats) -> BrowserSplats:
     That is opacity times the area of the ellipse along the two longer axes, over the squared
     distance from the cameras, which lie within about one unit of the origin.
     """
+    from splatpose.io.ply import finite_gaussians
+
     keep = finite_gaussians(splats).cpu().numpy()
     means = splats.means.detach().cpu().numpy()[keep].astype(np.float32)
     scales = np.exp(splats.log_scales.detach().cpu().numpy()[keep].astype(np.float32))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 
 from splatpose.geometry.centers import centers_of, rms_radius
 from splatpose.geometry.rotations import rotation_angle
@@ -46,9 +47,16 @@ def frustum_size(centers: Float[np.ndarray, "V 3"]) -> float:
     centers = centers[np.isfinite(centers).all(1)]
     if len(centers) < 2:
         return 0.2
-    distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
-    np.fill_diagonal(distances, np.inf)
-    return float(np.clip(0.6 * np.median(distances.min(1)), 0.03, 0.16))
+    distances, _ = KDTree(centers).query(centers, k=2)
+    return float(np.clip(0.6 * np.median(distances[:, 1]), 0.03, 0.16))
+
+
+def nearest(
+    centers: Float[np.ndarray, "V 3"], eye: Float[np.ndarray, " 3"], count: int, further: int
+) -> Int[np.ndarray, " N"]:
+    """Rows of the `count` centres nearest to a place in their order, and of some further ones."""
+    distances = np.linalg.norm(centers - eye, axis=1)
+    return np.argsort(distances, kind="stable")[: count + further]
 
 
 def link_lines(

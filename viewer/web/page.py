@@ -89,7 +89,7 @@ class Page:
         self._film.update(world)
         self._run.update(progress, world, paused, can_steer)
         rendered_here = self._render(world)
-        self._drawer.draw(world, self._what_to_draw(rendered_here))
+        self._drawer.draw(world, self._what_to_draw(rendered_here), self.client.camera.position)
         splats = self._drawer.splats_shown
         if rendered_here and world.splats is not None:
             splats = len(world.splats.browser)

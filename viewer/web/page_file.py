@@ -63,13 +63,13 @@ def _recorded(world: World) -> tuple[Drawer, str]:
     unit = world.metres_per_unit or 1.0
     server = open_server("127.0.0.1", 0, Door(secrets.token_urlsafe()))
     try:
-        server.scene.set_up_direction("-y")
-        drawer = Drawer(server.scene)
-        drawer.draw(world, Shown(points=world.splats is None))
+        drawer = Drawer(server.scene, patient=True)
+        view = None if world.poses is None else first_view(world.poses)
+        eye = None if view is None else view.position
+        drawer.draw(world, Shown(points=world.splats is None), eye)
         drawer.enlarge(unit)
         server.scene.configure_fog(1.0, 2.0, enabled=False)  # its distances are not the scene's
-        if world.poses is not None:
-            view = first_view(world.poses)
+        if view is not None:
             server.initial_camera.position = tuple(unit * view.position)
             server.initial_camera.look_at = tuple(unit * view.look_at)
             server.initial_camera.up = UP

@@ -1,33 +1,26 @@
-"""From a run's folder to the parts of a `World`."""
+"""From a run's folder to the parts of a `World`.
+
+What concerns Gaussians is imported where they are read: cameras are shown seconds before.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.io.colmap_database import read_verified_pairs
-from splatpose.io.photos import read_photo
-from splatpose.io.ply import read_splat_ply
 from splatpose.io.sparse_model import read_sparse_model as load_poses
 from splatpose.runs.folder import MANIFEST
 from splatpose.scene.capture import Capture
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
-from splatpose.splatting.live import SNAPSHOT, read_snapshot
-from splatpose.splatting.result import RESULT, load_result
 from splatpose.stages.capture.storage import read_capture
-from splatpose.stages.joint.storage import load_joint
-from splatpose.stages.late_registration.stage import load_late_registration
 from splatpose.stages.matching.stage import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT
@@ -38,29 +31,12 @@ from splatpose.stages.views.storage import read_view, read_view_arrays
 from .gaussians import for_browser
 from .world import MatchLinks, PhotoVerdict, ShownSplats, VerdictLevel, ViewTable
 
-THUMBNAIL_SIZE = 192
-"""Longer side of a thumbnail in pixels."""
-
 _LEVELS: tuple[VerdictLevel, ...] = ("trusted", "weak", "refused")
 
 
 def read_capture_of(work: Path) -> Capture:
     """The photos."""
     return read_capture(work / "capture")
-
-
-def read_thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """A small picture of a photo; grey where the photo is gone."""
-    try:
-        return read_photo(path, THUMBNAIL_SIZE)
-    except (OSError, ValueError, SplatposeError):
-        return np.full((THUMBNAIL_SIZE * 3 // 4, THUMBNAIL_SIZE, 3), 128, np.uint8)
-
-
-def read_thumbnails(paths: list[Path]) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
-    """Small pictures of photos."""
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        yield from pool.map(read_thumbnail, paths)
 
 
 def modified(path: Path) -> float | None:
@@ -79,16 +55,20 @@ def read_links(work: Path) -> MatchLinks:
 
 def read_poses(work: Path) -> SparseModel:
     """The poses as the poses stage left them."""
-    return load_poses(work / "poses")
+    return load_poses(work / "poses", to_show=True)
 
 
 def read_late_poses(work: Path) -> SparseModel | None:
     """The poses with photos that were registered late, where any were tried."""
-    return load_late_registration(work / "late_registration")
+    from splatpose.stages.late_registration.stage import load_late_registration
+
+    return load_late_registration(work / "late_registration", to_show=True)
 
 
 def read_refined_poses(work: Path, poses: SparseModel) -> SparseModel:
     """The poses as the joint stage left them."""
+    from splatpose.stages.joint.storage import load_joint
+
     arrays = read_view_arrays(work / "views")
     views = Views(
         names=arrays.names,
@@ -112,12 +92,16 @@ def read_view_table(work: Path) -> ViewTable:
 
 def read_result(work: Path) -> ShownSplats:
     """The trained Gaussians."""
+    from splatpose.splatting.result import load_result
+
     splats = load_result(_result_folder(work)).splats
     return ShownSplats(for_browser(splats), splats, None, _is_antialiased(work))
 
 
 def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int, float]]]:
     """Samples (step, loss, number of Gaussians) and (step, PSNR in dB) of a finished training."""
+    from splatpose.splatting.result import load_result
+
     trained = load_result(_result_folder(work))
     curve = [(step, loss, count) for step, _, loss, count in trained.curve]
     scores = [score.psnr for score in trained.held_out]
@@ -126,6 +110,8 @@ def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int
 
 def snapshot_path(work: Path) -> Path:
     """Where a running training leaves its Gaussians."""
+    from splatpose.splatting.live import SNAPSHOT
+
     return work / "splats.part" / SNAPSHOT
 
 
@@ -136,6 +122,8 @@ def read_live(work: Path) -> ShownSplats:
         OSError: there are none.
         ValueError: they are damaged.
     """
+    from splatpose.splatting.live import read_snapshot
+
     splats, step = read_snapshot(snapshot_path(work))
     return ShownSplats(for_browser(splats), splats, step)
 
@@ -146,6 +134,8 @@ def read_ply(path: Path) -> ShownSplats:
     Raises:
         SplatposeError: the file is no Gaussian splat.
     """
+    from splatpose.io.ply import read_splat_ply
+
     splats = read_splat_ply(path)
     metres = metres_per_unit(path.parent) if path.name == SPLAT else None
     if metres is not None:
@@ -223,6 +213,8 @@ def _is_antialiased(work: Path) -> bool:
 
 def _result_folder(work: Path) -> Path:
     """A training that was stopped has its result in its unfinished folder."""
+    from splatpose.splatting.result import RESULT
+
     folders = [work / "splats", work / "splats.part"]
     ages = {
         (folder / RESULT).stat().st_mtime: folder

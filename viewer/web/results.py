@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES
-from splatpose.io.colmap import read_model
+from splatpose.io.colmap import read_model_to_show
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.stored_pixels import upright_model
 from splatpose.scene.capture import CameraGroup, Capture, Photo
@@ -27,6 +27,7 @@ from splatpose.undistortion.resample import Resampler
 
 from . import reading
 from .progress import RunProgress, StageProgress
+from .thumbnails import Thumbnails
 from .world import ViewTable, World
 
 
@@ -45,35 +46,40 @@ class ResultsFollower:
         Raises:
             SplatposeError: they cannot be read, at the first look.
         """
+        before = self._seen
+        for _ in self.parts():
+            pass
+        return self._seen != before
+
+    def parts(self) -> Iterator[None]:
+        """As `look`, cameras first, which need less than Gaussians to be shown."""
         seen = tuple(reading.modified(self.folder / name) for name in (SPLAT, REPORT, SCALE))
         if seen == self._seen:
-            return False
+            return
         try:
-            world = read_results(self.folder)
+            world = read_cameras(self.folder)
+            if not self._seen:
+                self.world = world
+                yield
+            world = with_splats(world, self.folder)
         except (OSError, ValueError, SplatposeError):
             if not self._seen:
                 raise
-            return False  # somebody is replacing them
+            return  # somebody is replacing them
         self._seen, self.world = seen, world
         self.progress = read_history(self.folder, self.progress.revision + 1)
-        return True
 
 
-def read_results(out: Path) -> World:
-    """Cameras, points and Gaussians, in the run's own units as everywhere in the viewer.
+def read_cameras(out: Path) -> World:
+    """Cameras and points, in the run's own units as everywhere in the viewer.
 
     Raises:
         SplatposeError: a file is damaged.
     """
-    world = World()
-    if (out / SPLAT).is_file():
-        antialiased = _at(reading.read_report(out), "config", "training", "antialiased") is True
-        shown = dataclasses.replace(reading.read_ply(out / SPLAT), antialiased=antialiased)
-        world = dataclasses.replace(world, splats=shown)
     if not (out / MODEL).is_dir():
-        return world
+        return World()
     rows = {row["name"]: row for row in _at(reading.read_report(out), "photos") or ()}
-    model = read_model(out / MODEL, tuple(rows) or None)
+    model = read_model_to_show(out / MODEL, tuple(rows) or None)
     orientations = [rows.get(name, {}).get("orientation") or 1 for name in model.names]
     model = upright_model(model, orientations)
     own = 1 / (metres_per_unit(out) or 1.0)
@@ -81,15 +87,27 @@ def read_results(out: Path) -> World:
     model = dataclasses.replace(model, cam_from_world=cam_from_world, points=model.points * own)
     poses = _poses(model, out / MODEL, rows)
     capture = _capture(model, _photo_paths(out, model, rows), rows)
-    return dataclasses.replace(
-        world,
+    return World(
         capture=capture,
-        thumbnails=tuple(reading.read_thumbnails([photo.path for photo in capture.photos])),
+        thumbnails=Thumbnails([photo.path for photo in capture.photos]),
         poses=poses,
         verdicts=reading.read_final_verdicts(out, reading.plain_verdicts(poses)),
         views=_views(model, capture, rows),
         metres_per_unit=reading.read_metres(out, poses),
     )
+
+
+def with_splats(world: World, out: Path) -> World:
+    """The same with the Gaussians, where there are any, in the run's own units.
+
+    Raises:
+        SplatposeError: the file is damaged.
+    """
+    if not (out / SPLAT).is_file():
+        return world
+    antialiased = _at(reading.read_report(out), "config", "training", "antialiased") is True
+    shown = dataclasses.replace(reading.read_ply(out / SPLAT), antialiased=antialiased)
+    return dataclasses.replace(world, splats=shown)
 
 
 def read_history(out: Path, revision: int) -> RunProgress:

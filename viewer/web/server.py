@@ -57,6 +57,14 @@ def open_server(host: str, port: int, door: Door, name: str = "") -> PrivateServ
             f"viser {viser.__version__} cannot be guarded: it lets everybody in.",
             "Install the version in constraints.txt.",
         )
+    server.scene.set_up_direction("-y")
+    server.gui.configure_theme(
+        dark_mode=True,
+        show_logo=False,
+        show_share_button=False,
+        control_layout="collapsible",
+        control_width="large",
+    )
     return server
 
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import viser
 
 from splatpose.errors import SplatposeError
-from splatpose.io.ply import write_splat_ply
 from splatpose.runs.folder import WORK
 from splatpose.runs.steering import Watcher
-from splatpose.stages.outputs.layout import MODEL, SPLAT
-from splatpose.stages.outputs.rescale import apply_scale, set_scale
 from splatpose.stages.outputs.scale import Scale, scaled_splats
 
-from .access import door_for, is_this_machine
 from .follow import FileFollower, Follower, RunFollower
+from .opening import check_target
 from .page import Page
 from .panels import Controls
 from .results import ResultsFollower
-from .server import PrivateServer, address_of, open_server, tunnel_command
+from .server import PrivateServer
 from .server_render import RenderService
 
 _LOOK_SECONDS = 0.5
@@ -50,22 +46,22 @@ class Show:
         self._blind = False
         self._unscaled = False
         """Whether a scale was asked for that the results do not have yet."""
-        server.scene.set_up_direction("-y")
-        server.gui.configure_theme(
-            dark_mode=True,
-            show_logo=False,
-            show_share_button=False,
-            control_layout="collapsible",
-            control_width="large",
-        )
         server.on_client_connect(self._connected)
         server.on_client_disconnect(self._disconnected)
 
     def run(self, stop: threading.Event, watcher: Watcher | None = None) -> None:
-        """Shows what there is until `stop` is set."""
+        """Shows what there is until `stop` is set.
+
+        Raises:
+            SplatposeError: it is damaged, at the first look.
+        """
         self._watcher = watcher
-        looked = float("-inf")
         with contextlib.closing(self._renderer):
+            for _ in self._follower.parts():
+                self._update()
+                if stop.is_set():
+                    return
+            looked = time.monotonic()
             while not stop.is_set():
                 self._wake.wait(_LOOK_SECONDS)
                 self._wake.clear()
@@ -78,7 +74,8 @@ class Show:
     def _look(self) -> None:
         """Reads what is new; what cannot be read stays as it was shown."""
         try:
-            self._follower.look()
+            for _ in self._follower.parts():
+                self._update()
         except Exception:  # files that another process writes, of any version
             if not self._blind:
                 self._blind = True
@@ -138,6 +135,8 @@ class Show:
 
     def _save(self, client: viser.ClientHandle) -> None:
         """Writes what is shown beside the results."""
+        from splatpose.io.ply import write_splat_ply
+
         splats = self._follower.world.splats
         if splats is None:
             return
@@ -153,6 +152,8 @@ class Show:
 
     def _set_scale(self, client: viser.ClientHandle, metres: float | None) -> None:
         """Has all results written in metres, or in the run's own units again."""
+        from splatpose.stages.outputs.rescale import set_scale
+
         poses = self._follower.world.poses
         if poses is None:
             return
@@ -177,6 +178,8 @@ class Show:
     def _catch_up_with_scale(self) -> None:
         """A scale that was set just when a fit wrote its results is not in them yet."""
         if self._unscaled and self._follower.progress.is_over:
+            from splatpose.stages.outputs.rescale import apply_scale
+
             with self._scaling:
                 try:
                     self._unscaled = not apply_scale(self._folder)
@@ -184,54 +187,17 @@ class Show:
                     self._unscaled = False
 
 
-def show(
-    target: Path,
-    *,
-    host: str,
-    port: int,
-    say: Callable[[str], None],
-    stop: threading.Event,
-    wait: bool = False,
+def show_in(
+    server: PrivateServer, target: Path, stop: threading.Event, *, wait: bool = False
 ) -> None:
-    """Opens a page for a run's folder or a .ply file and serves it until `stop` is set.
-
-    Args:
-        target: the folder, or the file.
-        host: address to listen on; any but this machine's own gets an access token.
-        port: the first port to try.
-        say: receives lines for a person: the address, and what to know about it.
-        wait: the run's folder may not be there yet.
+    """Shows a run's folder or a .ply file on a server until `stop` is set.
 
     Raises:
-        SplatposeError: there is nothing to show, or the address cannot be had.
+        SplatposeError: there is nothing to show, or it is damaged.
     """
     follower = follower_of(target, wait=wait)
-    follower.look()
-    door = door_for(host)
-    server = open_server(host, port, door, scene_name(target))
-    try:
-        taken = server.get_port()
-        if port and taken != port:
-            say(f"port {port} is busy; using {taken}")
-        if not is_this_machine(host):
-            say(
-                f"warning: the viewer listens on {host}: whoever can reach this machine and knows "
-                "the address below sees the photos and steers the run. It is not encrypted."
-            )
-        say(f"viewer: {address_of(host, taken, door)}")
-        tunnel = tunnel_command(host, taken)
-        if tunnel:
-            say(f"from your own machine: {tunnel}")
-        with _watching(follower) as watcher:
-            Show(server, follower, str(target)).run(stop, watcher)
-    finally:
-        server.stop()
-
-
-def scene_name(target: Path) -> str:
-    """What the scene is called: its folder's or its file's name."""
-    path = target.absolute()
-    return path.stem if target.suffix.lower() == ".ply" else path.name
+    with _watching(follower) as watcher:
+        Show(server, follower, str(target)).run(stop, watcher)
 
 
 def follower_of(target: Path, *, wait: bool = False) -> Follower:
@@ -240,21 +206,12 @@ def follower_of(target: Path, *, wait: bool = False) -> Follower:
     Raises:
         SplatposeError: it is neither a run's folder nor a splat.
     """
+    check_target(target, wait=wait)
     if target.is_file():
         return FileFollower(target)
     if wait or (target / WORK).is_dir():
         return RunFollower(target)
-    if not target.exists():
-        raise SplatposeError(
-            f"There is nothing at {target}.",
-            "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
-        )
-    if (target / SPLAT).is_file() or (target / MODEL).is_dir():
-        return ResultsFollower(target)
-    raise SplatposeError(
-        f"{target} is no output folder of splatpose.",
-        "Give the output folder of a `splatpose fit`, finished or running, or a .ply file.",
-    )
+    return ResultsFollower(target)
 
 
 @contextmanager
@@ -264,9 +221,3 @@ def _watching(follower: Follower) -> Iterator[Watcher | None]:
         return
     with Watcher(follower.work) as watcher:
         yield watcher
-
-
-def be_modest() -> None:
-    """Leaves the processor to the fit: lower priority, and one thread."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(10)

@@ -17,6 +17,7 @@ from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.splats import Splats
 
 from .gaussians import BrowserSplats
+from .thumbnails import Thumbnails
 
 VerdictLevel = Literal["registered", "trusted", "weak", "refused"]
 """Level of `splatpose.scene.verdicts`; or registered: there is a pose, and nobody judged it."""
@@ -70,7 +71,7 @@ class World:
     """Everything that has been computed so far."""
 
     capture: Capture | None = None
-    thumbnails: tuple[UInt8[np.ndarray, "_h _w 3"], ...] = ()
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
     """Thumbnails, one for each photo of the capture."""
     links: MatchLinks | None = None
     poses: SparseModel | None = None

@@ -93,10 +93,14 @@ def register_left_out(
     return text
 
 
-def load_late_registration(folder: Path) -> SparseModel | None:
-    """The larger reconstruction; None where no photo could be tried."""
+def load_late_registration(folder: Path, *, to_show: bool = False) -> SparseModel | None:
+    """The larger reconstruction; None where no photo could be tried.
+
+    Args:
+        to_show: as of `read_sparse_model`.
+    """
     tried = json.loads((folder / _RESULT).read_text(encoding="utf-8"))["tried"]
-    return read_sparse_model(folder) if tried else None
+    return read_sparse_model(folder, to_show=to_show) if tried else None
 
 
 def _progress(emit: EventSink):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from ...errors import SplatposeError
@@ -37,7 +36,7 @@ class CropBox:
 def cropped(splats: Splats, box: CropBox) -> Splats:
     """The Gaussians whose centres lie in the box."""
     low, high = (splats.means.new_tensor(corner) for corner in (box.low, box.high))
-    keep = torch.logical_and(splats.means >= low, splats.means <= high).all(dim=1)
+    keep = ((splats.means >= low) & (splats.means <= high)).all(dim=1)
     return Splats(
         means=splats.means[keep],
         quats=splats.quats[keep],

@@ -192,9 +192,11 @@ def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:
 
 def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
     """The capture's cameras in order, each with what the poses stage made of it."""
+    members: list[list[int]] = [[] for _ in capture.groups]
+    for number, photo in enumerate(capture.photos):
+        members[photo.group].append(number)
     rows = []
-    for number, group in enumerate(capture.groups):
-        photos = [i for i, photo in enumerate(capture.photos) if photo.group == number]
+    for group, photos in zip(capture.groups, members, strict=True):
         registered = [i for i in photos if poses.registered[i]]
         row: dict[str, Any] = {
             "label": group.label,

@@ -5,6 +5,7 @@ Everything is written aside and then put in its place.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from functools import partial
@@ -217,8 +218,17 @@ def _copy_previews(source: Path, target: Path) -> str:
     target.mkdir()
     tolerance = Tolerance()
     for file in sorted(source.glob("*.png")):
-        tolerance.attempt(file.name, partial(shutil.copyfile, file, target / file.name), None)
+        tolerance.attempt(file.name, partial(_link_or_copy, file, target / file.name), None)
     return tolerance.told("could not be copied to the previews")
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    """The same file under a second name, where the disk can do that: of a thousand photos previews
+    take more than all other outputs together."""
+    try:
+        os.link(file.resolve(strict=True), target)
+    except OSError:
+        shutil.copyfile(file, target)
 
 
 def _apply_scale(part: Path, out: Path, poses: SparseModel, emit: EventSink) -> None:

@@ -220,6 +220,12 @@ def test_a_later_run_s_files_replace_all_of_an_earlier_one_s(scene: Scene) -> No
     assert not [name for name in files if name.startswith(".outputs")]
 
 
+def test_previews_take_no_room_twice(scene: Scene) -> None:
+    scene.write()
+    made = scene.out / "previews" / "photo_4.png"
+    assert made.samefile(scene.trained.previews_dir / "photo_4.png")
+
+
 def test_a_failure_leaves_the_earlier_results(scene: Scene) -> None:
     scene.write()
     before = contents(scene.out)

@@ -43,6 +43,15 @@ def test_a_finished_run_is_read_whole(finished: Path) -> None:
     assert follower.world is world
 
 
+def test_a_stage_is_shown_while_the_next_one_is_read(finished: Path) -> None:
+    follower = RunFollower(finished)
+    seen = [(follower.world.poses, follower.world.splats) for _ in follower.parts()]
+    known = [(poses is not None, splats is not None) for poses, splats in seen]
+    assert known[0] == (False, False)
+    assert (True, False) in known
+    assert known[-1] == (True, True)
+
+
 def test_a_run_without_a_log_is_read_by_its_manifests(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     os.system(f"cp -r '{finished}' '{out}'")

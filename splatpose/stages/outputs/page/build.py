@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from itertools import pairwise
@@ -23,12 +24,17 @@ from ....tolerance import Tolerance
 from ..formatting import duration, known, memory, percent, quantity
 from . import sections, texts
 from .cards import LABELS, MEANINGS, Card, counts, photo_cards
+from .listing import facts_table, is_many, listing_of
 from .matrix import LEVELS, match_matrix
+from .pair_picture import STRENGTHS
 from .support import pair_support
-from .thumbnails import contact_sheet
+from .thumbnails import contact_sheet, sprites
 from .topview import top_view
 
 T = TypeVar("T")
+
+_MOST_LINES, _MOST_CAMERAS = 8, 12
+"""Advice and notes, and cameras, that are shown without being asked for."""
 
 
 def build_page(
@@ -60,8 +66,12 @@ def build_page(
 
     max_error_px = report.get("config", {}).get("poses", {}).get("max_error_px", 1.0)
     support = pair_support(graph, poses, max_error_px)
-    cards = photo_cards(report, contact_sheet(capture, views, _folder(capture)))
-    photos = cards[: len(capture.photos)]
+    bare = photo_cards(report)
+    photos = bare[: len(capture.photos)]
+    listing = listing_of(bare)
+    shape, folder = sections.shape(capture), _folder(capture)
+    shown = {card.name for card in listing.cards}
+    pictures = contact_sheet(capture, views, folder, shown)
     verdicts = report.get("verdicts") or {}
     script, style = _asset("page.js"), _asset("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -72,14 +82,21 @@ def build_page(
         "title": title,
         "report": report,
         "source": _source(report, capture),
-        "headline": texts.headline(cards, verdicts.get("lacking", "")),
+        "headline": texts.headline(bare, verdicts.get("lacking", "")),
         "figures": section("figures", texts.figures, report, support.share) or [],
         "judged": bool(verdicts),
         "advice": verdicts.get("advice", ()),
         "notes": verdicts.get("notes", ()),
-        "cards": cards,
+        "cards": [replace(card, picture=pictures.get(card.name)) for card in listing.cards],
+        "rows": listing.rows,
+        "first": listing.first,
+        "facts": facts_table(photos) if listing.first else None,
+        "sprites": section("sprites", sprites, capture, views, folder, listing.pictured, shape),
+        "total": len(bare),
+        "most_lines": _MOST_LINES,
+        "most_cameras": _MOST_CAMERAS,
         "photos_lead": texts.photos_lead(report),
-        "counts": counts(cards),
+        "counts": counts(bare),
         "labels": LABELS,
         "meanings": MEANINGS,
         "top_view": section("cameras", top_view, poses, photos),
@@ -88,15 +105,16 @@ def build_page(
         "matrix": section("matches", match_matrix, graph, support, len(photos)),
         "matching_ways": section("matching", texts.matching_ways, report["matching"]),
         "shades": _shades(),
-        "anchors": [card.anchor for card in photos],
-        "names": [card.name for card in photos],
+        "strengths": STRENGTHS if is_many(len(photos)) else None,
+        # The names of many photos are in their rows.
+        "names": None if listing.first else [card.name for card in photos],
         "hypotheses": report["hypotheses"],
         "residuals": section("residuals", sections.residuals, report, poses),
         "photo_errors": section("photo_errors", sections.photo_errors, report, photos),
         "changes": section("changes", sections.changes, poses, photos),
         "training": section("training", sections.training, report),
         "worst": section("worst", sections.worst, trained, photos),
-        "shape": sections.shape(capture),
+        "shape": shape,
         "stages": section("stages", sections.stages, report),
         "command": section("command", sections.command, report),
         "checks": section("checks", sections.checks, report, support),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -55,7 +56,7 @@ class Card:
     key_facts: tuple[str, ...]
     """The most telling numbers, always shown."""
     facts: tuple[Fact, ...]
-    picture: str | None
+    picture: str | None = None
     """Thumbnail as a data URI."""
 
     @property
@@ -64,22 +65,20 @@ class Card:
         return LABELS[self.level]
 
 
-def photo_cards(report: Mapping[str, Any], pictures: Mapping[str, str]) -> list[Card]:
-    """Cards of all photos in order, then of the files that were skipped.
+def photo_cards(report: Mapping[str, Any]) -> list[Card]:
+    """Cards without pictures of all photos in order, then of the files that were skipped.
 
     Args:
         report: what report.json says. Verdicts are shown where it has any.
-        pictures: data URIs of thumbnails by name.
     """
-    cards = [_photo(number, row, pictures) for number, row in enumerate(report["photos"], 1)]
+    cards = [_photo(number, row) for number, row in enumerate(report["photos"], 1)]
     for number, row in enumerate(report["skipped"], 1):
-        name = row["name"]
-        anchor, picture = f"skipped-{number}", pictures.get(name)
-        cards.append(Card(anchor, name, "skipped", row["reason"], None, False, (), (), picture))
+        anchor = f"skipped-{number}"
+        cards.append(Card(anchor, row["name"], "skipped", row["reason"], None, False, (), ()))
     return cards
 
 
-def _photo(number: int, row: Mapping[str, Any], pictures: Mapping[str, str]) -> Card:
+def _photo(number: int, row: Mapping[str, Any]) -> Card:
     level: Level = row.get("verdict") or ("registered" if row["registered"] else "missing")
     return Card(
         anchor=f"photo-{number}",
@@ -90,7 +89,6 @@ def _photo(number: int, row: Mapping[str, Any], pictures: Mapping[str, str]) -> 
         held_out=bool(row["held_out"]),
         key_facts=_key_facts(row),
         facts=_facts(row),
-        picture=pictures.get(row["name"]),
     )
 
 
@@ -256,9 +254,5 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
 
 def counts(cards: Sequence[Card]) -> dict[Level, int]:
     """How many cards of each level there are, in the order of `LABELS`, none left out with 0."""
-    result: dict[Level, int] = {}
-    for level in LABELS:
-        number = sum(card.level == level for card in cards)
-        if number:
-            result[level] = number
-    return result
+    number = Counter(card.level for card in cards)
+    return {level: number[level] for level in LABELS if number[level]}

@@ -26,6 +26,8 @@ class Dot:
     label: str
     target: str
     """Fragment that a click leads to."""
+    words: str = ""
+    """What the value says of its photo, with {} in its place."""
 
 
 def histogram(values: Float[np.ndarray, " N"], label: str) -> Markup | None:
@@ -94,7 +96,12 @@ def curve(
 
 
 def strip(
-    series: Sequence[tuple[str, Sequence[Dot]]], label: str, *, floor: float, unit: str
+    series: Sequence[tuple[str, Sequence[Dot]]],
+    label: str,
+    *,
+    floor: float,
+    unit: str,
+    batched: bool = False,
 ) -> Markup | None:
     """Dots over the photos in order, one kind of dot a series, on a logarithmic scale.
 
@@ -102,29 +109,54 @@ def strip(
         series: class of the dots, and the dots.
         floor: smaller values, zero among them, are drawn here.
         unit: after the tick's numbers.
+        batched: draw the dots of a series as one path without links; the page's script finds the
+            photo under a pointer by its place.
     """
     dots = [dot for _, row in series for dot in row if math.isfinite(dot.value)]
     if not dots:
         return None
     low = max(min(dot.value for dot in dots), floor) / 1.5
     high = max(*(dot.value for dot in dots), 10 * low) * 1.5
-    x = _x_axis(0.0, max(dot.position for dot in dots) + 2.0)
+    count = max(dot.position for dot in dots) + 2
+    x = _x_axis(0.0, float(count))
     y = _y_axis(low, high, log=True)
     parts = _grid(y, unit)
     for kind, row in series:
-        values = [dot.value for dot in row if math.isfinite(dot.value)]
-        for dot in row:
-            if math.isfinite(dot.value):
-                at = x(dot.position + 1), y(max(dot.value, floor))
-                mark = _diamond(*at) if kind == "second" else _disc(*at)
-                title = element("title", dot.label)
-                parts.append(element("a", title, mark, href=dot.target, class_=f"dot {kind}"))
-        if values:
-            middle = y(max(float(np.median(values)), floor))
+        finite = [dot for dot in row if math.isfinite(dot.value)]
+        places = [(x(dot.position + 1), y(max(dot.value, floor))) for dot in finite]
+        parts += (_batch if batched else _linked)(kind, finite, places)
+        if finite:
+            middle = y(max(float(np.median([dot.value for dot in finite])), floor))
             ends = [(x.start, middle), (x.end, middle)]
             parts.append(element("path", d=path(ends), class_=f"median {kind}"))
     parts += _bottom(x, "photo, in order of names")
+    if batched:
+        frame = " ".join(map(decimal, (x.start, x.end, count)))
+        return drawing(WIDTH, HEIGHT, label, *parts, class_="chart strip", data_frame=frame)
     return drawing(WIDTH, HEIGHT, label, *parts, class_="chart")
+
+
+def _linked(kind: str, dots: Sequence[Dot], places: Sequence[tuple[float, float]]) -> list[Markup]:
+    """Each dot a link that says what it is."""
+    return [
+        element(
+            "a",
+            element("title", dot.label),
+            _diamond(*at) if kind == "second" else _disc(*at),
+            href=dot.target,
+            class_=f"dot {kind}",
+        )
+        for dot, at in zip(dots, places, strict=True)
+    ]
+
+
+def _batch(kind: str, dots: Sequence[Dot], places: Sequence[tuple[float, float]]) -> list[Markup]:
+    """All dots as lines of no length, whose ends are round or square, with their values."""
+    d = "".join(f"M{decimal(round(x, 1))} {decimal(round(y, 1))}h0" for x, y in places)
+    values = {dot.position: f"{dot.value:.3g}" for dot in dots}
+    told = " ".join(values.get(at, "") for at in range(max(values, default=-1) + 1))
+    words = dots[0].words if dots else ""
+    return [element("path", d=d, class_=f"dots {kind}", data_values=told, data_words=words)]
 
 
 def _x_axis(low: float, high: float) -> Axis:

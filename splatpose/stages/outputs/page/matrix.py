@@ -9,6 +9,8 @@ from jaxtyping import Int
 from markupsafe import Markup
 
 from ....scene.matches import MatchGraph
+from .listing import is_many
+from .pair_picture import packed, pictured, shaded
 from .support import PairSupport
 from .svg import decimal, drawing, element, text
 
@@ -16,6 +18,8 @@ LEVELS = (1, 15, 50, 150, 500)
 """Verified matches from which on a cell is a shade darker: about three times as many a step."""
 _SIDE = 560.0
 _LEFT, _TOP = 30.0, 20.0
+_WIDER = 14.0
+"""Further room on the left for numbers of four digits."""
 _SEPARATE = 80
 """Most photos with which cells stand apart; with more, cells touch and runs of equal ones are drawn
 as one."""
@@ -26,9 +30,11 @@ class Matrix:
     """The picture, and what a pointer over it is told."""
 
     picture: Markup
-    pairs: list[list[int]]
+    pairs: list[list[int]] | str
     """Rows (photo, photo, verified matches, percent that agree or -1, row of `ways` or -1) of the
-    pairs that have verified matches or a way."""
+    pairs that have verified matches or a way; of many photos as `pair_picture.packed` has them."""
+    least: int
+    """Verified matches below which pairs are left out of `pairs`."""
     ways: list[str]
     """How pairs were matched, each way once."""
     contradicted: int
@@ -42,37 +48,88 @@ def match_matrix(graph: MatchGraph, support: PairSupport, num_photos: int) -> Ma
     if num_photos < 2:
         return None
     count = graph.num_verified
-    shade = np.zeros((num_photos, num_photos), np.int64)
-    i, j = graph.pairs[:, 0], graph.pairs[:, 1]
-    shade[i, j] = shade[j, i] = np.searchsorted(LEVELS, count, side="right")
-    cell = _SIDE / num_photos
-    gap = min(1.2, 0.08 * cell) if num_photos <= _SEPARATE else 0.0
-    ground = element("rect", x=_LEFT, y=_TOP, width=_SIDE, height=_SIDE, class_="ground")
-    parts = [ground, element("path", d=_diagonal(num_photos, cell), class_="diagonal")]
-    for level in range(1, len(LEVELS) + 1):
-        d = _cells(shade, level, cell, gap)
-        if d:
-            parts.append(element("path", d=d, class_=f"m{level}"))
     bad = np.flatnonzero(support.contradicted)
-    if len(bad):
-        parts.append(element("path", d=_outlines(graph.pairs[bad], cell), class_="against"))
-    parts += _numbers(num_photos, cell)
+    frame = (_LEFT + (_WIDER if num_photos >= 1000 else 0.0), _TOP, _SIDE)
+    levels = np.searchsorted(LEVELS, count, side="right")
+    parts = [_ground(frame), element("path", d=_diagonal(frame), class_="diagonal")]
+    if is_many(num_photos):
+        parts += _pictures(graph.pairs, levels, bad, num_photos, frame)
+    else:
+        parts += _paths(graph.pairs, levels, bad, num_photos)
+    parts += _numbers(num_photos, frame)
     label = (
         f"Verified matches between {num_photos} photos: {int((count > 0).sum())} pairs have any, "
         f"{len(bad)} contradict the poses"
     )
-    agree = np.where(np.isfinite(support.agreeing), np.round(100 * support.agreeing), -1)
     ways = sorted({*graph.ways} - {""})
-    way = np.array([ways.index(w) if w else -1 for w in graph.ways] or [-1] * len(count), int)
-    told = (count > 0) | (way >= 0)
-    rows = np.column_stack([i, j, count, np.nan_to_num(agree, nan=-1), way])[told].astype(int)
+    rows, least = _told(graph, support, ways), 0
+    if is_many(num_photos):
+        pairs, least = packed(rows)
+    else:
+        pairs = rows.tolist()
     return Matrix(
-        drawing(_SIDE + _LEFT + 2, _SIDE + _TOP + 2, label, *parts, class_="matrix"),
-        rows.tolist(),
+        drawing(_SIDE + frame[0] + 2, _SIDE + _TOP + 2, label, *parts, class_="matrix"),
+        pairs,
+        least,
         ways,
         len(bad),
-        (_LEFT, _TOP, _SIDE),
+        frame,
     )
+
+
+def _told(graph: MatchGraph, support: PairSupport, ways: list[str]) -> Int[np.ndarray, "P 5"]:
+    """Rows of `Matrix.pairs`."""
+    count = graph.num_verified
+    agree = np.where(np.isfinite(support.agreeing), np.round(100 * support.agreeing), -1)
+    number = {"": -1, **{way: place for place, way in enumerate(ways)}}
+    way = np.array([number[w] for w in graph.ways] or [-1] * len(count), int)
+    told = (count > 0) | (way >= 0)
+    return np.column_stack([graph.pairs, count, np.nan_to_num(agree, nan=-1), way])[told].astype(
+        int
+    )
+
+
+def _paths(
+    pairs: Int[np.ndarray, "P 2"],
+    levels: Int[np.ndarray, " P"],
+    bad: Int[np.ndarray, " B"],
+    num_photos: int,
+) -> list[Markup]:
+    """Cells of one shade as one path, and outlines of those that contradict the poses."""
+    shade = np.zeros((num_photos, num_photos), np.int64)
+    i, j = pairs[:, 0], pairs[:, 1]
+    shade[i, j] = shade[j, i] = levels
+    cell = _SIDE / num_photos
+    gap = min(1.2, 0.08 * cell) if num_photos <= _SEPARATE else 0.0
+    parts = []
+    for level in range(1, len(LEVELS) + 1):
+        d = _cells(shade, level, cell, gap)
+        if d:
+            parts.append(element("path", d=d, class_=f"m{level}"))
+    if len(bad):
+        parts.append(element("path", d=_outlines(pairs[bad], cell), class_="against"))
+    return parts
+
+
+def _pictures(
+    pairs: Int[np.ndarray, "P 2"],
+    levels: Int[np.ndarray, " P"],
+    bad: Int[np.ndarray, " B"],
+    num_photos: int,
+    frame: tuple[float, float, float],
+) -> list[Markup]:
+    """All cells as one picture, and one of those that contradict the poses."""
+    parts = [shaded(pictured(pairs, levels, num_photos), "shades", frame, "m5")]
+    if len(bad):
+        most = np.full(len(bad), len(LEVELS))
+        cells = pictured(pairs[bad], most, num_photos)
+        parts.append(shaded(cells, "against", frame, "denied"))
+    return parts
+
+
+def _ground(frame: tuple[float, float, float]) -> Markup:
+    left, top, side = frame
+    return element("rect", x=left, y=top, width=side, height=side, class_="ground")
 
 
 def _cells(shade: Int[np.ndarray, "V V"], level: int, cell: float, gap: float) -> str:
@@ -99,17 +156,20 @@ def _outlines(pairs: Int[np.ndarray, "B 2"], cell: float) -> str:
     )
 
 
-def _diagonal(num_photos: int, cell: float) -> str:
-    end = cell * num_photos
-    return f"M{decimal(_LEFT)} {decimal(_TOP)}l{decimal(end)} {decimal(end)}"
+def _diagonal(frame: tuple[float, float, float]) -> str:
+    left, top, side = map(decimal, frame)
+    return f"M{left} {top}l{side} {side}"
 
 
-def _numbers(num_photos: int, cell: float) -> list[Markup]:
+def _numbers(num_photos: int, frame: tuple[float, float, float]) -> list[Markup]:
     """Every few photos' numbers at the top and the left."""
+    left, top, side = frame
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if num_photos <= 16 * n)
     parts = []
     for number in sorted({1, *range(every, num_photos + 1, every)}):
-        at = cell * (number - 0.5)
-        parts.append(text(str(number), _LEFT + at, _TOP - 7, "tick", "middle"))
-        parts.append(text(str(number), _LEFT - 7, _TOP + at + 4, "tick", "end"))
+        at = side * (number - 0.5) / num_photos
+        beyond = number > 99 and at > 0.97 * side
+        x, anchor = (left + side + 2, "end") if beyond else (left + at, "middle")
+        parts.append(text(str(number), x, top - 7, "tick", anchor))
+        parts.append(text(str(number), left - 7, top + at + 4, "tick", "end"))
     return parts

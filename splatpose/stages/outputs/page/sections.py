@@ -22,6 +22,7 @@ from ..formatting import known, plural, quantity
 from . import texts
 from .cards import Card
 from .charts import Dot, curve, histogram, strip
+from .listing import is_many
 from .support import PairSupport
 from .thumbnails import preview
 
@@ -44,7 +45,7 @@ def residuals(report: Mapping[str, Any], poses: SparseModel) -> list[dict[str, A
     rows = [{"title": "All photos", "count": len(errors), "chart": histogram(errors, label)}]
     labels = [camera["label"] for camera in report["cameras"]]
     of_camera = poses.camera_index[poses.observations[:, 1]]
-    used = [number for number in range(len(labels)) if (of_camera == number).any()]
+    used = np.flatnonzero(np.bincount(of_camera, minlength=len(labels))[: len(labels)]).tolist()
     if len(used) > 1:
         for number in used[:_MOST_CAMERAS]:
             own = errors[of_camera == number]
@@ -57,8 +58,16 @@ def photo_errors(report: Mapping[str, Any], cards: Sequence[Card]) -> Markup | N
     """The median reprojection error of each photo."""
     errors = [row["reprojection_error"] for row in report["photos"]]
     values = np.array([e if known(e) else np.nan for e in errors])
-    dots = _dots(cards, values, "has a median error of {} px")
-    return strip([("first", dots)], "Reprojection error of each photo", floor=0.01, unit=" px")
+    series = [("first", _dots(cards, values, "has a median error of {} px"))]
+    return _strip(series, "Reprojection error of each photo", floor=0.01, unit=" px")
+
+
+def _strip(
+    series: Sequence[tuple[str, Sequence[Dot]]], label: str, *, floor: float, unit: str
+) -> Markup | None:
+    """A strip with a link for each dot, unless photos are many."""
+    batched = any(is_many(len(dots)) for _, dots in series)
+    return strip(series, label, floor=floor, unit=unit, batched=batched)
 
 
 def changes(poses: SparseModel, cards: Sequence[Card]) -> dict[str, Any] | None:
@@ -79,8 +88,8 @@ def changes(poses: SparseModel, cards: Sequence[Card]) -> dict[str, Any] | None:
             }
         )
     charts = [
-        strip(rotations, "Change of direction of each photo", floor=_ROTATION_FLOOR, unit="°"),
-        strip(positions, "Change of place of each photo", floor=_POSITION_FLOOR, unit=" %"),
+        _strip(rotations, "Change of direction of each photo", floor=_ROTATION_FLOOR, unit="°"),
+        _strip(positions, "Change of place of each photo", floor=_POSITION_FLOOR, unit=" %"),
     ]
     return {"charts": charts, "notes": notes} if all(charts) else None
 
@@ -92,6 +101,7 @@ def _dots(cards: Sequence[Card], values: Float[np.ndarray, " V"], words: str) ->
             float(value),
             f"{card.name} {words.format(quantity(float(value)))}",
             f"#{card.anchor}",
+            words,
         )
         for i, (card, value) in enumerate(zip(cards, values.tolist(), strict=True))
         if np.isfinite(value)

@@ -21,8 +21,11 @@ def element(tag: str, *children: str, **attributes: str | float | None) -> Marku
     return Markup(f"<{' '.join(words)}>{inner}</{tag}>")
 
 
-def drawing(width: float, height: float, label: str, *children: str, class_: str = "") -> Markup:
-    """A picture that scales with the page and says what it shows."""
+def drawing(
+    width: float, height: float, label: str, *children: str, class_: str = "", **data: str
+) -> Markup:
+    """A picture that scales with the page and says what it shows; `data` are attributes for the
+    page's script."""
     return element(
         "svg",
         *children,
@@ -30,6 +33,7 @@ def drawing(width: float, height: float, label: str, *children: str, class_: str
         role="img",
         aria_label=label,
         class_=class_ or None,
+        **data,
     )
 
 

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from ....geometry.centers import centers_of
 from ....scene.sparse_model import SparseModel
 from .cards import Card
+from .listing import is_many
 from .svg import decimal, drawing, element, path
 
 _WIDTH = 720.0
@@ -21,13 +22,16 @@ _MARGIN = 26.0
 _MOST_POINTS = 1800
 _REACH = 3.5
 """Distance from the cameras up to which points are shown, over the cameras' extent."""
+_MARK, _SMALL_MARK = 4.0, 2.6
+"""Half the size of a camera's mark; of many cameras they are smaller."""
 
 
 def top_view(poses: SparseModel, cards: Sequence[Card]) -> Markup | None:
-    """Cameras as seen along gravity, each a link to its photo's card; None without any.
+    """Cameras as seen along gravity, each a link to its photo's card or row; None without any.
 
     A camera is a wedge as wide as its horizontal angle of view; sparse points are faint dots. The
-    picture's right is the world's x, its top is z.
+    picture's right is the world's x, its top is z. Of many cameras all wedges of one verdict are
+    one path, and the page's script says which photo a mark is.
 
     Args:
         cards: those of all V photos, in order.
@@ -50,14 +54,12 @@ def top_view(poses: SparseModel, cards: Sequence[Card]) -> Markup | None:
     cloud = place(points[inside[::every]])
     parts = [element("path", d=_dots(cloud), class_="cloud")]
     at = place(centers)
-    length = _wedge_length(at)
-    numbers = shown.tolist()
-    # Weak ones last, on top.
-    for k in sorted(range(len(numbers)), key=lambda k: cards[numbers[k]].level == "weak"):
-        photo = numbers[k]
-        camera = poses.cameras[int(poses.camera_index[photo])]
-        half = np.arctan(camera.width / 2 / float(camera.K[0, 0]))
-        parts.append(_camera(at[k], ahead[k] * [1, -1], float(half), length, cards[photo]))
+    half_angles = np.arctan([c.width / 2 / float(c.K[0, 0]) for c in poses.cameras])
+    half = half_angles[poses.camera_index[shown]]
+    wedges = _wedges(at, ahead * [1, -1], half, _wedge_length(at))
+    shown_cards = [cards[photo] for photo in shown.tolist()]
+    drawn = _batched if is_many(len(cards)) else _one_by_one
+    parts += drawn(at, wedges, shown_cards)
     label = f"{len(shown)} cameras seen from above"
     return drawing(_WIDTH, height, label, *parts, class_="topview")
 
@@ -102,36 +104,83 @@ def _dots(places: Float[np.ndarray, "N 2"]) -> str:
     return "".join(f"M{decimal(x)} {decimal(y)}h0" for x, y in np.round(places, 1).tolist())
 
 
-def _camera(
-    at: Float[np.ndarray, " 2"],
-    ahead: Float[np.ndarray, " 2"],
-    half_angle: float,
+def _wedges(
+    at: Float[np.ndarray, "C 2"],
+    ahead: Float[np.ndarray, "C 2"],
+    half_angle: Float[np.ndarray, " C"],
     length: float,
-    card: Card,
-) -> Markup:
-    """A wedge towards where the camera looks, shorter where it looks up or down, and a mark."""
-    turn = np.array(
-        [[np.cos(half_angle), -np.sin(half_angle)], [np.sin(half_angle), np.cos(half_angle)]]
-    )
-    reach = length / np.cos(half_angle)
-    left, right = at + reach * (turn.T @ ahead), at + reach * (turn @ ahead)
-    wedge = [(float(p[0]), float(p[1])) for p in (at, left, right)]
-    return element(
-        "a",
-        element("title", f"{card.name}: {card.label}"),
-        element("path", d=path(wedge, closed=True), class_="wedge"),
-        element("path", d=_mark(card.level, float(at[0]), float(at[1])), class_="mark"),
-        href=f"#{card.anchor}",
-        class_=f"camera v-{card.level}",
-    )
+) -> Float[np.ndarray, "C 3 2"]:
+    """Triangles towards where cameras look, shorter where they look up or down."""
+    cos, sin = np.cos(half_angle), np.sin(half_angle)
+    turn = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
+    reach = (length / cos)[:, None]
+    left = at + reach * np.einsum("cji,cj->ci", turn, ahead)
+    right = at + reach * np.einsum("cij,cj->ci", turn, ahead)
+    return np.stack([at, left, right], axis=1)
 
 
-def _mark(level: str, x: float, y: float) -> str:
+def _one_by_one(
+    at: Float[np.ndarray, "C 2"], wedges: Float[np.ndarray, "C 3 2"], cards: Sequence[Card]
+) -> list[Markup]:
+    """Each camera with its wedge and what it is, weak ones last, on top."""
+    order = sorted(range(len(cards)), key=lambda k: cards[k].level == "weak")
+    places = [(x, y) for x, y in at.tolist()]
+    return [
+        element(
+            "a",
+            element("title", f"{cards[k].name}: {cards[k].label}"),
+            element("path", d=_triangle(wedges[k]), class_="wedge"),
+            element("path", d=_mark(cards[k].level, *places[k], _MARK), class_="mark"),
+            href=f"#{cards[k].anchor}",
+            class_=f"camera v-{cards[k].level}",
+        )
+        for k in order
+    ]
+
+
+def _batched(
+    at: Float[np.ndarray, "C 2"], wedges: Float[np.ndarray, "C 3 2"], cards: Sequence[Card]
+) -> list[Markup]:
+    """All wedges of a level as one path, then a small mark each."""
+    parts, levels = [], sorted({card.level for card in cards}, key=lambda level: level == "weak")
+    for level in levels:
+        own = [k for k, card in enumerate(cards) if card.level == level]
+        d = "".join(_triangle(np.round(wedges[k], 1)) for k in own)
+        parts.append(element("path", d=d, class_=f"wedge many v-{level}"))
+    places = [(x, y) for x, y in np.round(at, 1).tolist()]
+    for level in levels:
+        marks = [
+            element(
+                "a",
+                element("path", d=_small_mark(level, *places[k])),
+                href=f"#{card.anchor}",
+            )
+            for k, card in enumerate(cards)
+            if card.level == level
+        ]
+        parts.append(element("g", *marks, class_=f"marks v-{level}"))
+    return parts
+
+
+def _triangle(corners: Float[np.ndarray, "3 2"]) -> str:
+    return path([(x, y) for x, y in corners.tolist()], closed=True)
+
+
+def _small_mark(level: str, x: float, y: float) -> str:
+    """As `_mark`, a disc being the round end of a line of no length."""
+    if level in ("trusted", "registered"):
+        return f"M{decimal(x)} {decimal(y)}h0"
+    return _mark(level, x, y, _SMALL_MARK)
+
+
+def _mark(level: str, x: float, y: float, size: float) -> str:
     """A diamond for weak photos, a square for refused ones, a disc for the others: not by colour
     alone."""
     if level == "weak":
-        return path([(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)], closed=True)
+        far = 1.5 * size
+        return path([(x, y - far), (x + far, y), (x, y + far), (x - far, y)], closed=True)
     if level in ("refused", "missing"):
-        return path([(x - 4, y - 4), (x + 4, y - 4), (x + 4, y + 4), (x - 4, y + 4)], closed=True)
-    x, r = x - 4, 4
-    return f"M{decimal(x)} {decimal(y)}a{r} {r} 0 1 0 8 0a{r} {r} 0 1 0 -8 0Z"
+        left, top, right, bottom = x - size, y - size, x + size, y + size
+        return path([(left, top), (right, top), (right, bottom), (left, bottom)], closed=True)
+    r, wide = decimal(size), decimal(2 * size)
+    return f"M{decimal(x - size)} {decimal(y)}a{r} {r} 0 1 0 {wide} 0a{r} {r} 0 1 0 -{wide} 0Z"
