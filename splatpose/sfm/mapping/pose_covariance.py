@@ -37,8 +37,8 @@ here) and time."""
 _FEWEST_OBSERVATIONS = 4
 """Observations without which a pose has no covariance."""
 _LEAST_KNOWN = 1e-13
-"""Of the best known rotation, of each number: more than rounding errors leave, and nothing
-otherwise."""
+"""Share of the best known rotation that is known of each number: more than rounding errors leave,
+and nothing otherwise."""
 _STEP = 1e-6
 """Of numerical derivatives, in normalised coordinates and relative focal lengths."""
 

@@ -21,8 +21,8 @@ def advice(
     not."""
     count = len(levels)
     table_pairs = np.array(list(pairs), np.int64).reshape(-1, 2)
-    agree = np.array([value[0] for value in pairs.values()])
-    total = np.array([sum(value) for value in pairs.values()])
+    agree = np.array([value[0] for value in pairs.values()], np.int64)
+    total = np.array([sum(value) for value in pairs.values()], np.int64)
     pair = np.repeat(np.arange(len(pairs)), total)
     rank = np.arange(len(pair)) - np.searchsorted(pair, pair)
     explained = rank < agree[pair]
