@@ -246,7 +246,7 @@ def _observations(
             track = np.searchsorted(point_ids, [point.point3D_id for point in seen])
             keypoint = np.array(image.get_observation_point2D_idxs(), np.int64)
             rows.append(np.stack([track, np.full(len(seen), photo), keypoint], axis=1))
-            pixels.append(np.array([point.xy for point in seen], np.float64))
+            pixels.append(np.array([point.xy for point in seen], np.float64).reshape(-1, 2))
     observations = np.concatenate(rows)
     # Photos and their keypoints are in ascending order already.
     order = np.argsort(observations[:, 0], kind="stable")

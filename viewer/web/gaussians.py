@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from splatpose.geometry.rotations import matrix_from_quat
-from splatpose.io.splat32 import SH_C0
 from splatpose.scene.splats import Splats
 
 _LARGEST_HALF = 6e4
@@ -57,6 +56,7 @@ def for_browser(splats: Splats) -> BrowserSplats:
     distance from the cameras, which lie within about one unit of the origin.
     """
     from splatpose.io.ply import finite_gaussians
+    from splatpose.io.splat32 import SH_C0
 
     keep = finite_gaussians(splats).cpu().numpy()
     means = splats.means.detach().cpu().numpy()[keep].astype(np.float32)

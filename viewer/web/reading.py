@@ -21,7 +21,7 @@ from splatpose.scene.capture import Capture
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
 from splatpose.stages.capture.storage import read_capture
-from splatpose.stages.matching.stage import DATABASE
+from splatpose.stages.matching.layout import DATABASE
 from splatpose.stages.outputs.crop import CropBox, cropped
 from splatpose.stages.outputs.layout import REPORT, SPLAT
 from splatpose.stages.outputs.scale import metres_per_unit, read_scale, scaled_splats

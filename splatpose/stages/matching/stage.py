@@ -33,6 +33,7 @@ from ...scene.matches import SIFT_BESIDE, MatchGraph
 from .config import MatchingConfig
 from .extraction import extract_features, work_folder
 from .join import Second, join_second
+from .layout import DATABASE
 from .match_pairs import BATCH, match_pairs, read_unaligned
 from .matchers import create_matcher, resolve_matcher
 from .memory import plan_memory
@@ -42,7 +43,6 @@ from .turning import Unaligned, match_turned
 from .verify import Verifier
 from .ways import append_ways, read_ways
 
-DATABASE = "database.db"
 _RESULT = "matching.json"
 _RAW = "matches.db"
 _FEATURES = "features"

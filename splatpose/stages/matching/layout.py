@@ -1,0 +1,5 @@
+"""Names of the files in the stage's folder."""
+
+from __future__ import annotations
+
+DATABASE = "database.db"
