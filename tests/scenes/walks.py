@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scenes.poses import CAMERA
+from splatpose.depth.keypoints import KeypointPriors
 from splatpose.geometry.centers import centers_of
 from splatpose.geometry.projection import project
 from splatpose.scene.sparse_model import SparseModel
@@ -58,19 +59,44 @@ def walk(
 def without(model: SparseModel, observations: np.ndarray) -> SparseModel:
     """The model without some of its observations, and without the tracks that have none left."""
     kept = ~observations
-    return _model(
+    left = _model(
         model.cam_from_world, model.points, model.observations[kept], model.observation_xy[kept]
     )
+    return replace(left, names=model.names, camera_index=model.camera_index, cameras=model.cameras)
 
 
-def torn(model: SparseModel, photo: int, kept: int, seed: int = 0) -> SparseModel:
-    """Only some tracks lead from the photos before one to it and those after it."""
-    rng = np.random.default_rng(seed)
+def torn(
+    model: SparseModel, photo: int, kept: int, *, hinge: bool = False, seed: int = 0
+) -> SparseModel:
+    """Only some tracks lead from the photos before one to it and those after it.
+
+    Args:
+        hinge: the photo itself sees all tracks.
+    """
+    both = across(model, photo, photo + hinge)
+    both = np.random.default_rng(seed).permutation(both)
+    track, by = model.observations[:, 0], model.observations[:, 1]
+    return without(model, np.isin(track, both[kept:]) & (by >= photo + hinge))
+
+
+def across(model: SparseModel, photo: int, later: int | None = None) -> np.ndarray:
+    """Tracks that photos before one see, and it (or another) or later ones."""
     track, by = model.observations[:, 0], model.observations[:, 1]
     before = np.bincount(track[by < photo], minlength=len(model.points)) > 0
-    after = np.bincount(track[by >= photo], minlength=len(model.points)) > 0
-    both = rng.permutation(np.flatnonzero(before & after))
-    return without(model, np.isin(track, both[kept:]) & (by >= photo))
+    after = np.bincount(track[by >= (later or photo)], minlength=len(model.points)) > 0
+    return np.flatnonzero(before & after)
+
+
+def depths_of(model: SparseModel) -> KeypointPriors:
+    """What exact depth maps, each in a unit of its own, say at the keypoints of the tracks."""
+    values = []
+    for photo, pose in enumerate(model.cam_from_world):
+        own = model.observations[:, 1] == photo
+        z = model.points[model.observations[own, 0]] @ pose[2, :3] + pose[2, 3]
+        value = np.full(int(model.observations[own, 2].max(initial=-1)) + 1, np.nan)
+        value[model.observations[own, 2]] = (1 + 0.1 * photo) * z
+        values.append(value)
+    return KeypointPriors(tuple(values), "depth")
 
 
 def stretched(model: SparseModel, photo: int, factor: float) -> SparseModel:

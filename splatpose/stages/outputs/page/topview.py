@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from ....geometry.centers import centers_of
 from ....scene.sparse_model import SparseModel
 from .cards import Card
+from .guessed_path import guessed_paths
 from .svg import decimal, drawing, element, path
 
 _WIDTH = 720.0
@@ -50,6 +51,7 @@ def top_view(poses: SparseModel, cards: Sequence[Card]) -> Markup | None:
     cloud = place(points[inside[::every]])
     parts = [element("path", d=_dots(cloud), class_="cloud")]
     at = place(centers)
+    parts += guessed_paths(at, [cards[photo] for photo in shown.tolist()])
     length = _wedge_length(at)
     numbers = shown.tolist()
     # Weak ones last, on top.
