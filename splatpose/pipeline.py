@@ -129,7 +129,7 @@ def _solve(
         aligned = align_depth(priors.value, capture.value, poses.value, run.emit)
         alignment = Keyed(aligned, key_of(priors.key, poses.key))
     given = config.trust, capture, graph, poses
-    verdicts = run.stage(TRUST, *given, depth=alignment, **near, **few, **seed)
+    verdicts = run.stage(TRUST, *given, depth=alignment, maps=priors, **near, **few, **seed)
     return Solved(
         capture=capture.value,
         graph=graph.value,

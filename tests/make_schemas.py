@@ -387,6 +387,11 @@ def hypothesis() -> Schema:
             "focal_ratio": number(
                 "Focal length over the longer side, of the least plausible camera.", null=True
             ),
+            "step_jump": number(
+                "Largest jump of the step from photo to photo that lasts, as a factor, where what "
+                "is seen is farther or nearer by as much; null where the photos are no walk.",
+                null=True,
+            ),
             "seconds": number("Seconds that it took.", null=True),
         },
     )

@@ -91,6 +91,9 @@ class HypothesisEvidence:
     chosen: bool
     note: str
     """Why the hypothesis won or lost."""
+    step_jump: float = float("nan")
+    """Largest jump of the step from photo to photo that lasts, as a factor of at least 1, where
+    what is seen is farther or nearer by as much; NaN where the photos are no walk, or too few."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,15 @@ class PhotoTrust:
     """Matches of the strongest pair that joins the photo's group to other groups, where photos of a
     group are joined by pairs with very many matches; counted up to as many, which photos of the
     main group have."""
+    scale_sigma: float = NAN
+    """How far the photo may be from its place because the scale of its part of the model is not
+    known, a standard deviation in percent of the RMS radius of the centres; at most what the whole
+    length of the part would make."""
+    scale_hinge: str = ""
+    """Name of the photo through which that part hangs on the rest; empty where the scale is
+    known."""
+    scale_points: int = 0
+    """Points that are seen well from both that part and the rest."""
     depth_residual: float = NAN
     """Relative disagreement of the photo's prior depth with the triangulated points."""
     held_out_psnr: float = NAN

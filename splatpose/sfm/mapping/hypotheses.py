@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pycolmap
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ...depth.keypoints import KeypointPriors
 from ...io.atomic import write_json
@@ -32,6 +32,7 @@ from ...tolerance import Tolerance
 from ...workers import in_threads
 from ..correspondences import MatchTable
 from ..match_consistency import Explanation, explain
+from ..step_lengths import handicap, step_jumps, unevenness
 from ..viewgraph.focal_calibration import calibrate_focal_lengths
 from ..viewgraph.focal_priors import calibrate, write_focal_lengths
 from ..viewgraph.refined_pairs import RefinedPairs
@@ -54,6 +55,8 @@ class Hypothesis:
     explanation: Explanation
     reprojection_error: float
     seconds: float
+    jumps: Float[np.ndarray, " V"]
+    """How the step length jumps at each photo, as `step_jumps` has it."""
 
     @property
     def num_registered(self) -> int:
@@ -84,8 +87,10 @@ class Workshop:
         seed: int,
         refined: RefinedPairs | None = None,
         priors: KeypointPriors | None = None,
+        order: Int[np.ndarray, " V"] | None = None,
     ) -> None:
         self._refined = refined
+        self._order = order
         self._priors = priors
         self._folder = folder
         self._graph = graph
@@ -223,8 +228,22 @@ class Workshop:
                 model = model_from_reconstruction(reconstruction, self._names)
                 explanation = explain(model, self._table, max_error_px=self._max_error_px)
                 error = float(reconstruction.compute_mean_reprojection_error())
-                parts = (reconstruction, model, explanation, error, seconds)
+                jumps = step_jumps(model, self._order)
+                parts = (reconstruction, model, explanation, error, seconds, jumps)
                 found.append(Hypothesis(recipe.name, recipe.mapper, *parts))
         found = [h for h in found if h.num_registered >= 2]
-        best = max(found, key=lambda h: h.explanation.score, default=None)
-        return best or Failure(recipe.name, seconds)
+        return ranked(found)[0] if found else Failure(recipe.name, seconds)
+
+
+def scores(hypotheses: Sequence[Hypothesis]) -> list[float]:
+    """What speaks for each: the matches, less what is uneven in the steps of an ordered capture."""
+    if not hypotheses:
+        return []
+    uneven = unevenness([h.jumps for h in hypotheses]).tolist()
+    return [h.explanation.score - handicap(u) for h, u in zip(hypotheses, uneven, strict=True)]
+
+
+def ranked(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The best first."""
+    order = np.argsort(-np.array(scores(hypotheses)), kind="stable")
+    return [hypotheses[k] for k in order.tolist()]

@@ -84,6 +84,38 @@ class SplitThresholds:
     """Share of the photos, likewise."""
 
 
+@dataclass(frozen=True)
+class ScaleTieThresholds:
+    """When the scale of a part of a model is tied to that of the rest."""
+
+    point_sigma: float = 0.3
+    """Standard deviation of the logarithm of the scale by one point alone, for it to tell it."""
+    best_point: float = 0.02
+    """The least that it counts as: blur and lens displace a keypoint alike in all photos."""
+    full_vote: float = 0.1
+    """Points surer than that have equal votes where they disagree: who is surest may be false."""
+    fewest_points: int = 3
+    """Points without which nothing is told: one may be false, and two may agree by chance."""
+    common: float = 0.01
+    """Standard deviation of the logarithm of the scale that no number of points takes away: errors
+    of the lens and of the shutter are common to all of them."""
+    of_maps: float = 0.02
+    """The same of depth maps, which err by some percent each."""
+    held_share: float = 0.2
+    """Tracks that a photo shares with the other side over those with its own, for it to belong
+    there as well: an open scale is about its place, and does not move it."""
+    guess: float = 4.0
+    """Percent of the cameras' radius by which an open scale may move a photo, from which on its
+    place is called a guess: a photo is wrong from 5 on, and this is a standard deviation."""
+    sure: float = 0.015
+    """Standard deviation up to which a scale is known, and nobody asks further."""
+    sample: int = 300
+    """Points that are asked first."""
+    usual_square: float = 0.4549
+    """Median of the square of what noise of standard deviation 1 gives (chi squared)."""
+
+
 LOOKALIKES = LookalikeThresholds()
 OVERLAP = OverlapThresholds()
 SPLIT = SplitThresholds()
+SCALE_TIES = ScaleTieThresholds()

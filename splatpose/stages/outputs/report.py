@@ -263,6 +263,7 @@ def _hypothesis(evidence: HypothesisEvidence) -> dict[str, Any]:
         "explained_share": evidence.explained_share,
         "reprojection_error": evidence.reprojection_error,
         "focal_ratio": evidence.focal_ratio,
+        "step_jump": evidence.step_jump,
         "seconds": evidence.seconds,
     }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...scene.evidence import HypothesisEvidence
 from ...sfm.mapping.hypotheses import Hypothesis
 from ...sfm.model_comparison import compare
+from ...sfm.thresholds import STEPS
 from .search import SearchResult
 
 
@@ -23,6 +26,7 @@ def hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[Hypothe
                 seconds=h.seconds,
                 chosen=h is chosen,
                 note=_note(h, chosen, found),
+                step_jump=_largest_jump(h),
             )
         )
     nan = float("nan")
@@ -38,6 +42,8 @@ def hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[Hypothe
 def _note(h: Hypothesis, chosen: Hypothesis, found: SearchResult) -> str:
     if h is chosen:
         how = "an independent one agrees" if found.agreeing else "no other confirms it"
+        if decided_by_steps(found, chosen):
+            return f"its steps are more even; {how}"
         rivals = [r.explanation.share for r in found.hypotheses if r.explanation.plausible]
         most = h.explanation.share >= max(rivals, default=0.0)
         return f"explains the {'most matches' if most else 'matches best, all told'}; {how}"
@@ -56,6 +62,8 @@ def _compared(h: Hypothesis, chosen: Hypothesis) -> str:
     more = 100 * (h.explanation.share - chosen.explanation.share)
     if more <= 0:
         return f"explains {-more:.1f} % fewer of the matches"
+    if uneven := _uneven(h, chosen):
+        return f"explains {more:.1f} % more of the matches, but {uneven}"
     against, chosen_against = 100 * h.explanation.against, 100 * chosen.explanation.against
     if against > chosen_against:
         return (
@@ -72,3 +80,34 @@ def unconfirmed(found: SearchResult, chosen: Hypothesis) -> str:
         f"{chosen.name} mapping explains the matches best ({share:.0f} %), but none of "
         f"{len(found.tried)} attempts confirms it: check the result"
     )
+
+
+def decided_by_steps(found: SearchResult, chosen: Hypothesis) -> str | None:
+    """A sentence where the chosen one explains fewer matches than one whose steps jump."""
+    rivals = [h for h in found.hypotheses if h.explanation.score > chosen.explanation.score]
+    best = max(rivals, key=lambda h: h.explanation.score, default=None)
+    uneven = _uneven(best, chosen) if best is not None and best.explanation.plausible else None
+    if best is None or uneven is None:
+        return None
+    share, own = 100 * best.explanation.share, 100 * chosen.explanation.share
+    return (
+        f"{best.name} mapping explains {share:.1f} % of the matches and {chosen.name} mapping "
+        f"{own:.1f} %, but with the former {uneven}: nobody walks like that, "
+        f"{chosen.name} mapping is taken"
+    )
+
+
+def _uneven(h: Hypothesis, chosen: Hypothesis) -> str | None:
+    """Where steps jump in one model and much less in the chosen one, as a clause."""
+    more = np.abs(h.jumps) - np.abs(chosen.jumps)
+    if not (more > STEPS.tolerated).any():
+        return None
+    photo = int(np.nanargmax(more))
+    factor = 2.0 ** abs(float(h.jumps[photo]))
+    how = "longer" if h.jumps[photo] > 0 else "shorter"
+    return f"all steps after {h.model.names[photo]} are {factor:.1f} times {how} than those before"
+
+
+def _largest_jump(h: Hypothesis) -> float:
+    known = h.jumps[np.isfinite(h.jumps)]
+    return float(2.0 ** np.abs(known).max()) if len(known) else float("nan")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...events import EventSink, Message, Progress
-from ...sfm.mapping.hypotheses import Failure, Hypothesis, Workshop
+from ...sfm.mapping.hypotheses import Failure, Hypothesis, Workshop, ranked
 from ...sfm.mapping.mapper_variants import MapperVariant
 from ...sfm.model_comparison import compare
 
@@ -69,7 +69,7 @@ def search(
             else:
                 failures.append(result)
             emit(Progress("poses", done, total, _outcome(result, num_photos)))
-        hypotheses.sort(key=lambda h: -h.explanation.score)
+        hypotheses = ranked(hypotheses)
         last = number + 1 == len(rounds)
         agreeing = _confirmed(hypotheses)
         complete = agreeing and hypotheses[0].num_registered >= num_connected

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pycolmap
+from jaxtyping import Float, Int
 
 from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
@@ -34,10 +35,11 @@ from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined, refine
+from ...sfm.step_lengths import handicap, step_jumps, unevenness, walking_order
 from ...sfm.track_selection import select_tracks
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .config import PosesConfig
-from .hypothesis_evidence import hypothesis_evidence, unconfirmed
+from .hypothesis_evidence import decided_by_steps, hypothesis_evidence, unconfirmed
 from .refusal import (
     check_count,
     check_overlap,
@@ -100,6 +102,7 @@ def solve_poses(
     check_turning(capture, graph, table, cameras, known, config.min_matches)
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
+    order = walking_order(capture.photos, table)
     with quiet_colmap():
         built_on = _selected(graph, table, sizes, folder)
         workshop = Workshop(
@@ -113,9 +116,12 @@ def solve_poses(
             seed=seed,
             refined=pairs,
             priors=priors if config.depth_pairs else None,
+            order=order,
         )
         found = _searched(workshop, capture, graph, groups, config, emit)
-        chosen, refined = _refine_best(found, built_on, names, table, config, emit, seed, priors)
+        chosen, refined = _refine_best(
+            found, built_on, names, table, config, emit, seed, priors, order
+        )
         model, scaled = _settled(
             refined.reconstruction, graph, table, config, cameras, names, priors
         )
@@ -208,10 +214,12 @@ def _refine_best(
     emit: EventSink,
     seed: int,
     priors: KeypointPriors | None,
+    order: Int[np.ndarray, " V"] | None,
 ) -> tuple[Hypothesis, Refined]:
     """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
     contenders = found.contenders
-    results: list[tuple[float, Hypothesis, Refined]] = []
+    results: list[tuple[float, Refined]] = []
+    jumps: list[Float[np.ndarray, " V"]] = []
     for number, contender in enumerate(contenders):
         emit(Progress("poses", number, len(contenders), f"refining {contender.name}"))
         refined = refine(
@@ -227,12 +235,18 @@ def _refine_best(
         )
         model = model_from_reconstruction(refined.reconstruction, names)
         score = explain(model, table, max_error_px=config.max_error_px).score
-        results.append((score, contender, refined))
+        results.append((score, refined))
+        jumps.append(step_jumps(model, order))
     emit(Progress("poses", len(contenders), len(contenders), "refined"))
-    _, chosen, refined = max(results, key=lambda result: result[0])
+    held_against = [handicap(uneven) for uneven in unevenness(jumps).tolist()]
+    total = [score - less for (score, _), less in zip(results, held_against, strict=True)]
+    best = total.index(max(total))
+    chosen = contenders[best]
+    if text := decided_by_steps(found, chosen):
+        emit(Message("poses", text))
     if not found.agreeing:
         emit(Message("poses", unconfirmed(found, chosen), "warning"))
-    return chosen, refined
+    return chosen, results[best][1]
 
 
 def _settled(

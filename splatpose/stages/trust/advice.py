@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int
 from ...geometry.graphs import component_labels
 from ...sfm.correspondences import MatchTable
 from ...sfm.validation.connectivity import Cut
+from ...sfm.validation.scale_ties import ScaleTie
 from ...wording import list_photos
 from .evidence import Evidence
 from .judge import Cause, Finding
@@ -64,6 +65,8 @@ def advise(
             sentences.append(to_placed.bridge(photo, "connect"))
         elif finding.cause == "tie" and (cut := evidence.ties.weakest[photo]) is not None:
             sentences.append(_across(names, cut))
+        elif finding.cause == "scale" and (tie := evidence.scales.weakest[photo]) is not None:
+            sentences.append(_sideways(names, tie))
         elif finding.cause in _WHERE:
             sentences.append(_WHERE[finding.cause].format(photo=names[photo]))
         else:
@@ -81,6 +84,14 @@ def _across(names: Sequence[str], cut: Cut) -> str:
     what = "the two halves" if len(cut.part) > 1 else "it to the others"
     listed = f" ({list_photos(names, cut.part)} and the rest)" if len(cut.part) > 1 else ""
     return f"{_between(names, own, other)} would connect {what}{listed}."
+
+
+def _sideways(names: Sequence[str], tie: ScaleTie) -> str:
+    return (
+        f"Walk on sideways around {names[tie.hinge]}: {_MORE} photos, each a step to the side of "
+        "the last, that show near things from both sides of it, or depth maps (--depth), would "
+        f"tell the distance of {list_photos(names, tie.part)}."
+    )
 
 
 class _Gaps:

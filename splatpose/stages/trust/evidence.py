@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from ...depth.keypoints import KeypointPriors
 from ...io.colmap import quiet_colmap
 from ...scene.depth_maps import DepthAlignment
 from ...scene.matches import MatchGraph
@@ -19,8 +20,10 @@ from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.validation.connectivity import PLENTY, Ties, find_bridges, find_ties, spread
 from ...sfm.validation.lookalike_pairs import Lookalikes, find_lookalikes
+from ...sfm.validation.map_ties import MapTies
 from ...sfm.validation.missing_overlap import measure_overlap, missing_share
 from ...sfm.validation.pair_residuals import pair_evidence
+from ...sfm.validation.scale_ties import ScaleTies, find_scale_ties
 from ...sfm.validation.split_agreement import FoldEvidence, fold_evidence
 from ...sfm.validation.split_reconstructions import map_halves
 from ...sfm.validation.thresholds import LOOKALIKES
@@ -45,6 +48,10 @@ class ModelUnderTest:
     min_matches: int
     """Matches of a pair of photos that counts as overlapping."""
     depth: DepthAlignment | None = None
+    maps: KeypointPriors | None = None
+    """Values of depth maps at the keypoints of the photos, where there are any."""
+    order: Int[np.ndarray, " V"] | None = None
+    """Photos as they were taken, where they are a walk."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Evidence:
     lookalikes: Lookalikes
     explanation: Explanation
     folds: FoldEvidence | None
+    scales: ScaleTies
 
 
 def collect(
@@ -87,6 +95,8 @@ def collect(
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
     )
+    maps = None if subject.maps is None else MapTies(model, subject.maps)
+    scales = find_scale_ties(model, subject.order, maps)
     overlap = measure_overlap(model, table, explanation.explained, subject.graph.pairs, seed)
     missing = missing_share(overlap, len(model.names))
     covered = spread(table, explanation.explained, subject.sizes)
@@ -99,7 +109,7 @@ def collect(
         if not registered:
             photos.append(PhotoTrust(verified_matches=int(verified[i])))
             continue
-        cut = ties.weakest[i]
+        cut, scale = ties.weakest[i], scales.weakest[i]
         found = PhotoTrust(
             verified_matches=int(verified[i]),
             neighbours=int(ties.neighbours[i]),
@@ -115,10 +125,13 @@ def collect(
             lookalikes_shifted=alike.shifted,
             ties=PLENTY if cut is None else min(cut.pairs, PLENTY),
             bridge=float(bridges[i]),
+            scale_sigma=float(scales.position[i]),
+            scale_hinge="" if scale is None else model.names[scale.hinge],
+            scale_points=0 if scale is None else scale.points,
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
-    return Evidence(tuple(photos), ties, alike, explanation, folds)
+    return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
 
 
 def _folds(

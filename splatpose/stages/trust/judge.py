@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal
 
 from ...scene.verdicts import Level, PhotoTrust
-from ...sfm.validation.thresholds import LOOKALIKES
+from ...sfm.validation.thresholds import LOOKALIKES, SCALE_TIES
 
 Cause = Literal[
     "denied",
@@ -24,6 +24,7 @@ Cause = Literal[
     "missing",
     "alike",
     "tie",
+    "scale",
     "loose",
     "few",
     "patch",
@@ -58,10 +59,12 @@ MIN_SPREAD = 0.06
 MAX_ROTATION_SIGMA, MAX_POSITION_SIGMA = 1.2, 2.0
 """Degrees and percent: bundle adjustment believes noise to be independent, which it is not, and is
 two times too sure of itself; twice and a half of that are the bounds of a wrong pose."""
+_MANY_POINTS = 30
+"""Points from which on their number is not what is wrong."""
 MAX_TURN_ERROR = 5.0
 MAX_CYCLE_ERROR = 8.0
 """Degrees: relative rotations of blank walls err by some."""
-_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "loose", "few", "patch")
+_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "loose", "few", "patch")
 """Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""
@@ -189,6 +192,18 @@ def _bridge(e: PhotoTrust, few: bool) -> Doubt | None:
     )
 
 
+def _scale(e: PhotoTrust) -> Doubt | None:
+    if not e.scale_sigma > SCALE_TIES.guess:
+        return None
+    number = "no point is" if not e.scale_points else f"only {e.scale_points} points are"
+    if e.scale_points == 1:
+        number = "only 1 point is"
+    why = f"{number} seen well from both sides"
+    if e.scale_points > _MANY_POINTS:
+        why = "what is seen from both sides does not agree on its scale"
+    return "scale", f"its distance from {e.scale_hinge} on is a guess: {why}"
+
+
 def _few(e: PhotoTrust) -> Doubt | None:
     if e.spread < MIN_SPREAD:
         return "patch", f"its matches cover {100 * e.spread:.0f} % of the photo only"
@@ -233,6 +248,7 @@ def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
         _contradicted,
         partial(_tie, few=few),
         partial(_bridge, few=few),
+        _scale,
         _loose,
         _turns,
         _held_out,

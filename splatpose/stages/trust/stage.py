@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ...depth.keypoints import sample_priors
 from ...events import EventSink, Message, Progress
 from ...keys import Stage
 from ...scene.capture import Capture
-from ...scene.depth_maps import DepthAlignment
+from ...scene.depth_maps import DepthAlignment, DepthPriors
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import match_table
+from ...sfm.step_lengths import walking_order
 from .config import TrustConfig
 from .evidence import ModelUnderTest
 from .rendering import with_held_out
@@ -40,6 +42,7 @@ def judge_poses(
     min_matches: int,
     seed: int,
     depth: DepthAlignment | None = None,
+    maps: DepthPriors | None = None,
 ) -> str:
     """Judges every photo's pose and writes the verdicts into `folder`. Changes no pose.
 
@@ -55,19 +58,24 @@ def judge_poses(
         min_matches: of a pair that counts as overlapping, as `PosesConfig.min_matches`.
         seed: of the halves.
         depth: what the poses make of depth priors, where there are any.
+        maps: those priors.
 
     Returns:
         One line for a person.
     """
+    table = match_table(graph)
+    sizes = [(photo.width, photo.height) for photo in capture.photos]
     subject = ModelUnderTest(
         model=poses,
         graph=graph,
-        table=match_table(graph),
+        table=table,
         groups=np.array([photo.group for photo in capture.photos]),
-        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
+        sizes=np.array(sizes),
         max_error_px=max_error_px,
         min_matches=min_matches,
         depth=depth,
+        maps=sample_priors(maps, graph.keypoints, sizes) if maps else None,
+        order=walking_order(capture.photos, table),
     )
     done = 0
 

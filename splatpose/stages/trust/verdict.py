@@ -9,6 +9,8 @@ import numpy as np
 
 from ...scene.verdicts import PhotoVerdict, Verdicts
 from ...sfm.mapping.bundle_adjustment import FEW_PHOTOS
+from ...sfm.validation.thresholds import SCALE_TIES
+from ...wording import list_photos
 from .advice import advise
 from .config import TrustConfig
 from .evidence import Evidence, ModelUnderTest, collect
@@ -17,6 +19,7 @@ from .judge import Cause, judge, only_doubt
 _LACKING: dict[Cause, str] = {
     "unconfirmed": "no model from a part of the matches confirms them",
     "tie": "single photos or pairs alone hold them to the rest",
+    "scale": "too little is seen from both sides of a place to tell how far they are from it",
     "loose": "their matches leave them free to move a little",
     "few": "they have few matches",
     "patch": "their matches lie in a small part of the photo",
@@ -92,4 +95,19 @@ def _notes(subject: ModelUnderTest, evidence: Evidence) -> tuple[str, ...]:
                 f"{len(cut.part)} photos hang on the other {registered - len(cut.part)} by "
                 f"{cut.pairs} pair{'s' * (cut.pairs != 1)} only"
             )
+    notes += _open_scales(subject, evidence)
     return tuple(notes)
+
+
+def _open_scales(subject: ModelUnderTest, evidence: Evidence) -> list[str]:
+    """Parts of the model whose scale is a guess, each once."""
+    names, notes = subject.model.names, []
+    doubtful = np.flatnonzero(evidence.scales.position > SCALE_TIES.guess).tolist()
+    for tie in dict.fromkeys(evidence.scales.weakest[photo] for photo in doubtful):
+        if tie is not None:
+            off = "" if tie.sigma >= 1 else f" (standard deviation {100 * tie.sigma:.0f} %)"
+            notes.append(
+                f"the scale of {list_photos(names, tie.part)} against the others is a guess{off}: "
+                f"they hang on {names[tie.hinge]}"
+            )
+    return notes

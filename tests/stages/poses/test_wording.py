@@ -12,10 +12,10 @@ import pytest
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.sparse_model import SparseModel
-from splatpose.sfm.mapping.hypotheses import Hypothesis
+from splatpose.sfm.mapping.hypotheses import Hypothesis, ranked
 from splatpose.sfm.match_consistency import Explanation
 from splatpose.stages.poses.focal_lengths import left_by_the_estimate
-from splatpose.stages.poses.hypothesis_evidence import hypothesis_evidence
+from splatpose.stages.poses.hypothesis_evidence import decided_by_steps, hypothesis_evidence
 from splatpose.stages.poses.search import SearchResult
 
 COUNT = 4
@@ -42,11 +42,14 @@ def model(focal: float, turn: float = 0.0) -> SparseModel:
     )
 
 
-def hypothesis(name: str, share: float, balanced: float, against: float, turn: float) -> Hypothesis:
+def hypothesis(
+    name: str, share: float, balanced: float, against: float, turn: float, jump: float = 0.0
+) -> Hypothesis:
     some = np.ones(3, bool)
     explanation = Explanation(np.ones(COUNT, bool), some, some, share, balanced, against, 1.2, 20.0)
     empty = pycolmap.Reconstruction()
-    return Hypothesis(name, name, empty, model(1440, turn), explanation, 0.5, 1.0)
+    jumps = np.array([np.nan, 0.1, jump, np.nan])
+    return Hypothesis(name, name, empty, model(1440, turn), explanation, 0.5, 1.0, jumps)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,37 @@ def test_no_hypothesis_explains_a_negative_share_fewer(
     assert "-" not in second
     most = "explains the most matches" if share < 0.7 else "explains the matches best, all told"
     assert first == f"{most}; no other confirms it"
+
+
+def test_a_walk_whose_steps_jump_loses_to_an_even_one_that_explains_a_little_less() -> None:
+    even = hypothesis("global", 0.865, 0.865, 0.0, 0.0)
+    wrong = hypothesis("incremental", 0.884, 0.884, 0.0, 0.6, jump=-3.0)
+    assert ranked([wrong, even]) == [even, wrong]
+    found = SearchResult((even, wrong), (), False, ())
+    first, second = hypothesis_evidence(found, even)
+    assert first.note == "its steps are more even; no other confirms it"
+    assert second.note.startswith(
+        "explains 1.9 % more of the matches, but all steps after c are 8.0 times shorter than "
+        "those before;"
+    )
+    assert (first.step_jump, second.step_jump) == pytest.approx((1.07, 8.0), abs=0.01)
+    assert decided_by_steps(found, even) == (
+        "incremental mapping explains 88.4 % of the matches and global mapping 86.5 %, but with "
+        "the former all steps after c are 8.0 times shorter than those before: nobody walks like "
+        "that, global mapping is taken"
+    )
+
+
+def test_steps_decide_nothing_where_they_double_or_jump_in_both() -> None:
+    more, less = (
+        [hypothesis(name, share, share, 0.0, 0.0, jump=jump) for jump in (0.0, 1.0, 3.0)]
+        for name, share in (("incremental", 0.884), ("global", 0.865))
+    )
+    assert ranked([less[0], more[1]])[0] is more[1]
+    assert ranked([less[2], more[2]])[0] is more[2]
+    assert decided_by_steps(SearchResult((more[2], less[2]), (), False, ()), more[2]) is None
+    clear = hypothesis("global", 0.8, 0.8, 0.0, 0.0)
+    assert ranked([clear, more[2]])[0] is more[2], "matches weigh more"
 
 
 def capture(prior: float | None) -> Capture:

@@ -37,6 +37,7 @@ GOOD = PhotoTrust(
     rivals=0,
     ties=3,
     bridge=80.0,
+    scale_sigma=0.0,
 )
 HIGHER_IS_WORSE = {
     "fold_rotation": 180.0,
@@ -52,6 +53,7 @@ HIGHER_IS_WORSE = {
     "lookalikes_overall": 1.0,
     "lookalikes_shifted": 1.0,
     "rivals": 2,
+    "scale_sigma": 300.0,
 }
 LOWER_IS_WORSE = {
     "neighbours": 20,
@@ -116,7 +118,7 @@ def test_each_figure_alone_can_make_a_photo_weak(name: str) -> None:
 
 def test_every_figure_of_the_evidence_is_known_here() -> None:
     """A new one must be put to the laws as well."""
-    told = {"verified_matches", "depth_residual", "held_out_psnr"}
+    told = {"verified_matches", "depth_residual", "held_out_psnr", "scale_hinge", "scale_points"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
 
 
@@ -137,6 +139,24 @@ def test_lookalikes_need_ways_that_agree(name: str) -> None:
     assert judge(alone, registered=True).level == "trusted"
     assert judge(replace(alone, **{name: 0.6}), registered=True).cause == "alike"
     assert judge(replace(alone, **{name: 0.6}, ways=2), registered=True).level == "trusted"
+
+
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        (0, "no point is seen well from both sides"),
+        (1, "only 1 point is seen well from both sides"),
+        (4, "only 4 points are seen well from both sides"),
+        (200, "what is seen from both sides does not agree on its scale"),
+    ],
+)
+def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: str) -> None:
+    open_one = replace(GOOD, scale_sigma=12.0, scale_hinge="18.jpg", scale_points=points)
+    finding = judge(open_one, registered=True)
+    assert finding.cause == "scale"
+    assert finding.reason == f"its distance from 18.jpg on is a guess: {why}"
+    assert judge(replace(open_one, scale_sigma=3.9), registered=True).level == "trusted"
+    assert judge(replace(open_one, scale_sigma=float("nan")), registered=True).level == "trusted"
 
 
 def test_three_photos_need_no_third_neighbour() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scenes.poses import Scene, arc, cloud, make_scene
+from scenes.poses import Scene, arc, cloud, look_at, make_scene
 from scenes.trust import levels, moved, subject_of, turned, twins, verdicts_on
+from scenes.walks import torn
 
 from splatpose.stages.trust.config import TrustConfig
 
@@ -109,3 +111,29 @@ def test_three_photos_can_be_judged(tmp_path: Path) -> None:
     assert levels(right) == ["trusted"] * 3
     wrong = subject_of(scene, moved(scene.cam_from_world, [2], lambda c: c + SHIFT))
     assert levels(verdicts_on(wrong, tmp_path / "wrong"))[2] == "weak"
+
+
+def test_a_part_that_nothing_ties_is_called_a_guess_from_its_hinge_on(tmp_path: Path) -> None:
+    """Photos side by side before a wall; hardly a track leads from the third to the fourth."""
+    xs = np.linspace(0, 4, 8)
+    poses = np.stack([look_at((x, 0.1 * np.cos(3 * x), -3), (x, 0, 0)) for x in xs])
+    wall = cloud(400) * (2.5, 0.8, 0.3) + (2.0, 0, 0)
+    scene = make_scene(tmp_path, poses, wall)
+    subject = replace(subject_of(scene), order=np.arange(8))
+    config = TrustConfig(folds=False)
+    tied = verdicts_on(subject, tmp_path / "tied", config)
+    assert all(photo.evidence.scale_sigma < 1 for photo in tied.photos)
+    model = torn(subject.model, 3, 2)
+    verdicts = verdicts_on(replace(subject, model=model), tmp_path / "open", config)
+    far = verdicts.photos[0]
+    assert far.evidence.scale_sigma > 50
+    assert far.reason == (
+        "its distance from IMG_4.png on is a guess: only 2 points are seen well from both sides"
+    )
+    assert far.advice is not None
+    assert far.advice.startswith("Walk on sideways around IMG_4.png: 3 photos, each a step to the")
+    assert "--depth" in far.advice
+    assert "IMG_1.png" in far.advice
+    assert verdicts.photos[6].evidence.scale_sigma == 0
+    assert any("the scale of" in note and "is a guess" in note for note in verdicts.notes)
+    assert not any("guess" in note for note in tied.notes)

@@ -100,6 +100,7 @@ def build_page(
         "labels": LABELS,
         "meanings": MEANINGS,
         "top_view": section("cameras", top_view, poses, photos),
+        "guessed": any(card.hangs_on for card in photos),
         "shown_levels": [k for k in LABELS if k in _levels(photos, poses)],
         "unplaced": int((~poses.registered).sum()),
         "matrix": section("matches", match_matrix, graph, support, len(photos)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ....sfm.validation.thresholds import LOOKALIKES
+from ....sfm.validation.thresholds import LOOKALIKES, SCALE_TIES
 from ..formatting import known, percent, plural, quantity
 
 Level = Literal["trusted", "weak", "refused", "registered", "missing", "skipped"]
@@ -58,6 +58,8 @@ class Card:
     facts: tuple[Fact, ...]
     picture: str | None = None
     """Thumbnail as a data URI."""
+    hangs_on: str = ""
+    """Photo from which on its distance is a guess; empty where it is known."""
 
     @property
     def label(self) -> str:
@@ -89,7 +91,14 @@ def _photo(number: int, row: Mapping[str, Any]) -> Card:
         held_out=bool(row["held_out"]),
         key_facts=_key_facts(row),
         facts=_facts(row),
+        hangs_on=_hinge(row.get("evidence") or {}),
     )
+
+
+def _hinge(evidence: Mapping[str, Any]) -> str:
+    sigma = evidence.get("scale_sigma")
+    is_guess = sigma is not None and known(sigma) and sigma > SCALE_TIES.guess
+    return evidence["scale_hinge"] if is_guess else ""
 
 
 def _key_facts(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -243,6 +252,11 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     "bridge": (
         "Joined by", lambda v: f"{v:.0f}{'+' if v >= LOOKALIKES.strong else ''} matches",
         "The strongest pair between its group of photos and the others.",
+    ),
+    "scale_sigma": (
+        "Open scale moves it", lambda v: f"± {_radius(v)}",
+        "How far it may be from its place because too little is seen from both its part of the "
+        "path and the rest to tell the scale of that part.",
     ),
     "depth_residual": (
         "Depth map differs by", percent,

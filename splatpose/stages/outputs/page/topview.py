@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from ....geometry.centers import centers_of
 from ....scene.sparse_model import SparseModel
 from .cards import Card
+from .guessed_path import guessed_paths
 from .listing import is_many
 from .svg import decimal, drawing, element, path
 
@@ -54,6 +55,7 @@ def top_view(poses: SparseModel, cards: Sequence[Card]) -> Markup | None:
     cloud = place(points[inside[::every]])
     parts = [element("path", d=_dots(cloud), class_="cloud")]
     at = place(centers)
+    parts += guessed_paths(at, [cards[photo] for photo in shown.tolist()])
     half_angles = np.arctan([c.width / 2 / float(c.K[0, 0]) for c in poses.cameras])
     half = half_angles[poses.camera_index[shown]]
     wedges = _wedges(at, ahead * [1, -1], half, _wedge_length(at))
