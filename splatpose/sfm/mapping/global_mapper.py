@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,11 @@ from ..viewgraph.depth_edges import depth_edges
 from ..viewgraph.focal_calibration import with_focal
 from ..viewgraph.refined_pairs import RefinedPairs
 from ..viewgraph.view_graph import ViewGraph, solve_view_graph
-from .bundle_adjustment import FEW_PHOTOS, Mapper, Scales, least_freedom, mapping, measure_scales
+from .global_adjustment import triangulate_and_adjust, triangulate_and_adjust_aside
+from .mapper_variants import MANY_PHOTOS
 
 _CALIBRATIONS = 2
 _SAME_FOCAL = 0.08
-_COARSE_OUTLIER = 16.0
-"""In pixels at `REFERENCE_SIDE`, before the first bundle adjustment."""
 
 
 def reconstructions(
@@ -44,6 +44,7 @@ def reconstructions(
     refined: RefinedPairs | None = None,
     priors: KeypointPriors | None = None,
     backbones: Sequence[float] = (0.0,),
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> list[pycolmap.Reconstruction]:
     """The reconstructions that the view graph leads to.
 
@@ -56,6 +57,10 @@ def reconstructions(
         refined: relative poses that are known better than their matches alone tell.
         priors: depth maps, which are asked about pairs whose matches say little.
         backbones: shares of `solve_view_graph`, each of which leads to reconstructions.
+        cancelled: asked now and then where there are many photos.
+
+    Raises:
+        CancelledError: it was cancelled.
     """
     found: list[pycolmap.Reconstruction] = []
     for _ in range(_CALIBRATIONS):
@@ -80,7 +85,9 @@ def reconstructions(
             # From the same pairs follows the same reconstruction.
             if view_graph is not None and view_graph.relative.row.tobytes() not in seen:
                 seen.add(view_graph.relative.row.tobytes())
-                grown = _grow(view_graph, graph, camera_index, names, scratch, min_matches, seed)
+                grown = _grow(
+                    view_graph, graph, camera_index, names, scratch, min_matches, seed, cancelled
+                )
                 again += [grown] if grown else []
         found += again
         if not again:
@@ -119,52 +126,18 @@ def _grow(
     scratch: Path,
     min_matches: int,
     seed: int,
+    cancelled: Callable[[], bool],
 ) -> pycolmap.Reconstruction | None:
     """Tracks over the pairs that were kept, and bundle adjustment, coarse first."""
-    kept = scratch / "kept.db"
-    shutil.copyfile(graph.database, kept)
-    with opened(kept) as database:
-        forget_pairs(database, view_graph.dropped)
-    model = SparseModel.of_cameras(
-        names, view_graph.cam_from_world, camera_index, view_graph.cameras
-    )
-    start = reconstruction_from_model(model, graph.keypoints)
-    try:
-        return grow(start, kept, min_matches, seed)
-    finally:
-        kept.unlink()
-
-
-def grow(
-    reconstruction: pycolmap.Reconstruction, database: Path, min_matches: int, seed: int
-) -> pycolmap.Reconstruction | None:
-    """Triangulates and adjusts a reconstruction that has cameras only; None without points."""
-    freedom = least_freedom(reconstruction)
-    pixel = measure_scales(reconstruction).loss
-    coarse = Scales(2 * pixel, _COARSE_OUTLIER * pixel)
-    # Where pairs are thin, their tracks of two views are all that ties two parts together.
-    with mapping(
-        reconstruction,
-        database,
-        coarse,
-        min_matches=min_matches,
-        seed=seed,
-        two_view_tracks=True,
-    ) as mapper:
-        _triangulate(mapper)
-        if not reconstruction.num_points3D():
-            return None
-        # With few photos, focal lengths run away while poses and points are still coarse.
-        mapper.refine(freedom, rounds=2, hold=True)
-        reconstruction.update_point_3d_errors()
-        fine = Mapper(mapper.mapper, reconstruction, measure_scales(reconstruction), seed)
-        fine.mapper.observation_manager.filter_all_points3D(4 * pixel, 1.5)
-        _triangulate(fine)
-        # Three photos tell little about a focal length that many pairs were not asked for.
-        fine.refine(freedom, rounds=3, hold=reconstruction.num_reg_images() <= FEW_PHOTOS)
-    return reconstruction if reconstruction.num_reg_images() >= 2 else None
-
-
-def _triangulate(mapper: Mapper) -> None:
-    for image_id in sorted(mapper.reconstruction.reg_image_ids()):
-        mapper.mapper.triangulate_image(mapper.triangulation(), image_id)
+    with tempfile.TemporaryDirectory(dir=scratch) as home:
+        kept = Path(home) / "kept.db"
+        shutil.copyfile(graph.database, kept)
+        with opened(kept) as database:
+            forget_pairs(database, view_graph.dropped)
+        model = SparseModel.of_cameras(
+            names, view_graph.cam_from_world, camera_index, view_graph.cameras
+        )
+        start = reconstruction_from_model(model, graph.keypoints)
+        if len(names) < MANY_PHOTOS:
+            return triangulate_and_adjust(start, kept, min_matches, seed)
+        return triangulate_and_adjust_aside(start, kept, min_matches, seed, cancelled)

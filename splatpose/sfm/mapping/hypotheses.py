@@ -153,7 +153,7 @@ class Workshop:
             refined = self._refined if recipe.refined else None
             priors = self._priors if recipe.by_depth else None
             starts = recipe.backbones
-            self._from_view_graph(database, folder, models, seed, refined, priors, starts)
+            self._from_view_graph(database, folder, models, seed, refined, priors, starts, token)
         else:
             few = len(self._names) <= FEW_PHOTOS
             task = MapperTask(
@@ -199,6 +199,7 @@ class Workshop:
         refined: RefinedPairs | None,
         priors: KeypointPriors | None,
         backbones: Sequence[float],
+        token: pycolmap.CancellationToken,
     ) -> None:
         cameras, _ = read_cameras(database)
         found = reconstructions(
@@ -213,6 +214,7 @@ class Workshop:
             refined=refined,
             priors=priors,
             backbones=backbones,
+            cancelled=lambda: token.is_cancelled,
         )
         for number, reconstruction in enumerate(found):
             (models / str(number)).mkdir()
