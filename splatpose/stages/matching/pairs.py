@@ -108,12 +108,13 @@ def suggested_pairs(
     pairs, matches = found[strong], matches[strong]
     ends = np.concatenate([pairs, pairs[:, ::-1]])
     weight = np.concatenate([matches, matches])
-    joined = coo_array((weight, (ends[:, 0], ends[:, 1])), shape=(num_photos, num_photos)).tocsr()
+    shape = (num_photos, num_photos)
     best: list[list[tuple[int, int]]] = [[] for _ in range(num_photos)]
     for row in np.lexsort((ends[:, 1], -weight, ends[:, 0])).tolist():
         if len(best[ends[row, 0]]) < _PARTNERS:
             best[ends[row, 0]].append((int(ends[row, 1]), int(weight[row])))
-    common = ((joined > 0).astype(np.int64) @ (joined > 0).astype(np.int64)).tocsr()
+    one = coo_array((np.ones(len(ends), np.int64), (ends[:, 0], ends[:, 1])), shape=shape).tocsr()
+    common = (one @ one).tocsr()
     known = {(i, j) for i, j in tried.tolist()}
     support: dict[tuple[int, int], int] = {}
     for (i, j), own in zip(ends.tolist(), weight.tolist(), strict=True):

@@ -9,6 +9,7 @@ from splatpose.sfm.correspondences import MatchTable
 from splatpose.sfm.match_consistency import Explanation
 from splatpose.sfm.validation.connectivity import Ties
 from splatpose.sfm.validation.lookalike_pairs import Lookalikes
+from splatpose.sfm.validation.scale_ties import ScaleTies
 from splatpose.stages.trust.advice import Advice, advise
 from splatpose.stages.trust.evidence import Evidence
 from splatpose.stages.trust.judge import Finding
@@ -31,11 +32,12 @@ def advice(
     told = Explanation(np.ones(count, bool), explained, ~explained, 0.0, 0.0, 0.0, 1.0, 1.0)
     ties = Ties(np.zeros(count, np.int64), (None,) * count, ())
     alike = Lookalikes(np.zeros(count), 0.0, 0.0, ())
+    scales = ScaleTies(np.full(count, np.nan), (None,) * count)
     names = [f"{i:03d}.jpg" for i in range(count)]
     findings = [
         Finding(level, None if level == "trusted" else "unconfirmed", "why") for level in levels
     ]
-    return advise(names, findings, Evidence((), ties, alike, told, None), table), names
+    return advise(names, findings, Evidence((), ties, alike, told, None, scales), table), names
 
 
 def test_groups_are_bridged_where_most_matches_lead() -> None:
