@@ -14,8 +14,8 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Int
-from scipy.sparse import coo_array
 
+from ..geometry.graphs import common_neighbors
 from ..tolerance import Tolerance
 from .guided_matching import guided_matches
 from .magsac import RobustGeometry, fit_robustly
@@ -243,10 +243,7 @@ def joined_by_others(
         settled: pairs that nearest neighbours settled.
         pairs: others.
     """
-    first, second = np.array(settled, np.int64).reshape(-1, 2).T
-    joined = coo_array((np.ones(len(first), np.int64), (first, second)), (num_photos, num_photos))
-    both = (joined + joined.T).tocsr()
-    common = both @ both
+    common = common_neighbors(np.array(settled, np.int64).reshape(-1, 2), num_photos)
     found = [pair for pair in pairs if common[pair] >= CASCADE.common]
     return [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in found]
 

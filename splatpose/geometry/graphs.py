@@ -157,3 +157,11 @@ def values_from_differences(
     np.add.at(right, i, -weight[:, None] * difference)
     top = max(float(weight.max(initial=0.0)), 1e-12)
     return splu((laplacian + ridge * top * eye_array(num_nodes)).tocsc()).solve(right)
+
+
+def common_neighbors(edges: Int[np.ndarray, "E 2"], num_nodes: int) -> csr_array:
+    """At (i, j) how many nodes edges join to both i and j; each edge is to be given once."""
+    ends = np.concatenate([edges, edges[:, ::-1]])
+    one = np.ones(len(ends), np.int64)
+    joined = csr_array((one, (ends[:, 0], ends[:, 1])), shape=(num_nodes, num_nodes))
+    return csr_array(joined @ joined)

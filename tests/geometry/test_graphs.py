@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from splatpose.geometry.graphs import (
     biconnected_blocks,
+    common_neighbors,
     components,
     in_largest_component,
     spanning_forest,
@@ -111,3 +112,12 @@ def test_widest_paths() -> None:
             strong[tuple(pairs[support >= level].T)] = True
             label = connected_components(strong, directed=False)[1]
             assert (label[i] == label[j]) == joined
+
+
+def test_common_neighbors() -> None:
+    rng = np.random.default_rng(3)
+    for share in (0.0, 0.2, 0.7):
+        edges = random_edges(rng, 12, share)
+        around = [{int(j) for e in edges for j in e if i in e} - {i} for i in range(12)]
+        found = common_neighbors(edges, 12).toarray()
+        assert all(found[i, j] == len(around[i] & around[j]) for i in range(12) for j in range(12))

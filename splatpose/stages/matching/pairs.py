@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
+
+from ...geometry.graphs import common_neighbors
 
 SUBSET = 1024
 """Descriptors of a photo that take part in pooling, the strongest."""
@@ -108,13 +109,11 @@ def suggested_pairs(
     pairs, matches = found[strong], matches[strong]
     ends = np.concatenate([pairs, pairs[:, ::-1]])
     weight = np.concatenate([matches, matches])
-    shape = (num_photos, num_photos)
     best: list[list[tuple[int, int]]] = [[] for _ in range(num_photos)]
     for row in np.lexsort((ends[:, 1], -weight, ends[:, 0])).tolist():
         if len(best[ends[row, 0]]) < _PARTNERS:
             best[ends[row, 0]].append((int(ends[row, 1]), int(weight[row])))
-    one = coo_array((np.ones(len(ends), np.int64), (ends[:, 0], ends[:, 1])), shape=shape).tocsr()
-    common = (one @ one).tocsr()
+    common = common_neighbors(pairs, num_photos)
     known = {(i, j) for i, j in tried.tolist()}
     support: dict[tuple[int, int], int] = {}
     for (i, j), own in zip(ends.tolist(), weight.tolist(), strict=True):
