@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ...geometry.centers import centers_of
 from ...geometry.epipolar import relative_pose
@@ -69,14 +69,21 @@ class PoseUncertainty:
     """Percent of the radius of the centres."""
 
 
-def pose_uncertainty(model: SparseModel) -> PoseUncertainty:
+def pose_uncertainty(
+    model: SparseModel, asked: Bool[np.ndarray, " V"] | None = None
+) -> PoseUncertainty:
     """Covariance of each pose from the normal matrix of bundle adjustment, lenses free.
 
     In the gauge of inner constraints (see `camera_system`). NaN for photos that share no points
     with the largest part of the model.
+
+    Args:
+        asked: photos that take part; None for all. A part whose scale nothing holds can be
+            anywhere, and where all cameras make up the gauge the others would be as uncertain.
     """
     result = PoseUncertainty(np.full(len(model.names), np.nan), np.full(len(model.names), np.nan))
-    placed = _held_together(model)
+    everyone = np.ones(len(model.names), bool)
+    placed = _held_together(model, everyone if asked is None else asked)
     if not 2 <= len(placed) <= _MOST_PHOTOS:
         return result
     radius = camera_radius(centers_of(model.cam_from_world)[model.registered])
@@ -102,11 +109,11 @@ def pose_uncertainty(model: SparseModel) -> PoseUncertainty:
     return result
 
 
-def _held_together(model: SparseModel) -> Int[np.ndarray, " N"]:
-    """The largest set of registered photos that points join."""
+def _held_together(model: SparseModel, asked: Bool[np.ndarray, " V"]) -> Int[np.ndarray, " N"]:
+    """The largest set of registered photos, of those asked, that points join."""
     track, photo = model.observations[:, :2].T
     seen = np.bincount(photo, minlength=len(model.names))
-    placed = model.registered & (seen >= _FEWEST_OBSERVATIONS)
+    placed = asked & model.registered & (seen >= _FEWEST_OBSERVATIONS)
     if not placed.any():
         return np.zeros(0, np.int64)
     own = placed[photo]

@@ -26,7 +26,7 @@ from ...sfm.validation.pair_residuals import pair_evidence
 from ...sfm.validation.scale_ties import ScaleTies, find_scale_ties
 from ...sfm.validation.split_agreement import FoldEvidence, fold_evidence
 from ...sfm.validation.split_reconstructions import map_halves
-from ...sfm.validation.thresholds import LOOKALIKES
+from ...sfm.validation.thresholds import LOOKALIKES, SCALE_TIES
 from .config import TrustConfig
 
 
@@ -91,12 +91,12 @@ def collect(
             if config.folds
             else None
         )
-        certainty = pose_uncertainty(model)
+    maps = None if subject.maps is None else MapTies(model, subject.maps)
+    scales = find_scale_ties(model, subject.order, maps)
+    certainty = pose_uncertainty(model, ~(scales.position > SCALE_TIES.guess))
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
     )
-    maps = None if subject.maps is None else MapTies(model, subject.maps)
-    scales = find_scale_ties(model, subject.order, maps)
     overlap = measure_overlap(model, table, explanation.explained, subject.graph.pairs, seed)
     missing = missing_share(overlap, len(model.names))
     covered = spread(table, explanation.explained, subject.sizes)

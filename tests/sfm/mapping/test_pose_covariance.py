@@ -173,6 +173,15 @@ def test_a_part_that_one_photo_joins_is_as_good_as_free() -> None:
     assert (joined.position > 100).all()
 
 
+def test_photos_are_as_certain_as_without_a_free_part_that_is_not_asked() -> None:
+    model = exact(8, points=600)
+    track, photo = model.observations[:, 0], model.observations[:, 1]
+    joined = some(model, np.where(track < 300, photo <= 4, photo >= 4))
+    found = pose_uncertainty(joined, np.arange(8) <= 4)
+    assert np.isnan(found.position[5:]).all()
+    assert (found.position[:5] < 1).all()
+
+
 def chain(count: int) -> SparseModel:
     """A walk past points each of which five photos in a row see."""
     poses = np.tile(np.eye(4), (count, 1, 1))
