@@ -242,13 +242,14 @@ def _turns(e: PhotoTrust) -> Doubt | None:
 def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
     """All rules, the gravest doubt first."""
     return (
+        # The halves then differ for want of a scale: the cause is told, not what follows from it.
+        _scale,
         _denied,
         _missing,
         _alike,
         _contradicted,
         partial(_tie, few=few),
         partial(_bridge, few=few),
-        _scale,
         _loose,
         _turns,
         _held_out,
