@@ -105,6 +105,8 @@ def _fill_database(
     work = work_folder(folder / _FEATURES, matcher, hashes)
     features = extract_features(capture, matcher, work, emit)
     plan = plan_memory(capture, features, config.refine_size)
+    if len(features) > config.exhaustive_limit:
+        emit(Message("matching", str(plan)))
     pairs = _select_pairs(matcher, features, config, emit)
     raw, record = work / _RAW, work / _WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
@@ -117,11 +119,7 @@ def _fill_database(
             record.unlink(missing_ok=True)
         names = [photo.name for photo in capture.photos]
         cascade = Cascade(matcher, features, names, config.max_error, config.min_inliers)
-        many = len(features) > config.exhaustive_limit
-        if many:
-            emit(Message("matching", str(plan)))
-        added = config.neighbours if many else 0
-        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=added)
+        pairs = match_pairs(base, cascade, pairs, record, emit, most_added=config.neighbours)
     asked = len(pairs) - read_ways(record, pairs).count(NOT_ASKED)
     found = read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)

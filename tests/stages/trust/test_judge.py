@@ -155,6 +155,8 @@ def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: 
     finding = judge(open_one, registered=True)
     assert finding.cause == "scale"
     assert finding.reason == f"its distance from 18.jpg on is a guess: {why}"
+    elsewhere = replace(open_one, folds_agreeing=0, folds_denying=2, fold_position=40.0)
+    assert judge(elsewhere, registered=True).doubts[:2] == ("scale", "denied")
     assert judge(replace(open_one, scale_sigma=3.9), registered=True).level == "trusted"
     assert judge(replace(open_one, scale_sigma=float("nan")), registered=True).level == "trusted"
 

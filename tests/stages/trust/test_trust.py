@@ -135,5 +135,6 @@ def test_a_part_that_nothing_ties_is_called_a_guess_from_its_hinge_on(tmp_path: 
     assert "--depth" in far.advice
     assert "IMG_1.png" in far.advice
     assert verdicts.photos[6].evidence.scale_sigma == 0
+    assert all(photo.evidence.position_sigma < 1 for photo in verdicts.photos[4:])
     assert any("the scale of" in note and "is a guess" in note for note in verdicts.notes)
     assert not any("guess" in note for note in tied.notes)
