@@ -344,3 +344,22 @@ def test_photos_on_their_side_are_told_and_the_world_stands(tmp_path: Path) -> N
     assert not any("uncertain" in text for text in said)
     down = poses.cam_from_world[::2, 1, 1]
     assert (down > np.cos(np.radians(20))).all()
+
+
+def test_many_photos_are_built_on_selected_tracks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is many is lowered to six: the model is right, on a part of the tracks."""
+    for module in (
+        "sfm.mapping.mapper_variants",
+        "sfm.mapping.global_mapper",
+        "stages.poses.stage",
+    ):
+        monkeypatch.setattr(f"splatpose.{module}.MANY_PHOTOS", 6)
+    scene = make_scene(tmp_path, arc(6), cloud(900))
+    some, _ = solve(scene, tmp_path / "some")
+    assert some.registered.all()
+    assert position_error(some, scene) < 1
+    assert 100 < len(some.points) < 0.6 * len(scene.points)
+    assert {h.name for h in some.hypotheses} >= {"global calibrated", "view graph"}
+    assert not list((tmp_path / "some").glob("*.db"))

@@ -11,6 +11,7 @@ from scenes.poses import Scene, arc, cloud, look_at, make_scene
 from scenes.trust import levels, moved, subject_of, turned, twins, verdicts_on
 from scenes.walks import torn
 
+from splatpose.io.colmap_database import read_graph
 from splatpose.stages.trust.config import TrustConfig
 
 COUNT = 8
@@ -138,3 +139,18 @@ def test_a_part_that_nothing_ties_is_called_a_guess_from_its_hinge_on(tmp_path: 
     assert all(photo.evidence.position_sigma < 1 for photo in verdicts.photos[4:])
     assert any("the scale of" in note and "is a guess" in note for note in verdicts.notes)
     assert not any("guess" in note for note in tied.notes)
+
+
+def test_halves_of_many_photos_are_built_on_selected_tracks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(tmp_path, arc(6), cloud(1200))
+    subject = subject_of(scene)
+    matches = {}
+    for name, many in (("every", 7), ("some", 6)):
+        for module in ("validation.split_reconstructions", "mapping.mapper_variants"):
+            monkeypatch.setattr(f"splatpose.sfm.{module}.MANY_PHOTOS", many)
+        assert levels(verdicts_on(subject, tmp_path / name)) == ["trusted"] * 6
+        graph = read_graph(tmp_path / name / "half 1" / "matches.db", "")
+        matches[name] = int(graph.num_verified.sum())
+    assert matches["some"] < 0.7 * matches["every"]
