@@ -79,8 +79,8 @@ def find_scale_ties(
     information = track_information(model)
     tree = _supported_tree(model, information)
     position[tree.photos] = 0.0
-    sides = _parts(tree, order, count)
-    found = [_tie(side, tree.photos, model, information, centers, radius, maps) for side in sides]
+    subject = _Subject(model, information, tree.photos, centers, radius, maps)
+    found = [_tie(side, subject) for side in _parts(tree, order, count)]
     ties = sorted({tie for tie in found if tie is not None}, key=_badness)
     carried = []
     for tie in ties:
@@ -99,6 +99,19 @@ def find_scale_ties(
 def _badness(tie: ScaleTie) -> tuple[int, int, tuple[int, ...]]:
     """The fewest points first, of equal ones the largest part."""
     return tie.points, -len(tie.part), tie.part
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The model that is asked about its parts."""
+
+    model: SparseModel
+    information: TrackInformation
+    photos: Int[np.ndarray, " N"]
+    """All with a pose."""
+    centers: Float[np.ndarray, "V 3"]
+    radius: float
+    maps: MapTies | None
 
 
 @dataclass(frozen=True)
@@ -156,46 +169,31 @@ def _parts(
             yield own
 
 
-def _tie(
-    side: Bool[np.ndarray, " V"],
-    everyone: Int[np.ndarray, " N"],
-    model: SparseModel,
-    information: TrackInformation,
-    centers: Float[np.ndarray, "V 3"],
-    radius: float,
-    maps: MapTies | None,
-) -> ScaleTie | None:
+def _tie(side: Bool[np.ndarray, " V"], subject: _Subject) -> ScaleTie | None:
     """What ties the part to the rest; None where it is tied well enough to say nothing."""
-    tie = _measured(side, everyone, model, information, centers, radius, maps)
+    tie = _measured(side, subject)
     if tie is None:
         return None
     # Photos at the border that hold on to the rest are not lost with the part.
-    kept = information.without_photos_held_elsewhere(side, SCALE_TIES.held_share)
+    kept = subject.information.without_photos_held_elsewhere(side, SCALE_TIES.held_share)
     if kept.sum() < 2 or (kept == side).all():
         return tie
-    return _measured(kept, everyone, model, information, centers, radius, maps) or tie
+    return _measured(kept, subject) or tie
 
 
-def _measured(
-    side: Bool[np.ndarray, " V"],
-    everyone: Int[np.ndarray, " N"],
-    model: SparseModel,
-    information: TrackInformation,
-    centers: Float[np.ndarray, "V 3"],
-    radius: float,
-    maps: MapTies | None,
-) -> ScaleTie | None:
+def _measured(side: Bool[np.ndarray, " V"], subject: _Subject) -> ScaleTie | None:
+    information, centers, maps = subject.information, subject.centers, subject.maps
     common = information.common_tracks(side)
     sample = common[:: max(1, len(common) // SCALE_TIES.sample)]
     hinge = information.most_seen_by(sample, ~side)
     if hinge is None:
         # Nothing is seen from both sides: the part hangs on the nearest photo of the rest.
-        rest = everyone[~side[everyone]]
+        rest = subject.photos[~side[subject.photos]]
         middle = centers[side].mean(0)
         hinge = int(rest[np.linalg.norm(centers[rest] - middle, axis=1).argmin()])
-    sigma, points = _scale(sample, side, model, information, centers[hinge], radius)
+    sigma, points = _scale(sample, side, subject, centers[hinge])
     if sigma > SCALE_TIES.sure and len(sample) < len(common):
-        sigma, points = _scale(common, side, model, information, centers[hinge], radius)
+        sigma, points = _scale(common, side, subject, centers[hinge])
     if sigma > SCALE_TIES.sure and maps is not None:
         known = sigma**-2 + maps.sigma(side) ** -2
         sigma = known**-0.5 if known else float("inf")
@@ -207,17 +205,16 @@ def _measured(
 def _scale(
     tracks: Int[np.ndarray, " N"],
     side: Bool[np.ndarray, " V"],
-    model: SparseModel,
-    information: TrackInformation,
+    subject: _Subject,
     hinge: Float[np.ndarray, " 3"],
-    radius: float,
 ) -> tuple[float, int]:
     """Standard deviation of the logarithm of a part's scale, and the points that tell it."""
     if not len(tracks):
         return float("inf"), 0
-    both, pull = information.between(tracks, side)
+    radius = subject.radius
+    both, pull = subject.information.between(tracks, side)
     both, pull = both * radius**2, pull * radius
-    away = (model.points[tracks] - hinge) / radius
+    away = (subject.model.points[tracks] - hinge) / radius
     tells = np.einsum("ti,tij,tj->t", away, both, away)
     points = int((tells >= SCALE_TIES.point_sigma**-2).sum())
     # No point is surer than its keypoints' errors that all photos share; none outvotes many.

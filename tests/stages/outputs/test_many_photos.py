@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from scenes.long_walk import Walk, long_name, make_walk, short_name
-from scenes.page_browser import Page, browsing, find_browser
+from scenes.page_browser import Page
 
 from splatpose.stages.outputs.page.build import build_page
 from splatpose.stages.outputs.page.cards import Card, Fact
@@ -215,15 +214,6 @@ def test_pairs_are_packed_and_the_weakest_of_very_many_are_left_out() -> None:
     text, least = packed(np.column_stack([i, j, strength, strength * 0, strength * 0]))
     assert least == strength.max() - 2999
     assert len(text) == 30_000 * 8 * 4 // 3
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory):
-    executable = find_browser()
-    if executable is None or shutil.which("bash") is None:
-        pytest.skip("no Chromium here")
-    with browsing(executable, tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.mark.slow

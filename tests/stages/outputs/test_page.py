@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from scenes.outputs import COUNT, HELD_OUT, MISSING, Scene, make_scene
-from scenes.page_browser import Page, browsing, find_browser
+from scenes.page_browser import Page
 
 from splatpose.scene.capture import CameraGroup, Photo, SkippedFile, Span, VideoUse
 from splatpose.scene.evidence import PhotoEvidence
@@ -448,15 +447,6 @@ def test_charts_of_nothing_are_none() -> None:
         assert histogram(np.array(values), "errors")
         dots = [Dot(i, v, "a", "#a") for i, v in enumerate(values)]
         assert strip([("first", dots)], "errors", floor=0.1, unit="")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory):
-    executable = find_browser()
-    if executable is None or shutil.which("bash") is None:
-        pytest.skip("no Chromium here")
-    with browsing(executable, tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.mark.slow
