@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 from collections.abc import Callable
 from functools import cache
 
@@ -27,13 +25,9 @@ def exclusive_trees(
 @cache
 def _compiled() -> Callable[..., np.ndarray]:
     """The loop as machine code: a track at a time, Python takes ten times as long."""
-    import numba
+    from ..machine_code import compiled
 
-    loop = numba.njit(nogil=True)(inspect.unwrap(_grow))
-    # Numba's, where it finds no folder that it may write to: compiled anew then, in a second.
-    with contextlib.suppress(RuntimeError):
-        loop.enable_caching()
-    return loop
+    return compiled(_grow)
 
 
 def _grow(edges: np.ndarray, kind: np.ndarray, stamps: np.ndarray) -> np.ndarray:

@@ -1,0 +1,207 @@
+"""The loops over the matches of a pair, as machine code: a pair takes a tenth of the time, and
+pairs in several threads do not wait for each other. `relative_pose` says what they compute."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...geometry.robust import CAUCHY_BEND, SIGMA_OF_MEDIAN
+from ...machine_code import compiled
+
+_ROTATION_ROUNDS = 8
+_SCALE_ROUNDS = 3
+_STEPS = 5
+_TOLERANCE = 1e-4
+_LEAST = 1e-9
+"""Scale in normalised coordinates, under which nothing is resolved."""
+
+
+@compiled
+def cross(v: np.ndarray) -> np.ndarray:
+    """Matrix of the vector product with v."""
+    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
+
+
+@compiled
+def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Of two matrices of 3 x 3, which a library's call takes longer to begin."""
+    C = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            C[i, j] = A[i, 0] * B[0, j] + A[i, 1] * B[1, j] + A[i, 2] * B[2, j]
+    return C
+
+
+@compiled
+def tangent(t: np.ndarray) -> np.ndarray:
+    """An orthonormal basis (3 x 2) of the plane at right angles to a unit vector."""
+    axis = np.zeros(3)
+    axis[np.argmin(np.abs(t))] = 1.0
+    a = cross(t) @ axis
+    a = a / np.sqrt((a * a).sum())
+    basis = np.empty((3, 2))
+    basis[:, 0], basis[:, 1] = a, cross(t) @ a
+    return basis
+
+
+@compiled
+def retract(R: np.ndarray, t: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A relative pose after a step of rotation vector (on the left) and direction."""
+    angle = np.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    K = cross(step[:3])
+    a = 1 - angle**2 / 6 if angle < 1e-4 else np.sin(angle) / angle
+    b = 0.5 - angle**2 / 24 if angle < 1e-4 else (1 - np.cos(angle)) / angle**2
+    t = t + tangent(t) @ step[3:]
+    return product(np.eye(3) + a * K + b * product(K, K), R), t / np.sqrt((t * t).sum())
+
+
+@compiled
+def signed_sampson(R: np.ndarray, t: np.ndarray, h1: np.ndarray, h2: np.ndarray) -> np.ndarray:
+    """Signed Sampson distances of matches in homogeneous coordinates."""
+    E = product(cross(t), R)
+    distance = np.empty(len(h1))
+    for m in range(len(h1)):
+        a0, a1, a2 = h1[m, 0], h1[m, 1], h1[m, 2]
+        b0, b1, b2 = h2[m, 0], h2[m, 1], h2[m, 2]
+        x2 = E[0, 0] * a0 + E[0, 1] * a1 + E[0, 2] * a2
+        y2 = E[1, 0] * a0 + E[1, 1] * a1 + E[1, 2] * a2
+        z2 = E[2, 0] * a0 + E[2, 1] * a1 + E[2, 2] * a2
+        x1 = E[0, 0] * b0 + E[1, 0] * b1 + E[2, 0] * b2
+        y1 = E[0, 1] * b0 + E[1, 1] * b1 + E[2, 1] * b2
+        g = np.sqrt(max(x2 * x2 + y2 * y2 + x1 * x1 + y1 * y1, 1e-24))
+        distance[m] = (b0 * x2 + b1 * y2 + b2 * z2) / g
+    return distance
+
+
+@compiled
+def sampson_derivatives(
+    R: np.ndarray, t: np.ndarray, h1: np.ndarray, h2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, with their derivatives (M x 5) by what `retract` steps along."""
+    T, basis = cross(t), tangent(t)
+    E = product(T, R)
+    dE = np.empty((5, 3, 3))
+    for k in range(3):
+        axis = np.zeros(3)
+        axis[k] = 1.0
+        dE[k] = product(T, product(cross(axis), R))
+    for k in range(2):
+        dE[3 + k] = product(cross(basis[:, k]), R)
+    distance, J = np.empty(len(h1)), np.empty((len(h1), 5))
+    for m in range(len(h1)):
+        a0, a1, a2 = h1[m, 0], h1[m, 1], h1[m, 2]
+        b0, b1, b2 = h2[m, 0], h2[m, 1], h2[m, 2]
+        x2 = E[0, 0] * a0 + E[0, 1] * a1 + E[0, 2] * a2
+        y2 = E[1, 0] * a0 + E[1, 1] * a1 + E[1, 2] * a2
+        z2 = E[2, 0] * a0 + E[2, 1] * a1 + E[2, 2] * a2
+        x1 = E[0, 0] * b0 + E[1, 0] * b1 + E[2, 0] * b2
+        y1 = E[0, 1] * b0 + E[1, 1] * b1 + E[2, 1] * b2
+        g = np.sqrt(max(x2 * x2 + y2 * y2 + x1 * x1 + y1 * y1, 1e-24))
+        d = (b0 * x2 + b1 * y2 + b2 * z2) / g
+        distance[m] = d
+        for k in range(5):
+            D = dE[k]
+            u2 = D[0, 0] * a0 + D[0, 1] * a1 + D[0, 2] * a2
+            v2 = D[1, 0] * a0 + D[1, 1] * a1 + D[1, 2] * a2
+            w2 = D[2, 0] * a0 + D[2, 1] * a1 + D[2, 2] * a2
+            u1 = D[0, 0] * b0 + D[1, 0] * b1 + D[2, 0] * b2
+            v1 = D[0, 1] * b0 + D[1, 1] * b1 + D[2, 1] * b2
+            top = b0 * u2 + b1 * v2 + b2 * w2
+            J[m, k] = (top - d / g * (u2 * x2 + v2 * y2 + u1 * x1 + v1 * y1)) / g
+    return distance, J
+
+
+@compiled
+def _cost(distance: np.ndarray, scale: float) -> float:
+    total = 0.0
+    for d in distance:
+        total += np.log1p((d / scale) ** 2)
+    return total
+
+
+@compiled
+def _normal_equations(
+    distance: np.ndarray, J: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    A, b = np.zeros((5, 5)), np.zeros(5)
+    for m in range(len(J)):
+        weight = 1 / (1 + (distance[m] / scale) ** 2)
+        for i in range(5):
+            weighted = weight * J[m, i]
+            b[i] += weighted * distance[m]
+            for j in range(i + 1):
+                A[i, j] += weighted * J[m, j]
+    for i in range(5):
+        for j in range(i):
+            A[j, i] = A[i, j]
+    return A, b
+
+
+@compiled
+def refine(
+    R: np.ndarray, t: np.ndarray, h1: np.ndarray, h2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
+    """Rotation, direction, normal matrix (5 x 5, before the noise), sigma and distances."""
+    distance, J = sampson_derivatives(R, t, h1, h2)
+    damping, sigma = 1e-3, 1.0
+    for _ in range(_SCALE_ROUNDS):
+        sigma = max(SIGMA_OF_MEDIAN * np.median(np.abs(distance)), _LEAST)
+        scale = CAUCHY_BEND * sigma
+        cost = _cost(distance, scale)
+        for _ in range(_STEPS):
+            A, b = _normal_equations(distance, J, scale)
+            A = A + (damping * np.trace(A) / 5 + 1e-12) * np.eye(5)
+            new_R, new_t = retract(R, t, np.linalg.solve(A, -b))
+            new_distance = signed_sampson(new_R, new_t, h1, h2)
+            new_cost = _cost(new_distance, scale)
+            if new_cost >= cost:
+                damping *= 10
+                continue
+            settled = cost - new_cost < _TOLERANCE * cost
+            damping *= 0.1
+            R, t, cost = new_R, new_t, new_cost
+            distance, J = sampson_derivatives(R, t, h1, h2)
+            if settled:
+                break
+    A, _ = _normal_equations(distance, J, CAUCHY_BEND * sigma)
+    return R, t, A, sigma, distance
+
+
+@compiled
+def rotations(
+    rays1: np.ndarray, rays2: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For pairs whose matches begin at `starts` the rotation, the median residual, and the
+    residual of every match."""
+    count = len(starts) - 1
+    R, medians = np.zeros((count, 3, 3)), np.zeros(count)
+    residual = np.zeros(len(rays1))
+    for p in range(count):
+        first, end = starts[p], starts[p + 1]
+        weight = np.ones(end - first)
+        for _ in range(_ROTATION_ROUNDS):
+            H = np.zeros((3, 3))
+            for m in range(first, end):
+                w = weight[m - first]
+                for i in range(3):
+                    for j in range(3):
+                        H[i, j] += w * rays2[m, i] * rays1[m, j]
+            U, _, Vt = np.linalg.svd(H)
+            if np.linalg.det(product(U, Vt)) < 0:
+                U[:, 2] = -U[:, 2]
+            R[p] = product(U, Vt)
+            for m in range(first, end):
+                squared = 0.0
+                for i in range(3):
+                    turned = (
+                        R[p, i, 0] * rays1[m, 0]
+                        + R[p, i, 1] * rays1[m, 1]
+                        + R[p, i, 2] * rays1[m, 2]
+                    )
+                    squared += (turned - rays2[m, i]) ** 2
+                residual[m] = np.sqrt(squared)
+            ranked = np.sort(residual[first:end])
+            medians[p] = max(ranked[(end - first) // 2], _LEAST)
+            for m in range(first, end):
+                weight[m - first] = 1 / (1 + (residual[m] / medians[p]) ** 2)
+    return R, medians, residual
