@@ -62,11 +62,12 @@ class PhotoTrust:
     lookalikes: float = NAN
     """Share of the photo's pairs with very many matches that the poses deny, 0 to 1: such pairs
     show the same thing, or things that look the same."""
-    lookalikes_overall: float = NAN
-    """Share of all photos' pairs with very many matches that the poses deny, 0 to 1."""
+    lookalikes_near: float = NAN
+    """The same of the pairs of the photo and of those that share enough matches with it which
+    agree, 0 to 1."""
     lookalikes_shifted: float = NAN
-    """Share of all photos' pairs with very many matches that the poses deny, 0 to 1, only pairs
-    that rotate their photos as the poses do: a copy stands beside the original."""
+    """Share of these that the poses deny, 0 to 1, only pairs that rotate their photos as the poses
+    do: a copy stands beside the original."""
     ties: int = 0
     """Pairs of photos that hold the photo and what hangs on it at the weakest place; counted up to
     3."""
@@ -100,6 +101,8 @@ class PhotoVerdict:
     advice: str | None
     """What to photograph next for this photo's sake; None where nothing is needed."""
     evidence: PhotoTrust
+    probability: float = NAN
+    """That the pose is right, within 5 degrees and 5 % of the radius, 0 to 1; NaN without one."""
 
 
 @dataclass(frozen=True)

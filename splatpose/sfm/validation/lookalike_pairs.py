@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from scipy.sparse import csr_array
 
 from ...geometry.epipolar import relative_pose
 from ...geometry.rotations import rotation_angle
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable, with_matches
 from ..match_consistency import Explanation
+from ..thresholds import INLIERS
 from ..twoview.all_pairs import relative_poses
 from .thresholds import LOOKALIKES
 
@@ -31,9 +33,12 @@ class Lookalikes:
     overall: float
     """Denied share of all strong pairs, without photos most of whose pairs are denied: those are
     misplaced, and say nothing of the others. 0 where they are too few to be more than a mishap."""
-    shifted: float
-    """Share of all strong pairs that the model denies although it turns their photos as they do: a
-    copy beside the original, which no cycle of rotations tells from it."""
+    near: Float[np.ndarray, " V"]
+    """The same about each photo: of the strong pairs of the photo and of those that share enough
+    matches with it that agree."""
+    shifted: Float[np.ndarray, " V"]
+    """Share of these that the model denies although it turns their photos as they do: a copy
+    beside the original, which no cycle of rotations tells from it."""
     pairs: tuple[tuple[int, int], ...]
     """Pairs that are denied, with most matches first."""
 
@@ -73,17 +78,45 @@ def find_lookalikes(
     ask = strong & ~misplaced[table.pairs].any(1)
     if 3 * int(misplaced.sum()) > int(registered.sum()):
         ask = strong
-    many = float(weight[ask].sum()) >= LOOKALIKES.fewest
+    weight = np.where(ask, weight, 0.0)
     rows = np.flatnonzero(denied)
     rows = rows[np.argsort(-matches[rows], kind="stable")]
+    linked = table.pairs[placed & (agree >= INLIERS.enough_matches)]
+    about = _pairs_about(table.pairs, linked, count)
+    turned = np.where(_same_turn(model, table, weight, seed, workers), weight, 0.0)
     return Lookalikes(
         share=np.where(bad >= 2, share, np.minimum(share, 0.0)),
-        overall=float(weight[ask].mean()) if many else 0.0,
-        shifted=(
-            _same_turn(model, table, weight * ask, seed, workers) / int(ask.sum()) if many else 0.0
-        ),
+        overall=float(_shares(np.ones((1, len(ask))), weight, ask)[0]),
+        near=_shares(about, weight, ask),
+        shifted=_shares(about, turned, ask),
         pairs=tuple((int(i), int(j)) for i, j in table.pairs[rows]),
     )
+
+
+def _pairs_about(
+    pairs: Int[np.ndarray, "P 2"], linked: Int[np.ndarray, "L 2"], count: int
+) -> csr_array:
+    """V x P: which pairs a photo, or one that is linked with it, is in."""
+    own = np.arange(count)
+    ends = np.concatenate([linked, linked[:, ::-1], np.stack([own, own], 1)]).T
+    links = csr_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(count, count))
+    row = np.repeat(np.arange(len(pairs)), 2)
+    members = csr_array((np.ones(2 * len(pairs)), (pairs.ravel(), row)), shape=(count, len(pairs)))
+    about = csr_array(links @ members)
+    about.data[:] = 1.0
+    return about
+
+
+def _shares(
+    about: csr_array | Float[np.ndarray, "N P"],
+    weight: Float[np.ndarray, " P"],
+    asked: Bool[np.ndarray, " P"],
+) -> Float[np.ndarray, " N"]:
+    """Share of the pairs asked that are denied, 0 where these are too few to be more than a
+    mishap."""
+    denied = about @ weight
+    share = denied / np.maximum(about @ asked.astype(float), 1)
+    return np.where(denied >= LOOKALIKES.fewest, share, 0.0)
 
 
 def _same_turn(
@@ -92,8 +125,8 @@ def _same_turn(
     weight: Float[np.ndarray, " P"],
     seed: int,
     workers: int | None,
-) -> float:
-    """Weight of the pairs that have, by their matches, the relative rotation of the model."""
+) -> Bool[np.ndarray, " P"]:
+    """Of the pairs with a weight those that have, by their matches, the model's rotation."""
     own = relative_poses(
         with_matches(table, weight[table.pair] > 0),
         model.cameras,
@@ -104,6 +137,7 @@ def _same_turn(
     )
     poses = model.cam_from_world[own.pairs]
     R, _ = relative_pose(poses[:, 0], poses[:, 1])
-    angle = rotation_angle(own.rotation @ np.swapaxes(R, 1, 2))
-    of = {(int(i), int(j)): float(w) for (i, j), w in zip(table.pairs, weight, strict=True)}
-    return float(sum(of[int(i), int(j)] for i, j in own.pairs[angle <= LOOKALIKES.same_rotation]))
+    same = rotation_angle(own.rotation @ np.swapaxes(R, 1, 2)) <= LOOKALIKES.same_rotation
+    turned = np.zeros(len(table.pairs), bool)
+    turned[own.row[same]] = True
+    return turned

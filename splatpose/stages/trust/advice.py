@@ -14,7 +14,8 @@ from ...sfm.validation.connectivity import Cut
 from ...sfm.validation.scale_ties import ScaleTie
 from ...wording import list_photos
 from .evidence import Evidence
-from .judge import Cause, Finding
+from .judge import Finding
+from .points import Cause
 
 _MORE = 3
 """Photos that bridge a gap: each shares two thirds of what it shows with the next."""

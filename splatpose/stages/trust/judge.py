@@ -1,8 +1,9 @@
 """The judge: what the evidence on one photo makes of it. Pure functions of figures.
 
-Every rule looks at one figure, or at one that excuses another, and only ever lowers the level, so
-that worse evidence never raises it. What could not be measured speaks neither for nor against,
-but for the halves of the matches: without any that confirms it, a pose is not trusted.
+The points that its figures take away add up to the probability that its pose is right; levels are
+cuts of that, and the reason is the figure that takes away most. Worse evidence never raises the
+probability. What could not be measured speaks neither for nor against, but for the halves of the
+matches: without any that confirms it, a pose is not trusted.
 """
 
 from __future__ import annotations
@@ -11,65 +12,22 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+
+import numpy as np
 
 from ...scene.verdicts import Level, PhotoTrust
-from ...sfm.validation.thresholds import LOOKALIKES, SCALE_TIES
+from .points import FIGURES, Cause, Points, figures_of, fitted_points
 
-Cause = Literal[
-    "denied",
-    "unconfirmed",
-    "contradicted",
-    "missing",
-    "alike",
-    "tie",
-    "scale",
-    "loose",
-    "few",
-    "patch",
-    "turns",
-    "cycles",
-    "held out",
-    "rendering",
-]
-"""What is wrong with a photo, for whoever gives advice."""
-
-MAX_FOLD_ROTATION, MAX_FOLD_POSITION = 4.0, 4.0
-"""Degrees and percent of the radius that models from halves of the matches may differ: a photo is
-wrong from 5 and 5 on, and the final model, of all matches, is nearer to the truth than they."""
-MIN_HELD_OUT_SHARE = 0.15
-"""Share of the matches that a half never saw. Right photos have 0.25 even on blank walls; learned
-matchers leave many false matches behind verification."""
-MAX_CONTRADICTED_SHARE = 0.6
-"""Right photos on blank walls have up to a half: repeated structures match and are false."""
-MAX_MISSING_OVERLAP = 0.3
-"""A right photo lacks the matches with an odd neighbour, not with a third of them."""
-MAX_LOOKALIKES = 0.45
-"""Share of a photo's strong pairs that are denied: where two sides of a room look alike, right
-poses deny a third."""
-MIN_WAYS = 2
-"""Ways of mapping that agree, to believe a model of things that look alike: each way is led astray
-otherwise, and where only one comes to a result, chance had its part in it."""
-MIN_TIES = 2
-"""A part that one pair holds is as right as that pair, and its size is not held at all."""
-MIN_NEIGHBOURS = 2
-MIN_SPREAD = 0.06
-"""Four of 64 cells: matches in one corner leave the pose free to turn about it."""
-MAX_ROTATION_SIGMA, MAX_POSITION_SIGMA = 1.2, 2.0
-"""Degrees and percent: bundle adjustment believes noise to be independent, which it is not, and is
-two times too sure of itself; twice and a half of that are the bounds of a wrong pose."""
+MAX_PSNR_LOSS = 8.0
+"""dB below the median of the held-out photos."""
+_DOUBT = 1.0
+"""Points from which on a figure is a doubt of its own."""
 _MANY_POINTS = 30
-"""Points from which on their number is not what is wrong."""
-MAX_TURN_ERROR = 5.0
-MAX_CYCLE_ERROR = 8.0
-"""Degrees: relative rotations of blank walls err by some."""
+"""Points in space from which on their number is not what is wrong."""
 _LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "loose", "few", "patch")
 """Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""
-MAX_PSNR_LOSS = 8.0
-"""dB below the median of the held-out photos."""
 
 
 @dataclass(frozen=True)
@@ -82,23 +40,44 @@ class Finding:
     reason: str
     doubts: tuple[Cause, ...] = ()
     """All, the gravest first."""
+    probability: float = float("nan")
+    """That the pose is right; NaN without one."""
 
 
-def judge(evidence: PhotoTrust, *, registered: bool, few: bool = False) -> Finding:
-    """The level of one photo and why.
+def judge(
+    evidence: Sequence[PhotoTrust],
+    registered: Sequence[bool],
+    *,
+    few: bool = False,
+    points: Points | None = None,
+) -> list[Finding]:
+    """The level of each photo and why.
 
     Args:
-        evidence: what was measured.
-        registered: whether there is a pose.
+        evidence: what was measured of each.
+        registered: whether each has a pose.
         few: whether the capture has so few photos that each can only have one or two neighbours.
+        points: to judge by; unset, those that come with the package.
     """
-    if not registered:
-        return Finding("refused", None, "no pose")
-    doubts = [doubt for rule in _rules(few) if (doubt := rule(evidence)) is not None]
-    if doubts:
-        cause, reason = doubts[0]
-        return Finding("weak", cause, reason, tuple(cause for cause, _ in doubts))
-    return Finding("trusted", None, _why_trusted(evidence))
+    points = points or fitted_points()
+    lost = points.model.lost(figures_of(evidence, few))
+    probability = points.model.probability(lost)
+    return [
+        _finding(e, lost[i].tolist(), float(probability[i]), points.trusted)
+        if registered[i]
+        else Finding("refused", None, "no pose")
+        for i, e in enumerate(evidence)
+    ]
+
+
+def _finding(e: PhotoTrust, lost: list[float], probability: float, trusted: float) -> Finding:
+    ranked = np.argsort(-np.array(lost), kind="stable").tolist()
+    causes = [FIGURES[k].cause for k in ranked if lost[k] >= _DOUBT]
+    if probability >= trusted:
+        return Finding("trusted", None, _why_trusted(e), (), probability)
+    worst = FIGURES[ranked[0]]
+    doubts = tuple(dict.fromkeys(causes or [worst.cause]))
+    return Finding("weak", worst.cause, _SENTENCES[worst.name](e), doubts, probability)
 
 
 def worse_rendering(psnr: float, usual: float) -> bool:
@@ -126,136 +105,117 @@ def only_doubt(findings: Sequence[Finding]) -> Cause | None:
     return None
 
 
-Doubt = tuple[Cause, str]
-
-
-def _denied(e: PhotoTrust) -> Doubt | None:
+def _denied(e: PhotoTrust) -> str:
     off = f"{_number(e.fold_rotation)} degrees and {_number(e.fold_position)} % of the radius"
-    far = e.fold_rotation > MAX_FOLD_ROTATION or e.fold_position > MAX_FOLD_POSITION
     if e.folds_denying >= 2:
-        return "denied", f"both halves of the matches place it elsewhere, by {off}"
-    if e.folds_denying or far:
-        return "denied", f"models from two halves of the matches differ here by {off}"
-    return None
+        return f"both halves of the matches place it elsewhere, by {off}"
+    return f"models from two halves of the matches differ here by {off}"
 
 
-def _unconfirmed(e: PhotoTrust) -> Doubt | None:
+def _unconfirmed(e: PhotoTrust) -> str:
     if e.folds_agreeing:
-        return None
-    return "unconfirmed", "no model from a part of the matches confirms its pose"
+        return "a model from only one half of the matches confirms its pose"
+    return "no model from a part of the matches confirms its pose"
 
 
-def _contradicted(e: PhotoTrust) -> Doubt | None:
-    if e.contradicted_share > MAX_CONTRADICTED_SHARE:
-        share = 100 * e.contradicted_share
-        return "contradicted", f"{share:.0f} % of its matches contradict its pose"
-    return None
+def _contradicted(e: PhotoTrust) -> str:
+    return f"{100 * e.contradicted_share:.0f} % of its matches contradict its pose"
 
 
-def _missing(e: PhotoTrust) -> Doubt | None:
-    if e.missing_overlap > MAX_MISSING_OVERLAP:
-        share = 100 * e.missing_overlap
-        return "missing", (
-            f"by its pose it sees what {share:.0f} % of its neighbours see, and shares no matches "
-            "with them: the place may exist twice"
-        )
-    return None
+def _missing(e: PhotoTrust) -> str:
+    return (
+        f"by its pose it sees what {100 * e.missing_overlap:.0f} % of its neighbours see, and "
+        "shares no matches with them: the place may exist twice"
+    )
 
 
-def _alike(e: PhotoTrust) -> Doubt | None:
-    many = e.lookalikes > MAX_LOOKALIKES or e.lookalikes_overall > LOOKALIKES.many
-    if e.lookalikes_shifted > LOOKALIKES.many or (many and (e.ways < MIN_WAYS or e.rivals)):
-        share = 100 * max(e.lookalikes_overall, e.lookalikes)
-        return "alike", (
-            f"{share:.0f} % of the pairs that match best do not agree with the poses: things here "
-            "look alike, and matches do not tell which is which, or the lens is not understood"
-        )
-    return None
+def _alike(e: PhotoTrust) -> str:
+    known = [v for v in (e.lookalikes, e.lookalikes_near) if not math.isnan(v)]
+    return (
+        f"{100 * max(known, default=0.0):.0f} % of the pairs that match best hereabouts do not "
+        "agree with the poses: things here look alike, and matches do not tell which is which, or "
+        "the lens is not understood"
+    )
 
 
-def _tie(e: PhotoTrust, few: bool) -> Doubt | None:
+def _neighbours(e: PhotoTrust) -> str:
     if not e.neighbours:
-        return "tie", "no photo of the main part of the model agrees with it"
-    if few or (e.ties >= MIN_TIES and e.neighbours >= MIN_NEIGHBOURS):
-        return None
+        return "no photo of the main part of the model agrees with it"
     if e.neighbours == 1:
-        return "tie", "only one other photo agrees with it"
-    return "tie", "one pair of photos alone holds its part of the model"
+        return "only one other photo agrees with it"
+    return f"only {e.neighbours} other photos agree with it"
 
 
-def _bridge(e: PhotoTrust, few: bool) -> Doubt | None:
-    if few or math.isnan(e.bridge) or e.bridge >= LOOKALIKES.strong:
-        return None
-    return "tie", (
+def _ties(e: PhotoTrust) -> str:
+    if e.ties > 1:
+        return f"only {e.ties} pairs of photos hold its part of the model"
+    return "one pair of photos alone holds its part of the model"
+
+
+def _bridge(e: PhotoTrust) -> str:
+    return (
         f"pairs of at most {e.bridge:.0f} matches join its part of the model to the others: things "
         "that look alike in two places have as many"
     )
 
 
-def _scale(e: PhotoTrust) -> Doubt | None:
-    if not e.scale_sigma > SCALE_TIES.guess:
-        return None
+def _scale(e: PhotoTrust) -> str:
     number = "no point is" if not e.scale_points else f"only {e.scale_points} points are"
     if e.scale_points == 1:
         number = "only 1 point is"
     why = f"{number} seen well from both sides"
     if e.scale_points > _MANY_POINTS:
         why = "what is seen from both sides does not agree on its scale"
-    return "scale", f"its distance from {e.scale_hinge} on is a guess: {why}"
+    return f"its distance from {e.scale_hinge} on is a guess: {why}"
 
 
-def _few(e: PhotoTrust) -> Doubt | None:
-    if e.spread < MIN_SPREAD:
-        return "patch", f"its matches cover {100 * e.spread:.0f} % of the photo only"
-    return None
+def _patch(e: PhotoTrust) -> str:
+    return f"its matches cover {100 * e.spread:.0f} % of the photo only"
 
 
-def _loose(e: PhotoTrust) -> Doubt | None:
-    if e.rotation_sigma > MAX_ROTATION_SIGMA or e.position_sigma > MAX_POSITION_SIGMA:
-        return "loose", (
-            "its matches leave it free to move: standard deviation "
-            f"{_number(e.rotation_sigma)} degrees and {_number(e.position_sigma)} % of the radius"
-        )
-    return None
-
-
-def _held_out(e: PhotoTrust) -> Doubt | None:
-    if e.held_out_share < MIN_HELD_OUT_SHARE:
-        share = 100 * e.held_out_share
-        return "held out", f"only {share:.0f} % of matches kept back agree with its pose"
-    return None
-
-
-def _turns(e: PhotoTrust) -> Doubt | None:
-    """Pairs alone err where there is little texture; two models of many pairs outvote them."""
-    if e.folds_agreeing >= 2:
-        return None
-    if e.turn_error > MAX_TURN_ERROR:
-        text = f"its pairs alone turn by {e.turn_error:.0f} degrees otherwise than the model has it"
-        return "turns", text
-    if e.cycle_error > MAX_CYCLE_ERROR:
-        text = f"going round three photos misses the start by {e.cycle_error:.0f} degrees"
-        return "cycles", text
-    return None
-
-
-def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
-    """All rules, the gravest doubt first."""
+def _loose(e: PhotoTrust) -> str:
     return (
-        # The halves then differ for want of a scale: the cause is told, not what follows from it.
-        _scale,
-        _denied,
-        _missing,
-        _alike,
-        _contradicted,
-        partial(_tie, few=few),
-        partial(_bridge, few=few),
-        _loose,
-        _turns,
-        _held_out,
-        _few,
-        _unconfirmed,
+        "its matches leave it free to move: standard deviation "
+        f"{_number(e.rotation_sigma)} degrees and {_number(e.position_sigma)} % of the radius"
     )
+
+
+def _held_out(e: PhotoTrust) -> str:
+    if math.isnan(e.held_out_share):
+        return "no matches were left to confirm its pose"
+    return f"only {100 * e.held_out_share:.0f} % of matches kept back agree with its pose"
+
+
+def _turns(e: PhotoTrust) -> str:
+    return f"its pairs alone turn by {e.turn_error:.0f} degrees otherwise than the model has it"
+
+
+def _cycles(e: PhotoTrust) -> str:
+    return f"going round three photos misses the start by {e.cycle_error:.0f} degrees"
+
+
+_SENTENCES: dict[str, Callable[[PhotoTrust], str]] = {
+    "scale_sigma": _scale,
+    "fold_rotation": _denied,
+    "fold_position": _denied,
+    "folds_denying": _denied,
+    "missing_overlap": _missing,
+    "lookalikes_shifted": _alike,
+    "lookalikes_near": _alike,
+    "lookalikes": _alike,
+    "contradicted_share": _contradicted,
+    "neighbours": _neighbours,
+    "ties": _ties,
+    "bridge": _bridge,
+    "rotation_sigma": _loose,
+    "position_sigma": _loose,
+    "turn_error": _turns,
+    "cycle_error": _cycles,
+    "held_out_share": _held_out,
+    "spread": _patch,
+    "folds_agreeing": _unconfirmed,
+}
+"""What is said where a figure takes away most."""
 
 
 def _why_trusted(e: PhotoTrust) -> str:

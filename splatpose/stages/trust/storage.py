@@ -22,7 +22,10 @@ def load(folder: Path) -> Verdicts:
     """Reads what `save` wrote."""
     value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     photos = tuple(
-        PhotoVerdict(**{**photo, "evidence": PhotoTrust(**_with_nan(photo["evidence"]))})
+        PhotoVerdict(
+            **{**_with_nan(photo), "advice": photo["advice"]}
+            | {"evidence": PhotoTrust(**_with_nan(photo["evidence"]))}
+        )
         for photo in value["photos"]
     )
     advice, notes = tuple(value["advice"]), tuple(value["notes"])

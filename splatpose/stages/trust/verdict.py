@@ -14,7 +14,8 @@ from ...wording import list_photos
 from .advice import advise
 from .config import TrustConfig
 from .evidence import Evidence, ModelUnderTest, collect
-from .judge import Cause, judge, only_doubt
+from .judge import judge, only_doubt
+from .points import Cause
 
 _LACKING: dict[Cause, str] = {
     "unconfirmed": "no model from a part of the matches confirms them",
@@ -46,10 +47,7 @@ def assess(
     evidence = collect(subject, config, folder, seed=seed, progress=progress)
     names, registered = subject.model.names, subject.model.registered
     few = int(registered.sum()) <= FEW_PHOTOS
-    findings = [
-        judge(photo, registered=bool(placed), few=few)
-        for photo, placed in zip(evidence.photos, registered, strict=True)
-    ]
+    findings = judge(evidence.photos, registered.tolist(), few=few)
     advice = advise(names, findings, evidence, subject.table)
     photos = tuple(
         PhotoVerdict(
@@ -58,6 +56,7 @@ def assess(
             reason=reasons[i] if finding.level == "refused" else finding.reason,
             advice=advice.photos[i],
             evidence=evidence.photos[i],
+            probability=finding.probability,
         )
         for i, (name, finding) in enumerate(zip(names, findings, strict=True))
     )
