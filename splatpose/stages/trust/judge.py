@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...scene.verdicts import Level, PhotoTrust
 from .points import FIGURES, Cause, Points, figures_of, fitted_points
 
@@ -22,6 +20,8 @@ MAX_PSNR_LOSS = 8.0
 """dB below the median of the held-out photos."""
 _DOUBT = 1.0
 """Points from which on a figure is a doubt of its own."""
+_FOLLOW_SCALE: tuple[Cause, ...] = ("denied", "unconfirmed", "held out", "loose")
+"""What is also found where a scale is open."""
 _MANY_POINTS = 30
 """Points in space from which on their number is not what is wrong."""
 _LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "loose", "few", "patch")
@@ -71,13 +71,19 @@ def judge(
 
 
 def _finding(e: PhotoTrust, lost: list[float], probability: float, trusted: float) -> Finding:
-    ranked = np.argsort(-np.array(lost), kind="stable").tolist()
-    causes = [FIGURES[k].cause for k in ranked if lost[k] >= _DOUBT]
     if probability >= trusted:
         return Finding("trusted", None, _why_trusted(e), (), probability)
-    worst = FIGURES[ranked[0]]
-    doubts = tuple(dict.fromkeys(causes or [worst.cause]))
-    return Finding("weak", worst.cause, _SENTENCES[worst.name](e), doubts, probability)
+    total: dict[Cause, float] = {}
+    for figure, points in zip(FIGURES, lost, strict=True):
+        total[figure.cause] = total.get(figure.cause, 0.0) + points
+    if total["scale"] >= _DOUBT:
+        # What follows from it is not told as the cause.
+        total["scale"] += sum(total[cause] for cause in _FOLLOW_SCALE)
+    ranked = sorted(total, key=lambda cause: -total[cause])
+    own = [k for k, figure in enumerate(FIGURES) if figure.cause == ranked[0]]
+    told = FIGURES[max(own, key=lambda k: lost[k])].name
+    doubts = tuple(cause for cause in ranked if total[cause] >= _DOUBT) or (ranked[0],)
+    return Finding("weak", ranked[0], _SENTENCES[told](e), doubts, probability)
 
 
 def worse_rendering(psnr: float, usual: float) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from scenes.poses import Scene
+from scenes.poses import Scene, arc, cloud, make_scene
 from scenes.trust import PIXELS, subject_of
 
 from splatpose.geometry.rotations import so3_exp
+from splatpose.sfm.correspondences import with_matches
 from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.validation.lookalike_pairs import find_lookalikes
 
@@ -18,7 +20,9 @@ def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
     fine = find_lookalikes(
         right.model, right.table, explain(right.model, right.table, max_error_px=PIXELS), 0
     )
-    assert (fine.overall, fine.shifted) == (0, 0)
+    assert fine.overall == 0
+    assert not fine.near.any()
+    assert not fine.shifted.any()
     assert np.nanmax(fine.share) == 0
     for turn, shift, shifted in ((9.0, 0.0, False), (0.0, 0.6, True)):
         poses = scene.cam_from_world.copy()
@@ -29,7 +33,8 @@ def test_strong_pairs_that_are_denied_are_lookalikes(scene: Scene) -> None:
         found = find_lookalikes(wrong, right.table, explanation, 0)
         assert found.overall > 0.3
         assert all((i < 3) != (j < 3) for i, j in found.pairs)
-        assert found.shifted == (found.overall if shifted else 0)
+        assert (found.near > 0.3).all()
+        np.testing.assert_array_equal(found.shifted, found.near if shifted else 0)
 
 
 def test_imprecise_pairs_count_half(scene: Scene) -> None:
@@ -44,6 +49,24 @@ def test_imprecise_pairs_count_half(scene: Scene) -> None:
     imprecise = replace(told, contradicted=off & (rng.random(len(right.table)) < 0.1))
     blurred = find_lookalikes(right.model, right.table, imprecise, 0)
     assert wrong.overall > 0.3
-    assert wrong.shifted == wrong.overall
+    np.testing.assert_array_equal(wrong.shifted, wrong.near)
     assert blurred.pairs == wrong.pairs
-    assert (blurred.overall, blurred.shifted) == (wrong.overall / 2, wrong.shifted / 2)
+    assert blurred.overall == wrong.overall / 2
+    np.testing.assert_allclose(blurred.near, wrong.near / 2)
+    np.testing.assert_allclose(blurred.shifted, wrong.shifted / 2)
+
+
+def test_what_is_denied_far_away_says_nothing_of_a_photo(tmp_path: Path) -> None:
+    """Two places joined by a few photos; in one of them pairs that match best are denied."""
+    count = 24
+    scene = make_scene(tmp_path, arc(count), cloud())
+    right = subject_of(scene)
+    span = np.abs(right.table.photos[:, 0] - right.table.photos[:, 1])
+    table = with_matches(right.table, span <= 3)
+    explanation = explain(right.model, table, max_error_px=PIXELS)
+    last = (table.photos >= count - 6).all(1) & (np.ptp(table.photos, axis=1) == 1)
+    told = replace(explanation, explained=explanation.explained & ~last, contradicted=last)
+    found = find_lookalikes(right.model, table, told, 0)
+    assert found.overall > 0
+    assert found.near[-7] > 0.05
+    assert not found.near[: count - 12].any()

@@ -31,7 +31,7 @@ def advice(
     table = MatchTable(table_pairs, pair, table_pairs[pair], keypoints, np.zeros((len(pair), 2, 2)))
     told = Explanation(np.ones(count, bool), explained, ~explained, 0.0, 0.0, 0.0, 1.0, 1.0)
     ties = Ties(np.zeros(count, np.int64), (None,) * count, ())
-    alike = Lookalikes(np.zeros(count), 0.0, 0.0, ())
+    alike = Lookalikes(np.zeros(count), 0.0, np.zeros(count), np.zeros(count), ())
     scales = ScaleTies(np.full(count, np.nan), (None,) * count)
     names = [f"{i:03d}.jpg" for i in range(count)]
     findings = [

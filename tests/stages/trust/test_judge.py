@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
-from splatpose.stages.trust.judge import judge, only_doubt, worse_rendering
+from splatpose.stages.trust.judge import Finding, judge, only_doubt, worse_rendering
+from splatpose.stages.trust.points import FIGURES, Points, expected_points, fitted_points
 from splatpose.stages.trust.storage import load, save
 from splatpose.stages.trust.verdict import describe_verdicts
 
@@ -31,7 +32,7 @@ GOOD = PhotoTrust(
     contradicted_share=0.02,
     missing_overlap=0.0,
     lookalikes=0.6,
-    lookalikes_overall=0.3,
+    lookalikes_near=0.3,
     lookalikes_shifted=0.0,
     ways=2,
     rivals=0,
@@ -50,7 +51,7 @@ HIGHER_IS_WORSE = {
     "contradicted_share": 1.0,
     "missing_overlap": 1.0,
     "lookalikes": 1.0,
-    "lookalikes_overall": 1.0,
+    "lookalikes_near": 1.0,
     "lookalikes_shifted": 1.0,
     "rivals": 2,
     "scale_sigma": 300.0,
@@ -64,9 +65,17 @@ LOWER_IS_WORSE = {
     "bridge": 80.0,
     "ways": 3,
 }
-EXCUSED = {"lookalikes", "lookalikes_overall", "turn_error", "cycle_error"}
+EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "turn_error", "cycle_error"}
 """Nothing to object to where both halves, and several ways of mapping, agree."""
+EXPECTED = Points(expected_points(), 0.95)
+"""What is known beforehand, so that what is fitted does not change what is tested here."""
 RANK = {"refused": 0, "weak": 1, "trusted": 2}
+
+
+def judged(
+    evidence: PhotoTrust, registered: bool = True, *, few: bool = False, points: Points = EXPECTED
+) -> Finding:
+    return judge([evidence], [registered], few=few, points=points)[0]
 
 
 def value(name: str) -> st.SearchStrategy[float]:
@@ -89,56 +98,75 @@ def evidence_and_worse(draw: st.DrawFn) -> tuple[PhotoTrust, PhotoTrust]:
     return replace(GOOD, **before), replace(GOOD, **after)
 
 
-@given(evidence_and_worse(), st.booleans(), st.booleans())
-def test_worse_evidence_never_raises_the_level(
-    pair: tuple[PhotoTrust, PhotoTrust], registered: bool, few: bool
+@given(evidence_and_worse(), st.booleans(), st.booleans(), st.sampled_from([0, 1]))
+def test_worse_evidence_never_raises_the_probability(
+    pair: tuple[PhotoTrust, PhotoTrust], registered: bool, few: bool, which: int
 ) -> None:
-    before, after = (judge(e, registered=registered, few=few).level for e in pair)
-    assert RANK[after] <= RANK[before]
+    points = (EXPECTED, fitted_points())[which]
+    before, after = (judged(e, registered, few=few, points=points) for e in pair)
+    assert RANK[after.level] <= RANK[before.level]
+    if registered:
+        assert after.probability <= before.probability
 
 
-def test_good_evidence_is_trusted() -> None:
-    finding = judge(GOOD, registered=True)
+@pytest.mark.parametrize("points", [EXPECTED, fitted_points()], ids=["expected", "fitted"])
+def test_good_evidence_is_trusted(points: Points) -> None:
+    finding = judged(GOOD, points=points)
     assert (finding.level, finding.cause) == ("trusted", None)
     assert "two disjoint halves" in finding.reason
+    assert finding.probability > 0.99
 
 
 def test_no_pose_is_refused_whatever_speaks_for_it() -> None:
-    assert judge(GOOD, registered=False).level == "refused"
+    finding = judged(GOOD, registered=False)
+    assert finding.level == "refused"
+    assert finding.probability != finding.probability
 
 
-@pytest.mark.parametrize("name", sorted({*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - EXCUSED))
+@pytest.mark.parametrize("name", sorted({*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - EXCUSED - {"ways"}))
 def test_each_figure_alone_can_make_a_photo_weak(name: str) -> None:
     worst = HIGHER_IS_WORSE.get(name, 0 * LOWER_IS_WORSE.get(name, 0))
-    finding = judge(replace(GOOD, **{name: worst}), registered=True)
+    evidence = replace(GOOD, **{name: worst})
+    finding = judged(evidence)
     assert finding.level == "weak", name
-    assert finding.cause is not None
     assert finding.reason
+    # The reason is of the figure that takes most.
+    (figure,) = (f for f in FIGURES if f.name == name)
+    assert finding.cause == figure.cause
+
+
+@pytest.mark.parametrize("points", [EXPECTED, fitted_points()], ids=["expected", "fitted"])
+def test_what_no_half_confirms_is_not_trusted(points: Points) -> None:
+    assert judged(replace(GOOD, folds_agreeing=0), points=points).level == "weak"
+    denied = replace(GOOD, folds_agreeing=0, folds_denying=2, fold_position=50.0)
+    assert judged(denied, points=points).probability < 0.5
+    assert judged(replace(GOOD, scale_sigma=12.0), points=points).level == "weak"
+    assert judged(PhotoTrust(), points=points).level == "weak"
 
 
 def test_every_figure_of_the_evidence_is_known_here() -> None:
     """A new one must be put to the laws as well."""
     told = {"verified_matches", "depth_residual", "held_out_psnr", "scale_hinge", "scale_points"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
-
-
-def test_nothing_measured_is_not_trusted() -> None:
-    assert judge(PhotoTrust(), registered=True).level == "weak"
+    figures = {f.name for f in FIGURES}
+    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "ways"}
+    assert [t.figure for t in fitted_points().model.terms] == [f.name for f in FIGURES]
 
 
 @pytest.mark.parametrize("name", ["turn_error", "cycle_error"])
 def test_pairs_that_err_need_both_halves(name: str) -> None:
-    assert judge(replace(GOOD, **{name: 60.0}), registered=True).level == "trusted"
-    assert judge(replace(GOOD, folds_agreeing=1), registered=True).level == "trusted"
-    assert judge(replace(GOOD, **{name: 60.0}, folds_agreeing=1), registered=True).level == "weak"
+    assert judged(replace(GOOD, **{name: 60.0})).level == "trusted"
+    assert judged(replace(GOOD, folds_agreeing=1)).level == "trusted"
+    assert judged(replace(GOOD, **{name: 60.0}, folds_agreeing=1)).level == "weak"
 
 
-@pytest.mark.parametrize("name", ["lookalikes", "lookalikes_overall"])
+@pytest.mark.parametrize("name", ["lookalikes", "lookalikes_near"])
 def test_lookalikes_need_ways_that_agree(name: str) -> None:
-    alone = replace(GOOD, lookalikes=0.0, lookalikes_overall=0.0, ways=1)
-    assert judge(alone, registered=True).level == "trusted"
-    assert judge(replace(alone, **{name: 0.6}), registered=True).cause == "alike"
-    assert judge(replace(alone, **{name: 0.6}, ways=2), registered=True).level == "trusted"
+    alone = replace(GOOD, lookalikes=0.0, lookalikes_near=0.0, ways=1)
+    assert judged(alone).level == "trusted"
+    assert judged(replace(alone, **{name: 0.6})).cause == "alike"
+    assert judged(replace(alone, **{name: 0.6}, ways=2)).level == "trusted"
+    assert judged(replace(alone, **{name: 0.6}, ways=2, rivals=1)).cause == "alike"
 
 
 @pytest.mark.parametrize(
@@ -152,20 +180,20 @@ def test_lookalikes_need_ways_that_agree(name: str) -> None:
 )
 def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: str) -> None:
     open_one = replace(GOOD, scale_sigma=12.0, scale_hinge="18.jpg", scale_points=points)
-    finding = judge(open_one, registered=True)
+    finding = judged(open_one)
     assert finding.cause == "scale"
     assert finding.reason == f"its distance from 18.jpg on is a guess: {why}"
     elsewhere = replace(open_one, folds_agreeing=0, folds_denying=2, fold_position=40.0)
-    assert judge(elsewhere, registered=True).doubts[:2] == ("scale", "denied")
-    assert judge(replace(open_one, scale_sigma=3.9), registered=True).level == "trusted"
-    assert judge(replace(open_one, scale_sigma=float("nan")), registered=True).level == "trusted"
+    assert judged(elsewhere).doubts == ("scale", "denied", "unconfirmed")
+    assert judged(replace(open_one, scale_sigma=2.4)).level == "trusted"
+    assert judged(replace(open_one, scale_sigma=float("nan"))).level == "trusted"
 
 
 def test_three_photos_need_no_third_neighbour() -> None:
     sparse = replace(GOOD, neighbours=1, ties=1)
-    assert judge(sparse, registered=True).level == "weak"
-    assert judge(sparse, registered=True, few=True).level == "trusted"
-    assert judge(replace(sparse, neighbours=0), registered=True, few=True).level == "weak"
+    assert judged(sparse).level == "weak"
+    assert judged(sparse, few=True).level == "trusted"
+    assert judged(replace(sparse, neighbours=0), few=True).level == "weak"
 
 
 def test_renderings_are_compared_with_the_usual() -> None:
@@ -185,15 +213,15 @@ def test_counts_and_share() -> None:
 
 
 def test_what_alone_is_missing_is_told_of_all() -> None:
-    unconfirmed = judge(replace(GOOD, folds_agreeing=0), registered=True)
-    several = judge(replace(GOOD, folds_agreeing=0, spread=0.01), registered=True)
-    good = judge(GOOD, registered=True)
+    unconfirmed = judged(replace(GOOD, folds_agreeing=0))
+    several = judged(replace(GOOD, folds_agreeing=0, spread=0.01))
+    good = judged(GOOD)
     assert unconfirmed.doubts == ("unconfirmed",)
     assert several.doubts == ("patch", "unconfirmed")
     assert only_doubt([unconfirmed] * 9 + [several, good]) == "unconfirmed"
     assert only_doubt([unconfirmed] * 3 + [several] * 2) is None
     assert only_doubt([good]) is None
-    denied = judge(replace(GOOD, folds_denying=2), registered=True)
+    denied = judged(replace(GOOD, folds_denying=2))
     assert only_doubt([denied] * 4) is None  # speaks against them
 
 
