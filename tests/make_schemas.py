@@ -322,6 +322,11 @@ def photo() -> Schema:
             "depth_prior": or_null(of_dataclass(DepthFit)),
             "verdict": of(Level | None, "Whether its pose can be trusted."),
             "verdict_reason": of(str | None, "Why, in a sentence."),
+            "probability": of(
+                float | None,
+                "That the pose is right, within 5 degrees and 5 % of the radius, 0 to 1; null "
+                "without a pose.",
+            ),
             "advice": of(str | None, "What to photograph next for this photo's sake."),
             "evidence": or_null(of_dataclass(PhotoTrust)),
         },

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 _MAX_POINTS = 12.0
 """That one figure may take: e^-12 is one in 160,000."""
@@ -54,6 +54,11 @@ class ProbabilityModel:
     def probability(self, lost: Float[np.ndarray, "N K"]) -> Float[np.ndarray, " N"]:
         """That each pose is right."""
         return np.asarray(expit(self.most - lost.sum(1)), np.float64)
+
+
+def lowered(probability: float, points: float) -> float:
+    """A probability after one more piece of evidence has taken points away."""
+    return float(expit(logit(probability) - points))
 
 
 def fit_probability(

@@ -152,12 +152,14 @@ def _pose(poses: SparseModel, photo: int) -> list[list[float]] | None:
 def _verdict(verdicts: Verdicts | None, photo: int) -> dict[str, Any]:
     """What is said of one photo's pose."""
     if verdicts is None:
-        return {"verdict": None, "verdict_reason": None, "advice": None, "evidence": None}
+        names = ("verdict", "verdict_reason", "probability", "advice", "evidence")
+        return dict.fromkeys(names)
     verdict = verdicts.photos[photo]
     return {
         "verdict": verdict.level,
         "verdict_reason": verdict.reason,
         "advice": verdict.advice,
+        "probability": verdict.probability,
         "evidence": asdict(verdict.evidence),
     }
 

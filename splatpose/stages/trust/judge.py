@@ -18,6 +18,8 @@ from .points import FIGURES, Cause, Points, figures_of, fitted_points
 
 MAX_PSNR_LOSS = 8.0
 """dB below the median of the held-out photos."""
+RENDERING_POINTS = 4.0
+"""What a rendering that is so much worse takes from the log-odds: enough not to be trusted."""
 _DOUBT = 1.0
 """Points from which on a figure is a doubt of its own."""
 _FOLLOW_SCALE: tuple[Cause, ...] = ("denied", "unconfirmed", "held out", "loose")

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...scene.splats import TrainedSplats
 from ...scene.verdicts import PhotoVerdict, Verdicts
+from ...sfm.validation.pose_probability import lowered
 from .advice import retake
-from .judge import worse_rendering
+from .judge import RENDERING_POINTS, worse_rendering
 
 _FEWEST = 3
 """Held-out photos that it takes to know what is usual."""
@@ -39,4 +40,10 @@ def _revised(photo: PhotoVerdict, psnr: float | None, usual: float) -> PhotoVerd
     if photo.level != "trusted" or not worse_rendering(psnr, usual):
         return photo
     reason = f"its rendering is {usual - psnr:.0f} dB worse than those of the other held-out photos"
-    return replace(photo, level="weak", reason=reason, advice=retake(photo.name))
+    return replace(
+        photo,
+        level="weak",
+        reason=reason,
+        advice=retake(photo.name),
+        probability=lowered(photo.probability, RENDERING_POINTS),
+    )

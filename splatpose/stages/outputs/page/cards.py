@@ -137,6 +137,14 @@ def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
                 "Points of the sparse model that are seen in this photo.",
             ),
         ]  # fmt: skip
+    if known(row.get("probability", float("nan"))):
+        facts.append(
+            Fact(
+                "Probability",
+                _probability(row["probability"]),
+                "That the pose is right, within 5 degrees and 5 % of the radius of the path.",
+            )
+        )
     evidence = row.get("evidence") or {}
     facts += [
         _fact(evidence, key, name, say, meaning)
@@ -162,6 +170,15 @@ def _fact(
     value = values.get(key)
     words = say(value) if value is not None and known(value) else "not measured"
     return Fact(name, words, meaning)
+
+
+def _probability(value: float) -> str:
+    """More digits where they say something: 99.9 % is ten times as sure as 99 %."""
+    if value > 0.999:
+        return "over 99.9 %"
+    if value < 0.001:
+        return "under 0.1 %"
+    return f"{100 * value:.1f} %" if value > 0.98 or value < 0.02 else percent(value)
 
 
 def _degrees(value: float) -> str:
@@ -244,6 +261,10 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Denied, well matched", percent,
         "Share of the pairs with very many matches that the poses deny: the same thing seen twice, "
         "or things that look the same.",
+    ),
+    "lookalikes_near": (
+        "Denied hereabouts", percent,
+        "The same of its pairs and those of the photos that overlap it.",
     ),
     "ties": (
         "Held by", lambda v: f"{v:.0f}+ pairs" if v >= 3 else plural(round(v), "pair"),
