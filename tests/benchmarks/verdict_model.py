@@ -89,7 +89,11 @@ def main() -> None:
         probability = points.model.probability(points.model.lost(photos.figures))
         result["test"] = summary("test", photos, probability, points.trusted)
     if args.write or args.test:
-        machine.write_result(f"verdict_model_{result['date']}", result)
+        path = machine.write_result(f"verdict_model_{result['date']}", result)
+        for split in ("tune", "test"):
+            if split in result:
+                file = path.with_name(f"{path.stem}_{split}.svg")
+                file.write_text(plot(result[split]["reliability"], f"reliability, {split}"))
 
 
 def read(files: Sequence[Path]) -> Photos:
@@ -223,6 +227,45 @@ def reliability(photos: Photos, probability: np.ndarray) -> list[dict[str, Any]]
             said, right = float(probability[own].mean()), float(photos.right[own].mean())
             bins.append({"said": said, "right": right, "photos": int(own.sum())})
     return bins
+
+
+def plot(bins: Sequence[dict[str, Any]], title: str) -> str:
+    """A reliability diagram as SVG: share that is right over what was said, discs by the number of
+    photos. Odds on both axes, so that the ends can be told apart."""
+    size, edge = 480, 60
+    ticks = (0.02, 0.1, 0.5, 0.9, 0.98, 0.998)
+
+    def at(share: float) -> float:
+        odds = np.log(np.clip(share, 1e-3, 1 - 1e-3) / (1 - np.clip(share, 1e-3, 1 - 1e-3)))
+        return float(edge + (size - 2 * edge) * (odds / np.log(999) + 1) / 2)
+
+    line = '<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>'
+    text = '<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>'
+    parts = [line.format(edge, size - edge, size - edge, edge, "#999")]
+    for tick in ticks:
+        x = at(tick)
+        parts.append(line.format(x, edge, x, size - edge, "#eee"))
+        parts.append(line.format(edge, size - x, size - edge, size - x, "#eee"))
+        parts.append(text.format(x, size - edge + 20, f"{100 * tick:g} %"))
+        parts.append(text.format(edge - 28, size - x + 5, f"{100 * tick:g} %"))
+    for b in bins:
+        radius = 2 + 1.5 * np.log2(b["photos"])
+        x, y = at(b["said"]), size - at(b["right"])
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#27c" opacity=".6"/>'
+        )
+        parts.append(text.format(x, y - radius - 4, b["photos"]))
+    parts.append(text.format(size / 2, 30, title))
+    parts.append(text.format(size / 2, size - 12, "probability that was said"))
+    turn = f'transform="rotate(-90 14 {size / 2})"'
+    parts.append(
+        f'<text x="14" y="{size / 2}" text-anchor="middle" {turn}>share that is right</text>'
+    )
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" font-size="12"'
+    return (
+        f'{head} font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n'
+        + ("\n".join(parts) + "\n</svg>\n")
+    )
 
 
 def tell_points(points: Points) -> None:
