@@ -6,6 +6,7 @@ A Modern Synthesis, 2000, sections 6 and 9).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,10 +23,17 @@ from ...scene.camera import Camera
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..model_comparison import camera_radius
-from ..thresholds import INLIERS
+from ..thresholds import INLIERS, LENS
 from ..tracks import Tracks
 from .bundle_adjustment import scales_of
-from .camera_system import Linearised, camera_covariance, normal_matrix
+from .camera_system import (
+    CameraCovariance,
+    Linearised,
+    camera_covariance,
+    normal_equations,
+    normal_matrix,
+)
+from .lens_prior import LensPrior, lens_prior, open_derivatives
 
 LENS_SIGMA = (0.02, 0.03)
 """How well the focal length (relative) and the first radial coefficient are known before any
@@ -67,10 +75,26 @@ class PoseUncertainty:
     """Degrees."""
     position: Float[np.ndarray, " V"]
     """Percent of the radius of the centres."""
+    lens_rotation: Float[np.ndarray, " V"]
+    """Degrees by which the photo turns with the lens, that is with what the matches leave open of
+    a richer one than the model has."""
+    lens_position: Float[np.ndarray, " V"]
+    """Percent of the radius of the centres by which the photo moves with the lens, likewise."""
+    drift_rotation: Float[np.ndarray, " V"]
+    """Degrees by which the photo would turn if the lens were the richer one that fits best."""
+    drift_position: Float[np.ndarray, " V"]
+    """Percent of the radius of the centres by which the photo would move, likewise."""
+    focal: Float[np.ndarray, " C"]
+    """Of the focal length of each camera, relative, other numbers of the lens being as open."""
+    focal_drift: Float[np.ndarray, " C"]
+    """Share by which the focal length of each camera would change, if the lens were the richer one
+    that fits best."""
 
 
 def pose_uncertainty(
-    model: SparseModel, asked: Bool[np.ndarray, " V"] | None = None
+    model: SparseModel,
+    asked: Bool[np.ndarray, " V"] | None = None,
+    priors: Sequence[LensPrior] | None = None,
 ) -> PoseUncertainty:
     """Covariance of each pose from the normal matrix of bundle adjustment, lenses free.
 
@@ -80,8 +104,14 @@ def pose_uncertainty(
     Args:
         asked: photos that take part; None for all. A part whose scale nothing holds can be
             anywhere, and where all cameras make up the gauge the others would be as uncertain.
+        priors: of each camera, for what goes beyond the model's own lens; default: of lenses of
+            which nothing is known but what lenses are like.
     """
-    result = PoseUncertainty(np.full(len(model.names), np.nan), np.full(len(model.names), np.nan))
+    count = len(model.names)
+    result = PoseUncertainty(
+        *(np.full(count, np.nan) for _ in range(6)),
+        *(np.full(len(model.cameras), np.nan) for _ in range(2)),
+    )
     everyone = np.ones(len(model.names), bool)
     placed = _held_together(model, everyone if asked is None else asked)
     if not 2 <= len(placed) <= _MOST_PHOTOS:
@@ -92,21 +122,82 @@ def pose_uncertainty(
     system, residual = _linearised_model(model, placed)
     distance = np.linalg.norm(residual, axis=1)
     weight = 1 / cauchy_divisor(distance, _loss_scale(model, system, distance))
-    normal = normal_matrix(system, weight, len(placed), len(model.cameras))
+    normal, slope = normal_equations(system, residual, weight, len(placed), len(model.cameras))
     # A part that can turn about a photo, or grow, without a residual is uncertain, not unknown.
     known = normal.diagonal()
     of_rotations = known.reshape(-1, 6)[: len(placed), :3]
-    prior = np.full(len(known), _LEAST_KNOWN * float(of_rotations.max()))
-    covariance = camera_covariance(normal, model.cam_from_world[placed], radius, prior)
+    least = _LEAST_KNOWN * float(of_rotations.max())
+    poses = model.cam_from_world[placed]
+    covariance = camera_covariance(normal, poses, radius, np.full(6 * len(placed), least), slope)
     if covariance is None:
         return result
     noise = _model_noise(model)
-    for place, photo in enumerate(placed.tolist()):
-        own = covariance[6 * place : 6 * place + 6, 6 * place : 6 * place + 6]
-        # Of the centre as of the translation: the one is the other, turned.
-        result.rotation[photo] = noise * np.degrees(_largest_sigma(own[:3, :3]))
-        result.position[photo] = noise * 100 * _largest_sigma(own[3:, 3:])
+    block = np.arange(len(covariance.lens)).reshape(-1, 2, 6)
+    own = block[:, 0].ravel()
+    # A number that nothing depends on, as the sixth of a lens that has one, is none.
+    own = own[known[6 * len(placed) :][own] > 0]
+    lens = covariance.of_lens(own, np.full(len(own), least))
+    if lens is not None:
+        _fill(result.rotation, result.position, placed, noise, covariance, own, lens)
+    _fill_open_lens(result, model, placed, noise, covariance, block[:, 1], priors)
     return result
+
+
+def _fill(
+    rotation: Float[np.ndarray, " V"],
+    position: Float[np.ndarray, " V"],
+    placed: Int[np.ndarray, " N"],
+    noise: float,
+    covariance: CameraCovariance,
+    numbers: Int[np.ndarray, " X"],
+    lens: Float[np.ndarray, "X X"],
+    *,
+    held: bool = True,
+) -> None:
+    for place, photo in enumerate(placed.tolist()):
+        own = covariance.of_view(place, numbers, lens, held=held)
+        # Of the centre as of the translation: the one is the other, turned.
+        rotation[photo] = noise * np.degrees(_largest_sigma(own[:3, :3]))
+        position[photo] = noise * 100 * _largest_sigma(own[3:, 3:])
+
+
+def _fill_open_lens(
+    result: PoseUncertainty,
+    model: SparseModel,
+    placed: Int[np.ndarray, " N"],
+    noise: float,
+    covariance: CameraCovariance,
+    numbers: Int[np.ndarray, "C 6"],
+    priors: Sequence[LensPrior] | None,
+) -> None:
+    """What follows from a lens that is open within its prior and what the matches say of it."""
+    seen = np.unique(model.camera_index[placed])
+    told = [lens_prior(c) for c in model.cameras] if priors is None else priors
+    sigma = np.concatenate([told[c].sigmas() for c in seen.tolist()])
+    free = numbers[seen].ravel()
+    believed = LENS.noise_factor * noise
+    lens = covariance.of_lens(free, (believed / sigma) ** 2)
+    if lens is None:
+        return
+    result.focal[seen] = believed * np.sqrt(np.diag(lens)[::6])
+    _fill(
+        result.lens_rotation,
+        result.lens_position,
+        placed,
+        believed,
+        covariance,
+        free,
+        lens,
+        held=False,
+    )
+    # One step of Gauss and Newton, of which the part that follows the lens counts.
+    change = lens @ -covariance.pull[free]
+    result.focal_drift[seen] = np.expm1(np.clip(change[::6], -1, 1))
+    step = covariance.by_lens[:, free] @ change
+    for place, photo in enumerate(placed.tolist()):
+        turn, shift = step[6 * place : 6 * place + 3], step[6 * place + 3 : 6 * place + 6]
+        result.drift_rotation[photo] = np.degrees(np.linalg.norm(turn))
+        result.drift_position[photo] = 100 * np.linalg.norm(shift)
 
 
 def _held_together(model: SparseModel, asked: Bool[np.ndarray, " V"]) -> Int[np.ndarray, " N"]:
@@ -125,7 +216,10 @@ def _held_together(model: SparseModel, asked: Bool[np.ndarray, " V"]) -> Int[np.
 def _linearised_model(
     model: SparseModel, placed: Int[np.ndarray, " N"]
 ) -> tuple[Linearised, Float[np.ndarray, "O 2"]]:
-    """Derivatives of the observations in the placed photos, and residuals, in pixels."""
+    """Derivatives of the observations in the placed photos, and residuals, in pixels.
+
+    The first six numbers of a lens are those of its model, the others those of a richer one.
+    """
     view_of = np.full(len(model.names), -1)
     view_of[placed] = np.arange(len(placed))
     rows = np.flatnonzero(view_of[model.observations[:, 1]] >= 0)
@@ -134,11 +228,12 @@ def _linearised_model(
     x = np.einsum("oij,oj->oi", pose[:, :3, :3], model.points[track]) + pose[:, :3, 3]
     seen = x[:, :2] / x[:, 2:]
     residual, by_seen = np.zeros((len(rows), 2)), np.zeros((len(rows), 2, 2))
-    by_lens = np.zeros((len(rows), 2, 6))
+    by_lens = np.zeros((len(rows), 2, 12))
     for own in groups_of(model.camera_index[photo]):
         camera = model.cameras[model.camera_index[photo[own[0]]]]
         residual[own] = pixels_from_normalized(camera, seen[own]) - model.observation_xy[rows[own]]
-        by_seen[own], by_lens[own] = _camera_derivatives(camera, seen[own])
+        by_seen[own], by_lens[own, :, :6] = _camera_derivatives(camera, seen[own])
+        by_lens[own, :, 6:] = open_derivatives(camera, seen[own])
     of_x = by_seen @ _of_camera_coordinates(x)
     return Linearised(
         track=track,
@@ -154,22 +249,31 @@ def _camera_derivatives(
     camera: Camera, seen: Float[np.ndarray, "O 2"]
 ) -> tuple[Float[np.ndarray, "O 2 2"], Float[np.ndarray, "O 2 6"]]:
     """Derivatives of pixels by where they are seen (X/Z, Y/Z), and by the logarithms of the focal
-    lengths and the distortion coefficients. The principal point is no unknown."""
+    lengths and the distortion coefficients. The principal point is no unknown, nor are, where there
+    are more than six numbers, what two focal lengths differ by and rational terms."""
 
     def central(first: Camera, a: np.ndarray, second: Camera, b: np.ndarray) -> np.ndarray:
         pixels = pixels_from_normalized(first, a) - pixels_from_normalized(second, b)
         return pixels / (2 * _STEP)
 
     by_seen = [central(camera, seen + d, camera, seen - d) for d in _STEP * np.eye(2)]
-    count = len(camera.params) - len(camera.distortion) - 2
     by_lens = np.zeros((len(seen), 2, 6))
-    free = [*range(count), *range(count + 2, len(camera.params))]
-    for column, parameter in enumerate(free):
+    for column, parameters in enumerate(_free_parameters(camera)):
         step = np.zeros(len(camera.params))
-        step[parameter] = _STEP * (camera.params[parameter] if parameter < count else 1.0)
+        focal = parameters[0] < len(camera.params) - len(camera.distortion) - 2
+        step[parameters] = _STEP * (camera.params[parameters] if focal else 1.0)
         ahead, behind = (replace(camera, params=camera.params + s) for s in (step, -step))
         by_lens[:, :, column] = central(ahead, seen, behind, seen)
     return np.stack(by_seen, axis=2), by_lens
+
+
+def _free_parameters(camera: Camera) -> list[list[int]]:
+    """Parameters of a camera that each number of its lens changes."""
+    if camera.model == "FULL_OPENCV":
+        tangential = camera.distortion[2:4].any()
+        return [[0, 1], [4], [5], [8], *([[6], [7]] if tangential else [])]
+    count = len(camera.params) - len(camera.distortion) - 2
+    return [[n] for n in (*range(count), *range(count + 2, len(camera.params)))]
 
 
 def _of_camera_coordinates(x: Float[np.ndarray, "O 3"]) -> Float[np.ndarray, "O 2 3"]:
@@ -268,11 +372,16 @@ def _twist_covariance(
     noise = noise_sigma(float(np.median(distance)), residual.size, unknowns, INLIERS.noise_floor_px)
     weight = 1 / cauchy_divisor(distance, CAUCHY_BEND * noise) / noise**2
     # One radian, or one depth, is known of everything without a match.
-    prior = np.r_[np.ones(6 * count), 1 / np.square(lens_sigma), np.zeros(4)]
-    lower = camera_covariance(normal_matrix(system, weight, count, 1), cam_from_world, depth, prior)
-    assert lower is not None, "a positive prior"
+    normal = normal_matrix(system, weight, count, 1)
+    found = camera_covariance(normal, cam_from_world, depth, np.ones(6 * count))
+    assert found is not None, "a positive prior"
+    numbers = np.arange(2)
+    lens = found.of_lens(numbers, 1 / np.square(lens_sigma))
+    assert lens is not None, "a positive prior"
+    moves = found.by_lens[:, numbers]
+    whole = np.tril(found.held) + np.tril(found.held, -1).T + moves @ lens @ moves.T
     units = np.tile([1, 1, 1, depth, depth, depth], count)
-    return units[:, None] * (np.tril(lower) + np.tril(lower, -1).T) * units
+    return units[:, None] * whole * units
 
 
 def _linearised(

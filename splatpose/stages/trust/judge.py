@@ -25,6 +25,7 @@ Cause = Literal[
     "alike",
     "tie",
     "scale",
+    "lens",
     "loose",
     "few",
     "patch",
@@ -59,12 +60,21 @@ MIN_SPREAD = 0.06
 MAX_ROTATION_SIGMA, MAX_POSITION_SIGMA = 1.2, 2.0
 """Degrees and percent: bundle adjustment believes noise to be independent, which it is not, and is
 two times too sure of itself; twice and a half of that are the bounds of a wrong pose."""
+MAX_LENS_ROTATION, MAX_LENS_POSITION = 2.0, 2.5
+"""Degrees and percent that a photo may go with its lens: half of what a wrong pose is off by. These
+sigmas are believed ones, twice what bundle adjustment has. Right models of real photos have at most
+0.4 degrees and 0.6 %, but for unordered photos of a camera each (0.4 and 2.2)."""
+MAX_FOCAL_DRIFT = 0.03
+"""Share by which the matches call for another focal length: own models are at their optimum, but
+for what a richer lens would change, which is less."""
+_SURELY = 3.0
+"""Standard deviations."""
 _MANY_POINTS = 30
 """Points from which on their number is not what is wrong."""
 MAX_TURN_ERROR = 5.0
 MAX_CYCLE_ERROR = 8.0
 """Degrees: relative rotations of blank walls err by some."""
-_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "loose", "few", "patch")
+_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "lens", "loose", "few", "patch")
 """Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""
@@ -219,6 +229,26 @@ def _loose(e: PhotoTrust) -> Doubt | None:
     return None
 
 
+def _lens(e: PhotoTrust) -> Doubt | None:
+    if e.focal_drift > max(MAX_FOCAL_DRIFT, _SURELY * e.focal_sigma):
+        return "lens", (
+            "the matches call for another focal length than the model has, by "
+            f"{100 * e.focal_drift:.0f} %"
+        )
+    if e.drift_rotation > MAX_FOLD_ROTATION or e.drift_position > MAX_FOLD_POSITION:
+        return "lens", (
+            "a lens that fits the matches better has it elsewhere, by "
+            f"{_number(e.drift_rotation)} degrees and {_number(e.drift_position)} % of the radius"
+        )
+    if e.lens_rotation > MAX_LENS_ROTATION or e.lens_position > MAX_LENS_POSITION:
+        return "lens", (
+            f"its place hangs on the lens, and the focal length is known to "
+            f"{100 * e.focal_sigma:.0f} % only: standard deviation {_number(e.lens_rotation)} "
+            f"degrees and {_number(e.lens_position)} % of the radius"
+        )
+    return None
+
+
 def _held_out(e: PhotoTrust) -> Doubt | None:
     if e.held_out_share < MIN_HELD_OUT_SHARE:
         share = 100 * e.held_out_share
@@ -250,6 +280,7 @@ def _rules(few: bool) -> tuple[Callable[[PhotoTrust], Doubt | None], ...]:
         _contradicted,
         partial(_tie, few=few),
         partial(_bridge, few=few),
+        _lens,
         _loose,
         _turns,
         _held_out,

@@ -28,6 +28,12 @@ GOOD = PhotoTrust(
     turn_error=0.1,
     rotation_sigma=0.05,
     position_sigma=0.1,
+    lens_rotation=0.1,
+    lens_position=0.2,
+    drift_rotation=0.1,
+    drift_position=0.1,
+    focal_sigma=0.003,
+    focal_drift=0.001,
     contradicted_share=0.02,
     missing_overlap=0.0,
     lookalikes=0.6,
@@ -47,6 +53,11 @@ HIGHER_IS_WORSE = {
     "turn_error": 180.0,
     "rotation_sigma": 90.0,
     "position_sigma": 500.0,
+    "lens_rotation": 90.0,
+    "lens_position": 500.0,
+    "drift_rotation": 90.0,
+    "drift_position": 500.0,
+    "focal_drift": 1.0,
     "contradicted_share": 1.0,
     "missing_overlap": 1.0,
     "lookalikes": 1.0,
@@ -119,6 +130,8 @@ def test_each_figure_alone_can_make_a_photo_weak(name: str) -> None:
 def test_every_figure_of_the_evidence_is_known_here() -> None:
     """A new one must be put to the laws as well."""
     told = {"verified_matches", "depth_residual", "held_out_psnr", "scale_hinge", "scale_points"}
+    # Where it is large, drifts say less, and the photo goes with the lens.
+    told |= {"focal_sigma"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
 
 
@@ -159,6 +172,27 @@ def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: 
     assert judge(elsewhere, registered=True).doubts[:2] == ("scale", "denied")
     assert judge(replace(open_one, scale_sigma=3.9), registered=True).level == "trusted"
     assert judge(replace(open_one, scale_sigma=float("nan")), registered=True).level == "trusted"
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"lens_position": 2.6, "focal_sigma": 0.06}, "the focal length is known to 6 % only"),
+        ({"lens_rotation": 2.1, "focal_sigma": 0.04}, "the focal length is known to 4 % only"),
+        ({"drift_position": 4.5}, "a lens that fits the matches better has it elsewhere"),
+        ({"focal_drift": 0.05}, "call for another focal length than the model has, by 5 %"),
+    ],
+)
+def test_a_lens_that_matches_do_not_tell_is_a_doubt(figures: dict[str, float], words: str) -> None:
+    finding = judge(replace(GOOD, **figures), registered=True)
+    assert (finding.level, finding.cause) == ("weak", "lens")
+    assert words in finding.reason
+
+
+def test_another_focal_length_is_none_where_it_is_as_uncertain() -> None:
+    assert (
+        judge(replace(GOOD, focal_drift=0.05, focal_sigma=0.02), registered=True).level == "trusted"
+    )
 
 
 def test_three_photos_need_no_third_neighbour() -> None:
