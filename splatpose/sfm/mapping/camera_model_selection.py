@@ -50,6 +50,8 @@ class Choice:
     """What is free of each camera, by its id."""
     notes: tuple[str, ...]
     """One a step tried: the change of the robust cost on unseen tracks, and the verdict."""
+    settled: tuple[str, ...] = ()
+    """One a focal length that matches leave open, and what it was settled by."""
 
 
 def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, seed: int) -> Choice:

@@ -134,43 +134,32 @@ class CameraCovariance:
     pull: Float[np.ndarray, " N"]
     """Gradient by the numbers of the lenses when views and points follow."""
 
-    def of_lens(
+    def free(
         self, numbers: Int[np.ndarray, " X"], known: Float[np.ndarray, " X"]
-    ) -> Float[np.ndarray, "X X"] | None:
-        """Covariance of some numbers of the lenses, the others held; None where they are open.
+    ) -> FreeLens | None:
+        """Some numbers of the lenses freed, the others held; None where they are open.
 
         Args:
             known: beforehand, inverse of the variance of each.
         """
         matrix = self.lens[np.ix_(numbers, numbers)] + np.diag(known)
         scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-        values, axes = np.linalg.eigh(matrix / scale / scale[:, None])
-        if len(values) and values[0] <= _LEAST_SHARE * values[-1]:
+        factorise, invert = get_lapack_funcs(("potrf", "trtri"), (matrix,))
+        factor, failed = factorise(matrix / scale / scale[:, None], lower=1)
+        if failed:
             return None
-        half = axes / np.sqrt(values) / scale[:, None]
-        return half @ half.T
+        half = np.tril(invert(factor, lower=1)[0]).T / scale[:, None]
+        return FreeLens(half, self.by_lens[:, numbers] @ half)
 
-    def of_view(
-        self,
-        view: int,
-        numbers: Int[np.ndarray, " X"],
-        covariance: Float[np.ndarray, "X X"],
-        *,
-        held: bool = True,
-    ) -> Float[np.ndarray, "6 6"]:
-        """Covariance of a view's twist, numbers of the lenses being free.
 
-        Args:
-            covariance: of those numbers.
-            held: with what is uncertain even where the lenses are known.
-        """
-        rows = slice(_NUMBERS * view, _NUMBERS * (view + 1))
-        moves = self.by_lens[rows][:, numbers]
-        found = moves @ covariance @ moves.T
-        if held:
-            own = np.tril(self.held[rows, rows])
-            found = found + own + np.tril(own, -1).T
-        return found
+@dataclass(frozen=True)
+class FreeLens:
+    """Numbers of the lenses that are free, in directions that are independent and of variance 1."""
+
+    half: Float[np.ndarray, "X X"]
+    """The numbers by those directions: times its transpose it is their covariance."""
+    moves: Float[np.ndarray, "S X"]
+    """Twists of the views by those directions."""
 
 
 def camera_covariance(

@@ -1,6 +1,6 @@
-"""Covariances of bundle adjustment: how far cameras could move without the matches noticing.
+"""Covariance of bundle adjustment: how far photos could move without the matches noticing.
 
-Both are inverses of the normal matrix with the free gauge fixed (Triggs et al., Bundle Adjustment:
+It is the inverse of the normal matrix with the free gauge fixed (Triggs et al., Bundle Adjustment:
 A Modern Synthesis, 2000, sections 6 and 9).
 """
 
@@ -13,32 +13,25 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...geometry.centers import centers_of
-from ...geometry.epipolar import relative_pose
 from ...geometry.graphs import component_labels
 from ...geometry.groups import groups_of
 from ...geometry.projection import pixels_from_normalized
-from ...geometry.robust import CAUCHY_BEND, cauchy_divisor
+from ...geometry.robust import cauchy_divisor
 from ...geometry.rotations import cross_matrix
 from ...scene.camera import Camera
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
 from ..model_comparison import camera_radius
 from ..thresholds import INLIERS, LENS
-from ..tracks import Tracks
 from .bundle_adjustment import scales_of
 from .camera_system import (
     CameraCovariance,
     Linearised,
     camera_covariance,
     normal_equations,
-    normal_matrix,
 )
 from .lens_prior import LensPrior, lens_prior, open_derivatives
 
-LENS_SIGMA = (0.02, 0.03)
-"""How well the focal length (relative) and the first radial coefficient are known before any
-reconstruction. Errors of the lens are common to all matches: without them, many matches would make
-a pose look ten times as certain as it is."""
 _MOST_PHOTOS = 2500
 """Photos beyond which the covariance of all photos with each other takes too much memory (1.8 GB
 here) and time."""
@@ -136,29 +129,36 @@ def pose_uncertainty(
     own = block[:, 0].ravel()
     # A number that nothing depends on, as the sixth of a lens that has one, is none.
     own = own[known[6 * len(placed) :][own] > 0]
-    lens = covariance.of_lens(own, np.full(len(own), least))
+    lens = covariance.free(own, np.full(len(own), least))
     if lens is not None:
-        _fill(result.rotation, result.position, placed, noise, covariance, own, lens)
+        sigmas = _sigmas(lens.moves, len(placed), noise, covariance.held)
+        result.rotation[placed], result.position[placed] = sigmas
     _fill_open_lens(result, model, placed, noise, covariance, block[:, 1], priors)
     return result
 
 
-def _fill(
-    rotation: Float[np.ndarray, " V"],
-    position: Float[np.ndarray, " V"],
-    placed: Int[np.ndarray, " N"],
+def _sigmas(
+    moves: Float[np.ndarray, "S X"],
+    count: int,
     noise: float,
-    covariance: CameraCovariance,
-    numbers: Int[np.ndarray, " X"],
-    lens: Float[np.ndarray, "X X"],
-    *,
-    held: bool = True,
-) -> None:
-    for place, photo in enumerate(placed.tolist()):
-        own = covariance.of_view(place, numbers, lens, held=held)
+    held: Float[np.ndarray, "S S"] | None = None,
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Degrees, and percent of the radius, of views that move by what is independent.
+
+    Args:
+        held: lower triangle of the covariance of what they move by besides.
+    """
+    rotation, position = np.zeros(count), np.zeros(count)
+    for view in range(count):
+        rows = slice(6 * view, 6 * view + 6)
+        own = moves[rows] @ moves[rows].T
+        if held is not None:
+            below = np.tril(held[rows, rows])
+            own += below + np.tril(below, -1).T
         # Of the centre as of the translation: the one is the other, turned.
-        rotation[photo] = noise * np.degrees(_largest_sigma(own[:3, :3]))
-        position[photo] = noise * 100 * _largest_sigma(own[3:, 3:])
+        rotation[view] = noise * np.degrees(_largest_sigma(own[:3, :3]))
+        position[view] = noise * 100 * _largest_sigma(own[3:, 3:])
+    return rotation, position
 
 
 def _fill_open_lens(
@@ -174,30 +174,20 @@ def _fill_open_lens(
     seen = np.unique(model.camera_index[placed])
     told = [lens_prior(c) for c in model.cameras] if priors is None else priors
     sigma = np.concatenate([told[c].sigmas() for c in seen.tolist()])
-    free = numbers[seen].ravel()
     believed = LENS.noise_factor * noise
-    lens = covariance.of_lens(free, (believed / sigma) ** 2)
+    free = numbers[seen].ravel()
+    lens = covariance.free(free, (believed / sigma) ** 2)
     if lens is None:
         return
-    result.focal[seen] = believed * np.sqrt(np.diag(lens)[::6])
-    _fill(
-        result.lens_rotation,
-        result.lens_position,
-        placed,
-        believed,
-        covariance,
-        free,
-        lens,
-        held=False,
-    )
+    result.focal[seen] = believed * np.linalg.norm(lens.half[::6], axis=1)
+    sigmas = _sigmas(lens.moves, len(placed), believed)
+    result.lens_rotation[placed], result.lens_position[placed] = sigmas
     # One step of Gauss and Newton, of which the part that follows the lens counts.
-    change = lens @ -covariance.pull[free]
-    result.focal_drift[seen] = np.expm1(np.clip(change[::6], -1, 1))
-    step = covariance.by_lens[:, free] @ change
-    for place, photo in enumerate(placed.tolist()):
-        turn, shift = step[6 * place : 6 * place + 3], step[6 * place + 3 : 6 * place + 6]
-        result.drift_rotation[photo] = np.degrees(np.linalg.norm(turn))
-        result.drift_position[photo] = 100 * np.linalg.norm(shift)
+    change = -lens.half.T @ covariance.pull[free]
+    result.focal_drift[seen] = np.expm1(np.clip(lens.half[::6] @ change, -1, 1))
+    step = (lens.moves @ change).reshape(-1, 6)
+    result.drift_rotation[placed] = np.degrees(np.linalg.norm(step[:, :3], axis=1))
+    result.drift_position[placed] = 100 * np.linalg.norm(step[:, 3:], axis=1)
 
 
 def _held_together(model: SparseModel, asked: Bool[np.ndarray, " V"]) -> Int[np.ndarray, " N"]:
@@ -234,7 +224,7 @@ def _linearised_model(
         residual[own] = pixels_from_normalized(camera, seen[own]) - model.observation_xy[rows[own]]
         by_seen[own], by_lens[own, :, :6] = _camera_derivatives(camera, seen[own])
         by_lens[own, :, 6:] = open_derivatives(camera, seen[own])
-    of_x = by_seen @ _of_camera_coordinates(x)
+    of_x = by_seen @ by_camera_coordinates(x)
     return Linearised(
         track=track,
         view=view_of[photo],
@@ -276,7 +266,7 @@ def _free_parameters(camera: Camera) -> list[list[int]]:
     return [[n] for n in (*range(count), *range(count + 2, len(camera.params)))]
 
 
-def _of_camera_coordinates(x: Float[np.ndarray, "O 3"]) -> Float[np.ndarray, "O 2 3"]:
+def by_camera_coordinates(x: Float[np.ndarray, "O 3"]) -> Float[np.ndarray, "O 2 3"]:
     """Derivatives of (X/Z, Y/Z) by (X, Y, Z)."""
     found = np.zeros((len(x), 2, 3))
     found[:, 0, 0] = found[:, 1, 1] = 1 / x[:, 2]
@@ -306,106 +296,3 @@ def _model_noise(model: SparseModel) -> float:
 
 def _largest_sigma(covariance: Float[np.ndarray, "3 3"]) -> float:
     return float(np.sqrt(max(np.linalg.eigvalsh(covariance)[-1], 0.0)))
-
-
-@dataclass(frozen=True)
-class PairCovariance:
-    """How certain the relative poses of E pairs of views are, that many tracks stand behind."""
-
-    covariance: Float[np.ndarray, "E 6 6"]
-    """Covariance of rotation and direction, as `RelativePoses.covariance`."""
-    log_baseline_sigma: Float[np.ndarray, " E"]
-    """Standard deviation of the logarithm of the translation's length, in the unit that all
-    views of the cluster share."""
-
-
-def pair_covariance(
-    tracks: Tracks,
-    cam_from_world: Float[np.ndarray, "V 4 4"],
-    pairs: Int[np.ndarray, "E 2"],
-    lens_sigma: tuple[float, float] = LENS_SIGMA,
-) -> PairCovariance:
-    """Covariances from the normal matrix of bundle adjustment, points eliminated.
-
-    Inverse of the normal matrix with the free gauge fixed (Triggs et al., Bundle Adjustment: A
-    Modern Synthesis, 2000, sections 6 and 9); relative quantities do not depend on how it is
-    fixed. Observations weigh as Cauchy's loss has them. Focal length and radial distortion, which
-    all views are taken to share, are unknowns with a prior.
-
-    Args:
-        tracks: points in front of all cameras that see them.
-        pairs: of views.
-        lens_sigma: standard deviations of the lens.
-    """
-    sigma = _twist_covariance(tracks, cam_from_world, lens_sigma)
-    R, t = relative_pose(cam_from_world[pairs[:, 0]], cam_from_world[pairs[:, 1]])
-    length = np.linalg.norm(t, axis=1)
-    direction = t / length[:, None]
-    count = len(pairs)
-    covariance, along = np.zeros((count, 6, 6)), np.zeros(count)
-    for e, (i, j) in enumerate(pairs.tolist()):
-        # A change of the relative pose from the left: xi_j - Ad(cam_j_from_cam_i) xi_i.
-        adjoint = np.zeros((6, 6))
-        adjoint[:3, :3] = adjoint[3:, 3:] = R[e]
-        adjoint[3:, :3] = cross_matrix(t[e]) @ R[e]
-        d = direction[e]
-        shift = np.zeros((4, 6))
-        # t changes by w x t + v; the part along t is that of the baseline's length.
-        change = np.concatenate([-cross_matrix(t[e]), np.eye(3)], axis=1) / length[e]
-        shift[:3] = (np.eye(3) - np.outer(d, d)) @ change
-        shift[3] = d @ change
-        J = np.concatenate([np.eye(3, 6), shift]) @ np.concatenate([-adjoint, np.eye(6)], axis=1)
-        rows = np.r_[6 * i : 6 * i + 6, 6 * j : 6 * j + 6]
-        both = J @ sigma[np.ix_(rows, rows)] @ J.T
-        covariance[e], along[e] = both[:6, :6], both[6, 6]
-    return PairCovariance(covariance, np.sqrt(np.maximum(along, 0)))
-
-
-def _twist_covariance(
-    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"], lens_sigma: tuple[float, float]
-) -> Float[np.ndarray, "6*V 6*V"]:
-    """Covariance of the twists of all cameras (see `geometry.twists`)."""
-    count = len(cam_from_world)
-    depth, residual, system = _linearised(tracks, cam_from_world)
-    distance = np.linalg.norm(residual, axis=1)
-    unknowns = 3 * len(tracks) + 6 * count - 7
-    noise = noise_sigma(float(np.median(distance)), residual.size, unknowns, INLIERS.noise_floor_px)
-    weight = 1 / cauchy_divisor(distance, CAUCHY_BEND * noise) / noise**2
-    # One radian, or one depth, is known of everything without a match.
-    normal = normal_matrix(system, weight, count, 1)
-    found = camera_covariance(normal, cam_from_world, depth, np.ones(6 * count))
-    assert found is not None, "a positive prior"
-    numbers = np.arange(2)
-    lens = found.of_lens(numbers, 1 / np.square(lens_sigma))
-    assert lens is not None, "a positive prior"
-    moves = found.by_lens[:, numbers]
-    whole = np.tril(found.held) + np.tril(found.held, -1).T + moves @ lens @ moves.T
-    units = np.tile([1, 1, 1, depth, depth, depth], count)
-    return units[:, None] * whole * units
-
-
-def _linearised(
-    tracks: Tracks, cam_from_world: Float[np.ndarray, "V 4 4"]
-) -> tuple[float, Float[np.ndarray, "O 2"], Linearised]:
-    """Median depth; residuals in pixels, and their derivatives. One lens is all views': logarithm
-    of the focal length, and radial coefficient."""
-    pose = cam_from_world[tracks.view]
-    x = np.einsum("oij,oj->oi", pose[:, :3, :3], tracks.points[tracks.track]) + pose[:, :3, 3]
-    focal = tracks.focal[tracks.view][:, None]
-    seen = x[:, :2] / x[:, 2:]
-    of_x = focal[:, :, None] * _of_camera_coordinates(x)
-    by_lens = np.zeros((len(x), 2, 6))
-    by_lens[:, :, 0] = focal * seen
-    by_lens[:, :, 1] = focal * seen * (seen**2).sum(1, keepdims=True)
-    return (
-        float(np.median(x[:, 2])),
-        (seen - tracks.rays) * focal,
-        Linearised(
-            track=tracks.track,
-            view=tracks.view,
-            lens=np.zeros(len(x), np.int64),
-            by_view=np.concatenate([-of_x @ cross_matrix(x), of_x], axis=2),
-            by_lens=by_lens,
-            by_point=of_x @ pose[:, :3, :3],
-        ),
-    )

@@ -97,7 +97,7 @@ def refine(
         if free_intrinsics:
             exif = focals_by_exif(*read_cameras(database))
             told = settle_focal_lengths(reconstruction, names, freedom, scales.loss, exif)
-            choice = replace(choice, notes=(*choice.notes, *told))
+            choice = replace(choice, settled=told)
         contradicted |= _leave_loose(mapper, names, table, max_error_px)
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
 

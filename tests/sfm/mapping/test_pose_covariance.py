@@ -26,7 +26,8 @@ from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.mapping.bundle_adjustment import bundle_options, measure_scales
 from splatpose.sfm.mapping.camera_system import Linearised, normal_equations, normal_matrix
-from splatpose.sfm.mapping.pose_covariance import pair_covariance, pose_uncertainty
+from splatpose.sfm.mapping.pair_covariance import pair_covariance
+from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
 from splatpose.sfm.mapping.track_adjustment import resolved
 
 NOISE = 0.8
