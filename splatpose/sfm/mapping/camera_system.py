@@ -200,6 +200,6 @@ def camera_covariance(
     covariance = add_square(-1 / top, gauge, beta=1.0, c=covariance, lower=1, overwrite_c=1)
     moves = multiply(-1.0, covariance, across, lower=1)
     lens = csr_array(normal)[size:, size:].toarray() + across.T @ moves
-    slope = np.zeros(normal.shape[0]) if gradient is None else gradient
+    slope = np.zeros(size + across.shape[1]) if gradient is None else gradient
     pull = slope[size:] + moves.T @ (slope[:size] * twist)
     return CameraCovariance(covariance, moves, (lens + lens.T) / 2, pull)
