@@ -64,6 +64,8 @@ MAX_LENS_ROTATION, MAX_LENS_POSITION = 2.0, 2.5
 """Degrees and percent that a photo may go with its lens: half of what a wrong pose is off by. These
 sigmas are believed ones, twice what bundle adjustment has. Right models of real photos have at most
 0.4 degrees and 0.6 %, but for unordered photos of a camera each (0.4 and 2.2)."""
+_BELIEVED = 2.0
+"""Factor of bundle adjustment's own sigmas for them to be believed, see MAX_POSITION_SIGMA."""
 MAX_FOCAL_DRIFT = 0.03
 """Share by which the matches call for another focal length: own models are at their optimum, but
 for what a richer lens would change, which is less."""
@@ -240,7 +242,10 @@ def _lens(e: PhotoTrust) -> Doubt | None:
             "a lens that fits the matches better has it elsewhere, by "
             f"{_number(e.drift_rotation)} degrees and {_number(e.drift_position)} % of the radius"
         )
-    if e.lens_rotation > MAX_LENS_ROTATION or e.lens_position > MAX_LENS_POSITION:
+    # A lens that is as open as the pose itself makes a photo free to move which neither does alone.
+    together = math.hypot(e.lens_position, e.drift_position, _BELIEVED * e.position_sigma)
+    free = together > _BELIEVED * MAX_POSITION_SIGMA >= _BELIEVED * e.position_sigma
+    if e.lens_rotation > MAX_LENS_ROTATION or e.lens_position > MAX_LENS_POSITION or free:
         return "lens", (
             f"its place hangs on the lens, and the focal length is known to "
             f"{100 * e.focal_sigma:.0f} % only: standard deviation {_number(e.lens_rotation)} "

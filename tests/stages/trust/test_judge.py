@@ -179,6 +179,15 @@ def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: 
     [
         ({"lens_position": 2.6, "focal_sigma": 0.06}, "the focal length is known to 6 % only"),
         ({"lens_rotation": 2.1, "focal_sigma": 0.04}, "the focal length is known to 4 % only"),
+        (
+            {
+                "lens_position": 1.9,
+                "drift_position": 1.6,
+                "position_sigma": 1.7,
+                "focal_sigma": 0.03,
+            },
+            "the focal length is known to 3 % only",
+        ),
         ({"drift_position": 4.5}, "a lens that fits the matches better has it elsewhere"),
         ({"focal_drift": 0.05}, "call for another focal length than the model has, by 5 %"),
     ],
