@@ -71,8 +71,11 @@ def _distortion(camera: Camera, u: Float[np.ndarray, "N 2"]) -> Float[np.ndarray
         return np.zeros_like(u)
     r2 = (u**2).sum(1, keepdims=True)
     radial = k[0] * r2 + (k[1] * r2**2 if len(k) > 1 else 0.0)
+    if camera.model == "FULL_OPENCV":
+        above, below = k[[0, 1, 4]], k[5:]
+        radial = (1 + _even(above, r2)) / (1 + _even(below, r2)) - 1
     result = u * radial
-    if camera.model == "OPENCV":
+    if camera.model in ("OPENCV", "FULL_OPENCV"):
         p1, p2 = k[2], k[3]
         xy = u[:, :1] * u[:, 1:]
         result = result + np.concatenate(
@@ -83,3 +86,8 @@ def _distortion(camera: Camera, u: Float[np.ndarray, "N 2"]) -> Float[np.ndarray
             1,
         )
     return result
+
+
+def _even(k: Float[np.ndarray, " 3"], r2: Float[np.ndarray, "N 1"]) -> Float[np.ndarray, "N 1"]:
+    """k1 r^2 + k2 r^4 + k3 r^6."""
+    return r2 * (k[0] + r2 * (k[1] + r2 * k[2]))

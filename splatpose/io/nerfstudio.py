@@ -23,6 +23,8 @@ from .regular_files import read_text
 
 _FLIP = np.array([1.0, -1.0, -1.0, 1.0])
 _MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
+_DISTORTION = ("k1", "k2", "p1", "p2", "k3")
+"""In the order of COLMAP's parameters."""
 _HINT = "Give a transforms.json as nerfstudio or instant-ngp writes it."
 
 
@@ -141,8 +143,12 @@ def relative_path(target: Path, folder: Path) -> str:
 
 def _intrinsics(camera: Camera) -> dict[str, Any]:
     K = camera.K
-    distortion = np.zeros(4)
+    distortion = np.zeros(8)
     distortion[: len(camera.distortion)] = camera.distortion
+    assert not distortion[5:].any(), "no lens that splatpose estimates has rational terms"
+    terms = {name: float(k) for name, k in zip(_DISTORTION, distortion, strict=False)}
+    if not terms["k3"]:
+        del terms["k3"]
     return {
         "w": camera.width,
         "h": camera.height,
@@ -150,7 +156,7 @@ def _intrinsics(camera: Camera) -> dict[str, Any]:
         "fl_y": float(K[1, 1]),
         "cx": float(K[0, 2]),
         "cy": float(K[1, 2]),
-        **{name: float(k) for name, k in zip(("k1", "k2", "p1", "p2"), distortion, strict=True)},
+        **terms,
     }
 
 
@@ -183,10 +189,10 @@ def _camera(path: Path, entry: dict[str, Any]) -> Camera:
             f"{path}: the camera of {name} is {model}, which splatpose does not have.",
             f"It reads {', '.join(_MODELS)}; undistort the photos first.",
         )
-    if any(entry.get(higher) for higher in ("k3", "k4")):
+    if entry.get("k4"):
         raise SplatposeError(
-            f"{path}: the camera of {name} has radial distortion above k2.",
-            "Undistort the photos first, or fit a model with k1 and k2 only.",
+            f"{path}: the camera of {name} has radial distortion above k3.",
+            "Undistort the photos first, or fit a model with k1 to k3 only.",
         )
     try:
         width, height = int(entry["w"]), int(entry["h"])
@@ -196,12 +202,15 @@ def _camera(path: Path, entry: dict[str, Any]) -> Camera:
             fx = width / 2 / np.tan(float(entry["camera_angle_x"]) / 2)
         fy = float(entry.get("fl_y", fx))
         centre = (float(entry.get("cx", width / 2)), float(entry.get("cy", height / 2)))
-        distortion = [float(entry.get(k, 0.0)) for k in ("k1", "k2", "p1", "p2")]
+        distortion = [float(entry.get(k, 0.0)) for k in _DISTORTION]
     except (KeyError, ValueError, OverflowError, TypeError) as error:
         raise SplatposeError(
             f"{path}: the camera of {name} lacks w, h or fl_x ({error}).", _HINT
         ) from error
-    return Camera("OPENCV", width, height, np.array([fx, fy, *centre, *distortion]))
+    if distortion[-1]:
+        params = np.array([fx, fy, *centre, *distortion, 0.0, 0.0, 0.0])
+        return Camera("FULL_OPENCV", width, height, params)
+    return Camera("OPENCV", width, height, np.array([fx, fy, *centre, *distortion[:-1]]))
 
 
 def _squared(poses: np.ndarray) -> np.ndarray:

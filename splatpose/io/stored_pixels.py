@@ -21,7 +21,7 @@ from .colmap import image_id_of, model_from_reconstruction, read_reconstruction,
 
 _UPRIGHT = {1: 0, 6: 1, 3: 2, 8: 3}
 """Quarters clockwise by which stored pixels are turned upright, by EXIF orientation."""
-_PARAMETERS_IN_PAIRS = ("PINHOLE", "OPENCV")
+_PARAMETERS_IN_PAIRS = ("PINHOLE", "OPENCV", "FULL_OPENCV")
 
 
 def is_mirrored(orientation: int) -> bool:
@@ -123,7 +123,7 @@ def turned_camera(camera: Camera, quarters: int) -> Camera:
         focals = 2 if camera.model in _PARAMETERS_IN_PAIRS else 1
         x, y = camera.params[focals : focals + 2]
         params[focals : focals + 2] = camera.height - y, x
-        if camera.model == "OPENCV":  # tangential distortion
+        if camera.model in ("OPENCV", "FULL_OPENCV"):  # tangential distortion
             params[6:8] = camera.params[7], -camera.params[6]
         camera = replace(camera, width=camera.height, height=camera.width, params=params)
     return camera

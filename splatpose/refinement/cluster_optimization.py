@@ -15,7 +15,7 @@ from ..io.colmap import quiet_colmap
 from ..render import choose_backend
 from ..scene.evidence import ClusterEvidence
 from ..scene.views import Views
-from ..sfm.mapping.pose_covariance import PairCovariance, pair_covariance
+from ..sfm.mapping.pair_covariance import PairCovariance, pair_covariance
 from ..sfm.mapping.track_adjustment import resected, resolved
 from ..sfm.thresholds import INLIERS
 from ..sfm.tracks import Tracks

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-CameraModel = Literal["SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"]
+CameraModel = Literal[
+    "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"
+]
 """COLMAP's camera models that splatpose estimates, by COLMAP's names and parameter orders."""
 
 

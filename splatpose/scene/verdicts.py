@@ -54,6 +54,23 @@ class PhotoTrust:
     position_sigma: float = NAN
     """Standard deviation of the photo's centre from bundle adjustment, in percent of the RMS radius
     of the centres."""
+    lens_rotation: float = NAN
+    """Standard deviation in degrees by which the photo turns with its lens, within what matches
+    leave open of a richer lens than the model has."""
+    lens_position: float = NAN
+    """Standard deviation by which the photo moves with the lens, likewise, in percent of the RMS
+    radius of the centres."""
+    drift_rotation: float = NAN
+    """Degrees by which the photo would turn if the lens were the richer one that fits best."""
+    drift_position: float = NAN
+    """Distance by which the photo would move if the lens were the richer one that fits best, in
+    percent of the RMS radius of the centres."""
+    focal_sigma: float = NAN
+    """Standard deviation of the focal length of the photo's camera, as a share of it, other numbers
+    of the lens being as open."""
+    focal_drift: float = NAN
+    """Share by which the focal length of the photo's camera would change, up or down, if the lens
+    were the richer one that fits best."""
     contradicted_share: float = NAN
     """Share of the photo's matches that the poses contradict, 0 to 1."""
     missing_overlap: float = NAN

@@ -107,7 +107,7 @@ def zoom_share(
         pairs: rows of the table's pairs of photos that overlap.
     """
     xy = _scaled(table, sides)
-    found = [_growth(xy[table.pair == p]) for p in _spread(pairs).tolist()]
+    found = [growth_of(xy[table.pair == p]) for p in _spread(pairs).tolist()]
     return _zoomed(*np.array(found).T) if found else 0.0
 
 
@@ -143,7 +143,7 @@ def _of_pair(
     cells = np.clip(xy[:, 0] * _CELLS / REFERENCE_SIDE, 0, _CELLS - 1).astype(int) @ [1, _CELLS]
     occupied, at_rest = np.unique(cells[sound]), np.unique(cells[still])
     mixed = np.isin(at_rest, np.unique(cells[moving]))
-    growth, explained = _growth(xy[sound])
+    growth, explained = growth_of(xy[sound])
     return (
         float(np.median(shift[sound])),
         still.sum() / max(1, total),
@@ -182,7 +182,7 @@ def _in_company(xy: Float[np.ndarray, "M 2"], motion: Float[np.ndarray, "M 2"]) 
     return np.array([len(near) > _SUPPORT for near in tree.query_ball_point(where, 1.0)], bool)
 
 
-def _growth(xy: Float[np.ndarray, "M 2 2"]) -> tuple[float, float]:
+def growth_of(xy: Float[np.ndarray, "M 2 2"]) -> tuple[float, float]:
     """Factor by which a photo's content grows about some point, and the share of matches that this
     alone explains."""
     weight = np.ones(len(xy))

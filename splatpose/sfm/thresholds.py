@@ -241,6 +241,9 @@ class LensThresholds:
     shift of it from all tracks alike, so that unseen tracks do not test it."""
     min_gain_a_parameter: float = 0.0025
     """Share of the cost of unseen tracks that each further parameter must save."""
+    min_gain_third: float = 0.005
+    """Share that a third radial term must save: it is for lenses that distort strongly (1.9 % was
+    seen), and 0.3 % of photos of an ordinary one made no pose better."""
     min_gain_center: float = 0.01
     """Share that a principal point must save. Where photos look one way a turn of the cameras
     nearly hides its shift, and what the photos' own flaws gain by a wrong one (up to 0.9 % was
@@ -248,7 +251,30 @@ class LensThresholds:
     min_sigmas: float = 3.0
     """Standard deviations of the saving that it must be."""
     max_principal_shift: float = 0.1
-    """Share of the longer side by which a principal point may be off the middle."""
+    """Share of the longer side by which a principal point may be off the middle, unless what
+    speaks for it is overwhelming."""
+    overwhelming_gain: float = 0.1
+    """Share of the cost of unseen tracks from which on a principal point may be anywhere: photos
+    cropped to one corner saved 48 %."""
+    overwhelming_sigmas: float = 8.0
+    """Standard deviations of the saving, likewise; those saved 51."""
+    systematic: float = 2.0
+    """By which a focal length from matches alone is farther off than they say: what is the same in
+    all photos, as lens terms that no model has, does not average out."""
+    exif_sigma: float = 0.04
+    """Of the logarithm of a focal length by EXIF: it is rounded to a millimetre, of a lens focused
+    at infinity and a sensor that is used to its edges."""
+    exif_outlier: float = 4.0
+    """Standard deviations from which on matches contradict EXIF: it is of another lens or zoom."""
+    typical_focal: tuple[float, float] = (0.9, 0.5)
+    """Focal length over the longer side of photos of which nothing is known, and the standard
+    deviation of its logarithm: lenses of phones and cameras, from wide to long."""
+    min_shift: float = 0.005
+    """Share by which what is known of a lens must move its focal length, to be asked: where
+    matches tell it, it stays as they have it."""
+    noise_factor: float = 2.0
+    """By which bundle adjustment is too sure of itself: it takes errors of keypoints for
+    independent, which they are not."""
     max_aspect: float = 0.015
     """Logarithm of the ratio of both focal lengths: pixels are square."""
 

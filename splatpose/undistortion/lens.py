@@ -8,6 +8,7 @@ at some radius, and nothing beyond it is ever used here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,25 +38,27 @@ def distort(
 ) -> tuple[Float[np.ndarray, "*N 2"], Bool[np.ndarray, " *N"]]:
     """Where the lens puts points of the plane z = 1, on that plane, and whether it can.
 
-    COLMAP's SIMPLE_RADIAL, RADIAL and OPENCV models (Brown 1971). False marks points beyond the
-    radius at which the polynomial turns back.
+    COLMAP's SIMPLE_RADIAL, RADIAL, OPENCV and FULL_OPENCV models (Brown 1971). False marks points
+    beyond the radius at which the polynomial turns back.
     """
-    k1, k2, p1, p2 = _coefficients(camera)
+    lens = _coefficients(camera)
+    p1, p2 = lens.tangential
     x, y = points[..., 0], points[..., 1]
     r2 = x * x + y * y
-    radial = 1 + r2 * (k1 + r2 * k2)
+    radial = _radial(lens, r2)
     distorted = points * radial[..., None]
     distorted[..., 0] += 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     distorted[..., 1] += p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return distorted, r2 <= _radius_limit(k1, k2) ** 2
+    return distorted, r2 <= _radius_limit(lens) ** 2
 
 
 def undistort(
     camera: Camera, distorted: Float[np.ndarray, "*N 2"], iterations: int = 10
 ) -> Float[np.ndarray, "*N 2"]:
     """Inverse of `distort`; points that nothing is distorted to end at the limiting radius."""
-    k1, k2, p1, p2 = _coefficients(camera)
-    limit = _radius_limit(k1, k2)
+    lens = _coefficients(camera)
+    p1, p2 = lens.tangential
+    limit = _radius_limit(lens)
     points = np.zeros_like(distorted)
     # The tangential part is small: subtract it as it was at the last estimate.
     for _ in range(iterations if p1 or p2 else 1):
@@ -65,7 +68,7 @@ def undistort(
         rest[..., 0] -= 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
         rest[..., 1] -= p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
         target = np.linalg.norm(rest, axis=-1)
-        radius = _undistorted_radius(target, k1, k2, limit)
+        radius = _undistorted_radius(target, lens, limit)
         points = rest * (radius / np.maximum(target, 1e-12))[..., None]
     return points
 
@@ -116,34 +119,52 @@ def _impossible(camera: Camera) -> SplatposeError:
     )
 
 
-def _coefficients(camera: Camera) -> tuple[float, float, float, float]:
-    values = [float(value) for value in camera.distortion]
-    if camera.model == "SIMPLE_RADIAL":
-        return values[0], 0.0, 0.0, 0.0
-    if camera.model == "RADIAL":
-        return values[0], values[1], 0.0, 0.0
-    if camera.model == "OPENCV":
-        return values[0], values[1], values[2], values[3]
-    return 0.0, 0.0, 0.0, 0.0
+class _Coefficients(NamedTuple):
+    """Of the radial factor (1 + k1 r^2 + k2 r^4 + k3 r^6) / (1 + k4 r^2 + k5 r^4 + k6 r^6), and of
+    the tangential terms."""
+
+    above: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    below: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tangential: tuple[float, float] = (0.0, 0.0)
 
 
-def _radius_limit(k1: float, k2: float) -> float:
-    """Smallest radius r where r (1 + k1 r^2 + k2 r^4) stops growing."""
-    roots = np.roots([5 * k2, 3 * k1, 1.0]) if k1 or k2 else np.zeros(0)
+def _coefficients(camera: Camera) -> _Coefficients:
+    k = [float(value) for value in camera.distortion]
+    if camera.model == "FULL_OPENCV":
+        return _Coefficients((k[0], k[1], k[4]), (k[5], k[6], k[7]), (k[2], k[3]))
+    first, second, p1, p2 = [*k, 0.0, 0.0, 0.0, 0.0][:4]
+    return _Coefficients((first, second, 0.0), tangential=(p1, p2))
+
+
+def _radial(lens: _Coefficients, r2: Float[np.ndarray, " *N"]) -> Float[np.ndarray, " *N"]:
+    (k1, k2, k3), (k4, k5, k6) = lens.above, lens.below
+    factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    return factor / (1 + r2 * (k4 + r2 * (k5 + r2 * k6))) if any(lens.below) else factor
+
+
+def _radius_limit(lens: _Coefficients) -> float:
+    """Smallest radius where it times the radial factor stops growing, or has a pole."""
+    (k1, k2, k3), (k4, k5, k6) = lens.above, lens.below
+    slope = [7 * k3, 5 * k2, 3 * k1, 1.0]
+    below = [k6, k5, k4, 1.0]
+    if any(lens.below):
+        # r N / D grows where (r N)' D - r N D' > 0; in powers of r^2.
+        shrink = np.polymul([k3, k2, k1, 1.0], [6 * k6, 4 * k5, 2 * k4, 0.0])
+        slope = np.polysub(np.polymul(slope, below), shrink).tolist()
+    roots = np.concatenate([np.roots(slope), np.roots(below)])
     real = roots[np.abs(np.imag(roots)) < 1e-12].real
     real = real[real > 0]
     return min(_FARTHEST, float(np.sqrt(real.min()))) if real.size else _FARTHEST
 
 
 def _undistorted_radius(
-    target: Float[np.ndarray, " *N"], k1: float, k2: float, limit: float
+    target: Float[np.ndarray, " *N"], lens: _Coefficients, limit: float
 ) -> Float[np.ndarray, " *N"]:
-    """Solves r (1 + k1 r^2 + k2 r^4) = target on [0, limit], where the left side grows."""
+    """The radius in [0, limit], where the lens's grows with it, that the lens puts at `target`."""
     low, high = np.zeros_like(target), np.full_like(target, limit)
     for _ in range(60):
         middle = (low + high) / 2
-        r2 = middle * middle
-        below = middle * (1 + r2 * (k1 + r2 * k2)) < target
+        below = middle * _radial(lens, middle * middle) < target
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return (low + high) / 2
 

@@ -33,6 +33,12 @@ CAMERAS = (
     Camera("SIMPLE_RADIAL", 640, 480, np.array([500.0, 320, 240, -0.12])),
     Camera("RADIAL", 640, 480, np.array([500.0, 318, 244, 0.08, -0.05])),
     Camera("OPENCV", 640, 480, np.array([500.0, 503, 318, 244, 0.06, -0.04, 0.002, -0.003])),
+    Camera(
+        "FULL_OPENCV",
+        640,
+        480,
+        np.array([521.0, 521, 325, 250, 0.23, -0.78, -0.003, 0.0, 0.92, 0.05, 0.02, -0.01]),
+    ),
 )
 vectors = st.lists(st.floats(-1.8, 1.8), min_size=3, max_size=3).map(np.array)
 

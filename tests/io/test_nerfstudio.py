@@ -46,6 +46,9 @@ def a_scene(folder: Path, cameras: tuple[Camera, ...]) -> Transforms:
 
 
 OPENCV = Camera("OPENCV", 640, 480, np.array([500.0, 510, 321, 239, 0.1, -0.02, 1e-3, -2e-3]))
+THREE = Camera(
+    "FULL_OPENCV", 64, 48, np.array([60.0, 60, 32, 24, 0.2, -0.7, 0.001, 0.002, 0.9, 0, 0, 0])
+)
 RADIAL = Camera("RADIAL", 300, 400, np.array([333.0, 150, 201, -0.1, 0.03]))
 PINHOLE = Camera("SIMPLE_PINHOLE", 300, 400, np.array([333.0, 150, 201]))
 
@@ -84,7 +87,7 @@ def test_the_demo_s_cameras_see_the_table_upright() -> None:
         assert y_above < y - 30
 
 
-@pytest.mark.parametrize("cameras", [(OPENCV,), (RADIAL,), (PINHOLE,), (OPENCV, RADIAL)])
+@pytest.mark.parametrize("cameras", [(OPENCV,), (RADIAL,), (PINHOLE,), (OPENCV, RADIAL), (THREE,)])
 @pytest.mark.parametrize("absolute", [False, True])
 def test_round_trip(tmp_path: Path, cameras: tuple[Camera, ...], absolute: bool) -> None:
     (tmp_path / "run").mkdir()
@@ -100,9 +103,10 @@ def test_round_trip(tmp_path: Path, cameras: tuple[Camera, ...], absolute: bool)
     np.testing.assert_array_equal(back.camera_index, scene.camera_index)
     for ours, read in zip(cameras, back.cameras, strict=True):
         np.testing.assert_allclose(read.K, ours.K)
-        padded = np.zeros(4)
+        padded = np.zeros(8)
         padded[: len(ours.distortion)] = ours.distortion
-        np.testing.assert_allclose(read.distortion, padded)
+        np.testing.assert_allclose(read.distortion, padded[: len(read.distortion)])
+        assert not padded[len(read.distortion) :].any()
         assert (read.width, read.height) == (ours.width, ours.height)
     assert back.point_cloud is not None
     assert back.point_cloud.resolve() == (tmp_path / "run" / "sparse_pc.ply").resolve()
@@ -155,7 +159,7 @@ def test_reads_what_other_tools_write(tmp_path: Path) -> None:
             json.dumps({**INTRINSICS, "camera_model": "OPENCV_FISHEYE", "frames": [FRAME]}),
             "FISHEYE",
         ),
-        (json.dumps({**INTRINSICS, "k3": 0.1, "frames": [FRAME]}), "above k2"),
+        (json.dumps({**INTRINSICS, "k4": 0.1, "frames": [FRAME]}), "above k3"),
     ],
 )
 def test_wrong_files_are_explained(tmp_path: Path, text: str, says: str) -> None:

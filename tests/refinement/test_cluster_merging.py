@@ -14,7 +14,7 @@ from splatpose.geometry.similarity import Similarity
 from splatpose.refinement.cluster_merging import merged
 from splatpose.refinement.cluster_optimization import Solved
 from splatpose.scene.evidence import ClusterEvidence
-from splatpose.sfm.mapping.pose_covariance import pair_covariance
+from splatpose.sfm.mapping.pair_covariance import pair_covariance
 from splatpose.sfm.twoview.pair_geometry import PairKind
 from splatpose.sfm.viewgraph.view_graph import consistent_pairs
 

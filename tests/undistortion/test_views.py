@@ -28,6 +28,7 @@ CAMERAS = {
     "SIMPLE_RADIAL": [500.0, 297.0, 214.0, -0.12],
     "RADIAL": [480.0, 303.0, 207.0, 0.09, -0.03],
     "OPENCV": [500.0, 510.0, 303.0, 207.0, -0.2, 0.05, 0.004, -0.006],
+    "FULL_OPENCV": [500.0, 510.0, 303.0, 207.0, 0.23, -0.6, 0.004, -0.006, 0.7, 0.05, -0.02, 0.01],
 }
 
 
@@ -122,7 +123,7 @@ def test_distortion_agrees_with_colmap_and_its_inverse(model: str) -> None:
     assert possible.all()
 
 
-@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "RADIAL", "OPENCV"])
+@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"])
 def test_the_picture_is_the_largest_without_empty_pixels(model: str) -> None:
     camera = camera_of(model)
     pinhole = choose_pinhole(camera, 640)
@@ -156,7 +157,7 @@ def seen_in_photo(camera: Camera, pinhole: Pinhole) -> list[np.ndarray]:
     return result
 
 
-@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "RADIAL", "OPENCV"])
+@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"])
 @pytest.mark.parametrize("max_size", [300, 1000])
 def test_kept_edges_are_masked_exactly_where_the_photo_ends(
     tmp_path: Path, model: str, max_size: int

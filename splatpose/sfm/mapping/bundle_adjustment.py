@@ -70,23 +70,27 @@ def scales_of(errors: Float[np.ndarray, " T"], pixel: float) -> Scales:
 def least_freedom(reconstruction: pycolmap.Reconstruction) -> dict[int, Freedom]:
     """What every camera may estimate without being asked: focal length and, unless there are only
     few photos, one distortion coefficient. Those do not tell a long lens that distorts from a
-    short one."""
+    short one. Of a camera known to distort in many terms the distortion stays as it is."""
     few = reconstruction.num_reg_images() <= FEW_PHOTOS
     model: CameraModel = "SIMPLE_PINHOLE" if few else "SIMPLE_RADIAL"
-    return {i: Freedom(model) for i in reconstruction.cameras}
+    return {
+        i: Freedom("FULL_OPENCV" if camera.model_name == "FULL_OPENCV" else model)
+        for i, camera in reconstruction.cameras.items()
+    }
 
 
 def set_model(camera: pycolmap.Camera, model: CameraModel) -> None:
     """Changes a camera's model, keeping what both models have; new parameters start at zero."""
     focal = camera.mean_focal_length()
     center = [camera.principal_point_x, camera.principal_point_y]
-    radial = [*camera.params[list(camera.extra_params_idxs())], 0.0, 0.0, 0.0, 0.0]
+    radial = [*camera.params[list(camera.extra_params_idxs())], *[0.0] * 8]
     params = {
         "SIMPLE_PINHOLE": [focal, *center],
         "PINHOLE": [focal, focal, *center],
         "SIMPLE_RADIAL": [focal, *center, radial[0]],
         "RADIAL": [focal, *center, *radial[:2]],
         "OPENCV": [focal, focal, *center, *radial[:4]],
+        "FULL_OPENCV": [focal, focal, *center, *radial[:8]],
     }[model]
     if camera.model_name != model:
         camera.model = getattr(pycolmap.CameraModelId, model)
@@ -130,6 +134,11 @@ class Mapper:
         self._seed = seed
         self._two_view_tracks = two_view_tracks
 
+    def with_scales(self, scales: Scales) -> Mapper:
+        """The same mapper with other thresholds."""
+        others = (self.reconstruction, scales, self._seed, self._two_view_tracks)
+        return Mapper(self.mapper, *others)
+
     def options(self) -> pycolmap.IncrementalMapperOptions:
         options = pycolmap.IncrementalMapperOptions()
         options.num_threads = 1
@@ -159,27 +168,32 @@ class Mapper:
             frame = self.reconstruction.image(image_id_of(photo)).frame_id
             self.mapper.observation_manager.deregister_frame(frame)
 
-    def refine(self, freedom: Mapping[int, Freedom], *, rounds: int, hold: bool = False) -> None:
+    def refine(
+        self,
+        freedom: Mapping[int, Freedom],
+        *,
+        rounds: int,
+        hold: bool = False,
+        held: Iterable[int] = (),
+    ) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
 
         Args:
             freedom: camera id to what may be estimated; cameras that it lacks, those of which no
                 photo was placed when it was decided, have the least.
             hold: keep the intrinsics as they are.
+            held: cameras to keep the intrinsics of.
         """
         freedom = least_freedom(self.reconstruction) | dict(freedom)
         for camera_id, camera in self.reconstruction.cameras.items():
             set_model(camera, freedom[camera_id].model)
-        for principal_point, constant in _phases(freedom):
+        for phase in _phases(freedom, frozenset(held)):
             options = self.options()
-            options.constant_cameras = set(freedom) if hold else constant
+            options.constant_cameras = set(freedom) if hold else set(phase.constant)
+            bundle = bundle_options(self._scales.loss, principal_point=phase.principal_point)
+            bundle.refine_extra_params = phase.distortion
             self.mapper.iterative_global_refinement(
-                rounds,
-                5e-4,
-                options,
-                bundle_options(self._scales.loss, principal_point=principal_point),
-                self.triangulation(),
-                True,
+                rounds, 5e-4, options, bundle, self.triangulation(), True
             )
 
 
@@ -224,16 +238,30 @@ def _take_models(
     return kept
 
 
-def _phases(freedom: Mapping[int, Freedom]) -> Sequence[tuple[bool, set[int]]]:
-    """Bundle adjustments to run: (principal points free, cameras held constant).
+@dataclass(frozen=True)
+class _Phase:
+    """One of several bundle adjustments in a row."""
 
-    COLMAP frees the principal points of all cameras or of none, so cameras that may not move
-    theirs wait while the others do.
+    principal_point: bool
+    distortion: bool
+    constant: frozenset[int]
+    """Cameras whose intrinsics are held."""
+
+
+def _phases(freedom: Mapping[int, Freedom], held: frozenset[int]) -> Sequence[_Phase]:
+    """Bundle adjustments to run.
+
+    COLMAP frees the principal points of all cameras or of none, and the distortion likewise, so
+    cameras that may not move theirs wait while the others do.
     """
-    free = {i for i, f in freedom.items() if f.principal_point}
-    if not free:
-        return [(False, set())]
-    waiting = set(freedom) - free
-    if not waiting:
-        return [(True, set())]
-    return [(False, set()), (True, waiting)]
+    rich = frozenset(i for i, f in freedom.items() if f.model == "FULL_OPENCV") - held
+    free = frozenset(i for i, f in freedom.items() if f.principal_point) - held - rich
+    waiting = frozenset(freedom) - free - rich - held
+    phases = []
+    if waiting or not (free or rich):
+        phases.append(_Phase(False, True, held | rich))
+    if free:
+        phases.append(_Phase(True, True, frozenset(freedom) - free))
+    if rich:
+        phases.append(_Phase(False, False, frozenset(freedom) - rich))
+    return phases

@@ -7,7 +7,7 @@ freedom only if that predicts tracks it has not seen better, beyond the noise of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +15,26 @@ import pycolmap
 from jaxtyping import Float, Int
 
 from ...io.colmap import model_from_reconstruction
+from ...scene.camera import CameraModel
 from ..held_out import drawn
 from ..reprojection import reprojection_errors
 from ..thresholds import LENS
 from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
+from .lens_adjustment import SAME_CERES, adjust_with_lens
 
-LADDER: tuple[Freedom, ...] = (Freedom("SIMPLE_RADIAL"), Freedom("RADIAL"))
+LADDER: tuple[Freedom, ...] = (
+    Freedom("SIMPLE_RADIAL"),
+    Freedom("RADIAL"),
+    *([Freedom("FULL_OPENCV")] if SAME_CERES else []),
+)
 """Models without a free principal point, each asked after the one before it.
 
-OPENCV comes last and only together with a principal point: its tangential terms move it."""
+FULL_OPENCV is that with three radial terms: a lens that strongly distorts in more than one way
+shows in none of the first two, whose best fit is another focal length. OPENCV comes last and only
+together with a principal point: its tangential terms move it."""
 
+_WITH_CENTER: tuple[CameraModel, ...] = ("RADIAL", "OPENCV")
+"""What is asked about once a principal point is taken."""
 _MAX_TRACKS = 4000
 _MAX_CAMERAS = 4
 _ITERATIONS = 30
@@ -40,6 +50,8 @@ class Choice:
     """What is free of each camera, by its id."""
     notes: tuple[str, ...]
     """One a step tried: the change of the robust cost on unseen tracks, and the verdict."""
+    settled: tuple[str, ...] = ()
+    """One a focal length that matches leave open, and what it was settled by."""
 
 
 def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, seed: int) -> Choice:
@@ -54,23 +66,43 @@ def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, s
         return Choice(freedom, ("too few tracks to test intrinsics",))
     notes: list[str] = []
     for camera_id in _cameras_to_ask(reconstruction):
-        trial = _Trial(folds, camera_id, scales, freedom)
-        _climb(trial)
+        trial = _climbed(_Trial(folds, camera_id, scales, freedom))
         freedom[camera_id] = trial.current
         notes += trial.notes
     return Choice(freedom, tuple(notes))
 
 
-def _climb(trial: _Trial) -> None:
+def _climbed(trial: _Trial) -> _Trial:
+    """The trial, or another one, when it has taken all that is worth it."""
     trial.start(LADDER[0])
     for step in LADDER[1:]:
         trial.offer(step)
     if trial.num_photos < LENS.min_photos_center:
-        return
-    if trial.offer(Freedom(trial.current.model, principal_point=True)):
-        for model in ("RADIAL", "OPENCV"):
-            if trial.current.model != model:
-                trial.offer(Freedom(model, principal_point=True))
+        return trial
+    taken = trial.offer(Freedom(trial.current.model, principal_point=True))
+    if trial.far_out and not (taken and trial.current.model == LADDER[0].model):
+        # Distortion that was taken for want of a principal point is none.
+        return trial.better(_cropped(trial))
+    if taken:
+        _enrich(trial, _WITH_CENTER)
+    return trial
+
+
+def _cropped(trial: _Trial) -> _Trial:
+    """A trial whose first step is the principal point, as photos cropped to one side need it."""
+    other = trial.anew()
+    other.start(LADDER[0])
+    if other.offer(Freedom(LADDER[0].model, principal_point=True)):
+        _enrich(other, [step.model for step in LADDER[1:]])
+    return other
+
+
+def _enrich(trial: _Trial, models: Sequence[CameraModel]) -> None:
+    """Offers what is richer than what the trial has, with a principal point."""
+    for model in models:
+        step = Freedom(model, principal_point=True)
+        if _num_parameters(step) > _num_parameters(trial.current):
+            trial.offer(step)
 
 
 @dataclass(frozen=True)
@@ -94,10 +126,23 @@ class _Trial:
         self._folds = folds
         self._camera_id = camera_id
         self._scales = scales
+        self._freedom = freedom
         self.current = freedom[camera_id]
+        self.far_out = False
+        """Whether the principal point last asked about is where only that of a crop can be."""
         images = folds[0].images.values()
         self.num_photos = sum(i.has_pose and i.camera_id == camera_id for i in images)
         self.notes: list[str] = []
+
+    def anew(self) -> _Trial:
+        """The same camera from the beginning, what was tried before noted."""
+        other = _Trial(self._folds, self._camera_id, self._scales, self._freedom)
+        other.notes = self.notes
+        return other
+
+    def better(self, other: _Trial) -> _Trial:
+        """That of two trials of a camera which predicts unseen tracks better."""
+        return other if other._best.cost.sum() < self._best.cost.sum() else self
 
     def start(self, freedom: Freedom) -> None:
         self.current = freedom
@@ -110,7 +155,8 @@ class _Trial:
         gain = float(saved.sum() / max(self._best.cost.sum(), 1e-12))
         noise = float(saved.std() * np.sqrt(len(saved)))
         sigmas = float(saved.sum() / max(noise, 1e-12))
-        objection = self._objection(fit, freedom)
+        overwhelming = gain >= LENS.overwhelming_gain and sigmas >= LENS.overwhelming_sigmas
+        objection = self._objection(fit, freedom, anywhere=overwhelming)
         enough = gain >= self._least_gain(freedom) and sigmas >= LENS.min_sigmas
         taken = enough and objection is None
         verdict = "taken" if taken else f"left ({objection})" if objection else "left"
@@ -126,7 +172,8 @@ class _Trial:
         if freedom.principal_point and not self.current.principal_point:
             return LENS.min_gain_center
         added = _num_parameters(freedom) - _num_parameters(self.current)
-        return added * LENS.min_gain_a_parameter
+        least = added * LENS.min_gain_a_parameter
+        return max(least, LENS.min_gain_third) if freedom.model == "FULL_OPENCV" else least
 
     def _fit(
         self,
@@ -145,6 +192,10 @@ class _Trial:
 
     def _adjusted(self, half: pycolmap.Reconstruction, freedom: Freedom) -> pycolmap.Reconstruction:
         result = pycolmap.Reconstruction(half)
+        if freedom.model == "FULL_OPENCV":
+            own = {self._camera_id: freedom}
+            adjust_with_lens(result, own, self._scales.loss, {}, iterations=_ITERATIONS)
+            return result
         set_model(result.cameras[self._camera_id], freedom.model)
         config = _config(result)
         for camera_id in result.cameras:
@@ -156,14 +207,21 @@ class _Trial:
         pycolmap.create_default_bundle_adjuster(options, config, result).solve()
         return result
 
-    def _objection(self, fit: _Fit, freedom: Freedom) -> str | None:
-        """What no camera looks like, or the two halves disagree about."""
+    def _objection(self, fit: _Fit, freedom: Freedom, *, anywhere: bool) -> str | None:
+        """What no camera looks like, or the two halves disagree about.
+
+        Args:
+            anywhere: whether enough speaks for the camera to believe that photos were cropped, to
+                one corner perhaps: the principal point may then lie outside of them.
+        """
         cameras = [half.cameras[self._camera_id] for half in fit.halves]
         before = [half.cameras[self._camera_id] for half in self._best.halves]
         size = max(cameras[0].width, cameras[0].height)
         shift = np.array([_center(a) - _center(b) for a, b in zip(cameras, before, strict=True)])
         offset = np.array([_center(c) - (c.width / 2, c.height / 2) for c in cameras])
-        if np.abs(offset).max() > LENS.max_principal_shift * size:
+        moved = self.current.principal_point and np.abs(shift).max() < 0.1 * np.abs(offset).max()
+        self.far_out = bool(np.abs(offset).max() > LENS.max_principal_shift * size)
+        if self.far_out and not (anywhere or moved):
             return "principal point too far out"
         if freedom.principal_point and freedom.model == self.current.model:
             spread = np.linalg.norm(shift[0] - shift[1])
@@ -176,6 +234,8 @@ class _Trial:
 
 
 def _num_parameters(freedom: Freedom) -> int:
+    if freedom.model == "FULL_OPENCV":
+        return 6 if freedom.principal_point else 4
     count = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 6}
     return count[freedom.model]
 

@@ -57,15 +57,29 @@ def run_mapper(task: MapperTask, token: pycolmap.CancellationToken) -> None:
 def map_here(task: MapperTask, token: pycolmap.CancellationToken | None = None) -> None:
     """Maps in this process; the global mapper does not ask the token."""
     token = token or pycolmap.CancellationToken()
+    held = _holds_rich_lens(Path(task.database))
     images = Path(task.database).parent  # where there are none: no colours are asked for
     if task.mapper == "global":
         options = global_options(task.seed, task.min_matches, few=task.few)
+        options.mapper.bundle_adjustment.refine_extra_params = not held
         pycolmap.global_mapping(task.database, images, task.models, options)
         return
     options = incremental_options(task.seed, task.min_matches, relaxed=task.relaxed, few=task.few)
+    options.ba_refine_extra_params = not held
     pycolmap.incremental_mapping(
         task.database, images, task.models, options, cancellation_token=token
     )
+
+
+def _holds_rich_lens(path: Path) -> bool:
+    """Whether a camera is known to distort in many terms: COLMAP would free eight of them, which
+    nothing tells apart."""
+    database = pycolmap.Database.open(path)
+    try:
+        cameras = database.read_all_cameras()
+        return any(camera.model == pycolmap.CameraModelId.FULL_OPENCV for camera in cameras)
+    finally:
+        database.close()
 
 
 def incremental_options(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,26 @@ from jaxtyping import Bool
 from ...depth.keypoints import KeypointPriors
 from ...geometry.graphs import components
 from ...io.colmap import image_id_of, model_from_reconstruction, photo_of
+from ...io.colmap_database import read_cameras
 from ..correspondences import MatchTable
-from ..mapping.bundle_adjustment import FEW_PHOTOS, Mapper, least_freedom, mapping, measure_scales
+from ..mapping.bundle_adjustment import (
+    FEW_PHOTOS,
+    Freedom,
+    Mapper,
+    Scales,
+    least_freedom,
+    mapping,
+    measure_scales,
+)
 from ..mapping.camera_model_selection import Choice, choose_freedom
+from ..mapping.focal_settlement import focals_by_exif, settle_focal_lengths
+from ..mapping.lens_adjustment import adjust_with_lens
 from ..match_consistency import explain
-from ..thresholds import INLIERS, LATE
+from ..thresholds import INLIERS, LATE, LENS
 from .depth_pnp import absolute_pose_from_depth, aligned_keypoint_depths
 
 _ROUNDS = 3
+_RICH_ROUNDS = 2
 _MAX_PASSES = 20
 
 
@@ -76,9 +88,45 @@ def refine(
             choice = choose_freedom(reconstruction, scales, seed=seed)
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
-        mapper.refine(freedom, rounds=_ROUNDS)
+        _refine(mapper, freedom, scales)
+        if _cropped(reconstruction):
+            # Under the wrong principal point, true points and photos were left out.
+            late |= _register_rest(mapper)
+            _refine(mapper, freedom, measure_scales(reconstruction))
+            contradicted |= _take_back(mapper, late, names, table, max_error_px)
+        if free_intrinsics:
+            exif = focals_by_exif(*read_cameras(database))
+            told = settle_focal_lengths(reconstruction, names, freedom, scales.loss, exif)
+            choice = replace(choice, settled=told)
         contradicted |= _leave_loose(mapper, names, table, max_error_px)
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
+
+
+def _refine(mapper: Mapper, freedom: Mapping[int, Freedom], scales: Scales) -> None:
+    """Robust bundle adjustment; lenses of many terms in one of our own, between COLMAP's."""
+    rich = {i: f for i, f in freedom.items() if f.model == "FULL_OPENCV"}
+    reconstruction = mapper.reconstruction
+    if not rich:
+        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS)
+        return
+    for _ in range(_RICH_ROUNDS):
+        adjust_with_lens(reconstruction, rich, scales.loss, {})
+        reconstruction.update_point_3d_errors()
+        mapper.with_scales(scales).refine(freedom, rounds=1, held=rich)
+    adjust_with_lens(reconstruction, rich, scales.loss, {})
+    reconstruction.update_point_3d_errors()
+
+
+def _cropped(reconstruction: pycolmap.Reconstruction) -> bool:
+    """Whether a principal point was found where only that of a cropped photo can be."""
+    return any(
+        max(
+            abs(camera.principal_point_x - camera.width / 2),
+            abs(camera.principal_point_y - camera.height / 2),
+        )
+        > LENS.max_principal_shift * max(camera.width, camera.height)
+        for camera in reconstruction.cameras.values()
+    )
 
 
 def _register_rest(mapper: Mapper) -> set[int]:

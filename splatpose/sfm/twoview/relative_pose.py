@@ -54,6 +54,16 @@ def segment_starts(pair: Int[np.ndarray, " M"]) -> Int[np.ndarray, " P"]:
     return np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
 
 
+def segment_medians(
+    values: Float[np.ndarray, " M"], pair: Int[np.ndarray, " M"]
+) -> Float[np.ndarray, " P"]:
+    """Median (the upper one of two) of each pair's values."""
+    starts = segment_starts(pair)
+    count = np.diff(np.r_[starts, len(pair)])
+    order = np.lexsort((values, pair))
+    return values[order][starts + count // 2]
+
+
 def fit_rotations(
     rays1: Float[np.ndarray, "M 3"], rays2: Float[np.ndarray, "M 3"], pair: Int[np.ndarray, " M"]
 ) -> RotationFit:

@@ -17,7 +17,7 @@ from ...geometry.epipolar import homogeneous
 from ...geometry.robust import CAUCHY_BEND, cauchy_divisor, cauchy_loss
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
-from ..thresholds import FOCAL_RATIOS
+from ..thresholds import FOCAL_RATIOS, LENS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.pair_geometry import fit_essential
 from ..twoview.relative_pose import retract, sampson_derivatives, signed_sampson
@@ -34,7 +34,7 @@ _SCALE = CAUCHY_BEND * 0.5
 _ROUNDS = 10
 _STEP = 1e-5
 _TOLERANCE = 1e-4
-_KNOWN_SIGMA, _GUESS_SIGMA = 0.02, 0.5
+_KNOWN_SIGMA, _GUESS_SIGMA = LENS.exif_sigma, LENS.typical_focal[1]
 
 
 @dataclass
@@ -160,7 +160,7 @@ def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
 
 def with_focal(camera: Camera, factor: float) -> Camera:
     """The same camera with its focal length multiplied."""
-    count = 2 if camera.model in ("PINHOLE", "OPENCV") else 1
+    count = len(camera.params) - len(camera.distortion) - 2
     return replace(camera, params=np.r_[camera.params[:count] * factor, camera.params[count:]])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...io.atomic import replacing, write_json
 from ...refinement.cluster_optimization import Solved
 from ...scene.evidence import ClusterEvidence, LocalEvidence
-from ...sfm.mapping.pose_covariance import PairCovariance
+from ...sfm.mapping.pair_covariance import PairCovariance
 from ...sfm.twoview.all_pairs import RelativePoses
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 

@@ -48,8 +48,7 @@ def motion_between(
 def perhaps_zoomed(capture: Capture, table: MatchTable, min_matches: int) -> str:
     """A warning where the poses may be those of a camera that zoomed and stood; "" elsewhere.
 
-    A camera that walks straight towards something flat takes the same photos, so that nobody is
-    refused for it.
+    By less than what tells it from a camera that walks, see `rotation_only.zoom_only`.
     """
     share = zoom_share(table, _sides(capture), overlapping(table, min_matches))
     if share < _SURELY_ZOOMED:
@@ -112,6 +111,21 @@ def _turntable(motion: ImageMotion) -> SplatposeError:
         "tripod. Most matches are the background's, and say that nothing moved.",
         "Walk around the object with the camera instead of turning it; or put it before a plain "
         "background without texture, evenly lit, so that only the object is matched.",
+    )
+
+
+def only_zoomed(share: float, factor: float) -> SplatposeError:
+    """The refusal of photos between which the camera only zoomed and turned.
+
+    Args:
+        share: of the matches that zooming and turning alone explain, 0 to 1.
+        factor: longest over shortest focal length.
+    """
+    return SplatposeError(
+        f"The camera zoomed (by {factor:.2g}) and did not move: one point of view and a focal "
+        f"length for every photo explain {100 * share:.0f} % of what photos share. "
+        "Walking straight at something flat takes the same photos, and no depth shows in either.",
+        "Leave the zoom as it is and move instead. " + STEP_HINT,
     )
 
 

@@ -13,13 +13,15 @@ from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
 from ...sfm.correspondences import MatchTable
-from ...sfm.mapping.rotation_only import rotation_only_share
+from ...sfm.mapping.rotation_only import rotation_only_share, zoom_only
 from ...sfm.match_consistency import Explanation
 from ...wording import list_photos
-from .no_parallax import STEP_HINT, cause_of, motion_between, only_turned
+from .no_parallax import STEP_HINT, cause_of, motion_between, only_turned, only_zoomed
 
 _TURN_PIXELS = 6.0
 _TURN_SHARE = 0.75
+_ZOOM_PIXELS = 5.0
+_ZOOM_SHARE = 0.85
 _MIN_ANGLE_DEG = 0.3
 _OVERLAP_HINT = (
     "Photograph one place from many positions, neighbouring photos sharing at least two thirds "
@@ -77,23 +79,28 @@ def check_turning(
     known: Sequence[bool],
     min_matches: int,
 ) -> None:
-    """Refuses captures in which the camera only turned and never moved.
+    """Refuses captures in which the camera only turned, or zoomed, and never moved.
 
     Raises:
-        SplatposeError: one rotation a pair explains nearly all verified matches. It names what
-            explains that best: turning, or a camera that stood still, zoomed, looked at a
-            turntable, or took photos with something over them.
+        SplatposeError: one rotation a pair, or with it a focal length for every photo, explains
+            nearly all verified matches. It names what explains that best: turning, or a camera
+            that stood still, zoomed, looked at a turntable, or took photos with something over
+            them.
     """
+    groups = np.array([photo.group for photo in capture.photos])
     share = rotation_only_share(
         table,
         cameras,
-        np.array([photo.group for photo in capture.photos]),
+        groups,
         known_focal=all(known),
         max_error_px=_TURN_PIXELS,
         min_matches=min_matches,
     )
     if share >= _TURN_SHARE:
         raise _cause(capture, graph, min_matches) or only_turned(share)
+    zoom = zoom_only(table, cameras, groups, max_error_px=_ZOOM_PIXELS, min_matches=min_matches)
+    if zoom.share >= _ZOOM_SHARE:
+        raise only_zoomed(zoom.share, zoom.factor)
 
 
 def nothing_reconstructed(

@@ -126,7 +126,7 @@ def solve_poses(
             refined.reconstruction, graph, table, config, cameras, names, priors
         )
         model = _in_world(model, capture)
-    for text in scaled:
+    for text in (*refined.choice.settled, *scaled):
         emit(Message("poses", text))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
@@ -199,7 +199,7 @@ def _write(
     )
     notes = {
         "skipped_hypotheses": list(found.skipped),
-        "intrinsics": list(refined.choice.notes),
+        "intrinsics": [*refined.choice.notes, *refined.choice.settled],
         "free_scales": list(scaled),
     }
     write_sparse_model(folder, model, graph.keypoints, notes)

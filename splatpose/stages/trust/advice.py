@@ -30,6 +30,10 @@ _WHERE: dict[Cause, str] = {
         "with surroundings that exist only once."
     ),
     "patch": "Photograph {photo}'s view again with more of the textured surroundings in it.",
+    "lens": (
+        "Walk around the subject, or photograph something flat from several sides with the same "
+        "lens and zoom: that tells the focal length."
+    ),
     "loose": "Take 2 photos a step to either side of {photo}, looking at the same things.",
     "contradicted": "Take 2 sharp photos beside {photo} that show what its neighbours show.",
     "turns": "Take 2 photos beside {photo}, a step apart from each other.",

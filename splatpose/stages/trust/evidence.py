@@ -16,6 +16,7 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...scene.verdicts import PhotoTrust
 from ...sfm.correspondences import MatchTable
+from ...sfm.mapping.lens_prior import LensPrior
 from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.validation.connectivity import PLENTY, Ties, find_bridges, find_ties, spread
@@ -50,6 +51,8 @@ class ModelUnderTest:
     depth: DepthAlignment | None = None
     maps: KeypointPriors | None = None
     """Values of depth maps at the keypoints of the photos, where there are any."""
+    lenses: tuple[LensPrior, ...] | None = None
+    """What is known beforehand of the lens of each camera of the model, where anything is."""
     order: Int[np.ndarray, " V"] | None = None
     """Photos as they were taken, where they are a walk."""
 
@@ -93,7 +96,7 @@ def collect(
         )
     maps = None if subject.maps is None else MapTies(model, subject.maps)
     scales = find_scale_ties(model, subject.order, maps)
-    certainty = pose_uncertainty(model, ~(scales.position > SCALE_TIES.guess))
+    certainty = pose_uncertainty(model, ~(scales.position > SCALE_TIES.guess), subject.lenses)
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
     )
@@ -110,6 +113,7 @@ def collect(
             photos.append(PhotoTrust(verified_matches=int(verified[i])))
             continue
         cut, scale = ties.weakest[i], scales.weakest[i]
+        camera = model.camera_index[i]
         found = PhotoTrust(
             verified_matches=int(verified[i]),
             neighbours=int(ties.neighbours[i]),
@@ -118,6 +122,12 @@ def collect(
             turn_error=float(pairs.turn_error[i]),
             rotation_sigma=float(certainty.rotation[i]),
             position_sigma=float(certainty.position[i]),
+            lens_rotation=float(certainty.lens_rotation[i]),
+            lens_position=float(certainty.lens_position[i]),
+            drift_rotation=float(certainty.drift_rotation[i]),
+            drift_position=float(certainty.drift_position[i]),
+            focal_sigma=float(certainty.focal[camera]),
+            focal_drift=abs(float(certainty.focal_drift[camera])),
             contradicted_share=float(denied[i] / verified[i]) if verified[i] else 1.0,
             missing_overlap=float(missing[i]),
             lookalikes=float(alike.share[i]),

@@ -26,7 +26,7 @@ _FOLLOW_SCALE: tuple[Cause, ...] = ("denied", "unconfirmed", "held out", "loose"
 """What is also found where a scale is open."""
 _MANY_POINTS = 30
 """Points in space from which on their number is not what is wrong."""
-_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "loose", "few", "patch")
+_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "lens", "loose", "few", "patch")
 """Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""
@@ -188,6 +188,28 @@ def _loose(e: PhotoTrust) -> str:
     )
 
 
+def _lens(e: PhotoTrust) -> str:
+    return (
+        f"its place hangs on the lens, and the focal length is known to {100 * e.focal_sigma:.0f} "
+        f"% only: standard deviation {_number(e.lens_rotation)} degrees and "
+        f"{_number(e.lens_position)} % of the radius"
+    )
+
+
+def _lens_elsewhere(e: PhotoTrust) -> str:
+    return (
+        "a lens that fits the matches better has it elsewhere, by "
+        f"{_number(e.drift_rotation)} degrees and {_number(e.drift_position)} % of the radius"
+    )
+
+
+def _another_focal(e: PhotoTrust) -> str:
+    return (
+        "the matches call for another focal length than the model has, by "
+        f"{100 * e.focal_drift:.0f} %"
+    )
+
+
 def _held_out(e: PhotoTrust) -> str:
     if math.isnan(e.held_out_share):
         return "no matches were left to confirm its pose"
@@ -217,6 +239,11 @@ _SENTENCES: dict[str, Callable[[PhotoTrust], str]] = {
     "bridge": _bridge,
     "rotation_sigma": _loose,
     "position_sigma": _loose,
+    "lens_rotation": _lens,
+    "lens_position": _lens,
+    "drift_rotation": _lens_elsewhere,
+    "drift_position": _lens_elsewhere,
+    "focal_drift": _another_focal,
     "turn_error": _turns,
     "cycle_error": _cycles,
     "held_out_share": _held_out,

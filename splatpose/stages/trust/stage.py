@@ -15,6 +15,7 @@ from ...scene.depth_maps import DepthAlignment, DepthPriors
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import match_table
+from ...sfm.mapping.focal_settlement import lens_priors
 from ...sfm.step_lengths import walking_order
 from .config import TrustConfig
 from .evidence import ModelUnderTest
@@ -75,6 +76,7 @@ def judge_poses(
         min_matches=min_matches,
         depth=depth,
         maps=sample_priors(maps, graph.keypoints, sizes) if maps else None,
+        lenses=lens_priors(poses.cameras, [group.focal_prior for group in capture.groups]),
         order=walking_order(capture.photos, table),
     )
     done = 0

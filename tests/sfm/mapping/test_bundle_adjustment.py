@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pycolmap
 
-from splatpose.scene.camera import Camera
-from splatpose.sfm.mapping.bundle_adjustment import Freedom, _phases, set_model
+from splatpose.scene.camera import Camera, CameraModel
+from splatpose.sfm.mapping.bundle_adjustment import Freedom, _Phase, _phases, set_model
 
 
 def test_cameras_with_different_freedom_take_turns() -> None:
     simple, free = Freedom("SIMPLE_RADIAL"), Freedom("RADIAL", principal_point=True)
-    assert _phases({1: simple, 2: simple}) == [(False, set())]
-    assert _phases({1: free}) == [(True, set())]
-    assert _phases({1: simple, 2: free}) == [(False, set()), (True, {1})]
+    rich, none = Freedom("FULL_OPENCV", principal_point=True), frozenset[int]()
+    everyone = _Phase(False, True, none)
+    assert _phases({1: simple, 2: simple}, none) == [everyone]
+    assert _phases({1: free}, none) == [_Phase(True, True, none)]
+    assert _phases({1: simple, 2: free}, none) == [everyone, _Phase(True, True, frozenset({1}))]
+    # COLMAP would free all eight distortion terms, which nothing tells apart.
+    assert _phases({1: rich}, none) == [_Phase(False, False, none)]
+    assert _phases({1: rich, 2: simple}, none) == [
+        _Phase(False, True, frozenset({1})),
+        _Phase(False, False, frozenset({2})),
+    ]
+    assert _phases({1: rich}, frozenset({1})) == [_Phase(False, True, frozenset({1}))]
 
 
 def test_changing_the_camera_model_keeps_what_both_have() -> None:
@@ -28,7 +39,7 @@ def test_changing_the_camera_model_keeps_what_both_have() -> None:
 
 
 def test_camera_models_we_estimate_are_ours() -> None:
-    for model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"):
+    for model in get_args(CameraModel):
         camera = pycolmap.Camera.create_from_model_name(1, "SIMPLE_PINHOLE", 500, 640, 480)
         set_model(camera, model)
         assert camera.verify_params()

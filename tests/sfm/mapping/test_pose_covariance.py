@@ -25,8 +25,9 @@ from splatpose.io.colmap import (
 from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.mapping.bundle_adjustment import bundle_options, measure_scales
-from splatpose.sfm.mapping.camera_system import Linearised, normal_matrix
-from splatpose.sfm.mapping.pose_covariance import pair_covariance, pose_uncertainty
+from splatpose.sfm.mapping.camera_system import Linearised, normal_equations, normal_matrix
+from splatpose.sfm.mapping.pair_covariance import pair_covariance
+from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
 from splatpose.sfm.mapping.track_adjustment import resolved
 
 NOISE = 0.8
@@ -239,6 +240,32 @@ def test_the_normal_matrix_has_what_shares_points_and_no_more() -> None:
             Q[2 * o : 2 * o + 2, 3 * track[o] : 3 * track[o] + 3] = system.by_point[o]
         expected = J.T @ J - J.T @ Q @ np.linalg.solve(Q.T @ Q, Q.T @ J)
         np.testing.assert_allclose(normal.toarray()[:-6, :-6], expected, atol=1e-8)
+
+
+def test_the_gradient_is_that_of_the_cost_with_points_at_their_best() -> None:
+    rng = np.random.default_rng(0)
+    track, view = np.repeat(np.arange(4), 3), np.tile([0, 1, 2], 4)
+    system = Linearised(
+        track=track,
+        view=view,
+        lens=view % 2,
+        by_view=rng.normal(size=(12, 2, 6)),
+        by_lens=rng.normal(size=(12, 2, 12)),
+        by_point=rng.normal(size=(12, 2, 3)),
+    )
+    residual, weight = rng.normal(size=(12, 2)), rng.uniform(0.5, 2, 12)
+    normal, gradient = normal_equations(system, residual, weight, 3, 2)
+    J, Q = np.zeros((24, 18 + 24)), np.zeros((24, 12))
+    for o in range(12):
+        rows = slice(2 * o, 2 * o + 2)
+        J[rows, 6 * view[o] : 6 * view[o] + 6] = system.by_view[o]
+        first = 18 + 12 * system.lens[o]
+        J[rows, first : first + 12] = system.by_lens[o]
+        Q[rows, 3 * track[o] : 3 * track[o] + 3] = system.by_point[o]
+    W = np.diag(np.repeat(weight, 2))
+    without = W - W @ Q @ np.linalg.solve(Q.T @ W @ Q, Q.T @ W)
+    np.testing.assert_allclose(normal.toarray(), J.T @ without @ J, atol=1e-9)
+    np.testing.assert_allclose(gradient, J.T @ without @ residual.ravel(), atol=1e-9)
 
 
 def test_sigmas_are_what_noise_does() -> None:

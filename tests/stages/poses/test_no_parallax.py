@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from scenes.poses import CAMERA, Scene, arc, cloud, look_at, scene_of_pictures, 
 
 from splatpose.errors import SplatposeError
 from splatpose.geometry.projection import project
-from splatpose.io.colmap_database import read_putative
+from splatpose.geometry.rotations import so3_exp
+from splatpose.io.colmap_database import read_cameras, read_putative
 from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.mapping.rotation_only import zoom_only
 from splatpose.stages.poses.no_parallax import cause_of, motion_between, perhaps_zoomed
 
 WIDTH, HEIGHT = CAMERA.width, CAMERA.height
@@ -127,6 +130,47 @@ def test_the_refusal_of_the_stage_says_so(
     with pytest.raises(SplatposeError, match=words) as caught:
         solve(scene_of_pictures(tmp_path, pictures()), tmp_path / "out")
     assert "only turned" not in caught.value.message
+
+
+def shaken_zoom(room: np.ndarray, way: float = 0.0, longest: float = 1000.0) -> list[np.ndarray]:
+    """Hand-held: the camera turns by some degrees between photos, and walks along its axis."""
+    pictures = []
+    for number, focal in enumerate(np.geomspace(600, longest, 6)):
+        turn = so3_exp(np.radians(2.0) * RNG.standard_normal(3))
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = turn, -turn @ (0, 0, way * number / 5)
+        camera = replace(CAMERA, params=np.array([focal, 400, 300, 0.0]))
+        pictures.append(shaken(project(camera, pose, room)[0], 0.5))
+    return pictures
+
+
+def room() -> np.ndarray:
+    z = RNG.uniform(2, 5, 300)
+    return np.stack([RNG.uniform(-0.3, 0.3, 300) * z, RNG.uniform(-0.22, 0.22, 300) * z, z], 1)
+
+
+def zoomed(scene: Scene) -> float:
+    cameras, _ = read_cameras(scene.graph.database)
+    count = len(scene.capture.photos)
+    return zoom_only(
+        match_table(scene.graph), cameras, np.zeros(count, int), max_error_px=5, min_matches=15
+    ).share
+
+
+def test_a_zoom_on_the_spot_is_refused(tmp_path: Path) -> None:
+    """Essential matrices explain it as walking straight on."""
+    scene = scene_of_pictures(tmp_path, shaken_zoom(room()))
+    assert zoomed(scene) > 0.95
+    with pytest.raises(SplatposeError, match=r"zoomed \(by 1\.7\) and did not move") as caught:
+        solve(scene, tmp_path / "out")
+    assert "Leave the zoom" in caught.value.hint
+
+
+def test_walking_straight_on_is_no_zoom_nor_is_walking_while_zooming(tmp_path: Path) -> None:
+    for name, longest in (("walk", 600.0), ("both", 1000.0)):
+        (tmp_path / name).mkdir()
+        scene = scene_of_pictures(tmp_path / name, shaken_zoom(room(), 0.9, longest))
+        assert zoomed(scene) < 0.5
 
 
 def test_a_zoom_that_was_taken_for_a_way_is_warned_of(tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ GOOD = PhotoTrust(
     turn_error=0.1,
     rotation_sigma=0.05,
     position_sigma=0.1,
+    lens_rotation=0.1,
+    lens_position=0.2,
+    drift_rotation=0.1,
+    drift_position=0.1,
+    focal_sigma=0.003,
+    focal_drift=0.001,
     contradicted_share=0.02,
     missing_overlap=0.0,
     lookalikes=0.6,
@@ -48,6 +54,11 @@ HIGHER_IS_WORSE = {
     "turn_error": 180.0,
     "rotation_sigma": 90.0,
     "position_sigma": 500.0,
+    "lens_rotation": 90.0,
+    "lens_position": 500.0,
+    "drift_rotation": 90.0,
+    "drift_position": 500.0,
+    "focal_drift": 1.0,
     "contradicted_share": 1.0,
     "missing_overlap": 1.0,
     "lookalikes": 1.0,
@@ -147,6 +158,8 @@ def test_what_no_half_confirms_is_not_trusted(points: Points) -> None:
 def test_every_figure_of_the_evidence_is_known_here() -> None:
     """A new one must be put to the laws as well."""
     told = {"verified_matches", "depth_residual", "held_out_psnr", "scale_hinge", "scale_points"}
+    # Where it is large, drifts say less, and the photo goes with the lens.
+    told |= {"focal_sigma"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
     figures = {f.name for f in FIGURES}
     assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "ways"}
@@ -187,6 +200,35 @@ def test_an_open_scale_is_told_with_the_place_where_it_begins(points: int, why: 
     assert judged(elsewhere).doubts == ("scale", "denied", "unconfirmed")
     assert judged(replace(open_one, scale_sigma=2.4)).level == "trusted"
     assert judged(replace(open_one, scale_sigma=float("nan"))).level == "trusted"
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"lens_position": 2.6, "focal_sigma": 0.06}, "the focal length is known to 6 % only"),
+        ({"lens_rotation": 2.1, "focal_sigma": 0.04}, "the focal length is known to 4 % only"),
+        (
+            {
+                "lens_position": 1.9,
+                "drift_position": 1.6,
+                "position_sigma": 1.7,
+                "focal_sigma": 0.03,
+            },
+            "the focal length is known to 3 % only",
+        ),
+        ({"drift_position": 4.5}, "a lens that fits the matches better has it elsewhere"),
+        ({"focal_drift": 0.05}, "call for another focal length than the model has, by 5 %"),
+    ],
+)
+def test_a_lens_that_matches_do_not_tell_is_a_doubt(figures: dict[str, float], words: str) -> None:
+    finding = judged(replace(GOOD, **figures))
+    assert (finding.level, finding.cause) == ("weak", "lens")
+    assert words in finding.reason
+
+
+def test_another_focal_length_is_none_where_it_is_as_uncertain() -> None:
+    assert judged(replace(GOOD, focal_drift=0.05, focal_sigma=0.02)).level == "trusted"
+    assert judged(replace(GOOD, focal_drift=0.05, focal_sigma=0.01)).level == "weak"
 
 
 def test_three_photos_need_no_third_neighbour() -> None:

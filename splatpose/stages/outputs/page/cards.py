@@ -252,6 +252,18 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Uncertainty of position", lambda v: f"± {_radius(v)}",
         "Standard deviation of the camera's place by bundle adjustment.",
     ),
+    "lens_rotation": (
+        "Direction by the lens", lambda v: f"± {_degrees(v)}",
+        "How far it may turn with what the matches leave open of the lens.",
+    ),
+    "lens_position": (
+        "Position by the lens", lambda v: f"± {_radius(v)}",
+        "How far it may move with what the matches leave open of the lens.",
+    ),
+    "focal_sigma": (
+        "Focal length known to", lambda v: f"± {100 * v:.2g} %",
+        "Standard deviation of its camera's focal length.",
+    ),
     "missing_overlap": (
         "Expected, not matched", percent,
         "Share of the photos that should overlap it, by the poses, and share no matches with it. "
