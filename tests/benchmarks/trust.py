@@ -162,9 +162,7 @@ def truth_of(name: str) -> Dataset:
     """True cameras of a set."""
     stress = STRESS / name.removeprefix("stress_")
     real = SHARED / "data" / name.partition(":")[0].partition("~")[0].partition("_every")[0]
-    return read_dataset(
-        stress if stress.is_dir() else next(iter(sorted(real.glob("poses*.json"))))
-    )
+    return read_dataset(stress if stress.is_dir() else next(iter(sorted(real.glob("poses*.json")))))
 
 
 def rows_of(data: Dataset, names: Sequence[str]) -> list[int]:

@@ -43,9 +43,7 @@ from splatpose.stages.trust.config import TrustConfig
 
 CONFIG = FitConfig(poses=PosesConfig(workers=1), trust=TrustConfig(folds=False, workers=1))
 """The verdicts of the run itself are not asked: all models are judged in the same way."""
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "SPLATPOSE_ONE_PROCESS")
-}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "SPLATPOSE_ONE_PROCESS"), "1")
 _LIMIT_S = 1800
 """Of one scene."""
 

@@ -81,18 +81,14 @@ def broken_models(subject: ModelUnderTest, seed: int, count: int) -> list[Named]
     return found
 
 
-def moved_photo(
-    model: SparseModel, placed: np.ndarray, rng: np.random.Generator
-) -> SparseModel:
+def moved_photo(model: SparseModel, placed: np.ndarray, rng: np.random.Generator) -> SparseModel:
     """One photo is 8 to 40 % of the radius away from its place."""
     centers = centers_of(model.cam_from_world)
     way = _direction(rng) * rng.uniform(0.08, 0.4) * rms_radius(centers[placed])
     return put(model, rng.choice(placed, 1), np.eye(3), centers + way)
 
 
-def turned_photo(
-    model: SparseModel, placed: np.ndarray, rng: np.random.Generator
-) -> SparseModel:
+def turned_photo(model: SparseModel, placed: np.ndarray, rng: np.random.Generator) -> SparseModel:
     """One photo is turned by 6 to 30 degrees."""
     turn = so3_exp(_direction(rng) * np.radians(rng.uniform(6, 30)))
     return put(model, rng.choice(placed, 1), turn, centers_of(model.cam_from_world))
@@ -122,8 +118,12 @@ def folded(model: SparseModel, placed: np.ndarray, rng: np.random.Generator) -> 
     poses[placed[len(placed) - count :]] = model.cam_from_world[placed[:count][::-1]]
     back = dataclasses.replace(model, cam_from_world=poses)
     centers = centers_of(poses)
-    jitter = rng.normal(size=centers.shape) * 0.02 * rms_radius(centers_of(model.cam_from_world)[placed])
-    return put(back, placed[len(placed) - count :], so3_exp(_direction(rng) * 0.02), centers + jitter)
+    jitter = (
+        rng.normal(size=centers.shape) * 0.02 * rms_radius(centers_of(model.cam_from_world)[placed])
+    )
+    return put(
+        back, placed[len(placed) - count :], so3_exp(_direction(rng) * 0.02), centers + jitter
+    )
 
 
 def laid_over(model: SparseModel, placed: np.ndarray, rng: np.random.Generator) -> SparseModel:
@@ -177,9 +177,7 @@ def refocused(subject: ModelUnderTest, factor: float) -> SparseModel | None:
     for index in range(len(cameras)):
         if (number := camera_id_of(index)) in reconstruction.cameras:
             cameras[index] = camera_from_colmap(reconstruction.cameras[number])
-    bare = dataclasses.replace(
-        adjusted, camera_index=model.camera_index, cameras=tuple(cameras)
-    )
+    bare = dataclasses.replace(adjusted, camera_index=model.camera_index, cameras=tuple(cameras))
     return with_points(bare, subject.table, PIXELS)
 
 
@@ -208,9 +206,7 @@ def merged_places(
     turn = so3_exp(_direction(rng) * rng.uniform(0, np.pi))
     scale = radius[0] / max(radius[1], 1e-12)
     together = centers[home].mean(0) + scale * (centers - middle) @ turn
-    both = dataclasses.replace(
-        model, cam_from_world=poses, registered=np.isfinite(poses[:, 0, 0])
-    )
+    both = dataclasses.replace(model, cam_from_world=poses, registered=np.isfinite(poses[:, 0, 0]))
     wrong = put(both, other, turn, together)
     return [("two places merged", with_points(wrong, subject.table, PIXELS))]
 

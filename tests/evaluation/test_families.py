@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pycolmap
@@ -92,7 +93,7 @@ def test_a_crop_and_a_smaller_photo_keep_their_rays():
     lens = LENSES[2]
     pixels = np.array([(3.0, 4.0), (100.0, 50.0)])
     crop = lens.cropped(30, 20, 300, 200)
-    np.testing.assert_allclose(crop.rays(pixels), lens.rays(pixels + (30, 20)))
+    np.testing.assert_allclose(crop.rays(pixels), lens.rays(pixels + np.array((30, 20))))
     np.testing.assert_allclose(lens.scaled(0.5).rays(pixels), lens.rays(2 * pixels))
 
 
@@ -228,7 +229,7 @@ def test_meshes_become_closed_surfaces_with_shadows():
     )
     pose = paths.look_at(np.array((1.6, 0.0, 3.0)), np.array((0.0, 0.0, 0.0)))
     K = np.array([[60.0, 0, 32], [0, 60.0, 32], [0, 0, 1]])
-    picture, cover = drawn_over(splats, pose, K, 64, 64)
+    _, cover = drawn_over(splats, pose, K, 64, 64)
     assert cover[28:36, 28:36].min() > 0.95
     on_floor = splats.means[:, 2].abs() < 1e-4
     x, y = splats.means[on_floor, 0].abs(), splats.means[on_floor, 1].abs()
@@ -250,7 +251,7 @@ def test_triangles_are_split_until_they_are_small_and_lose_no_area():
 def blobs(count: int = 300) -> Splats:
     rng = np.random.default_rng(5)
     return Splats(
-        means=torch.from_numpy(rng.uniform(-1, 1, (count, 3)) + (0, 4.0, 1.5)).float(),
+        means=torch.from_numpy(rng.uniform(-1, 1, (count, 3)) + np.array((0, 4.0, 1.5))).float(),
         quats=torch.tensor([1.0, 0, 0, 0]).repeat(count, 1),
         log_scales=torch.full((count, 3), -1.5),
         logit_opacities=torch.full((count,), 3.0),
@@ -272,7 +273,7 @@ def made_scene() -> Scene:
     small = Lens(64, 48, 48.0, k=(-0.1,))
     poses = paths.sideways(WHERE, 3, np.random.default_rng(0))
     shots = scenes.shots_of(poses, small, label=Label("Vesta", "V11", 28.0))
-    shots[1] = scenes.replace(shots[1], lens=small.cropped(10, 6, 40, 30), label=None)
+    shots[1] = replace(shots[1], lens=small.cropped(10, 6, 40, 30), label=None)
     return scenes.draft("walk", "tune", 0).scene("A test.", WHERE, shots)
 
 
@@ -309,7 +310,7 @@ def test_what_stands_still_behind_a_turntable_is_in_every_photo():
     front = blobs(1)
     world = World(front, backdrop=(behind, paths.look_at(WHERE.eye, WHERE.aim)))
     lens = Lens(64, 48, 48.0)
-    poses = [paths.look_at(WHERE.eye + (x, -30.0, 0), WHERE.aim) for x in (0.0, 3.0)]
+    poses = [paths.look_at(WHERE.eye + np.array((x, -30.0, 0)), WHERE.aim) for x in (0.0, 3.0)]
     one, other = taken([world], [Shot(pose, lens) for pose in poses], seed=1)
     assert np.abs(one.astype(float) - other).mean() < 4
 

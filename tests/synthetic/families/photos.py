@@ -135,7 +135,9 @@ def taken(worlds: Sequence[World], shots: Sequence[Shot], *, seed: int) -> list[
     stops = usual + np.clip(0.3 * (wanted - usual), -0.4, 0.4)
     return [
         developed(light, replace(shot, stops=shot.stops + stop), seed=seed * 1000 + number)
-        for number, (light, shot, stop) in enumerate(zip(lights, shots, stops.tolist(), strict=True))
+        for number, (light, shot, stop) in enumerate(
+            zip(lights, shots, stops.tolist(), strict=True)
+        )
     ]
 
 

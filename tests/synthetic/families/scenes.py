@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..stress.scenes import Split
-from . import weather
 from .lenses import Lens
-from .photos import Label, Shot, Weather
+from .photos import Shot, Weather
 from .sites import Site
 
 _SPLIT = {"tune": 11, "test": 22}
@@ -60,7 +59,7 @@ class Draft:
     number: int
     rng: np.random.Generator = field(repr=False)
 
-    def pick(self, tune: Sequence, test: Sequence | None = None):  # noqa: ANN201
+    def pick(self, tune: Sequence, test: Sequence | None = None):
         """The scene's of several choices, in turn; others for the test split where given."""
         choices = test if test is not None and self.split == "test" else tune
         return choices[self.number % len(choices)]
@@ -109,18 +108,3 @@ LENSES: dict[str, tuple[float, str, tuple[float, ...]]] = {
     "pincushion": (0.95, "radial", (0.14, -0.05)),
 }
 """Focal length over the longer side, the model, and its terms."""
-
-
-def scenes_of(
-    family: str, makers: dict[str, tuple[Callable[[Draft], Scene], int, int]], split: Split
-) -> list[Scene]:
-    """All scenes of a family in a split."""
-    make, tune, test = makers[family]
-    count = tune if split == "tune" else test
-    return [make(draft(family, split, number)) for number in range(count)]
-
-
-__all__ = [
-    "LENSES", "SIZES", "Draft", "Label", "Scene", "draft", "lens_of", "replace", "scenes_of",
-    "seed_of", "shots_of", "weather",
-]  # fmt: skip

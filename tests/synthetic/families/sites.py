@@ -8,7 +8,7 @@ import numpy as np
 
 from ..stress.scenes import Split
 from ..stress.stages import room_size
-from ..walks.plan import GARDEN, HALF, SPUR, crossing
+from ..walks.plan import HALF, SPUR, crossing
 from .worlds import VILLAGE
 
 
@@ -61,8 +61,6 @@ def _village(kind: str, split: Split, rng: np.random.Generator) -> Site:
     """Along a street, or across it at a front; "blank": along a wall without texture."""
     if kind == "blank" and split == "tune":
         number, start, stop = 99, crossing(1, 1.1), crossing(1, 2)
-    elif kind == "statue":
-        number, start, stop = 98, GARDEN, GARDEN
     else:
         number = int(rng.integers(len(STREETS[split])))
         first, last = STREETS[split][number]
@@ -106,7 +104,9 @@ def _mesh_site(kind: str, seed: int, rng: np.random.Generator) -> Site:
         return _of(world, (0.05, -0.3, 1.5), (0.0, 5.0, 1.25), 4.0, 0.45)
     if kind == "square":
         a = rng.uniform(0, 2 * np.pi)
-        return _of(world, (2.7 * np.cos(a), 2.7 * np.sin(a), 1.55 + lift), (0, 0, 0.75), 0.6, 1.2, 360)
+        return _of(
+            world, (2.7 * np.cos(a), 2.7 * np.sin(a), 1.55 + lift), (0, 0, 0.75), 0.6, 1.2, 360
+        )
     if kind == "facade":
         x = rng.uniform(-1.2, 1.2)
         return _of(world, (x, -4.1, 1.6), (x, 0, 1.3), 1.0, 4.5)
@@ -122,7 +122,9 @@ def _mesh_site(kind: str, seed: int, rng: np.random.Generator) -> Site:
         x, y = rng.uniform(-4, 4, 2)
         return _of(world, (x, y, 24 + 20 * lift), (x, y + 1e-3, 0), 4.0, 14.0)
     a = rng.uniform(0, 2 * np.pi)
-    return _of(world, (0.85 * np.cos(a), 0.85 * np.sin(a), 0.42 + lift), (0, 0, 0.06), 0.1, 0.2, 360)
+    return _of(
+        world, (0.85 * np.cos(a), 0.85 * np.sin(a), 0.42 + lift), (0, 0, 0.06), 0.1, 0.2, 360
+    )
 
 
 def _of(

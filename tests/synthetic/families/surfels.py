@@ -114,9 +114,7 @@ def _colors(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     small = cv2.resize(texture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     x, y = (uv.mean(1) * size - 0.5).T
-    channels = [
-        map_coordinates(small[..., c], (y, x), order=1, mode="nearest") for c in range(3)
-    ]
+    channels = [map_coordinates(small[..., c], (y, x), order=1, mode="nearest") for c in range(3)]
     return effects.to_linear(np.clip(np.stack(channels, 1), 0, 1))
 
 
@@ -133,7 +131,9 @@ def _gaussians(corners: np.ndarray, color: np.ndarray) -> Splats:
     values, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", flat, flat))
     along = np.einsum("nij,njk->nik", plane, axes)
     frame = np.concatenate([along, np.cross(along[..., 0], along[..., 1])[..., None]], 2)
-    scales = np.column_stack([_WIDER * np.sqrt(np.maximum(values, 1e-12)), np.full(len(values), _THIN)])
+    scales = np.column_stack(
+        [_WIDER * np.sqrt(np.maximum(values, 1e-12)), np.full(len(values), _THIN)]
+    )
     dc = (effects.to_srgb(color) - 0.5) / _SH0
     count = len(middle)
     return Splats(
@@ -181,7 +181,7 @@ def _seen_from(
     bare: Splats, points: np.ndarray, spot: np.ndarray, target: np.ndarray, span: float
 ) -> np.ndarray:
     """0 for points behind others, by a map of depths; 1 also outside of the map."""
-    pose = look_at(spot, target + (0, 1e-3, 0))
+    pose = look_at(spot, target + np.array((0, 1e-3, 0)))
     focal = _MAP / 2 * min(float(np.linalg.norm(target - spot)) / span, 2.0)
     K = np.array([[focal, 0, _MAP / 2], [0, focal, _MAP / 2], [0, 0, 1]])
     depth = drawn(bare, pose, K, _MAP, _MAP, "RGB+ED")[..., 3]

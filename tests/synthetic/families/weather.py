@@ -7,7 +7,6 @@ import numpy as np
 from ..noise import smoothstep
 from .photos import Weather
 
-
 _ROOFS = 4.5
 """Metres above which nothing throws shadows."""
 

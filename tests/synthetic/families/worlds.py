@@ -47,18 +47,24 @@ def room(seed: int) -> Plan:
     w, d = room_size(seed)
     spots = [(x * w, y * d, 1.4) for x in (-0.25, 0, 0.25) for y in (-0.3, 0.0, 0.25)]
     lamp = Lamp((-0.15 * w, -0.15 * d, 2.5), (0.1, 0.2, 0.0), (0.9, 0.7), 0, (0.62, 0.56, 0.46))
-    return Plan(lambda: rooms.room(seed, w, d), np.array(spots), (lamp,), 0.5, 6.0, 2.0)
+    return Plan(lambda: rooms.room(seed, w, d), np.array(spots), (lamp,), 0.5, 6.0, 2.6)
 
 
 def corridor(seed: int) -> Plan:
     spots = [(0.0, y, 1.5) for y in np.linspace(-0.5, 4.0, 6)]
     lamp = Lamp((0.1, 3.0, 2.4), (0.0, 3.2, 0.0), (0.5, 2.0), 0, (0.4, 0.38, 0.34))
-    return Plan(lambda: rooms.corridor(seed), np.array(spots), (lamp,), 0.6, 9.0, 1.5)
+    return Plan(lambda: rooms.corridor(seed), np.array(spots), (lamp,), 0.6, 9.0, 3.0)
 
 
-def _sunny(things: Callable[[], Iterator[Thing]], spots: object, reach: float, nearest: float) -> Plan:
+def _sunny(
+    things: Callable[[], Iterator[Thing]], spots: object, reach: float, nearest: float
+) -> Plan:
     lamp = Lamp(
-        (-0.8 * reach, -1.1 * reach, 1.7 * reach), (0, 0, 0), (0.2 * reach,) * 2, 0, (0.85, 0.76, 0.62)
+        (-0.8 * reach, -1.1 * reach, 1.7 * reach),
+        (0, 0, 0),
+        (0.2 * reach,) * 2,
+        0,
+        (0.85, 0.76, 0.62),
     )
     return Plan(things, np.array(spots, float), (lamp,), 0.42, 1.2 * reach, nearest)
 
