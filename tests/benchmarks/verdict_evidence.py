@@ -34,6 +34,7 @@ from splatpose.config import FitConfig
 from splatpose.errors import SplatposeError
 from splatpose.evaluation.pose_metrics import PoseScore
 from splatpose.evaluation.readers import read_dataset
+from splatpose.events import Event, StageFinished
 from splatpose.io.colmap import quiet_colmap
 from splatpose.pipeline import solve
 from splatpose.runs.folder import WORK
@@ -125,7 +126,7 @@ def write_scene(runs: Path, scene: Path, broken: int) -> None:
     rows: list[dict[str, Any]] = []
     run = runs / "runs" / scene.name
     try:
-        solve(scene / "photos", run, CONFIG)
+        solve(scene / "photos", run, CONFIG, emit=tell)
     except SplatposeError as error:
         rows = [refused(given, name, error.message) for name in data.names]
     else:
@@ -138,9 +139,17 @@ def write_scene(runs: Path, scene: Path, broken: int) -> None:
         with quiet_colmap(), tempfile.TemporaryDirectory() as scratch:
             for kind, model in models:
                 own = Path(scratch) / (kind if kind.startswith("focal") else "ours")
+                start = time.perf_counter()
                 verdicts = trust.verdicts_on(subject, model, own, seed=0, workers=1)
+                print(f"{kind}: {time.perf_counter() - start:.1f} s", flush=True)
                 rows += judged(given, kind, trust.scored(data, model), verdicts)
     write_rows(evidence_file(runs, scene), rows)
+
+
+def tell(event: Event) -> None:
+    """Says in the scene's log how long each stage took."""
+    if isinstance(event, StageFinished):
+        print(f"{event.stage}: {event.seconds:.1f} s", flush=True)
 
 
 def judged(

@@ -123,7 +123,7 @@ def _mesh_site(kind: str, seed: int, rng: np.random.Generator) -> Site:
         return _of(world, (x, y, 24 + 20 * lift), (x, y + 1e-3, 0), 4.0, 14.0)
     a = rng.uniform(0, 2 * np.pi)
     return _of(
-        world, (0.85 * np.cos(a), 0.85 * np.sin(a), 0.42 + lift), (0, 0, 0.06), 0.1, 0.2, 360
+        world, (0.72 * np.cos(a), 0.72 * np.sin(a), 0.38 + lift), (0, 0, 0.06), 0.1, 0.2, 360
     )
 
 
