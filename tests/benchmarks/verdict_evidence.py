@@ -39,6 +39,7 @@ from splatpose.io.colmap import quiet_colmap
 from splatpose.pipeline import solve
 from splatpose.runs.folder import WORK
 from splatpose.scene.verdicts import Verdicts
+from splatpose.stages.matching.config import MatchingConfig
 from splatpose.stages.poses.config import PosesConfig
 from splatpose.stages.trust.config import TrustConfig
 
@@ -57,17 +58,18 @@ def main() -> None:
     parser.add_argument("--only", help="only scenes of this family")
     parser.add_argument("--broken", type=int, default=4, help="wrong models of each scene")
     parser.add_argument("--again", action="store_true", help="judge again what has been solved")
+    parser.add_argument("--matcher", default="auto", help="as of fit; keep other RUNS for each")
     parser.add_argument("--workers", type=int, default=2, help="scenes side by side")
     parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.scene:
-        write_scene(args.runs, args.scene, args.broken)
+        write_scene(args.runs, args.scene, args.broken, args.matcher)
         return
     scenes = list(scenes_of(args.families, args.split, args.only))
     for scene in scenes if args.again else ():
         evidence_file(args.runs, scene).unlink(missing_ok=True)
     with ThreadPoolExecutor(args.workers) as pool:
-        for line in pool.map(lambda scene: done(args.runs, scene, args.broken), scenes):
+        for line in pool.map(lambda scene: done(scene, args), scenes):
             print(line, flush=True)
     rows = [row for scene in scenes for row in read_rows(evidence_file(args.runs, scene))]
     target = args.runs / f"evidence-{args.split}.jsonl"
@@ -90,14 +92,14 @@ def evidence_file(runs: Path, scene: Path) -> Path:
     return runs / "evidence" / f"{scene.name}.jsonl"
 
 
-def done(runs: Path, scene: Path, broken: int) -> str:
+def done(scene: Path, args: argparse.Namespace) -> str:
     """Does a scene in a process of its own, unless it is done; one line for a person."""
-    file = evidence_file(runs, scene)
+    runs, file = args.runs, evidence_file(args.runs, scene)
     if file.exists():
         return f"{scene.name}: there"
     start = time.perf_counter()
     command = [sys.executable, __file__, str(runs), "--families", str(scene.parent)]
-    command += ["--scene", str(scene), "--broken", str(broken)]
+    command += ["--scene", str(scene), "--broken", str(args.broken), "--matcher", args.matcher]
     (runs / "logs").mkdir(parents=True, exist_ok=True)
     with (runs / "logs" / f"{scene.name}.txt").open("w") as log:
         try:
@@ -118,15 +120,17 @@ def done(runs: Path, scene: Path, broken: int) -> str:
     )
 
 
-def write_scene(runs: Path, scene: Path, broken: int) -> None:
+def write_scene(runs: Path, scene: Path, broken: int, matcher: str) -> None:
     """Solves a scene and writes what is known of its photos."""
     about = json.loads((scene / "scene.json").read_text())
     given = {key: about[key] for key in ("scene", "family", "split", "decidable")}
     data = read_dataset(scene)
     rows: list[dict[str, Any]] = []
     run = runs / "runs" / scene.name
+    matching = MatchingConfig(matcher=matcher)  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIG, matching=matching)
     try:
-        solve(scene / "photos", run, CONFIG, emit=tell)
+        solve(scene / "photos", run, config, emit=tell)
     except SplatposeError as error:
         rows = [refused(given, name, error.message) for name in data.names]
     else:

@@ -9,7 +9,7 @@ import numpy as np
 from . import paths
 from .lenses import Lens
 from .photos import Label, Shot
-from .scenes import SIZES, Draft, Scene, lens_of, shots_of
+from .scenes import SIZES, Draft, Scene, label_of, lens_of, shots_of
 from .sites import site
 
 PHONES = (
@@ -69,7 +69,7 @@ def _enlarged(lens: Lens, width: int, height: int) -> Lens:
 
 
 def cropped(d: Draft) -> Scene:
-    """Every photo cropped to the same part, off its middle."""
+    """Every photo cropped to one part, off its middle; some tell the whole one's focal length."""
     where = site(
         d.pick(("street", "room", "stall", "square", "front"), ("street", "table", "room")),
         d.split,
@@ -77,9 +77,10 @@ def cropped(d: Draft) -> Scene:
     )
     x, y = d.pick(((0, 0), (1, 0), (0.5, 1), (0.1, 0.9)), ((1, 1), (0, 0.5), (0.9, 0.1)))
     whole = lens_of(d.pick(("plain", "mild"), ("plain", "phone")), d.rng, size=(640, 480))
+    label = label_of(whole) if d.number % 2 else None
     lens = whole.cropped(x * 220, y * 160, 420, 320)
     poses = paths.wander(where, d.pick((12, 10), (11, 14)), d.rng)
-    return d.scene(f"Cropped at {x:.1f}, {y:.1f}.", where, shots_of(poses, lens))
+    return d.scene(f"Cropped at {x:.1f}, {y:.1f}.", where, shots_of(poses, lens, label=label))
 
 
 def stabilised(d: Draft) -> Scene:

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..cameras import look_at
 from . import paths
-from .photos import Label
-from .scenes import LENSES, SIZES, Draft, Scene, lens_of, shots_of
+from .lenses import Lens
+from .photos import Shot
+from .scenes import SIZES, Draft, Scene, label_of, lens_of, shots_of
 from .sites import site
 
 
@@ -34,7 +35,9 @@ def forward_dolly(d: Draft) -> Scene:
     )
     kind = d.pick(("plain", "moustache", "wide", "phone"), ("mild", "pincushion", "plain"))
     poses = paths.forward(where, d.pick((10, 14, 12), (12, 9)), d.rng, share=d.pick((0.9, 0.5)))
-    return d.scene(f"Straight ahead; {kind} lens.", where, shots_of(poses, lens_of(kind, d.rng)))
+    return d.scene(
+        f"Straight ahead; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng))
+    )
 
 
 def sideways_dolly(d: Draft) -> Scene:
@@ -47,7 +50,7 @@ def sideways_dolly(d: Draft) -> Scene:
     kind = d.pick(("plain", "barrel", "long", "moustache"), ("phone", "fisheye", "long plain"))
     poses = paths.sideways(where, d.pick((9, 12, 8), (10, 12)), d.rng)
     return d.scene(
-        f"From left to right; {kind} lens.", where, shots_of(poses, lens_of(kind, d.rng))
+        f"Left to right; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng))
     )
 
 
@@ -56,7 +59,7 @@ def planar_wall(d: Draft) -> Scene:
     where = site("front", d.split, d.rng)
     kind = d.pick(("plain", "moustache", "mild"), ("barrel", "phone"))
     poses = paths.sheet(where, *d.pick(((2, 5), (3, 4), (1, 8)), ((2, 4), (3, 4))), d.rng)
-    return d.scene(f"A flat front; {kind} lens.", where, shots_of(poses, lens_of(kind, d.rng)))
+    return d.scene(f"A flat front; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng)))
 
 
 def aerial(d: Draft) -> Scene:
@@ -64,13 +67,13 @@ def aerial(d: Draft) -> Scene:
     where = site("terrain", d.split, d.rng)
     kind = d.pick(("plain", "mild", "phone"), ("plain", "barrel"))
     poses = paths.nadir(where, *d.pick(((3, 4), (3, 6), (2, 5)), ((3, 5), (4, 6))), d.rng)
-    shots = shots_of(poses, lens_of(kind, d.rng), label=d.pick((None, _true_label(kind))))
+    shots = _labelled(d, poses, lens_of(kind, d.rng))
     return d.scene(f"Strips of a drone's photos; {kind} lens.", where, shots)
 
 
-def _true_label(kind: str) -> Label:
-    """What a camera of such a lens writes: 35 mm equivalents are of the diagonal, in whole mm."""
-    return Label("Aero", "Q3", float(round(LENSES[kind][0] * 0.8 * np.hypot(36, 24))))
+def _labelled(d: Draft, poses: np.ndarray, lens: Lens) -> list[Shot]:
+    """Every second scene's photos tell their focal length in EXIF, rightly."""
+    return shots_of(poses, lens, label=label_of(lens) if d.number % 2 else None)
 
 
 def turntable(d: Draft) -> Scene:
@@ -135,7 +138,9 @@ def walk(d: Draft) -> Scene:
     kind = d.pick(("plain", "mild", "phone"), ("plain", "barrel", "phone"))
     size = d.pick(SIZES)
     poses = paths.wander(where, d.pick((10, 14, 26), (12, 25, 9)), d.rng)
-    return d.scene(f"A walk; {kind} lens.", where, shots_of(poses, lens_of(kind, d.rng, size=size)))
+    return d.scene(
+        f"A walk; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng, size=size))
+    )
 
 
 def rolling_shutter(d: Draft) -> Scene:

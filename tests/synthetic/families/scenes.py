@@ -10,7 +10,7 @@ import numpy as np
 
 from ..stress.scenes import Split
 from .lenses import Lens
-from .photos import Shot, Weather
+from .photos import Label, Shot, Weather
 from .sites import Site
 
 _SPLIT = {"tune": 11, "test": 22}
@@ -74,6 +74,12 @@ def shots_of(poses: np.ndarray, lens: Lens, **more: object) -> list[Shot]:
     """One lens for all poses [V, 4, 4]; the moments go from 0 to 1."""
     moments = np.linspace(0, 1, len(poses)).tolist()
     return [Shot(p, lens, moment=m, **more) for p, m in zip(poses, moments, strict=True)]  # type: ignore[arg-type]
+
+
+def label_of(lens: Lens, *, model: str = "V11") -> Label:
+    """What a camera with this lens writes of itself: 35 mm equivalents are of the diagonal."""
+    focal = lens.focal / np.hypot(lens.width, lens.height) * np.hypot(36, 24)
+    return Label("Vesta", model, float(round(focal)))
 
 
 def draft(family: str, split: Split, number: int) -> Draft:
