@@ -21,12 +21,13 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
+from wrong_models import PIXELS, wrong_models
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SPLATPOSE_SHARED", ROOT.parent / "shared"))
@@ -34,12 +35,12 @@ STRESS = Path(os.environ.get("SPLATPOSE_STRESS", "~/.cache/splatpose/stress")).e
 sys.path.insert(0, str(ROOT))
 
 from splatpose.errors import SplatposeError  # noqa: E402
+from splatpose.evaluation.dataset import Dataset  # noqa: E402
 from splatpose.evaluation.pose_metrics import PoseScore, score_poses  # noqa: E402
 from splatpose.evaluation.readers import read_dataset  # noqa: E402
 from splatpose.evaluation.verify_model import read_foreign_model  # noqa: E402
-from splatpose.geometry.centers import centers_of  # noqa: E402
-from splatpose.geometry.rotations import so3_exp  # noqa: E402
 from splatpose.io.colmap import quiet_colmap  # noqa: E402
+from splatpose.scene.capture import Capture  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402
 from splatpose.scene.verdicts import Verdicts  # noqa: E402
 from splatpose.sfm.correspondences import match_table  # noqa: E402
@@ -51,7 +52,7 @@ from splatpose.stages.trust.config import TrustConfig  # noqa: E402
 from splatpose.stages.trust.evidence import ModelUnderTest  # noqa: E402
 from splatpose.stages.trust.verdict import assess  # noqa: E402
 
-PIXELS, MIN_MATCHES = 1.0, 15
+MIN_MATCHES = 15
 COLUMNS = ("right", "right_trusted", "wrong", "wrong_trusted", "seconds")
 
 
@@ -92,18 +93,7 @@ def judged(
     name: str, stages: Path, args: argparse.Namespace
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """A row for each model of a set, and its photos' evidence."""
-    capture = load_capture(stages / "capture")
-    graph = load_matches(stages / "matching")
-    poses = load_poses(stages / "poses")
-    subject = ModelUnderTest(
-        model=poses,
-        graph=graph,
-        table=match_table(graph),
-        groups=np.array([photo.group for photo in capture.photos]),
-        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        max_error_px=PIXELS,
-        min_matches=MIN_MATCHES,
-    )
+    subject, capture = subject_of(stages)
     with tempfile.TemporaryDirectory() as scratch:
         models = [("ours", subject.model)]
         if args.wrong:
@@ -113,62 +103,43 @@ def judged(
             # The halves are mapped once for all models with the same lenses.
             folder = Path(scratch) / (kind if kind.startswith("COLMAP") else "ours")
             start = time.perf_counter()
-            verdicts = assess(
-                dataclasses.replace(subject, model=model),
-                TrustConfig(),
-                folder,
-                [""] * len(model.names),
-                seed=args.seed,
-                progress=lambda text: None,
-            )
+            verdicts = verdicts_on(subject, model, folder, seed=args.seed)
             seconds = time.perf_counter() - start
-            score = scored(name, model)
+            score = scored(truth_of(name), model)
             yield (
                 row_of(name, kind, score, verdicts, seconds),
                 details_of(name, kind, score, verdicts),
             )
 
 
-def wrong_models(subject: ModelUnderTest) -> list[tuple[str, SparseModel]]:
-    """The model with one photo or half of them put elsewhere, its points triangulated anew."""
-    model = subject.model
-    placed = np.flatnonzero(model.registered)
-    one, half = placed[[len(placed) // 3]], placed[len(placed) // 2 :]
-    centers = centers_of(model.cam_from_world)[placed]
-    radius = float(np.sqrt(((centers - centers.mean(0)) ** 2).sum(1).mean()))
-    turn = so3_exp(np.radians([0.0, 8.0, 0.0]))
-    hinge = centers_of(model.cam_from_world)[half[0]]
-    found = [
-        ("one photo turned", put(model, one, turn, centers_of(model.cam_from_world))),
-        (
-            "one photo moved",
-            put(model, one, np.eye(3), centers_of(model.cam_from_world) + radius / 8),
-        ),
-    ]
-    if len(placed) > 3:
-        found += [
-            (
-                "half turned",
-                put(model, half, turn, hinge + (centers_of(model.cam_from_world) - hinge) @ turn),
-            ),
-            (
-                "half scaled",
-                put(
-                    model, half, np.eye(3), hinge + 1.5 * (centers_of(model.cam_from_world) - hinge)
-                ),
-            ),
-        ]
-    return [(kind, with_points(wrong, subject.table, PIXELS)) for kind, wrong in found]
+def subject_of(stages: Path) -> tuple[ModelUnderTest, Capture]:
+    """The model that a run found, to be judged, and its photos."""
+    capture = load_capture(stages / "capture")
+    graph = load_matches(stages / "matching")
+    subject = ModelUnderTest(
+        model=load_poses(stages / "poses"),
+        graph=graph,
+        table=match_table(graph),
+        groups=np.array([photo.group for photo in capture.photos]),
+        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
+        max_error_px=PIXELS,
+        min_matches=MIN_MATCHES,
+    )
+    return subject, capture
 
 
-def put(
-    model: SparseModel, photos: np.ndarray, turn: np.ndarray, centers: np.ndarray
-) -> SparseModel:
-    """The model with some cameras turned in the world (R turn) and put to other centres."""
-    poses = model.cam_from_world.copy()
-    poses[photos, :3, :3] = poses[photos, :3, :3] @ turn
-    poses[photos, :3, 3] = -np.einsum("nij,nj->ni", poses[photos, :3, :3], centers[photos])
-    return dataclasses.replace(model, cam_from_world=poses)
+def verdicts_on(
+    subject: ModelUnderTest, model: SparseModel, folder: Path, *, seed: int, workers: int = 2
+) -> Verdicts:
+    """What is said of another model of the subject's photos."""
+    return assess(
+        dataclasses.replace(subject, model=model),
+        TrustConfig(workers=workers),
+        folder,
+        [""] * len(model.names),
+        seed=seed,
+        progress=lambda text: None,
+    )
 
 
 def foreign_models(home: Path, capture, subject: ModelUnderTest) -> list[tuple[str, SparseModel]]:
@@ -187,13 +158,22 @@ def foreign_models(home: Path, capture, subject: ModelUnderTest) -> list[tuple[s
     return found
 
 
-def scored(name: str, model: SparseModel) -> PoseScore:
-    """Which photos are right."""
+def truth_of(name: str) -> Dataset:
+    """True cameras of a set."""
     stress = STRESS / name.removeprefix("stress_")
     real = SHARED / "data" / name.partition(":")[0].partition("~")[0].partition("_every")[0]
-    data = read_dataset(stress if stress.is_dir() else next(iter(sorted(real.glob("poses*.json")))))
+    return read_dataset(stress if stress.is_dir() else next(iter(sorted(real.glob("poses*.json")))))
+
+
+def rows_of(data: Dataset, names: Sequence[str]) -> list[int]:
+    """Where the truth has photos that are called so, whatever folders they lie in."""
     row = {Path(photo).name: i for i, photo in enumerate(data.names)}
-    rows = [row[Path(photo).name] for photo in model.names]
+    return [row[Path(photo).name] for photo in names]
+
+
+def scored(data: Dataset, model: SparseModel) -> PoseScore:
+    """Which photos are right."""
+    rows = rows_of(data, model.names)
     return score_poses(data.cam_from_world[rows], model.cam_from_world, data.place[rows])
 
 

@@ -125,8 +125,8 @@ def table(*, seed: int) -> Iterator[Thing]:
     weave = surfaces.kilim if rng.random() < 0.5 else surfaces.linen
     yield Thing(cloth, weave(512, 512, seed=seed))
     spots = rng.permutation([(-0.45, 0.2), (0.0, 0.22), (0.45, 0.2), (-0.4, -0.2), (0.4, -0.18)])
-    yield from placed(_tin(seed=seed), (*spots[0], top))
-    yield from placed(_tin(seed=seed + 1), (*spots[1], top))
+    yield from placed(tin(seed=seed), (*spots[0], top))
+    yield from placed(tin(seed=seed + 1), (*spots[1], top))
     yield from placed(vase(seed=seed), (*spots[2], top))
     rock = displaced_sphere(0.09, (1.2, 1, 0.8), seed, 0.08, 1.4)
     yield Thing(rock, surfaces.stone(seed=seed, size=160)).moved((*spots[3], top + 0.07))
@@ -136,7 +136,8 @@ def table(*, seed: int) -> Iterator[Thing]:
         yield cuboid(size, cover, (*spots[4], top + 0.042 * number), rng.uniform(-40, 40))
 
 
-def _tin(*, seed: int) -> Iterator[Thing]:
+def tin(*, seed: int) -> Iterator[Thing]:
+    """A labelled tin with its lid."""
     rng = np.random.default_rng(seed)
     radius, tall = rng.uniform(0.05, 0.09), rng.uniform(0.14, 0.28)
     words = tuple(str(word) for word in rng.choice(prints.WORDS, 3, replace=False))

@@ -62,7 +62,8 @@ def _outdoors(
     return Film(things, (sun,), (0.55, 0.62, 0.72), poses, cameras, exposure=exposure)
 
 
-def _room_size(seed: int) -> tuple[float, float]:
+def room_size(seed: int) -> tuple[float, float]:
+    """Width and depth of the room of a seed, metres."""
     rng = np.random.default_rng(seed + 900)
     return float(rng.uniform(4.6, 5.6)), float(rng.uniform(4.2, 5.2))
 
@@ -89,7 +90,7 @@ def _room_walk(
 
 
 def textured_room(seed: int, count: int = 14) -> Film:
-    size = _room_size(seed)
+    size = room_size(seed)
     return _indoors(lambda: rooms.room(seed, *size), _room_walk(seed, size, count), size)
 
 
@@ -113,7 +114,7 @@ def duplicated_facade(seed: int) -> Film:
 
 def rotation_stretch(seed: int) -> Film:
     """Walks, turns on the spot for STRETCH, walks on."""
-    size = _room_size(seed)
+    size = room_size(seed)
     w, d = size
     stop = np.array((0.02 * w, -0.12 * d, 1.5))
     came, went = np.subtract(stop, (0.13, 0.06, 0)), np.add(stop, (0.14, 0.03, 0))
@@ -139,7 +140,7 @@ STRETCH = slice(4, 10)
 
 
 def pure_rotation(seed: int) -> Film:
-    size = _room_size(seed)
+    size = room_size(seed)
     poses = walks.spin((0.1, -0.25, 1.5), -55, 55, 10, tilt=-6, seed=seed)
     return _indoors(lambda: rooms.room(seed, *size), poses, size)
 
@@ -175,7 +176,7 @@ def motion_blur(seed: int) -> Film:
 
 
 def moving_object(seed: int) -> Film:
-    size = _room_size(seed)
+    size = room_size(seed)
     poses = _room_walk(seed, size, 13)
     # It crosses the view from one side to the other, always at about the same distance.
     sweep = np.linspace(-0.4, 0.4, len(poses)) * (1 if seed % 2 else -1)
@@ -192,7 +193,7 @@ def moving_object(seed: int) -> Film:
 
 
 def mirror(seed: int) -> Film:
-    size = _room_size(seed)
+    size = room_size(seed)
     poses = _room_walk(seed, size, 13)
     return _indoors(lambda: rooms.room(seed, *size, mirror=2.4), poses, size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,29 +37,53 @@ class Lens:
         """world_from_camera [4, 4] (OpenCV axes); `scale` of the photo's size."""
         width, height = round(self.camera.width * scale), round(self.camera.height * scale)
         focal = self.camera.focal * scale
-        K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-        view = torch.from_numpy(np.linalg.inv(pose)).float()
-        splats = self.splats
-        with torch.no_grad():
-            render = choose_backend("cpu").rasterization(
-                splats.means,
-                splats.quats,
-                splats.log_scales.exp(),
-                splats.logit_opacities.sigmoid(),
-                splats.sh,
-                view[None],
-                K[None],
-                width,
-                height,
-                sh_degree=splats.sh_degree,
-            )[0]
-        return effects.to_linear(np.clip(render[0].numpy(), 0, 1))
+        K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        return effects.to_linear(np.clip(drawn(self.splats, pose, K, width, height), 0, 1))
 
     def exposed(self, opening: np.ndarray, closing: np.ndarray) -> np.ndarray:
         """The mean light while the shutter is open, the camera moving evenly between two poses."""
         count = number_of_renders(smear(opening, closing, self.camera.focal))
         poses = during(opening, closing, count)
         return np.mean([self.light(pose) for pose in poses], axis=0)
+
+
+def drawn(
+    splats: Splats,
+    pose: np.ndarray,
+    K: np.ndarray,
+    width: int,
+    height: int,
+    mode: Literal["RGB", "RGB+ED"] = "RGB",
+) -> np.ndarray:
+    """What a pinhole at a pose sees: sRGB about 0..1 [H, W, 3], with "RGB+ED" and the depth."""
+    return drawn_over(splats, pose, K, width, height, mode)[0]
+
+
+def drawn_over(
+    splats: Splats,
+    pose: np.ndarray,
+    K: np.ndarray,
+    width: int,
+    height: int,
+    mode: Literal["RGB", "RGB+ED"] = "RGB",
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, on black, and how much of what is behind it is covered [H, W, 1]."""
+    view = torch.from_numpy(np.linalg.inv(pose)).float()
+    with torch.no_grad():
+        render, alpha, _ = choose_backend("cpu").rasterization(
+            splats.means,
+            splats.quats,
+            splats.log_scales.exp(),
+            splats.logit_opacities.sigmoid(),
+            splats.sh,
+            view[None],
+            torch.from_numpy(K).float()[None],
+            width,
+            height,
+            sh_degree=splats.sh_degree,
+            render_mode=mode,
+        )
+    return render[0].numpy(), alpha[0].numpy()
 
 
 def during(opening: np.ndarray, closing: np.ndarray, count: int) -> np.ndarray:
