@@ -27,7 +27,7 @@ from ..sfm.thresholds import INLIERS
 from ..stages.capture.stage import load_capture
 from ..stages.matching.stage import load_matches
 from ..stages.trust.config import TrustConfig
-from ..stages.trust.evidence import ModelUnderTest
+from ..stages.trust.evidence import ModelUnderTest, model_under_test
 from ..stages.trust.verdict import assess
 from .readers.colmap import load_reconstruction
 
@@ -101,15 +101,9 @@ def _under_test(
     bare: SparseModel, capture: Capture, graph: MatchGraph, max_error_px: float, min_matches: int
 ) -> ModelUnderTest:
     """The cameras of a model with points triangulated from the run's matches."""
-    table = match_table(graph)
-    return ModelUnderTest(
-        model=with_points(bare, table, max_error_px),
-        graph=graph,
-        table=table,
-        groups=np.array([photo.group for photo in capture.photos]),
-        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        max_error_px=max_error_px,
-        min_matches=min_matches,
+    model = with_points(bare, match_table(graph), max_error_px)
+    return model_under_test(
+        capture, graph, model, max_error_px=max_error_px, min_matches=min_matches
     )
 
 

@@ -43,13 +43,12 @@ from splatpose.io.colmap import quiet_colmap  # noqa: E402
 from splatpose.scene.capture import Capture  # noqa: E402
 from splatpose.scene.sparse_model import SparseModel  # noqa: E402
 from splatpose.scene.verdicts import Verdicts  # noqa: E402
-from splatpose.sfm.correspondences import match_table  # noqa: E402
 from splatpose.sfm.mapping.retriangulation import with_points  # noqa: E402
 from splatpose.stages.capture.stage import load_capture  # noqa: E402
 from splatpose.stages.matching.stage import load_matches  # noqa: E402
 from splatpose.stages.poses.stage import load_poses  # noqa: E402
 from splatpose.stages.trust.config import TrustConfig  # noqa: E402
-from splatpose.stages.trust.evidence import ModelUnderTest  # noqa: E402
+from splatpose.stages.trust.evidence import ModelUnderTest, model_under_test  # noqa: E402
 from splatpose.stages.trust.verdict import assess  # noqa: E402
 
 MIN_MATCHES = 15
@@ -116,15 +115,9 @@ def subject_of(stages: Path) -> tuple[ModelUnderTest, Capture]:
     """The model that a run found, to be judged, and its photos."""
     capture = load_capture(stages / "capture")
     graph = load_matches(stages / "matching")
-    subject = ModelUnderTest(
-        model=load_poses(stages / "poses"),
-        graph=graph,
-        table=match_table(graph),
-        groups=np.array([photo.group for photo in capture.photos]),
-        sizes=np.array([(photo.width, photo.height) for photo in capture.photos]),
-        max_error_px=PIXELS,
-        min_matches=MIN_MATCHES,
-    )
+    poses = load_poses(stages / "poses")
+    limits = {"max_error_px": PIXELS, "min_matches": MIN_MATCHES}
+    subject = model_under_test(capture, graph, poses, **limits)
     return subject, capture
 
 

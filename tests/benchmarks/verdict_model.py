@@ -108,7 +108,8 @@ def read(files: Sequence[Path]) -> Photos:
     rows = [row for row in rows if row["registered"]]
     known = {f.name for f in fields(PhotoTrust)}
     evidence = [
-        PhotoTrust(**{k: _number(k, v) for k, v in row.items() if k in known}) for row in rows
+        PhotoTrust(**{k: _number(k, v) for k, v in row.get("evidence", row).items() if k in known})
+        for row in rows
     ]
     few = np.array([counts[_model_of(row)] <= FEW_PHOTOS for row in rows])
     ours = np.array([row["model"] == "ours" for row in rows])

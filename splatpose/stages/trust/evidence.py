@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from ...depth.keypoints import KeypointPriors
+from ...depth.keypoints import KeypointPriors, sample_priors
 from ...io.colmap import quiet_colmap
-from ...scene.depth_maps import DepthAlignment
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthAlignment, DepthPriors
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...scene.verdicts import PhotoTrust
-from ...sfm.correspondences import MatchTable
+from ...sfm.correspondences import MatchTable, match_table
+from ...sfm.mapping.focal_settlement import lens_priors
 from ...sfm.mapping.lens_prior import LensPrior
 from ...sfm.mapping.pose_covariance import pose_uncertainty
 from ...sfm.match_consistency import Explanation, explain
+from ...sfm.step_lengths import walking_order
 from ...sfm.validation.connectivity import PLENTY, Ties, find_bridges, find_ties, spread
 from ...sfm.validation.lookalike_pairs import Lookalikes, find_lookalikes
 from ...sfm.validation.map_ties import MapTies
@@ -51,10 +54,46 @@ class ModelUnderTest:
     depth: DepthAlignment | None = None
     maps: KeypointPriors | None = None
     """Values of depth maps at the keypoints of the photos, where there are any."""
-    lenses: tuple[LensPrior, ...] | None = None
-    """What is known beforehand of the lens of each camera of the model, where anything is."""
+    exif: Float[np.ndarray, " V"] | None = None
+    """Focal length of each photo by EXIF, in pixels; NaN where it tells none."""
     order: Int[np.ndarray, " V"] | None = None
     """Photos as they were taken, where they are a walk."""
+
+
+def model_under_test(
+    capture: Capture,
+    graph: MatchGraph,
+    model: SparseModel,
+    *,
+    max_error_px: float,
+    min_matches: int,
+    depth: DepthAlignment | None = None,
+    maps: DepthPriors | None = None,
+) -> ModelUnderTest:
+    """A model of a capture's photos with all that is known of them.
+
+    Args:
+        model: its tracks are of the graph's keypoints.
+        max_error_px, min_matches, depth: as `ModelUnderTest` has them.
+        maps: depth priors, where there are any.
+    """
+    photos, table = capture.photos, match_table(graph)
+    groups = np.array([photo.group for photo in photos])
+    sizes = [(photo.width, photo.height) for photo in photos]
+    exif = np.array([group.focal_prior or np.nan for group in capture.groups], np.float64)
+    return ModelUnderTest(
+        model=model,
+        graph=graph,
+        table=table,
+        groups=groups,
+        sizes=np.array(sizes),
+        max_error_px=max_error_px,
+        min_matches=min_matches,
+        depth=depth,
+        maps=sample_priors(maps, graph.keypoints, sizes) if maps else None,
+        exif=exif[groups],
+        order=walking_order(photos, table),
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +135,7 @@ def collect(
         )
     maps = None if subject.maps is None else MapTies(model, subject.maps)
     scales = find_scale_ties(model, subject.order, maps)
-    certainty = pose_uncertainty(model, ~(scales.position > SCALE_TIES.guess), subject.lenses)
+    certainty = pose_uncertainty(model, ~(scales.position > SCALE_TIES.guess), _lenses(subject))
     pairs = pair_evidence(
         model, table, min_matches=subject.min_matches, seed=seed, workers=config.workers
     )
@@ -142,6 +181,16 @@ def collect(
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
     return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
+
+
+def _lenses(subject: ModelUnderTest) -> tuple[LensPrior, ...]:
+    """What is known beforehand of the lens of each camera of the model."""
+    model, exif = subject.model, subject.exif
+    known = np.full(len(model.cameras), np.nan)
+    if exif is not None:
+        # The first photo's, of each camera.
+        known[model.camera_index[::-1]] = exif[::-1]
+    return lens_priors(model.cameras, [None if np.isnan(f) else f for f in known.tolist()])
 
 
 def _folds(

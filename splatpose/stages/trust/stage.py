@@ -5,20 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-
-from ...depth.keypoints import sample_priors
 from ...events import EventSink, Message, Progress
 from ...keys import Stage
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment, DepthPriors
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
-from ...sfm.correspondences import match_table
-from ...sfm.mapping.focal_settlement import lens_priors
-from ...sfm.step_lengths import walking_order
 from .config import TrustConfig
-from .evidence import ModelUnderTest
+from .evidence import model_under_test
 from .rendering import with_held_out
 from .storage import load as load_verdicts
 from .storage import save
@@ -64,20 +58,14 @@ def judge_poses(
     Returns:
         One line for a person.
     """
-    table = match_table(graph)
-    sizes = [(photo.width, photo.height) for photo in capture.photos]
-    subject = ModelUnderTest(
-        model=poses,
-        graph=graph,
-        table=table,
-        groups=np.array([photo.group for photo in capture.photos]),
-        sizes=np.array(sizes),
+    subject = model_under_test(
+        capture,
+        graph,
+        poses,
         max_error_px=max_error_px,
         min_matches=min_matches,
         depth=depth,
-        maps=sample_priors(maps, graph.keypoints, sizes) if maps else None,
-        lenses=lens_priors(poses.cameras, [group.focal_prior for group in capture.groups]),
-        order=walking_order(capture.photos, table),
+        maps=maps,
     )
     done = 0
 

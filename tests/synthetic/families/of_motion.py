@@ -49,9 +49,7 @@ def sideways_dolly(d: Draft) -> Scene:
     )
     kind = d.pick(("plain", "barrel", "long", "moustache"), ("phone", "fisheye", "long plain"))
     poses = paths.sideways(where, d.pick((9, 12, 8), (10, 12)), d.rng)
-    return d.scene(
-        f"Left to right; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng))
-    )
+    return d.scene(f"Left to right; {kind} lens.", where, _labelled(d, poses, lens_of(kind, d.rng)))
 
 
 def planar_wall(d: Draft) -> Scene:
