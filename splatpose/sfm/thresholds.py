@@ -280,6 +280,48 @@ class LensThresholds:
 
 
 @dataclass(frozen=True)
+class LensGroupThresholds:
+    """When photos of one camera are of several lenses."""
+
+    many_photos: int = 100
+    """Photos from which on only those are asked that a model gives reason to ask."""
+    denied_share: float = 0.15
+    """Share of a photo's matches that contradict a model, from which on focal lengths are asked
+    photo by photo: of photos of one lens at most 8 % did, but for a photo in some captures that
+    something else speaks against as well."""
+    denied_matches: int = 30
+    """Matches that it must be."""
+    min_explained: float = 0.7
+    """Share of all matches that a model explains, below which focal lengths are asked as well: two
+    lenses alternating lead to two models in one, whose matches with each other are a little off."""
+    min_pull: float = 0.02
+    """Change of the logarithm of a focal length that a photo's own points must call for. In real
+    photos of one lens none did by more than 1.2 %."""
+    pull_sigmas: float = 4.0
+    """Standard deviations of it that it must be."""
+    min_crop_shift: float = 0.015
+    """Share of the longer side by which a photo's own points must have its principal point off its
+    camera's: in real photos of one lens at most 1.1 % were seen."""
+    pairs: int = 6
+    """Pairs of each photo that are asked."""
+    breathing: float = 0.02
+    """Standard deviation of the logarithm of a focal length that focusing makes."""
+    correlated: float = 2.0
+    """Factor of standard deviations for what matches have in common: keypoints, and the lens."""
+    max_sigma: float = 0.2
+    """Standard deviation of the logarithm of a photo's focal length, all others known, beyond which
+    its matches do not say which lens it is of."""
+    min_gain: float = 25.0
+    """Squared standard deviations that each further lens must explain."""
+    min_apart: float = 0.06
+    """Difference of the logarithms of two lenses' focal lengths."""
+    min_saved: float = 0.1
+    """Share of the cost of unseen matches that further lenses must save."""
+    min_sigmas: float = 3.0
+    """Standard deviations of the saving that it must be."""
+
+
+@dataclass(frozen=True)
 class LateRegistrationThresholds:
     """When a photo that mapping left out is registered with the finished model."""
 
@@ -325,4 +367,5 @@ CONSISTENCY = ConsistencyThresholds()
 STEPS = StepThresholds()
 EVIDENCE = EvidenceThresholds()
 LENS = LensThresholds()
+LENS_GROUPS = LensGroupThresholds()
 LATE = LateRegistrationThresholds()

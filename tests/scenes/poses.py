@@ -86,6 +86,7 @@ def make_scene(
     points: np.ndarray,
     *,
     camera: Camera = CAMERA,
+    cameras: Sequence[Camera] | None = None,
     noise: float = 0.3,
     outliers: float = 0.0,
     groups: Sequence[int] | None = None,
@@ -97,6 +98,8 @@ def make_scene(
     """Projects the points and matches what two photos both see.
 
     Args:
+        camera: what all photos are said to be of.
+        cameras: what each was taken with. Default: all with that.
         noise: of keypoints in pixels, standard deviation.
         outliers: share of putative matches that are wrong.
         groups: part of the world each photo shows; points alternate between parts.
@@ -109,7 +112,7 @@ def make_scene(
     part_of_point = np.arange(len(points)) % (part.max() + 1)
     keypoints, visible = [], []
     for photo, pose in enumerate(cam_from_world):
-        xy, depth = project(camera, pose, points)
+        xy, depth = project(cameras[photo] if cameras else camera, pose, points)
         xy = xy + noise * rng.standard_normal(xy.shape)
         inside = (xy > 0).all(1) & (xy < (camera.width, camera.height)).all(1) & (depth > 0)
         ids = np.flatnonzero(inside & (part_of_point == part[photo]))

@@ -21,7 +21,7 @@ from ..correspondences import MatchTable, focal_ratios
 from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import relative_poses
 from ..viewgraph.depth_edges import depth_edges
-from ..viewgraph.focal_calibration import with_focal
+from ..viewgraph.focal_adjustment import with_focal
 from ..viewgraph.refined_pairs import RefinedPairs
 from ..viewgraph.view_graph import ViewGraph, solve_view_graph
 from .global_adjustment import triangulate_and_adjust, triangulate_and_adjust_aside

@@ -24,7 +24,7 @@ from ..mapping.hypotheses import Hypothesis, Workshop
 from ..mapping.mapper_variants import MANY_PHOTOS, MapperVariant
 from ..match_consistency import explain
 from ..model_comparison import difference
-from ..thresholds import FOCAL_RATIOS
+from ..thresholds import FOCAL_RATIOS, LENS_GROUPS
 from ..track_selection import select_tracks
 from .thresholds import SPLIT
 
@@ -86,7 +86,9 @@ def map_halves(
         progress: is told what is done.
     """
     half = split_matches(table, seed)
-    cameras = group_cameras(model, groups)
+    lenses = by_lens(model, groups)
+    cameras = group_cameras(model, lenses)
+    further = None if (lenses == groups).all() else lenses
     fewest = max(SPLIT.min_matches, round(SPLIT.share * min_matches))
     many = len(model.names) >= MANY_PHOTOS
     sizes = np.array([(c.width, c.height) for c in model.cameras])[model.camera_index]
@@ -97,13 +99,20 @@ def map_halves(
         kept = half == number
         if many:
             kept[kept] = select_tracks(with_matches(table, kept), sizes)
-        own = subset_of_matches(graph, kept, home / "matches.db", fewest=fewest, cameras=cameras)
+        own = subset_of_matches(
+            graph,
+            kept,
+            home / "matches.db",
+            fewest=fewest,
+            cameras=cameras,
+            camera_index=further,
+        )
         return _solve_half(
             own,
             with_matches(table, half == number),
             (table, half == 1 - number),
             model,
-            groups,
+            lenses,
             home / "models",
             max_error_px=max_error_px,
             fewest=fewest,
@@ -114,6 +123,23 @@ def map_halves(
 
     first, second = in_threads(solve, (0, 1), 2 if workers > 1 else 1)
     return first, second
+
+
+def by_lens(model: SparseModel, groups: Int[np.ndarray, " V"]) -> Int[np.ndarray, " V"]:
+    """The groups, divided where the model has photos of one at clearly different focal lengths.
+
+    Most photos of a group, and those without a pose, keep its number; further lenses get new ones.
+    """
+    ratio = focal_ratios(model.cameras)[model.camera_index]
+    lenses = groups.copy()
+    for group in np.unique(groups).tolist():
+        own = np.flatnonzero((groups == group) & model.registered)
+        own = own[np.argsort(ratio[own], kind="stable")]
+        gaps = np.flatnonzero(np.diff(np.log(ratio[own])) >= LENS_GROUPS.min_apart) + 1
+        parts = sorted(np.split(own, gaps), key=len, reverse=True)
+        for photos in parts[1:]:
+            lenses[photos] = lenses.max() + 1
+    return lenses
 
 
 def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int, Camera]:

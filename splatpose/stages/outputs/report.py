@@ -127,7 +127,7 @@ def _photos(
                 "width": photo.width,
                 "height": photo.height,
                 "orientation": photo.orientation,
-                "camera": photo.group,
+                "camera": int(poses.camera_index[number]),
                 "registered": evidence.registered,
                 "cam_from_world": _pose(poses, number),
                 "reason": evidence.reason,
@@ -193,15 +193,20 @@ def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:
 
 
 def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
-    """The capture's cameras in order, each with what the poses stage made of it."""
-    members: list[list[int]] = [[] for _ in capture.groups]
-    for number, photo in enumerate(capture.photos):
-        members[photo.group].append(number)
+    """The cameras in order, each with what the poses stage made of it.
+
+    They are the capture's, and where photos of one of these are of several lenses the further ones.
+    """
+    groups = [photo.group for photo in capture.photos]
+    own = [np.flatnonzero(poses.camera_index == i).tolist() for i in range(len(poses.cameras))]
+    parents = [groups[photos[0]] if photos else i for i, photos in enumerate(own)]
     rows = []
-    for group, photos in zip(capture.groups, members, strict=True):
+    for number, (photos, parent) in enumerate(zip(own, parents, strict=True)):
+        group = capture.groups[parent]
         registered = [i for i in photos if poses.registered[i]]
+        several = parents.count(parent) > 1
         row: dict[str, Any] = {
-            "label": group.label,
+            "label": _lens_label(group.label, poses.cameras[number]) if several else group.label,
             "width": group.width,
             "height": group.height,
             "photos": len(photos),
@@ -210,9 +215,14 @@ def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
             "estimate": None,
         }
         if registered:
-            row["estimate"] = _estimate(poses.cameras[int(poses.camera_index[registered[0]])])
+            row["estimate"] = _estimate(poses.cameras[number])
         rows.append(row)
     return rows
+
+
+def _lens_label(label: str, camera: Camera) -> str:
+    """Name of one of several lenses behind a label."""
+    return f"{label}, {float(camera.K[0, 0]):.0f} px"
 
 
 def _estimate(camera: Camera) -> dict[str, Any]:

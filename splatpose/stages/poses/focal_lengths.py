@@ -19,15 +19,23 @@ def left_by_the_estimate(capture: Capture, model: SparseModel) -> list[str]:
     for number, group in enumerate(capture.groups):
         photos = [i for i, photo in enumerate(capture.photos) if photo.group == number]
         placed = [i for i in photos if model.registered[i]]
-        if group.focal_prior is None or not placed:
+        prior = group.focal_prior
+        if prior is None or not placed:
             continue
         side = max(group.width, group.height)
-        found = float(np.median(ratios[model.camera_index[placed]])) * side
-        if max(found / group.focal_prior, group.focal_prior / found) > _FAR_OFF:
+        # Of several lenses EXIF may be of any.
+        lenses = np.unique(model.camera_index[placed])
+        found = side * float(min(ratios[lenses], key=lambda r: _apart(r * side, prior)))
+        if _apart(found, prior) > _FAR_OFF:
             sentences.append(
-                f"EXIF gives {group.label} a focal length of {group.focal_prior:.0f} px, and the "
+                f"EXIF gives {group.label} a focal length of {prior:.0f} px, and the "
                 f"matches of its {len(placed)} photos call for {found:.0f} px, which is what the "
                 "poses use: EXIF is of another lens or zoom, the photos are cropped, or the poses "
                 "are wrong"
             )
     return sentences
+
+
+def _apart(a: float, b: float) -> float:
+    """Ratio of the larger to the smaller."""
+    return max(a / b, b / a)

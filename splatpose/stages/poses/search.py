@@ -21,6 +21,8 @@ class SearchResult:
     """Whether two independent hypotheses, the best among them, say the same."""
     skipped: tuple[str, ...]
     """Recipes that were not needed."""
+    rounds: int = 1
+    """Rounds that were run."""
 
     @property
     def contenders(self) -> list[Hypothesis]:
@@ -77,13 +79,13 @@ def search(
             skipped = tuple(recipe.name for rest in rounds[number + 1 :] for recipe in rest)
             if skipped:
                 emit(Message("poses", _why_enough(hypotheses, skipped)))
-            return SearchResult(tuple(hypotheses), tuple(failures), True, skipped)
+            return SearchResult(tuple(hypotheses), tuple(failures), True, skipped, number + 1)
         if agreeing:
             left = num_connected - hypotheses[0].num_registered
             emit(Message("poses", f"{left} connected photos are left out: trying other ways"))
         elif not last:
             emit(Message("poses", _why_more(hypotheses, failures)))
-    return SearchResult(tuple(hypotheses), tuple(failures), False, ())
+    return SearchResult(tuple(hypotheses), tuple(failures), False, (), len(rounds))
 
 
 def _confirmed(ranked: Sequence[Hypothesis]) -> bool:

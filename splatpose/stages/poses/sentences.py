@@ -11,6 +11,7 @@ from ...scene.capture import Capture
 from ...scene.evidence import PhotoEvidence
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable
+from ...sfm.lens_doubts import shifted_crops
 from ...sfm.mapping.hypotheses import Hypothesis
 from ...sfm.mapping.world_frame import uprightness
 from ...sfm.match_consistency import Explanation
@@ -39,9 +40,22 @@ def tell_doubts(
 ) -> None:
     """What a person should look at: focal lengths, zooms, and which way is down."""
     zoomed = perhaps_zoomed(capture, table, config.min_matches)
-    for text in (*left_by_the_estimate(capture, model), *filter(None, [zoomed])):
+    doubts = filter(None, [zoomed, _told_crops(model)])
+    for text in (*left_by_the_estimate(capture, model), *doubts):
         emit(Message("poses", text, "warning"))
     _tell_uprightness(model, emit)
+
+
+def _told_crops(model: SparseModel) -> str:
+    """Which photos are crops of another part of the picture than the others; "" for none."""
+    shifted = np.flatnonzero(shifted_crops(model)).tolist()
+    if not shifted:
+        return ""
+    return (
+        f"{list_photos(model.names, shifted)}: the middle of the lens is not where others "
+        "have it, as in stabilised video or photos cropped off the middle: poses may be off. "
+        "Use photos as the camera took them, and switch stabilisation off"
+    )
 
 
 def _tell_uprightness(model: SparseModel, emit: EventSink) -> None:

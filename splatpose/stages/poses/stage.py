@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pycolmap
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from ...depth.keypoints import KeypointPriors, sample_priors
-from ...events import EventSink, Message, Progress
+from ...events import EventSink, Message
 from ...io.colmap import camera_id_of, camera_to_colmap, model_from_reconstruction, quiet_colmap
 from ...io.colmap_database import read_cameras
 from ...io.match_subset import subset_of_matches
@@ -27,35 +26,35 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable, match_table
 from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
-from ...sfm.mapping.hypotheses import Hypothesis, Workshop
+from ...sfm.mapping.hypotheses import Hypothesis
 from ...sfm.mapping.mapper_variants import MANY_PHOTOS
 from ...sfm.mapping.point_colors import point_colors
 from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
 from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
-from ...sfm.registration.final_refinement import Refined, refine
-from ...sfm.step_lengths import handicap, step_jumps, unevenness, walking_order
+from ...sfm.registration.final_refinement import Refined
+from ...sfm.step_lengths import walking_order
 from ...sfm.track_selection import select_tracks
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
+from .attempt import Lenses, Setting
 from .config import PosesConfig
-from .hypothesis_evidence import decided_by_steps, hypothesis_evidence, unconfirmed
+from .hypothesis_evidence import hypothesis_evidence
+from .lenses import best_of_lenses, clear
 from .refusal import (
     check_count,
     check_overlap,
     check_result,
     check_support,
     check_turning,
-    nothing_reconstructed,
     overlap_groups,
 )
-from .search import SearchResult, search
+from .search import SearchResult
 from .sentences import summary, tell_doubts, tell_left_out
 from .snapshots import snapshot
 
 __all__ = ["load_poses", "solve_poses"]
 
-_HYPOTHESES = "hypotheses"
 _SELECTED = "selected.db"
 
 
@@ -75,6 +74,7 @@ def solve_poses(
     1. refuse what no mapper could solve: one photo, no overlap, a camera that only turned;
     2. search: rounds of independent reconstructions until two agree;
     3. final refinement of the best one: late registration by PnP, camera models, bundle adjustment;
+       where its matches deny it, both once more with as many lenses as they call for;
     4. scales that no track decides, from depth maps where there are any;
     5. world frame and colours;
     6. evidence for every photo, or a refusal that rests on it.
@@ -103,29 +103,19 @@ def solve_poses(
     sizes = [(photo.width, photo.height) for photo in capture.photos]
     priors = sample_priors(depth, graph.keypoints, sizes) if depth else None
     order = walking_order(capture.photos, table)
+    given = np.array([photo.group for photo in capture.photos])
+    setting = Setting(
+        capture, names, graph, table, groups, config, seed, pairs, priors, order, emit
+    )
     with quiet_colmap():
         built_on = _selected(graph, table, sizes, folder)
-        workshop = Workshop(
-            folder / _HYPOTHESES,
-            built_on,
-            names,
-            np.array([photo.group for photo in capture.photos]),
-            table,
-            max_error_px=config.max_error_px,
-            min_matches=config.min_matches,
-            seed=seed,
-            refined=pairs,
-            priors=priors if config.depth_pairs else None,
-            order=order,
-        )
-        found = _searched(workshop, capture, graph, groups, config, emit)
-        chosen, refined = _refine_best(
-            found, built_on, names, table, config, emit, seed, priors, order
-        )
+        lenses = Lenses(built_on, cameras, known, given)
+        best, parted = best_of_lenses(setting, lenses, folder)
+        found, chosen, refined = best.found, best.chosen, best.refined
         model, scaled = _settled(
-            refined.reconstruction, graph, table, config, cameras, names, priors
+            refined.reconstruction, graph, table, config, best.lenses.cameras, names, priors
         )
-        model = _in_world(model, capture)
+        model = _in_world(model, capture, best.lenses.camera_index)
     for text in (*refined.choice.settled, *scaled):
         emit(Message("poses", text))
     explanation = explain(model, table, max_error_px=config.max_error_px)
@@ -136,8 +126,8 @@ def solve_poses(
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
     rows = hypothesis_evidence(found, chosen)
-    _write(folder, graph, model, photos, rows, chosen, refined, found, scaled)
-    shutil.rmtree(folder / _HYPOTHESES)
+    _write(folder, graph, model, photos, rows, chosen, refined, found, scaled, parted)
+    clear(folder)
     (folder / _SELECTED).unlink(missing_ok=True)
     tell_left_out(names, groups, photos, emit)
     tell_doubts(capture, table, model, config, emit)
@@ -154,31 +144,6 @@ def _selected(
     return subset_of_matches(graph, kept, folder / _SELECTED)
 
 
-def _searched(
-    workshop: Workshop,
-    capture: Capture,
-    graph: MatchGraph,
-    groups: Sequence[Sequence[int]],
-    config: PosesConfig,
-    emit: EventSink,
-) -> SearchResult:
-    """Reconstructions by all ways that were needed; refuses where none gave any."""
-    found = search(
-        workshop,
-        max_rounds=config.max_rounds,
-        workers=config.workers,
-        num_photos=len(capture.photos),
-        num_connected=len(groups[0]),
-        emit=emit,
-    )
-    if text := workshop.tolerance.told("failed"):
-        emit(Message("poses", text, "warning"))
-    if not found.hypotheses:
-        workshop.tolerance.check()
-        raise nothing_reconstructed(capture, graph, groups, found.tried, config.min_matches)
-    return found
-
-
 def _write(
     folder: Path,
     graph: MatchGraph,
@@ -189,6 +154,7 @@ def _write(
     refined: Refined,
     found: SearchResult,
     scaled: Sequence[str],
+    parted: Sequence[str],
 ) -> None:
     """The model with its evidence, and notes for whoever reads the JSON."""
     model = replace(
@@ -201,52 +167,9 @@ def _write(
         "skipped_hypotheses": list(found.skipped),
         "intrinsics": [*refined.choice.notes, *refined.choice.settled],
         "free_scales": list(scaled),
+        "lenses": list(parted),
     }
     write_sparse_model(folder, model, graph.keypoints, notes)
-
-
-def _refine_best(
-    found: SearchResult,
-    graph: MatchGraph,
-    names: Sequence[str],
-    table: MatchTable,
-    config: PosesConfig,
-    emit: EventSink,
-    seed: int,
-    priors: KeypointPriors | None,
-    order: Int[np.ndarray, " V"] | None,
-) -> tuple[Hypothesis, Refined]:
-    """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
-    contenders = found.contenders
-    results: list[tuple[float, Refined]] = []
-    jumps: list[Float[np.ndarray, " V"]] = []
-    for number, contender in enumerate(contenders):
-        emit(Progress("poses", number, len(contenders), f"refining {contender.name}"))
-        refined = refine(
-            contender.reconstruction,
-            graph.database,
-            names,
-            table,
-            free_intrinsics=config.intrinsics == "auto",
-            max_error_px=config.max_error_px,
-            min_matches=config.min_matches,
-            seed=seed,
-            priors=priors,
-        )
-        model = model_from_reconstruction(refined.reconstruction, names)
-        score = explain(model, table, max_error_px=config.max_error_px).score
-        results.append((score, refined))
-        jumps.append(step_jumps(model, order))
-    emit(Progress("poses", len(contenders), len(contenders), "refined"))
-    held_against = [handicap(uneven) for uneven in unevenness(jumps).tolist()]
-    total = [score - less for (score, _), less in zip(results, held_against, strict=True)]
-    best = total.index(max(total))
-    chosen = contenders[best]
-    if text := decided_by_steps(found, chosen):
-        emit(Message("poses", text))
-    if not found.agreeing:
-        emit(Message("poses", unconfirmed(found, chosen), "warning"))
-    return chosen, results[best][1]
 
 
 def _settled(
@@ -273,12 +196,14 @@ def _settled(
     return held or model, scaled
 
 
-def _in_world(model: SparseModel, capture: Capture) -> SparseModel:
+def _in_world(
+    model: SparseModel, capture: Capture, camera_index: Int[np.ndarray, " V"]
+) -> SparseModel:
     """The model in the world frame, with each photo's camera and a colour for every point."""
     frame = world_frame(model)
     model = replace(
         model,
-        camera_index=np.array([photo.group for photo in capture.photos]),
+        camera_index=camera_index,
         cam_from_world=frame.cam_from_world(model.cam_from_world),
         points=frame.points(model.points),
     )

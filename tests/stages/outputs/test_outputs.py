@@ -23,6 +23,7 @@ from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.ply import read_splat_ply
 from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.depth_maps import DepthAlignment, DepthFit
+from splatpose.stages.outputs.report import build_report
 
 
 @pytest.fixture
@@ -321,3 +322,17 @@ def test_importing_the_stage_stays_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_lenses_behind_one_label_are_cameras_of_their_own(scene: Scene) -> None:
+    poses = scene.poses
+    longer = dataclasses.replace(poses.cameras[0], params=poses.cameras[0].params * 2)
+    index = poses.camera_index.copy()
+    index[1] = len(poses.cameras)
+    poses = dataclasses.replace(poses, cameras=(*poses.cameras, longer), camera_index=index)
+    report = build_report(scene.capture, scene.graph, poses, scene.views, scene.trained)
+    focal = float(longer.K[0, 0])
+    labels = [camera["label"] for camera in report["cameras"]]
+    assert labels == [f"phone, {focal / 2:.0f} px", "64x48", f"phone, {focal:.0f} px"]
+    assert [camera["photos"] for camera in report["cameras"]] == [2, 3, 1]
+    assert [photo["camera"] for photo in report["photos"]] == [0, 2, 0, 1, 1, 1]

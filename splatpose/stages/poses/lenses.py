@@ -1,0 +1,135 @@
+"""Photos of one camera that cannot be of one lens: seen, parted, and said."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import SplatposeError
+from ...events import Message
+from ...io.camera_groups import with_cameras
+from ...scene.capture import Capture
+from ...scene.sparse_model import SparseModel
+from ...sfm.lens_doubts import photos_to_ask
+from ...sfm.viewgraph.lens_groups import LensGroups, find_lens_groups
+from ...wording import list_photos
+from .attempt import Attempt, Lenses, Setting, attempt
+
+_HYPOTHESES, _OF_LENSES = "hypotheses", "hypotheses of lenses"
+_DATABASE = "lenses.db"
+
+
+def best_of_lenses(
+    setting: Setting, lenses: Lenses, folder: Path
+) -> tuple[Attempt, tuple[str, ...]]:
+    """The best reconstruction, with further lenses where the matches call for them.
+
+    Only where its own matches deny a model, where not all ways of mapping find it, or where there
+    is none, focal lengths are asked photo by photo. Further lenses must explain more of the matches
+    than the photos' cameras do.
+
+    Returns:
+        It, and a sentence for each camera that is several lenses.
+
+    Raises:
+        SplatposeError: there is no reconstruction.
+    """
+    first: Attempt | None = None
+    failure: SplatposeError | None = None
+    try:
+        first = attempt(setting, lenses, folder / _HYPOTHESES)
+    except SplatposeError as error:
+        failure = error
+    parted = _parted(setting, lenses, first)
+    if parted is not None:
+        second = _second(setting, lenses, parted, folder)
+        if second is None:
+            setting.emit(Message("poses", "no reconstruction with them: one camera is kept"))
+        elif first is not None and second.explanation.score <= first.explanation.score:
+            setting.emit(Message("poses", "they explain no more of the matches: left out"))
+        else:
+            told = describe_lenses(setting.capture, second.model, parted)
+            for text in told:
+                setting.emit(Message("poses", text, "warning"))
+            return second, told
+    if first is None:
+        assert failure is not None
+        raise failure
+    return first, ()
+
+
+def clear(folder: Path) -> None:
+    """Removes what attempts leave behind."""
+    for name in (_HYPOTHESES, _OF_LENSES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / _DATABASE).unlink(missing_ok=True)
+
+
+def _parted(setting: Setting, lenses: Lenses, first: Attempt | None) -> LensGroups | None:
+    """The photos parted by lens, where a model gives reason to ask and matches call for it."""
+    few = setting.config.min_matches
+    asked = np.ones(len(setting.names), bool)
+    if first is not None and first.found.rounds == 1:
+        asked = photos_to_ask(first.model, setting.table, first.explanation, few)
+    if not asked.any():
+        return None
+    return find_lens_groups(
+        setting.table,
+        lenses.cameras,
+        lenses.camera_index,
+        asked,
+        min_matches=few,
+        seed=setting.seed,
+    )
+
+
+def _second(setting: Setting, lenses: Lenses, parted: LensGroups, folder: Path) -> Attempt | None:
+    """The attempt with a camera for each lens; None where it gives no reconstruction."""
+    extra = len(parted.cameras) - len(lenses.cameras)
+    setting.emit(
+        Message(
+            "poses",
+            f"matches call for {extra} further focal length{'s' * (extra != 1)} among photos of "
+            "the same camera: reconstructing once more with a camera for each",
+        )
+    )
+    # What EXIF says is of one of the lenses at most.
+    split = np.bincount(parted.parent, minlength=len(lenses.cameras)) > 1
+    known = tuple(bool(lenses.known[p]) and not bool(split[p]) for p in parted.parent.tolist())
+    graph = with_cameras(
+        lenses.graph, parted.cameras, known, parted.camera_index, folder / _DATABASE
+    )
+    several = Lenses(graph, parted.cameras, known, parted.camera_index)
+    try:
+        return attempt(setting, several, folder / _OF_LENSES)
+    except SplatposeError:
+        return None
+
+
+def describe_lenses(capture: Capture, model: SparseModel, parted: LensGroups) -> tuple[str, ...]:
+    """A sentence on each further lens: which photos, and both focal lengths."""
+    names = [photo.name for photo in capture.photos]
+    focal = _focals(model, parted)
+    sentences = []
+    for number in range(len(capture.groups), len(parted.cameras)):
+        photos = np.flatnonzero(parted.camera_index == number).tolist()
+        parent = int(parted.parent[number])
+        label = capture.groups[parent].label
+        sentences.append(
+            f"{list_photos(names, photos)}: taken with another focal length "
+            f"({focal[number]:.0f} px against {focal[parent]:.0f}) than the other photos of "
+            f"{label}, by zoom or crop: they count as a further camera"
+        )
+    return tuple(sentences)
+
+
+def _focals(model: SparseModel, parted: LensGroups) -> Sequence[float]:
+    """Focal length of each camera in pixels, as solved where one of its photos has a pose."""
+    result = [float(camera.K[0, 0]) for camera in parted.cameras]
+    for photo in np.flatnonzero(model.registered).tolist():
+        camera = model.cameras[int(model.camera_index[photo])]
+        result[int(parted.camera_index[photo])] = float(camera.K[0, 0])
+    return result
