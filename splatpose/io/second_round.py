@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from ..scene.second_round import SecondRoundEvidence
 from .atomic import write_json
@@ -19,7 +20,8 @@ def write_evidence(folder: Path, evidence: SecondRoundEvidence) -> None:
 
 def read_evidence(folder: Path) -> SecondRoundEvidence:
     """Reads what `write_evidence` wrote."""
-    value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    value: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     value.pop("version")
-    nan = float("nan")
-    return SecondRoundEvidence(**{k: nan if v is None else v for k, v in value.items()})
+    for name, entry in value.items():
+        value[name] = float("nan") if entry is None else entry
+    return SecondRoundEvidence(**value)

@@ -21,7 +21,7 @@ from ...geometry.rotations import rotation_angle
 from ...geometry.similarity_twists import sim3_exp, sim3_log
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
-from ..match_consistency import Explanation, TrackLookup
+from ..match_consistency import TrackLookup
 from ..thresholds import CONSISTENCY, INLIERS, AbsolutePoseThresholds
 from ..twoview.absolute_pose import absolute_pose
 from .retriangulation import with_points
@@ -92,7 +92,7 @@ class Closed:
 def close_loops(
     model: SparseModel,
     table: MatchTable,
-    explanation: Explanation,
+    explained: Bool[np.ndarray, " M"],
     new: Bool[np.ndarray, " M"],
     *,
     max_error_px: float,
@@ -101,20 +101,21 @@ def close_loops(
     """Moves the photos so that both ends of each loop agree.
 
     Args:
-        explanation: of all matches, by the model.
+        explained: matches that agree with the model. Of those that it was made of that is asked
+            without the others: loops that it denies would part it in two.
         new: matches that it was not made of. Their pairs are the loops, where it does not explain
             them.
         max_error_px: distance within which a match counts as explained, as in `explain`.
         seed: of RANSAC.
     """
     poses = model.cam_from_world
-    ends = _ends(model, table, explanation, new)
+    ends = _ends(model, table, explained, new)
     rows = np.flatnonzero(ends)
-    given = explanation, new, max_error_px, seed
+    given = explained, new, max_error_px, seed
     loops = _loops(model, table, rows, *given) if len(rows) else _joined([])
     if not len(loops.pairs):
         return Closed(poses, 0, float("nan"), float("nan"))
-    chain = _chain(table, explanation, ~ends)
+    chain = _chain(table, explained, ~ends)
     moved = np.tile(np.eye(4), (len(poses), 1, 1))
     before = _gap(loops, moved)
     for limit in LOOPS.gaps:
@@ -157,19 +158,24 @@ def _gap(loops: Ties, moved: Float[np.ndarray, "V 4 4"]) -> Float[np.ndarray, " 
 
 
 def _ends(
-    model: SparseModel, table: MatchTable, explanation: Explanation, new: Bool[np.ndarray, " M"]
+    model: SparseModel,
+    table: MatchTable,
+    explained: Bool[np.ndarray, " M"],
+    new: Bool[np.ndarray, " M"],
 ) -> Bool[np.ndarray, " P"]:
     """New pairs with enough matches, most of which do not agree with the model."""
     count = len(table.pairs)
     total = np.bincount(table.pair[new], minlength=count)
-    agree = np.bincount(table.pair[new & explanation.explained], minlength=count)
+    agree = np.bincount(table.pair[new & explained], minlength=count)
     enough = (total >= INLIERS.enough_matches) & model.registered[table.pairs].all(1)
     return enough & (agree < LOOPS.explained * total)
 
 
-def _chain(table: MatchTable, explanation: Explanation, asked: Bool[np.ndarray, " P"]) -> Ties:
+def _chain(
+    table: MatchTable, explained: Bool[np.ndarray, " M"], asked: Bool[np.ndarray, " P"]
+) -> Ties:
     """Those of the pairs whose matches agree with the model, which stay as they are."""
-    votes = np.bincount(table.pair[explanation.explained], minlength=len(table.pairs))
+    votes = np.bincount(table.pair[explained], minlength=len(table.pairs))
     rows = np.flatnonzero(asked & (votes >= INLIERS.enough_matches))
     count = len(rows)
     weight = np.minimum(votes[rows], CONSISTENCY.pair_cap).astype(np.float64)
@@ -181,13 +187,13 @@ def _loops(
     model: SparseModel,
     table: MatchTable,
     pairs: Int[np.ndarray, " E"],
-    explanation: Explanation,
+    explained: Bool[np.ndarray, " M"],
     new: Bool[np.ndarray, " M"],
     max_error_px: float,
     seed: int,
 ) -> Ties:
     """The pairs of these rows, by the points that the other matches make of either photo."""
-    near = explanation.explained & ~new
+    near = explained & ~new
     near &= np.isin(table.photos, np.unique(table.pairs[pairs])).any(1)
     # Both ends of a loop may share nothing here, so that only the whole tells what agrees.
     dense = with_points(model, table, max_error_px, near)

@@ -23,7 +23,7 @@ from ...scene.depth_maps import DepthPriors
 from ...scene.matches import MatchGraph
 from ...scene.second_round import MoreMatches, MorePoses
 from ...scene.sparse_model import SparseModel
-from ...sfm.correspondences import MatchTable, match_table
+from ...sfm.correspondences import MatchTable, match_table, with_matches
 from ...sfm.mapping.global_mapper import grown
 from ...sfm.mapping.loop_closure import Closed, close_loops
 from ...sfm.match_consistency import Explanation, explain
@@ -147,7 +147,12 @@ def _start(poses: SparseModel, question: Question, seed: int, emit: EventSink) -
     emit(Progress("second_poses", 0, 3, "closing loops"))
     table, max_error_px = question.table, question.max_error_px
     before = explain(poses, table, max_error_px=max_error_px)
-    closed = close_loops(poses, table, before, question.new, max_error_px=max_error_px, seed=seed)
+    new = question.new
+    # By themselves: loops that the first poses deny would part them in two.
+    first = explain(poses, with_matches(table, ~new), max_error_px=max_error_px)
+    explained = before.explained & new
+    explained[~new] = first.explained
+    closed = close_loops(poses, table, explained, new, max_error_px=max_error_px, seed=seed)
     dropped = np.zeros(len(table.pairs), bool)
     if any(hypothesis.confirmed for hypothesis in poses.hypotheses) and not closed.loops:
         dropped = refuted_pairs(poses, table, before, seed)

@@ -36,8 +36,10 @@ def closed(scene: Scene, table: MatchTable, poses: np.ndarray) -> Closed:
     new = of_both_passes(table)
     bare = model_of(scene, scene.graph, poses)
     model = with_points(bare, with_matches(table, ~new), PIXELS)
-    told = explain(model, table, max_error_px=PIXELS)
-    return close_loops(model, table, told, new, max_error_px=PIXELS, seed=0)
+    explained = explain(model, table, max_error_px=PIXELS).explained & new
+    first = explain(model, with_matches(table, ~new), max_error_px=PIXELS)
+    explained[~new] = first.explained
+    return close_loops(model, table, explained, new, max_error_px=PIXELS, seed=0)
 
 
 def error(poses: np.ndarray, scene: Scene) -> float:
