@@ -22,7 +22,7 @@ from .steering import StoppedEarly
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-LAYOUT = 5
+LAYOUT = 4
 """Version of what lies in the stages' folders: a folder of another layout is never read."""
 UNKEYED = {"key": False}
 """Metadata of a config's field that changes no result."""

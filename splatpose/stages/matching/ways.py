@@ -44,6 +44,6 @@ def write_tried(path: Path, pairs: Int[ndarray, "P 2"], found: Iterable[tuple[in
         np.save(file, np.unique(every, axis=0).astype(np.int32).reshape(-1, 2))
 
 
-def read_tried(path: Path) -> Int[ndarray, "P 2"]:
-    """Reads what `write_tried` wrote."""
-    return np.load(path).astype(np.int64)
+def read_tried(path: Path) -> Int[ndarray, "P 2"] | None:
+    """Reads what `write_tried` wrote; None for matches of which nobody wrote it."""
+    return np.load(path).astype(np.int64) if path.exists() else None
