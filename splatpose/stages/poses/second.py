@@ -21,7 +21,7 @@ from ...keys import Stage
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthPriors
 from ...scene.matches import MatchGraph
-from ...scene.second_round import MoreMatches, MorePoses
+from ...scene.second_round import MoreMatches, MorePoses, SecondRoundEvidence
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable, match_table, with_matches
 from ...sfm.mapping.global_mapper import grown
@@ -39,6 +39,8 @@ from .snapshots import snapshot
 
 _ADJUSTED = "adjusted"
 _SELECTED = "selected.db"
+_WORTH = 0.02
+"""Share of all pairs with matches that new ones without drift must be, for the poses to gain."""
 
 
 def continue_poses(
@@ -79,6 +81,8 @@ def continue_poses(
     question = Question(table, _new(graph, table), order, config.max_error_px)
     with quiet_colmap():
         start = _start(poses, question, seed, emit)
+        if not start.closed.loops and _share_of_new(question) < _WORTH:
+            return _nothing_to_gain(more.evidence, folder, emit)
         sizes = [(photo.width, photo.height) for photo in capture.photos]
         built_on = selected_matches(more.graph, table, sizes, folder / _SELECTED, start.dropped)
         emit(Progress("second_poses", 1, 3, "triangulating and adjusting"))
@@ -107,6 +111,22 @@ def continue_poses(
     (folder / _SELECTED).unlink(missing_ok=True)
     emit(Message("second_poses", sentence(evidence)))
     return evidence.reason
+
+
+def _share_of_new(question: Question) -> float:
+    """Pairs of the second round over all pairs with matches."""
+    new, every = (
+        np.unique(rows) for rows in (question.table.pair[question.new], question.table.pair)
+    )
+    return len(new) / max(len(every), 1)
+
+
+def _nothing_to_gain(evidence: SecondRoundEvidence, folder: Path, emit: EventSink) -> str:
+    """The first poses stay, at next to no cost."""
+    reason = "the poses agree with the few pairs that were added"
+    write_evidence(folder, replace(evidence, reason=reason))
+    emit(Message("second_poses", f"{evidence.matched} pairs that the poses name match: {reason}."))
+    return reason
 
 
 def load_more_poses(folder: Path, *, to_show: bool = False) -> MorePoses:

@@ -133,3 +133,18 @@ def test_a_model_that_explains_less_or_places_fewer_is_not_kept(
     assert f"{PHOTOS - 1} in place of {PHOTOS} photos" in fewer.reason
     assert judged(truth, told, None, question, FOUND).decision == "rolled back"
     assert judged(truth, told, truth, question, FOUND).decision == "kept"
+
+
+def test_few_pairs_without_drift_change_nothing(
+    scenes: tuple[Scene, Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splatpose.stages.poses.second._WORTH", 1.0)
+    blind, _ = scenes
+    events: list = []
+    truth = model_of(blind, blind.graph, blind.cam_from_world)
+    found = go_on(scenes, truth, tmp_path / "second", events.append)
+    assert found.model is None
+    assert found.evidence.decision == "not tried"
+    assert "agree" in found.evidence.reason
+    assert [path.name for path in (tmp_path / "second").iterdir()] == ["second_round.json"]
+    assert sum(isinstance(event, Message) for event in events) == 1
