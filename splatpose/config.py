@@ -12,7 +12,7 @@ from .stages.depth.config import DepthConfig
 from .stages.joint.config import JointConfig
 from .stages.late_registration.config import LateRegistrationConfig
 from .stages.local.config import LocalConfig
-from .stages.matching.config import MatchingConfig
+from .stages.matching.config import MatchingConfig, SecondMatchingConfig
 from .stages.outputs.config import OutputsConfig
 from .stages.poses.config import PosesConfig
 from .stages.trust.config import TrustConfig
@@ -33,6 +33,8 @@ class FitConfig:
     """Relative poses refined in clusters of neighbouring photos."""
     poses: PosesConfig = field(default_factory=PosesConfig)
     """Cameras and sparse points."""
+    second_matching: SecondMatchingConfig = field(default_factory=SecondMatchingConfig)
+    """Further pairs of photos that the poses name, with which the poses go on."""
     late_registration: LateRegistrationConfig = field(default_factory=LateRegistrationConfig)
     """Photos that the poses left out, registered on depth that Gaussians render."""
     views: ViewsConfig = field(default_factory=ViewsConfig)

@@ -18,6 +18,8 @@ StageName = Literal[
     "matching",
     "local",
     "poses",
+    "second_matching",
+    "second_poses",
     "late_registration",
     "views",
     "joint",
@@ -28,7 +30,14 @@ StageName = Literal[
 """The stages of a run, in order."""
 
 STAGES: tuple[StageName, ...] = get_args(StageName)
-OPTIONAL_STAGES: tuple[StageName, ...] = ("depth", "local", "late_registration", "joint")
+OPTIONAL_STAGES: tuple[StageName, ...] = (
+    "depth",
+    "local",
+    "second_matching",
+    "second_poses",
+    "late_registration",
+    "joint",
+)
 """Stages that run only where they are asked for, or where there is something for them to do."""
 
 

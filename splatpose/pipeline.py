@@ -84,6 +84,7 @@ def _solve(
 ) -> Solved:
     """From photos to views and verdicts, a line or two a stage."""
     weights_dir = None if weights is None else expanded(weights)
+    from .second_round import second_round
     from .stages.depth.config import NO_DEPTH
     from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
     from .stages.joint.stage import joint_stage
@@ -115,6 +116,8 @@ def _solve(
         local = run.stage(LOCAL, config.local, capture, graph, depth=priors, **options)
     pairs = local and local.part(local.value[0])
     poses = run.stage(POSES, config.poses, capture, graph, pairs=pairs, depth=priors, **seed)
+    given = config, matching, capture, graph, poses, priors, networks["weights_dir"]
+    graph, poses, second = second_round(run, *given)
     if config.late_registration.steps and not poses.value.registered.all():
         given = config.late_registration, capture, graph, poses
         late = run.stage(LATE_REGISTRATION, *given, **device, **near, **few, **seed)
@@ -138,6 +141,7 @@ def _solve(
         verdicts=verdicts.value,
         depth=alignment and alignment.value,
         local=local and local.value[1],
+        second=second,
         joint=joint and joint.value.evidence,
         backend=backend,
     )

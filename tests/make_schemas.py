@@ -24,6 +24,7 @@ from splatpose.runs.log import LogHeader
 from splatpose.scene.capture import SkippedFile, VideoUse
 from splatpose.scene.depth_maps import DepthFit
 from splatpose.scene.evidence import JointEvidence, LocalEvidence
+from splatpose.scene.second_round import SecondRoundEvidence
 from splatpose.scene.verdicts import Level, PhotoTrust
 
 FOLDER = Path(__file__).parent.parent / "splatpose" / "schemas"
@@ -167,6 +168,7 @@ def report() -> Schema:
             "matcher": text("Matcher that was used."),
             "backend": text("Rasterizer that was used."),
             "local": or_null(of_dataclass(LocalEvidence)),
+            "second_round": or_null(of_dataclass(SecondRoundEvidence)),
             "joint": or_null(of_dataclass(JointEvidence)),
             "stages": rows("Stages of the run, in order.", stage()),
             "units": of(Literal["arbitrary", "metres"], "Unit of all lengths of the outputs."),

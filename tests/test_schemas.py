@@ -29,6 +29,7 @@ from splatpose.runs.folder import StageRecord
 from splatpose.runs.log import EventLog
 from splatpose.scene.depth_maps import DepthAlignment, DepthFit
 from splatpose.scene.evidence import ClusterEvidence, JointEvidence, LocalEvidence
+from splatpose.scene.second_round import SecondRoundEvidence
 from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
 from splatpose.schemas import load_schema
 
@@ -96,6 +97,7 @@ def whole_report(folder: Path) -> dict[str, Any]:
         matcher="sift",
         backend="cpu",
         local=asdict(LocalEvidence((cluster,), 9, 3)),
+        second_round=asdict(SecondRoundEvidence(9, 5, "kept", "it explains more")),
         joint=asdict(joint),
         stages=[asdict(stage)],
     )
@@ -110,7 +112,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_report_is_as_it_is_described(report: dict[str, Any]) -> None:
     schema = load_schema("report")
     assert violations(schema, report) == []
-    bare = report | {"local": None, "joint": None, "depth": None, "verdicts": None}
+    bare = report | {
+        "local": None,
+        "second_round": None,
+        "joint": None,
+        "depth": None,
+        "verdicts": None,
+    }
     assert violations(schema, bare) == []
 
 

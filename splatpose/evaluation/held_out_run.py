@@ -106,7 +106,10 @@ def load_poses(out: Path, report: dict[str, Any]) -> SparseModel:
     late = None
     if any(stage["stage"] == "late_registration" for stage in report["stages"]):
         late = load_late_registration(stage_folder(out, "late_registration"))
-    return late or read_sparse_model(stage_folder(out, "poses"))
+    if late is not None:
+        return late
+    kept = (report.get("second_round") or {}).get("decision") == "kept"
+    return read_sparse_model(stage_folder(out, "second_poses" if kept else "poses"))
 
 
 def antialiased(report: dict[str, Any]) -> bool:

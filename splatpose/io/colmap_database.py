@@ -143,6 +143,15 @@ def append_keypoints(
             database.update_keypoints(image_id, np.ascontiguousarray(both, np.float32))
 
 
+def move_keypoints(
+    database: pycolmap.Database, keypoints: Mapping[int, Float[np.ndarray, "_ 2"]]
+) -> None:
+    """Gives all keypoints of some photos other positions."""
+    with transaction(database, sum(8 * len(xy) + _ROW_BYTES for xy in keypoints.values())):
+        for index, xy in keypoints.items():
+            database.update_keypoints(image_id_of(index), np.ascontiguousarray(xy, np.float32))
+
+
 def replace_pairs(database: pycolmap.Database, pairs: Sequence[PairMatches]) -> None:
     """Writes pairs in place of what the database holds about them, all or none."""
     with transaction(database, _bytes_of(pairs)):

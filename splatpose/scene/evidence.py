@@ -94,6 +94,8 @@ class HypothesisEvidence:
     step_jump: float = float("nan")
     """Largest jump of the step from photo to photo that lasts, as a factor of at least 1, where
     what is seen is farther or nearer by as much; NaN where the photos are no walk, or too few."""
+    confirmed: bool = False
+    """Whether it is the chosen one and an independent one agrees."""
 
 
 @dataclass(frozen=True)

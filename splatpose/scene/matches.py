@@ -39,6 +39,9 @@ class MatchGraph:
     ways: tuple[str, ...] = ()
     """How each pair was matched, such as "nearest neighbours", perhaps with `SIFT_BESIDE` at the
     end; "" for pairs of which nobody recorded it, and empty where nobody recorded any."""
+    tried: Int[np.ndarray, "Q 2"] | None = None
+    """Photo indices (i < j) of all pairs that were matched or known to need none, whatever came
+    out; None where nobody recorded it."""
 
     def verified(self, pair: int) -> Int[np.ndarray, "M 2"]:
         """Keypoint indices of the verified matches of pair number `pair`."""

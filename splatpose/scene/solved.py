@@ -9,6 +9,7 @@ from .capture import Capture
 from .depth_maps import DepthAlignment
 from .evidence import JointEvidence, LocalEvidence
 from .matches import MatchGraph
+from .second_round import SecondRoundEvidence
 from .sparse_model import SparseModel
 from .verdicts import Verdicts
 from .views import Views
@@ -31,3 +32,5 @@ class Solved:
     joint: JointEvidence | None
     backend: str
     """Rasterizer that runs here."""
+    second: SecondRoundEvidence | None = None
+    """What became of pairs that the poses named; None where all pairs were tried before."""

@@ -184,7 +184,7 @@ def _transfer(
 ) -> Float[np.ndarray, " N"]:
     """How far the point of one keypoint projects from the other keypoint, over
     `CONSISTENCY.transfer_factor` thresholds; 0 without a point, infinite behind the camera."""
-    track_of = _TrackLookup(model, table)
+    track_of = TrackLookup(model, table)
     off = np.zeros(len(rows))
     for source, target in ((0, 1), (1, 0)):
         track = track_of(table.photos[rows, source], table.keypoints[rows, source])
@@ -195,7 +195,7 @@ def _transfer(
     return off
 
 
-class _TrackLookup:
+class TrackLookup:
     """Which track a keypoint belongs to, -1 for none."""
 
     def __init__(self, model: SparseModel, table: MatchTable) -> None:

@@ -73,7 +73,7 @@ def step_jumps(model: SparseModel, order: Int[np.ndarray, " V"] | None) -> Float
     steps[gap > STEPS.longest_gap] = np.nan
     tiny = 1e-9 * np.nanmedian(steps) if np.isfinite(steps).any() else 0.0
     log_step = np.log2(np.maximum(steps, max(tiny, 1e-300)))
-    log_depth = np.log2(_depths(model)[photos])
+    log_depth = np.log2(median_depths(model)[photos])
     reach = STEPS.window
     for k in range(STEPS.fewest, len(photos) - STEPS.fewest - 1):
         # The step from photo k to the next one leads across.
@@ -112,7 +112,7 @@ def _by_time(times: Sequence[float | None]) -> Int[np.ndarray, " V"] | None:
     return np.argsort(np.array(known), kind="stable")
 
 
-def _depths(model: SparseModel) -> Float[np.ndarray, " V"]:
+def median_depths(model: SparseModel) -> Float[np.ndarray, " V"]:
     """Median depth of the points that each photo sees; NaN where it sees none before it."""
     track, photo = model.observations[:, 0], model.observations[:, 1]
     pose = model.cam_from_world[photo]

@@ -136,7 +136,8 @@ class RunFollower:
             "capture": self._capture,
             "matching": lambda: {"links": reading.read_links(self.work)},
             "poses": self._poses,
-            "late_registration": self._more_poses,
+            "second_poses": self._second_poses,
+            "late_registration": lambda: self._more_poses(reading.read_late_poses),
             "views": lambda: {"views": reading.read_view_table(self.work)},
             "joint": self._refined_poses,
             "trust": lambda: {"verdicts": reading.read_verdicts(self.work)},
@@ -165,8 +166,12 @@ class RunFollower:
         poses = reading.read_poses(self.work)
         return {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
 
-    def _more_poses(self) -> dict[str, Any]:
-        poses = reading.read_late_poses(self.work)
+    def _second_poses(self) -> dict[str, Any]:
+        found = self._more_poses(reading.read_second_poses)
+        return found and {**found, "links": reading.read_links(self.work, "second_matching")}
+
+    def _more_poses(self, read: Callable[[Path], SparseModel | None]) -> dict[str, Any]:
+        poses = read(self.work)
         return {} if poses is None else {"poses": poses, "verdicts": reading.plain_verdicts(poses)}
 
     def _refined_poses(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from splatpose.errors import SplatposeError
+from splatpose.events import StageName
 from splatpose.io.colmap_database import read_verified_pairs
 from splatpose.io.sparse_model import read_sparse_model as load_poses
 from splatpose.runs.folder import MANIFEST
@@ -47,15 +48,22 @@ def modified(path: Path) -> float | None:
         return None
 
 
-def read_links(work: Path) -> MatchLinks:
-    """Which photos share verified matches, and how many."""
-    pairs, matches = read_verified_pairs(work / "matching" / DATABASE)
+def read_links(work: Path, stage: StageName = "matching") -> MatchLinks:
+    """Which photos share verified matches after a stage, and how many."""
+    pairs, matches = read_verified_pairs(work / stage / DATABASE)
     return MatchLinks(pairs, matches)
 
 
 def read_poses(work: Path) -> SparseModel:
     """The poses as the poses stage left them."""
     return load_poses(work / "poses", to_show=True)
+
+
+def read_second_poses(work: Path) -> SparseModel | None:
+    """The poses that went on with the matches of a second round, where they were kept."""
+    from splatpose.stages.poses.second import load_more_poses
+
+    return load_more_poses(work / "second_poses", to_show=True).model
 
 
 def read_late_poses(work: Path) -> SparseModel | None:

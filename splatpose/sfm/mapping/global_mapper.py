@@ -128,16 +128,48 @@ def _grow(
     seed: int,
     cancelled: Callable[[], bool],
 ) -> pycolmap.Reconstruction | None:
-    """Tracks over the pairs that were kept, and bundle adjustment, coarse first."""
+    model = SparseModel.of_cameras(
+        names, view_graph.cam_from_world, camera_index, view_graph.cameras
+    )
+    return grown(
+        model, graph, scratch, min_matches, seed, dropped=view_graph.dropped, cancelled=cancelled
+    )
+
+
+def grown(
+    model: SparseModel,
+    graph: MatchGraph,
+    scratch: Path,
+    min_matches: int,
+    seed: int,
+    *,
+    dropped: Int[np.ndarray, "D 2"] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> pycolmap.Reconstruction | None:
+    """Tracks over the pairs that were kept, and bundle adjustment, coarse first.
+
+    Args:
+        model: cameras; points that it may have are not asked.
+        scratch: a folder for a copy of the database.
+        dropped: pairs that take no part.
+        cancelled: asked now and then where there are many photos.
+
+    Returns:
+        None where no points were found.
+
+    Raises:
+        CancelledError: it was cancelled.
+    """
     with tempfile.TemporaryDirectory(dir=scratch) as home:
         kept = Path(home) / "kept.db"
         shutil.copyfile(graph.database, kept)
-        with opened(kept) as database:
-            forget_pairs(database, view_graph.dropped)
-        model = SparseModel.of_cameras(
-            names, view_graph.cam_from_world, camera_index, view_graph.cameras
+        if dropped is not None:
+            with opened(kept) as database:
+                forget_pairs(database, dropped)
+        bare = SparseModel.of_cameras(
+            model.names, model.cam_from_world, model.camera_index, model.cameras
         )
-        start = reconstruction_from_model(model, graph.keypoints)
-        if len(names) < MANY_PHOTOS:
+        start = reconstruction_from_model(bare, graph.keypoints)
+        if len(model.names) < MANY_PHOTOS:
             return triangulate_and_adjust(start, kept, min_matches, seed)
         return triangulate_and_adjust_aside(start, kept, min_matches, seed, cancelled)

@@ -18,16 +18,23 @@ _MIN_ANGLE = np.radians(1.5)
 """Angle under which two photos must see a point."""
 
 
-def with_points(model: SparseModel, table: MatchTable, max_error_px: float) -> SparseModel:
+def with_points(
+    model: SparseModel,
+    table: MatchTable,
+    max_error_px: float,
+    rows: Bool[np.ndarray, " M"] | None = None,
+) -> SparseModel:
     """The cameras of a model with points of these matches in the place of its own.
 
     Args:
         max_error_px: distance within which a match counts as explained, as in `explain`.
+        rows: matches that agree with the cameras, where it is known.
     """
     bare = SparseModel.of_cameras(
         model.names, model.cam_from_world, model.camera_index, model.cameras
     )
-    rows = explain(bare, table, max_error_px=max_error_px).explained
+    if rows is None:
+        rows = explain(bare, table, max_error_px=max_error_px).explained
     if not rows.any():
         return bare
     tracks, keypoint = _tracks(model, with_matches(table, rows))

@@ -115,7 +115,27 @@ class ScaleTieThresholds:
     """Median of the square of what noise of standard deviation 1 gives (chi squared)."""
 
 
+@dataclass(frozen=True)
+class UntriedThresholds:
+    """When a model names pairs that were never tried."""
+
+    reach: float = 0.8
+    """Distance of two photos over the median depth of what they see, from which on they hardly see
+    a point under `OverlapThresholds.max_angle` and `max_scale`: 0.5 for a point at that depth, and
+    more because some are farther and models drift."""
+    turned: float = 60.0
+    """Angle between the axes of two photos, likewise: a point at the border of both."""
+    common: int = 5
+    """Photos that agreeing pairs join to both, from which on a pair adds nothing: tracks run
+    through them."""
+    far: int = 32
+    """Steps along agreeing pairs from which on all ways count as equally long."""
+    asked: int = 24
+    """Pairs that each photo is asked about: those a long way apart first, then the nearest."""
+
+
 LOOKALIKES = LookalikeThresholds()
 OVERLAP = OverlapThresholds()
 SPLIT = SplitThresholds()
 SCALE_TIES = ScaleTieThresholds()
+UNTRIED = UntriedThresholds()

@@ -54,3 +54,12 @@ class MatchingConfig:
     precise_error: Annotated[float, Bounds(0.01, 1000)] = 2.0
     """Largest distance of a match to its epipolar line, in pixels at `working_size`, for pairs of
     photos of which only confirmed matches are kept."""
+
+
+@dataclass(frozen=True)
+class SecondMatchingConfig:
+    """Pairs of photos that are matched once there are poses."""
+
+    pairs: Annotated[int, COUNT] = 8
+    """Pairs that each photo may add, of those that must see the same points by the poses and were
+    never tried; only beyond `matching.exhaustive-limit` photos. 0 for no second round."""

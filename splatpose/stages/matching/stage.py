@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from ...events import EventSink, Message, Progress
+from ...events import EventSink, Message
 from ...features.cascade import NOT_ASKED, Cascade
 from ...features.matcher import Features, Matcher
 from ...io.atomic import write_json
@@ -32,21 +32,17 @@ from ...scene.capture import Capture
 from ...scene.matches import SIFT_BESIDE, MatchGraph
 from .config import MatchingConfig
 from .extraction import extract_features, work_folder
+from .finish import aligned, verified
 from .join import Second, join_second
-from .layout import DATABASE
-from .match_pairs import BATCH, match_pairs, read_unaligned
+from .layout import DATABASE, FEATURES, RAW, RESULT, TRIED, WAYS
+from .match_pairs import match_pairs, read_unaligned
 from .matchers import create_matcher, resolve_matcher
 from .memory import plan_memory
 from .pairs import select_pairs
-from .photos import GrayPhotos, refine_matches
 from .turning import Unaligned, match_turned
 from .verify import Verifier
-from .ways import append_ways, read_ways
+from .ways import append_ways, read_tried, read_ways, write_tried
 
-_RESULT = "matching.json"
-_RAW = "matches.db"
-_FEATURES = "features"
-_WAYS = "ways.csv"
 _BYTES_A_KEYPOINT = 150
 _BYTES_A_PAIR = 4096
 """The least that a keypoint with its descriptor, compressed, and a pair take on disk."""
@@ -84,9 +80,10 @@ def match_photos(
 
 def load_matches(folder: Path) -> MatchGraph:
     """Reads what `match_photos` wrote."""
-    matcher = json.loads((folder / _RESULT).read_text(encoding="utf-8"))["matcher"]
+    matcher = json.loads((folder / RESULT).read_text(encoding="utf-8"))["matcher"]
     graph = read_graph(folder / DATABASE, matcher)
-    return replace(graph, ways=read_ways(folder / _WAYS, graph.pairs))
+    ways = read_ways(folder / WAYS, graph.pairs)
+    return replace(graph, ways=ways, tried=read_tried(folder / TRIED))
 
 
 def _fill_database(
@@ -102,13 +99,13 @@ def _fill_database(
     joint = config.matcher == "xfeat+sift"
     first = replace(config, matcher="xfeat") if joint else config
     matcher, hashes = create_matcher(first, weights_dir)
-    work = work_folder(folder / _FEATURES, matcher, hashes)
+    work = work_folder(folder / FEATURES, matcher, hashes)
     features = extract_features(capture, matcher, work, emit)
     plan = plan_memory(capture, features, config.refine_size)
     if len(features) > config.exhaustive_limit:
         emit(Message("matching", str(plan)))
     pairs = _select_pairs(matcher, features, config, emit)
-    raw, record = work / _RAW, work / _WAYS
+    raw, record = work / RAW, work / WAYS
     verifier = Verifier(capture, matcher.working_size, config.min_inliers, seed)
     with opened(raw) as base:
         sizes = [len(f) for f in features]
@@ -123,16 +120,17 @@ def _fill_database(
     asked = len(pairs) - read_ways(record, pairs).count(NOT_ASKED)
     found = read_unaligned(raw, record)
     found = match_turned(capture, first, matcher, features, found, emit)
-    (folder / _WAYS).unlink(missing_ok=True)
-    append_ways(folder / _WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
+    (folder / WAYS).unlink(missing_ok=True)
+    append_ways(folder / WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
+    write_tried(folder / TRIED, pairs, found.pairs)
     _finish(capture, config, verifier, found, plan.photos_kept, folder / DATABASE, emit)
     name = matcher.name
     if joint:
         size = matcher.working_size
         joined = _join_sift(capture, config, folder, emit, working_size=size, seed=seed)
         name = config.matcher if joined else name
-    write_json(folder / _RESULT, {"matcher": name, "weights": hashes})
-    shutil.rmtree(folder / _FEATURES)
+    write_json(folder / RESULT, {"matcher": name, "weights": hashes})
+    shutil.rmtree(folder / FEATURES)
     return _summary(read_graph(folder / DATABASE, name), asked)
 
 
@@ -164,20 +162,15 @@ def _join_sift(
     """Pairs to which SIFT keypoints were worth adding in the database of `folder`."""
     alone = replace(config, matcher="sift", max_keypoints=None, working_size=None)
     sift, _ = create_matcher(alone, None)
-    work = work_folder(folder / _FEATURES, sift, {})
+    work = work_folder(folder / FEATURES, sift, {})
     second = Second(sift, extract_features(capture, sift, work, emit))
     joined = join_second(
         capture, config, folder / DATABASE, second, emit, working_size=working_size, seed=seed
     )
-    ways = read_ways(folder / _WAYS, np.array(joined, np.int64).reshape(-1, 2))
+    ways = read_ways(folder / WAYS, np.array(joined, np.int64).reshape(-1, 2))
     beside = [(*pair, way + SIFT_BESIDE) for pair, way in zip(joined, ways, strict=True)]
-    append_ways(folder / _WAYS, beside)
+    append_ways(folder / WAYS, beside)
     return joined
-
-
-def _warn(text: str, emit: EventSink) -> None:
-    if text:
-        emit(Message("matching", text, "warning"))
 
 
 def _finish(
@@ -191,29 +184,12 @@ def _finish(
 ) -> None:
     """Writes the final database: keypoints aligned on the photos, and verified anew."""
     path.unlink(missing_ok=True)
-    keypoints = found.keypoints
-    verified = [(*pair, one.inliers) for pair, one in sorted(found.pairs.items())]
-    errors = [config.max_error] * len(verified)
-    if config.refine:
-        emit(Message("matching", "Aligning matched keypoints on the photos."))
-        photos = GrayPhotos(capture, config.refine_size, photos_kept)
-        keypoints, verified, precise = refine_matches(
-            keypoints, verified, photos, config.min_precise, config.min_confirmed
-        )
-        errors = [config.precise_error if p else config.max_error for p in precise]
+    ready = aligned(capture, config, found, photos_kept, emit)
     with opened(path) as base:
         write_photos(base, capture)
-        write_keypoints(base, keypoints)
-        for start in range(0, len(verified), BATCH):
-            part = slice(start, start + BATCH)
-            pairs = verifier.verify(keypoints, verified[part], errors[part])
-            putative = [found.pairs[pair.first, pair.second].putative for pair in pairs]
-            both = zip(pairs, putative, strict=True)
-            write_pairs(base, [replace(pair, putative=matches) for pair, matches in both])
-            done = min(start + BATCH, len(verified))
-            emit(Progress("matching", done, len(verified), "pairs of photos verified"))
-    verifier.tolerance.check()
-    _warn(verifier.tolerance.told("could not be verified"), emit)
+        write_keypoints(base, ready.keypoints)
+        for pairs in verified(verifier, ready, found, emit):
+            write_pairs(base, pairs)
 
 
 def _summary(graph: MatchGraph, tried: int) -> str:

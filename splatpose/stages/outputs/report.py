@@ -46,6 +46,7 @@ def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any])
         "matcher": solved.graph.matcher,
         "backend": solved.backend,
         "local": None if solved.local is None else asdict(solved.local),
+        "second_round": None if solved.second is None else asdict(solved.second),
         "joint": None if solved.joint is None else asdict(solved.joint),
         "stages": [asdict(record) for record in records],
     }

@@ -27,6 +27,7 @@ def hypothesis_evidence(found: SearchResult, chosen: Hypothesis) -> list[Hypothe
                 chosen=h is chosen,
                 note=_note(h, chosen, found),
                 step_jump=_largest_jump(h),
+                confirmed=found.agreeing and h is chosen,
             )
         )
     nan = float("nan")

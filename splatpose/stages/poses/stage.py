@@ -7,38 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
-from jaxtyping import Int
 
-from ...depth.keypoints import KeypointPriors, sample_priors
+from ...depth.keypoints import sample_priors
 from ...events import EventSink, Message
-from ...io.colmap import camera_id_of, camera_to_colmap, model_from_reconstruction, quiet_colmap
+from ...io.colmap import quiet_colmap
 from ...io.colmap_database import read_cameras
-from ...io.match_subset import subset_of_matches
 from ...io.sparse_model import read_sparse_model as load_poses
 from ...io.sparse_model import write_sparse_model
 from ...keys import Stage
-from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthPriors
 from ...scene.evidence import HypothesisEvidence, PhotoEvidence
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
-from ...sfm.correspondences import MatchTable, match_table
-from ...sfm.mapping.depth_bundle_adjustment import refine_with_depth
+from ...sfm.correspondences import match_table
 from ...sfm.mapping.hypotheses import Hypothesis
-from ...sfm.mapping.mapper_variants import MANY_PHOTOS
-from ...sfm.mapping.point_colors import point_colors
-from ...sfm.mapping.scale_ambiguity import resolve_scale_ambiguity
-from ...sfm.mapping.world_frame import world_frame
 from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
 from ...sfm.registration.final_refinement import Refined
 from ...sfm.step_lengths import walking_order
-from ...sfm.track_selection import select_tracks
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .attempt import Lenses, Setting
 from .config import PosesConfig
+from .finishing import in_world, selected_matches, settled
 from .hypothesis_evidence import hypothesis_evidence
 from .lenses import best_of_lenses, clear
 from .refusal import (
@@ -108,14 +99,14 @@ def solve_poses(
         capture, names, graph, table, groups, config, seed, pairs, priors, order, emit
     )
     with quiet_colmap():
-        built_on = _selected(graph, table, sizes, folder)
+        built_on = selected_matches(graph, table, sizes, folder / _SELECTED)
         lenses = Lenses(built_on, cameras, known, given)
         best, parted = best_of_lenses(setting, lenses, folder)
         found, chosen, refined = best.found, best.chosen, best.refined
-        model, scaled = _settled(
+        model, scaled = settled(
             refined.reconstruction, graph, table, config, best.lenses.cameras, names, priors
         )
-        model = _in_world(model, capture, best.lenses.camera_index)
+        model = in_world(model, capture, best.lenses.camera_index)
     for text in (*refined.choice.settled, *scaled):
         emit(Message("poses", text))
     explanation = explain(model, table, max_error_px=config.max_error_px)
@@ -132,16 +123,6 @@ def solve_poses(
     tell_left_out(names, groups, photos, emit)
     tell_doubts(capture, table, model, config, emit)
     return summary(model, explanation, chosen)
-
-
-def _selected(
-    graph: MatchGraph, table: MatchTable, sizes: Sequence[tuple[int, int]], folder: Path
-) -> MatchGraph:
-    """The matches that reconstructions are built on; of many photos those of selected tracks."""
-    if len(sizes) < MANY_PHOTOS:
-        return graph
-    kept = select_tracks(table, np.array(sizes))
-    return subset_of_matches(graph, kept, folder / _SELECTED)
 
 
 def _write(
@@ -170,44 +151,6 @@ def _write(
         "lenses": list(parted),
     }
     write_sparse_model(folder, model, graph.keypoints, notes)
-
-
-def _settled(
-    reconstruction: pycolmap.Reconstruction,
-    graph: MatchGraph,
-    table: MatchTable,
-    config: PosesConfig,
-    cameras: Sequence[Camera],
-    names: Sequence[str],
-    priors: KeypointPriors | None,
-) -> tuple[SparseModel, tuple[str, ...]]:
-    """Arrays with a camera for every group, what tracks leave open settled; and what that was."""
-    for index, camera in enumerate(cameras):
-        if not reconstruction.exists_camera(camera_id_of(index)):
-            reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, index))
-    model, scaled = resolve_scale_ambiguity(
-        model_from_reconstruction(reconstruction, names), priors
-    )
-    if priors is None:
-        return model, scaled
-    held = refine_with_depth(
-        model, graph.keypoints, table, priors, max_error_px=config.max_error_px
-    )
-    return held or model, scaled
-
-
-def _in_world(
-    model: SparseModel, capture: Capture, camera_index: Int[np.ndarray, " V"]
-) -> SparseModel:
-    """The model in the world frame, with each photo's camera and a colour for every point."""
-    frame = world_frame(model)
-    model = replace(
-        model,
-        camera_index=camera_index,
-        cam_from_world=frame.cam_from_world(model.cam_from_world),
-        points=frame.points(model.points),
-    )
-    return replace(model, point_colors=point_colors(model, capture))
 
 
 def _space(capture: Capture, graph: MatchGraph, config: PosesConfig) -> int:

@@ -20,7 +20,7 @@ from splatpose.stages.matching.join import Second, join_second, nearest_pairs
 from splatpose.stages.matching.stage import load_matches, match_photos
 
 PHOTOS = 5
-FILES = ["database.db", "matching.json", "ways.csv"]
+FILES = ["database.db", "matching.json", "tried.npy", "ways.csv"]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from splatpose.features.matcher import DescriptorThresholds, Features
 from splatpose.features.sift import SiftMatcher
 from splatpose.scene.capture import Capture
 from splatpose.scene.matches import SIFT_BESIDE, MatchGraph
-from splatpose.stages.matching import stage
+from splatpose.stages.matching import finish, stage
 from splatpose.stages.matching.config import MatchingConfig
 
 PHOTOS = 4
@@ -47,7 +47,7 @@ def without_weights() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "create_matcher", create_matcher)
-        patch.setattr(stage, "BATCH", 3)
+        patch.setattr(finish, "BATCH", 3)
         yield
 
 

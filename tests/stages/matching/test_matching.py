@@ -32,7 +32,7 @@ from splatpose.stages.matching.stage import load_matches, match_photos
 from splatpose.stages.matching.verify import Verifier
 
 CONFIG = MatchingConfig(matcher="sift", max_keypoints=800)
-FILES = ["database.db", "matching.json", "ways.csv"]
+FILES = ["database.db", "matching.json", "tried.npy", "ways.csv"]
 
 
 def run(capture: Capture, folder: Path, emit=lambda event: None, config=CONFIG) -> MatchGraph:

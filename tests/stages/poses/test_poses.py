@@ -353,7 +353,7 @@ def test_many_photos_are_built_on_selected_tracks(
     for module in (
         "sfm.mapping.mapper_variants",
         "sfm.mapping.global_mapper",
-        "stages.poses.stage",
+        "stages.poses.finishing",
     ):
         monkeypatch.setattr(f"splatpose.{module}.MANY_PHOTOS", 6)
     scene = make_scene(tmp_path, arc(6), cloud(900))

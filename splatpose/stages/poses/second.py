@@ -1,0 +1,268 @@
+"""Poses that go on with the matches of a second round, from the model that is there."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+from jaxtyping import Bool
+
+from ...depth.keypoints import KeypointPriors, sample_priors
+from ...events import EventSink, Message, Progress
+from ...io.camera_groups import with_cameras
+from ...io.colmap import quiet_colmap
+from ...io.second_round import read_evidence, write_evidence
+from ...io.sparse_model import read_sparse_model, write_sparse_model
+from ...keys import Stage
+from ...scene.capture import Capture
+from ...scene.depth_maps import DepthPriors
+from ...scene.matches import MatchGraph
+from ...scene.second_round import MoreMatches, MorePoses, SecondRoundEvidence
+from ...scene.sparse_model import SparseModel
+from ...sfm.correspondences import MatchTable, match_table, with_matches
+from ...sfm.mapping.global_mapper import grown
+from ...sfm.mapping.loop_closure import Closed, close_loops
+from ...sfm.match_consistency import Explanation, explain
+from ...sfm.photo_evidence import Record, photo_evidence
+from ...sfm.registration.final_refinement import Refined, refine
+from ...sfm.step_lengths import walking_order
+from ...sfm.validation.untried_pairs import refuted_pairs
+from .config import PosesConfig
+from .finishing import in_world, selected_matches, settled
+from .refusal import overlap_groups
+from .second_verdict import Question, judged, sentence
+from .snapshots import snapshot
+
+_ADJUSTED = "adjusted"
+_SELECTED, _LENSES = "selected.db", "lenses.db"
+_WORTH = 0.02
+"""Share of all pairs with matches that new ones without drift must be, for the poses to gain."""
+
+
+def continue_poses(
+    capture: Capture,
+    graph: MatchGraph,
+    more: MoreMatches,
+    poses: SparseModel,
+    config: PosesConfig,
+    folder: Path,
+    emit: EventSink,
+    *,
+    seed: int,
+    depth: DepthPriors | None = None,
+) -> str:
+    """Lets the poses go on with the matches of both rounds; nothing is mapped anew.
+
+    1. close loops: where new matches say that the model drifted, photos are moved as smoothly as
+       may be;
+    2. triangulate all tracks at these cameras, and adjust;
+    3. final refinement: photos that were left out, camera models, bundle adjustment;
+    4. keep the model only if it explains the matches at least as well, and places as many photos.
+
+    A model that was adjusted before an interruption is used again.
+
+    Args:
+        graph: of the first round.
+        more: of both rounds.
+        poses: that followed from the first round.
+        config: as the poses were found.
+        depth: maps of the same photos.
+
+    Returns:
+        One line for a person.
+    """
+    assert more.graph is not None
+    table = match_table(more.graph)
+    order = walking_order(capture.photos, table)
+    question = Question(table, _new(graph, table), order, config.max_error_px)
+    with quiet_colmap():
+        start = _start(poses, question, seed, emit)
+        if not start.closed.loops and _share_of_new(question) < _WORTH:
+            return _nothing_to_gain(more.evidence, folder, emit)
+        sizes = [(photo.width, photo.height) for photo in capture.photos]
+        built_on = selected_matches(more.graph, table, sizes, folder / _SELECTED, start.dropped)
+        if (poses.camera_index != [photo.group for photo in capture.photos]).any():
+            # The first poses found further lenses among the photos of a camera.
+            known = [False] * len(poses.cameras)
+            given = poses.cameras, known, poses.camera_index, folder / _LENSES
+            built_on = with_cameras(built_on, *given)
+        emit(Progress("second_poses", 1, 3, "triangulating and adjusting"))
+        adjusted = _adjusted(start.model, built_on, folder, config, seed)
+        emit(Progress("second_poses", 2, 3, "refining"))
+        refined = model = None
+        if adjusted is not None:
+            priors = sample_priors(depth, more.graph.keypoints, sizes) if depth else None
+            given = capture, more.graph, built_on, table, config, seed, priors
+            refined, model = _finished(adjusted, poses, *given)
+    emit(Progress("second_poses", 3, 3, "refined"))
+    evidence = replace(
+        more.evidence,
+        loops=start.closed.loops,
+        gap_before=start.closed.gap_before,
+        gap_after=start.closed.gap_after,
+        dropped=int(start.dropped.sum()),
+        registered_before=int(poses.registered.sum()),
+        explained_before=start.before.share,
+    )
+    evidence = judged(poses, start.before, model, question, evidence)
+    if model is not None and refined is not None and evidence.decision == "kept":
+        _write(folder, more.graph, model, poses, refined, question, config)
+    write_evidence(folder, evidence)
+    shutil.rmtree(folder / _ADJUSTED, ignore_errors=True)
+    for name in (_SELECTED, _LENSES):
+        (folder / name).unlink(missing_ok=True)
+    emit(Message("second_poses", sentence(evidence)))
+    return evidence.reason
+
+
+def _share_of_new(question: Question) -> float:
+    """Pairs of the second round over all pairs with matches."""
+    new, every = (
+        np.unique(rows) for rows in (question.table.pair[question.new], question.table.pair)
+    )
+    return len(new) / max(len(every), 1)
+
+
+def _nothing_to_gain(evidence: SecondRoundEvidence, folder: Path, emit: EventSink) -> str:
+    """The first poses stay, at next to no cost."""
+    reason = "the poses agree with the few pairs that were added"
+    write_evidence(folder, replace(evidence, reason=reason))
+    emit(Message("second_poses", f"{evidence.matched} pairs that the poses name match: {reason}."))
+    return reason
+
+
+def load_more_poses(folder: Path, *, to_show: bool = False) -> MorePoses:
+    """Reads what `continue_poses` decided.
+
+    Args:
+        to_show: as of `read_sparse_model`.
+    """
+    evidence = read_evidence(folder)
+    if evidence.decision != "kept":
+        return MorePoses(None, evidence)
+    return MorePoses(read_sparse_model(folder, to_show=to_show), evidence)
+
+
+def _new(graph: MatchGraph, table: MatchTable) -> Bool[np.ndarray, " M"]:
+    """Matches of pairs that had none in the first round."""
+    count = int(table.pairs.max(initial=0)) + 1
+    first = graph.pairs[graph.num_verified > 0] @ (count, 1)
+    return ~np.isin(table.photos @ (count, 1), first)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the poses go on."""
+
+    model: SparseModel
+    """Cameras of the first round, loops closed."""
+    closed: Closed
+    dropped: Bool[np.ndarray, " P"]
+    """Pairs of the table that take no part."""
+    before: Explanation
+    """What the first poses explain."""
+
+
+def _start(poses: SparseModel, question: Question, seed: int, emit: EventSink) -> _Start:
+    """Closes loops, and leaves pairs out, where the poses are confirmed and nothing says that they
+    drifted."""
+    emit(Progress("second_poses", 0, 3, "closing loops"))
+    table, max_error_px = question.table, question.max_error_px
+    before = explain(poses, table, max_error_px=max_error_px)
+    new = question.new
+    # By themselves: loops that the first poses deny would part them in two.
+    first = explain(poses, with_matches(table, ~new), max_error_px=max_error_px)
+    explained = before.explained & new
+    explained[~new] = first.explained
+    closed = close_loops(poses, table, explained, new, max_error_px=max_error_px, seed=seed)
+    dropped = np.zeros(len(table.pairs), bool)
+    if any(hypothesis.confirmed for hypothesis in poses.hypotheses) and not closed.loops:
+        dropped = refuted_pairs(poses, table, before, seed)
+    model = replace(poses, cam_from_world=closed.cam_from_world)
+    return _Start(model, closed, dropped, before)
+
+
+def _adjusted(
+    start: SparseModel, built_on: MatchGraph, folder: Path, config: PosesConfig, seed: int
+) -> pycolmap.Reconstruction | None:
+    """Tracks and bundle adjustment at given cameras; what was done before is read again."""
+    if not (folder / _ADJUSTED).exists():
+        found = grown(start, built_on, folder, config.min_matches, seed)
+        if found is None:
+            return None
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{_ADJUSTED}.", dir=folder))
+        found.write_binary(unfinished)
+        unfinished.rename(folder / _ADJUSTED)
+    return pycolmap.Reconstruction(folder / _ADJUSTED)
+
+
+def _finished(
+    adjusted: pycolmap.Reconstruction,
+    poses: SparseModel,
+    capture: Capture,
+    graph: MatchGraph,
+    built_on: MatchGraph,
+    table: MatchTable,
+    config: PosesConfig,
+    seed: int,
+    priors: KeypointPriors | None,
+) -> tuple[Refined, SparseModel]:
+    """As the first model was finished."""
+    names = tuple(photo.name for photo in capture.photos)
+    refined = refine(
+        adjusted,
+        built_on.database,
+        names,
+        table,
+        free_intrinsics=config.intrinsics == "auto",
+        max_error_px=config.max_error_px,
+        min_matches=config.min_matches,
+        seed=seed,
+        priors=priors,
+    )
+    model, _ = settled(refined.reconstruction, graph, table, config, poses.cameras, names, priors)
+    return refined, in_world(model, capture, poses.camera_index)
+
+
+def _write(
+    folder: Path,
+    graph: MatchGraph,
+    model: SparseModel,
+    poses: SparseModel,
+    refined: Refined,
+    question: Question,
+    config: PosesConfig,
+) -> None:
+    """The model with its evidence, and the moments of its making in its own frame."""
+    table = question.table
+    explanation = explain(model, table, max_error_px=question.max_error_px)
+    groups = overlap_groups(graph, len(model.names), config.min_matches)
+    record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
+    earlier = [
+        snapshot(
+            one.stage,
+            replace(
+                poses,
+                registered=np.isfinite(one.cam_from_world[:, 0, 0]),
+                cam_from_world=one.cam_from_world,
+                points=one.points,
+            ),
+            model,
+        )
+        for one in poses.snapshots[:1]
+    ]
+    model = replace(
+        model,
+        evidence=tuple(photo_evidence(record)),
+        hypotheses=poses.hypotheses,
+        snapshots=(*earlier, snapshot("global", model, model)),
+    )
+    notes = {"intrinsics": list(refined.choice.notes)}
+    write_sparse_model(folder, model, graph.keypoints, notes)
+
+
+SECOND_POSES = Stage("second_poses", continue_poses, load_more_poses)

@@ -1,0 +1,150 @@
+"""Poses that go on with the matches of a second round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenes.loops import PHOTOS, PIXELS, drifted, loop_scene, model_of
+from scenes.poses import CONFIG, Scene, position_error
+
+from splatpose.events import Message, Progress
+from splatpose.scene.evidence import HypothesisEvidence
+from splatpose.scene.second_round import MoreMatches, MorePoses, SecondRoundEvidence
+from splatpose.scene.sparse_model import PoseSnapshot, SparseModel
+from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.match_consistency import explain
+from splatpose.stages.poses.second import continue_poses, load_more_poses
+from splatpose.stages.poses.second_verdict import Question, judged
+
+FOUND = SecondRoundEvidence(60, 40, "not tried", "")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Scene]:
+    """The walk as the first round knows it, and as both do."""
+    root = tmp_path_factory.mktemp("loop")
+    return loop_scene(root / "first", blind=True), loop_scene(root / "both")
+
+
+@pytest.fixture(scope="module")
+def first(scenes: tuple[Scene, Scene]) -> SparseModel:
+    """A model that drifted, without the last photo."""
+    blind, _ = scenes
+    poses = drifted(blind.cam_from_world)
+    poses[PHOTOS - 1] = np.nan
+    model = model_of(blind, blind.graph, poses)
+    nan = float("nan")
+    chosen = HypothesisEvidence("global", PHOTOS - 1, 9, 0.9, nan, 1.0, 1.0, True, "", nan, True)
+    start = PoseSnapshot("initial", poses, model.points)
+    return replace(model, hypotheses=(chosen,), snapshots=(start,))
+
+
+def go_on(
+    scenes: tuple[Scene, Scene], first: SparseModel, folder: Path, emit=lambda event: None
+) -> MorePoses:
+    folder.mkdir(exist_ok=True)
+    blind, both = scenes
+    more = MoreMatches(both.graph, FOUND)
+    continue_poses(both.capture, blind.graph, more, first, CONFIG, folder, emit, seed=0)
+    return load_more_poses(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    scenes: tuple[Scene, Scene], first: SparseModel, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[MorePoses, list]:
+    events: list = []
+    found = go_on(scenes, first, tmp_path_factory.mktemp("second") / "a", events.append)
+    return found, events
+
+
+def test_drift_falls_and_photos_join(
+    scenes: tuple[Scene, Scene], first: SparseModel, finished: tuple[MorePoses, list]
+) -> None:
+    _, both = scenes
+    found, events = finished
+    told = found.evidence
+    assert told.decision == "kept"
+    assert found.model is not None
+    assert position_error(found.model, both) < 0.2 * position_error(first, both)
+    assert (told.registered_before, told.registered_after) == (PHOTOS - 1, PHOTOS)
+    assert (told.named, told.matched, told.dropped) == (60, 40, 0)
+    assert told.loops >= 10
+    assert told.gap_after < told.gap_before
+    assert told.explained_after > told.explained_before
+    assert told.position_change > 1
+    messages = [event.text for event in events if isinstance(event, Message)]
+    assert len(messages) == 1
+    assert "40 of 60 pairs that the poses name match" in messages[0]
+    assert "1 more of them placed" in messages[0]
+    assert str(found.model.hypotheses) == str(first.hypotheses)
+    assert [one.stage for one in found.model.snapshots] == ["initial", "global"]
+    assert all(photo.registered for photo in found.model.evidence)
+
+
+def test_an_interrupted_run_goes_on_to_the_same(
+    scenes: tuple[Scene, Scene],
+    first: SparseModel,
+    finished: tuple[MorePoses, list],
+    tmp_path: Path,
+) -> None:
+    def interrupt(event) -> None:
+        if isinstance(event, Progress) and event.text == "refining":
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "second"
+    with pytest.raises(KeyboardInterrupt):
+        go_on(scenes, first, folder, interrupt)
+    before = (folder / "adjusted" / "images.bin").stat().st_mtime_ns
+    moments: list[int] = []
+
+    def watch(event) -> None:
+        if isinstance(event, Progress) and event.text == "refining":
+            moments.append((folder / "adjusted" / "images.bin").stat().st_mtime_ns)
+
+    again = go_on(scenes, first, folder, watch)
+    assert moments == [before], "what was adjusted is used again"
+    expected, _ = finished
+    assert again.model is not None
+    assert expected.model is not None
+    np.testing.assert_array_equal(again.model.cam_from_world, expected.model.cam_from_world)
+    np.testing.assert_array_equal(again.model.points, expected.model.points)
+    assert str(again.evidence) == str(expected.evidence)
+    assert not any(path.is_dir() and path.name != "model" for path in folder.iterdir())
+
+
+def test_a_model_that_explains_less_or_places_fewer_is_not_kept(
+    scenes: tuple[Scene, Scene], first: SparseModel
+) -> None:
+    _, both = scenes
+    table = match_table(both.graph)
+    question = Question(table, np.zeros(len(table), bool), None, PIXELS)
+    truth = model_of(both, both.graph, both.cam_from_world)
+    told = explain(truth, table, max_error_px=PIXELS)
+    whole = model_of(both, both.graph, drifted(both.cam_from_world))
+    worse = judged(truth, told, whole, question, FOUND)
+    assert worse.decision == "rolled back"
+    assert "explains the matches worse" in worse.reason
+    fewer = judged(truth, told, first, question, replace(FOUND, registered_before=PHOTOS))
+    assert fewer.decision == "rolled back"
+    assert f"{PHOTOS - 1} in place of {PHOTOS} photos" in fewer.reason
+    assert judged(truth, told, None, question, FOUND).decision == "rolled back"
+    assert judged(truth, told, truth, question, FOUND).decision == "kept"
+
+
+def test_few_pairs_without_drift_change_nothing(
+    scenes: tuple[Scene, Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splatpose.stages.poses.second._WORTH", 1.0)
+    blind, _ = scenes
+    events: list = []
+    truth = model_of(blind, blind.graph, blind.cam_from_world)
+    found = go_on(scenes, truth, tmp_path / "second", events.append)
+    assert found.model is None
+    assert found.evidence.decision == "not tried"
+    assert "agree" in found.evidence.reason
+    assert [path.name for path in (tmp_path / "second").iterdir()] == ["second_round.json"]
+    assert sum(isinstance(event, Message) for event in events) == 1
