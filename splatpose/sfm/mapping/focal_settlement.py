@@ -113,7 +113,7 @@ def settle_focal_lengths(
         ):
             continue
         shift = off * own**2 / (own**2 + believed**2)
-        if abs(shift) < LENS.min_shift:
+        if abs(shift) < (LENS.min_shift if i in exif else LENS.min_shift_typical):
             continue
         settled[i] = replace(
             lens_prior(cameras[i]), focal=focal * math.exp(shift), focal_sigma=_SETTLED

@@ -143,6 +143,17 @@ def test_a_focal_length_that_height_hides_is_exif_s(exif: float | None) -> None:
         assert abs(focal / 2311 - 1) < 0.04
 
 
+def test_a_focal_length_that_ran_away_comes_back_towards_what_lenses_are_like() -> None:
+    true = observed(ORDINARY, hand_held(4, 0.02), desk(40), 0.5)
+    with quiet_colmap():
+        reconstruction = reconstruction_from_model(forgotten(true, 3200.0))
+        adjust_with_lens(reconstruction, {}, 2.0, {})
+        reconstruction.update_point_3d_errors()
+        told = settle_focal_lengths(reconstruction, true.names, {1: SIMPLE}, 2.0, {})
+    assert "what lenses are like" in told[0]
+    assert reconstruction.cameras[1].params[0] < 0.94 * 3200
+
+
 @pytest.mark.parametrize(("exif", "start"), [(760.0, 700.0), (300.0, 700.0)])
 def test_matches_that_tell_the_focal_length_are_not_asked_about_exif(
     exif: float, start: float
