@@ -43,7 +43,8 @@ class Pulls:
 def lens_pulls(model: SparseModel) -> Pulls:
     """Asks each photo's points for its lens."""
     count = len(model.names)
-    found = Pulls(*np.full((2, count), np.nan), np.full((count, 2), np.nan), np.full(count, np.nan))
+    focal, focal_sigma, center_sigma = np.full((3, count), np.nan)
+    found = Pulls(focal, focal_sigma, np.full((count, 2), np.nan), center_sigma)
     rows_of = rows_of_each(model.observations[:, 1], count)
     for photo in np.flatnonzero(model.registered).tolist():
         rows = rows_of[photo]

@@ -159,9 +159,10 @@ def _fitted(
     relative: RelativePoses,
 ) -> AdjustedFocals:
     """Focal lengths of cameras together with the relative poses of the pairs."""
-    for _ in range(_PASSES):
-        fit = adjusted_focals(relative, learned, cameras, camera_index, cameras, GUESS_SIGMA)
-        cameras, relative = fit.cameras, fit.relative
+    fit = adjusted_focals(relative, learned, cameras, camera_index, cameras, GUESS_SIGMA)
+    for _ in range(_PASSES - 1):
+        again = fit.relative, learned, fit.cameras, camera_index, fit.cameras
+        fit = adjusted_focals(*again, GUESS_SIGMA)
     return fit
 
 

@@ -76,7 +76,7 @@ def photo_focals(
     own = np.arange(len(guesses))
     one = np.unique(camera_index, return_inverse=True)[1]
     found: Sequence[Camera] = guesses
-    relative = None
+    relative = said = None
     for number in range(_PASSES):
         # Those of a wrong focal length are not quite the poses to adjust further.
         if relative is None or number < _PASSES - 1:
@@ -87,6 +87,7 @@ def photo_focals(
         # No groups can gain what they must: the usual case, and it need not be exact.
         if said.misfit(one)[0] < LENS_GROUPS.min_gain:
             break
+    assert said is not None, "there is at least one pass"
     return said
 
 

@@ -24,9 +24,9 @@ def left_by_the_estimate(capture: Capture, model: SparseModel) -> list[str]:
             continue
         side = max(group.width, group.height)
         # Of several lenses EXIF may be of any.
-        lenses = np.unique(model.camera_index[placed])
-        found = side * float(min(ratios[lenses], key=lambda r: _apart(r * side, prior)))
-        if _apart(found, prior) > _FAR_OFF:
+        lenses = side * ratios[np.unique(model.camera_index[placed])]
+        found = float(lenses[np.abs(np.log(lenses / prior)).argmin()])
+        if max(found / prior, prior / found) > _FAR_OFF:
             sentences.append(
                 f"EXIF gives {group.label} a focal length of {prior:.0f} px, and the "
                 f"matches of its {len(placed)} photos call for {found:.0f} px, which is what the "
@@ -34,8 +34,3 @@ def left_by_the_estimate(capture: Capture, model: SparseModel) -> list[str]:
                 "are wrong"
             )
     return sentences
-
-
-def _apart(a: float, b: float) -> float:
-    """Ratio of the larger to the smaller."""
-    return max(a / b, b / a)
