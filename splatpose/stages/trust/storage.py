@@ -21,15 +21,21 @@ def save(folder: Path, verdicts: Verdicts) -> None:
 def load(folder: Path) -> Verdicts:
     """Reads what `save` wrote."""
     value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    photos = tuple(
-        PhotoVerdict(
-            **{**_with_nan(photo), "advice": photo["advice"]}
-            | {"evidence": PhotoTrust(**_with_nan(photo["evidence"]))}
-        )
-        for photo in value["photos"]
-    )
+    photos = tuple(_photo(photo) for photo in value["photos"])
     advice, notes = tuple(value["advice"]), tuple(value["notes"])
     return Verdicts(photos, advice, notes, value.get("lacking", ""))
+
+
+def _photo(value: dict[str, Any]) -> PhotoVerdict:
+    probability = value["probability"]
+    return PhotoVerdict(
+        name=value["name"],
+        level=value["level"],
+        reason=value["reason"],
+        advice=value["advice"],
+        evidence=PhotoTrust(**_with_nan(value["evidence"])),
+        probability=float("nan") if probability is None else probability,
+    )
 
 
 def _with_nan(item: dict[str, Any]) -> dict[str, Any]:
