@@ -272,6 +272,9 @@ class LensThresholds:
     min_shift: float = 0.005
     """Share by which EXIF must move a focal length, to be asked: where matches tell it, it stays as
     they have it."""
+    open_typical: float = 0.25
+    """Standard deviation of a focal length by matches alone, as a share of it, from which on what
+    lenses are like is asked: at 0.12, unordered photos of a camera each became worse by it."""
     min_shift_typical: float = 0.06
     """Share likewise by which what lenses are like must move it, which says little: moving those of
     unordered photos by 3 to 5 % made their poses no better."""

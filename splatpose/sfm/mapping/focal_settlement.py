@@ -112,6 +112,8 @@ def settle_focal_lengths(
             i in exif and abs(off) > LENS.exif_outlier * math.hypot(own, believed)
         ):
             continue
+        if i not in exif and own < LENS.open_typical:
+            continue
         shift = off * own**2 / (own**2 + believed**2)
         if abs(shift) < (LENS.min_shift if i in exif else LENS.min_shift_typical):
             continue

@@ -16,6 +16,9 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+_SUMS, _SUMS_EXPECTED = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0), (0.0, 1.0, 3.0, 5.0, 7.0, 8.0, 8.5)
+"""Sums of points, and what they are expected to take from the log-odds: doubts have causes in
+common, so that ten of them say less than ten times as much as one."""
 _MAX_POINTS = 12.0
 """That one figure may take: e^-12 is one in 160,000."""
 
@@ -39,13 +42,18 @@ class Term:
         return np.where(np.isnan(values), self.unknown, found)
 
 
+_PLAIN = Term("points", (0.0, 1000.0), (0.0, 1000.0), 0.0)
+
+
 @dataclass(frozen=True)
 class ProbabilityModel:
-    """Points of every figure."""
+    """Points of every figure, and what their sum means."""
 
     most: float
     """Log-odds of a pose against which nothing speaks."""
     terms: tuple[Term, ...]
+    link: Term = _PLAIN
+    """What the sum of the points takes away from the log-odds: itself, unless it was calibrated."""
 
     def lost(self, figures: Mapping[str, Float[np.ndarray, " N"]]) -> Float[np.ndarray, "N K"]:
         """Points that each figure takes away from each of N poses."""
@@ -53,12 +61,35 @@ class ProbabilityModel:
 
     def probability(self, lost: Float[np.ndarray, "N K"]) -> Float[np.ndarray, " N"]:
         """That each pose is right."""
-        return np.asarray(expit(self.most - lost.sum(1)), np.float64)
+        return np.asarray(expit(self.most - self.link.lost(lost.sum(1))), np.float64)
 
 
 def lowered(probability: float, points: float) -> float:
     """A probability after one more piece of evidence has taken points away."""
     return float(expit(logit(probability) - points))
+
+
+def calibrated(
+    model: ProbabilityModel,
+    figures: Mapping[str, Float[np.ndarray, " N"]],
+    right: Bool[np.ndarray, " N"],
+    weight: Float[np.ndarray, " N"],
+    *,
+    stiffness: float,
+) -> ProbabilityModel:
+    """The same points with the meaning that their sum has for N poses.
+
+    The other arguments are those of `fit_probability`.
+    """
+    total = {_PLAIN.figure: model.lost(figures).sum(1)}
+    spread = ProbabilityModel(model.most, (_of_sums(),))
+    fit = fit_probability(spread, total, right, weight, stiffness=stiffness)
+    return ProbabilityModel(fit.most, model.terms, fit.terms[0])
+
+
+def _of_sums() -> Term:
+    """What is expected of sums: as many points of log-odds as they are, up to a few."""
+    return Term(_PLAIN.figure, _SUMS, _SUMS_EXPECTED, 0.0)
 
 
 def fit_probability(

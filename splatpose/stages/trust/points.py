@@ -1,8 +1,8 @@
 """The figures that count for and against a pose, and the points that each takes away.
 
-`points.json` holds the points, fitted by `tests/benchmarks/verdict_model.py` on photos whose true
-poses are known. What is expected of each figure beforehand stands here: thresholds that were set by
-hand on real captures, which hold where the fit has seen nothing else.
+What is expected of each figure stands here: thresholds that were set by hand on real captures.
+`points.json` holds what `tests/benchmarks/verdict_model.py` made of them on photos whose true poses
+are known: points moved as far as helps on kinds of scenes left out, and what their sum means.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ FILE = Path(__file__).with_name("points.json")
 MIN_WAYS = 2
 """Ways of mapping that agree, to believe a model of things that look alike: each way is led astray
 otherwise, and where only one comes to a result, chance had its part in it."""
+ALL_WAYS = 3
+"""Ways of mapping that agree, to believe a model that denies pairs which rotate as it does: on a
+row of identical bays, two ways agreed on a wrong one."""
 _SURELY = 3.0
 """Standard deviations."""
 _MOST = 7.0
@@ -68,6 +71,12 @@ class Figure:
 def _unsettled(e: PhotoTrust) -> float:
     """Look-alikes nearby, unless several ways of mapping agree and none does not."""
     return e.lookalikes_near if e.ways < MIN_WAYS or e.rivals else 0.0
+
+
+def _shifted(e: PhotoTrust) -> float:
+    """Where all ways agree and none does not, less is left of it: blank walls have it too."""
+    settled = e.ways >= ALL_WAYS and not e.rivals
+    return e.lookalikes_shifted / 3 if settled else e.lookalikes_shifted
 
 
 def _own_unsettled(e: PhotoTrust) -> float:
@@ -105,7 +114,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "lookalikes_shifted",
         "alike",
-        lambda e: e.lookalikes_shifted,
+        _shifted,
         (0.02, 0.05, 0.1, 0.3),
         (0, 1, 4, 7),
     ),
@@ -207,11 +216,10 @@ def fitted_points() -> Points:
 
 
 def points_from_json(value: dict[str, Any]) -> Points:
-    terms = tuple(
-        Term(t["figure"], tuple(t["knots"]), tuple(t["points"]), t["unknown"])
-        for t in value["terms"]
-    )
-    return Points(ProbabilityModel(value["most"], terms), value["trusted"])
+    """What `points_to_json` wrote."""
+    terms = tuple(_term_from_json(term) for term in value["terms"])
+    model = ProbabilityModel(value["most"], terms, _term_from_json(value["link"]))
+    return Points(model, value["trusted"])
 
 
 def points_to_json(points: Points) -> dict[str, Any]:
@@ -219,13 +227,19 @@ def points_to_json(points: Points) -> dict[str, Any]:
     return {
         "most": round(points.model.most, 2),
         "trusted": points.trusted,
-        "terms": [
-            {
-                "figure": term.figure,
-                "knots": list(term.knots),
-                "points": [round(p, 2) for p in term.points],
-                "unknown": round(term.unknown, 2),
-            }
-            for term in points.model.terms
-        ],
+        "link": _term_to_json(points.model.link),
+        "terms": [_term_to_json(term) for term in points.model.terms],
+    }
+
+
+def _term_from_json(value: dict[str, Any]) -> Term:
+    return Term(value["figure"], tuple(value["knots"]), tuple(value["points"]), value["unknown"])
+
+
+def _term_to_json(term: Term) -> dict[str, Any]:
+    return {
+        "figure": term.figure,
+        "knots": list(term.knots),
+        "points": [round(p, 2) for p in term.points],
+        "unknown": round(term.unknown, 2),
     }

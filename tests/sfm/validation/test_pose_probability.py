@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from splatpose.sfm.validation.pose_probability import (
     ProbabilityModel,
     Term,
+    calibrated,
     fit_probability,
     lowered,
 )
@@ -58,6 +61,26 @@ def test_fit_finds_the_points_and_probabilities_that_hold() -> None:
     for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1)):
         own = (said >= low) & (said < high)
         assert outcome[own].mean() == pytest.approx(said[own].mean(), abs=0.03)
+
+
+def test_what_sums_mean_is_calibrated_and_changes_no_order() -> None:
+    figures, right = sample(20_000, 4)
+    twice = ProbabilityModel(
+        5.0,
+        tuple(replace(t, points=tuple(2 * p for p in t.points), unknown=2 * t.unknown)
+              for t in (UP, DOWN)),
+    )  # fmt: skip
+    fit = calibrated(twice, figures, right, np.ones(len(right)), stiffness=1e-6)
+    assert fit.terms == twice.terms
+    assert (np.diff(fit.link.points) >= 0).all()
+    unseen, outcome = sample(20_000, 5)
+    lost = fit.lost(unseen)
+    said = fit.probability(lost)
+    for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1)):
+        own = (said >= low) & (said < high)
+        assert outcome[own].mean() == pytest.approx(said[own].mean(), abs=0.04)
+    order = np.argsort(lost.sum(1))
+    assert (np.diff(said[order]) <= 1e-12).all()
 
 
 def test_what_the_sample_does_not_show_stays_as_expected() -> None:
