@@ -39,7 +39,7 @@ from splatpose.stages.trust.points import (
 STIFFNESSES = (1000.0, 1.0, 0.1, 0.03, 0.01, 3e-3, 1e-3)
 OF_SUMS = 1e-3
 """Stiffness of what sums of points mean."""
-BROKEN = 0.3
+BROKEN = 0.1
 """Weight of a broken model against one of ours."""
 TRUSTED = 0.95
 """Probability from which on photos are trusted."""
