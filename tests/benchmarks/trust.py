@@ -159,15 +159,32 @@ def truth_of(name: str) -> Dataset:
 
 
 def rows_of(data: Dataset, names: Sequence[str]) -> list[int]:
-    """Where the truth has photos that are called so, whatever folders they lie in."""
+    """Where the truth has photos that are called so, whatever folders they lie in; -1 where it
+    has none."""
     row = {Path(photo).name: i for i, photo in enumerate(data.names)}
-    return [row[Path(photo).name] for photo in names]
+    return [row.get(Path(photo).name, -1) for photo in names]
 
 
 def scored(data: Dataset, model: SparseModel) -> PoseScore:
-    """Which photos are right."""
-    rows = rows_of(data, model.names)
-    return score_poses(data.cam_from_world[rows], model.cam_from_world, data.place[rows])
+    """Which photos are right; those without a true pose count as not registered."""
+    rows = np.array(rows_of(data, model.names))
+    known = np.flatnonzero(rows >= 0)
+    score = score_poses(
+        data.cam_from_world[rows[known]], model.cam_from_world[known], data.place[rows[known]]
+    )
+
+    def of_all(values: np.ndarray, otherwise: Any) -> np.ndarray:
+        spread = np.full(len(rows), otherwise)
+        spread[known] = values
+        return spread
+
+    return dataclasses.replace(
+        score,
+        registered=of_all(score.registered, False),
+        right=of_all(score.right, False),
+        rotation_error=of_all(score.rotation_error, np.nan),
+        position_error=of_all(score.position_error, np.nan),
+    )
 
 
 def row_of(
