@@ -166,25 +166,10 @@ def rows_of(data: Dataset, names: Sequence[str]) -> list[int]:
 
 
 def scored(data: Dataset, model: SparseModel) -> PoseScore:
-    """Which photos are right; those without a true pose count as not registered."""
+    """Which photos are right; those without a true pose are not asked."""
     rows = np.array(rows_of(data, model.names))
-    known = np.flatnonzero(rows >= 0)
-    score = score_poses(
-        data.cam_from_world[rows[known]], model.cam_from_world[known], data.place[rows[known]]
-    )
-
-    def of_all(values: np.ndarray, otherwise: Any) -> np.ndarray:
-        spread = np.full(len(rows), otherwise)
-        spread[known] = values
-        return spread
-
-    return dataclasses.replace(
-        score,
-        registered=of_all(score.registered, False),
-        right=of_all(score.right, False),
-        rotation_error=of_all(score.rotation_error, np.nan),
-        position_error=of_all(score.position_error, np.nan),
-    )
+    true = np.where((rows >= 0)[:, None, None], data.cam_from_world[rows], np.nan)
+    return score_poses(true, model.cam_from_world, data.place[rows])
 
 
 def row_of(
