@@ -19,8 +19,9 @@ from ..geometry.rotations import cross_matrix, so3_exp
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
+from .lens_thresholds import LENS_GROUPS
 from .match_consistency import Explanation, per_photo
-from .thresholds import INLIERS, LENS_GROUPS
+from .thresholds import INLIERS
 
 _MOST = 400
 """Points of a photo that are asked."""

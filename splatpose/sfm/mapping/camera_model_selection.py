@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from ...io.colmap import model_from_reconstruction
 from ...scene.camera import CameraModel
-from ..held_out import drawn
-from ..reprojection import reprojection_errors
-from ..thresholds import LENS
+from ..lens_thresholds import LENS
 from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
 from .lens_adjustment import SAME_CERES, adjust_with_lens
+from .unseen_tracks import ITERATIONS, every_camera, halves_of_tracks, unseen_cost
 
 LADDER: tuple[Freedom, ...] = (
     Freedom("SIMPLE_RADIAL"),
@@ -35,11 +33,7 @@ together with a principal point: its tangential terms move it."""
 
 _WITH_CENTER: tuple[CameraModel, ...] = ("RADIAL", "OPENCV")
 """What is asked about once a principal point is taken."""
-_MAX_TRACKS = 4000
 _MAX_CAMERAS = 4
-_ITERATIONS = 30
-_BEHIND = 1e3
-"""In pixels: what the error behind a camera counts as."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, s
     distortion coefficient.
     """
     freedom = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
-    folds = _split(reconstruction, seed)
+    folds = halves_of_tracks(reconstruction, seed)
     if folds is None:
         return Choice(freedom, ("too few tracks to test intrinsics",))
     notes: list[str] = []
@@ -184,8 +178,8 @@ class _Trial:
         first, second = fitted
         cost = np.concatenate(
             [
-                _unseen_cost(first, self._folds[1], self._scales),
-                _unseen_cost(second, self._folds[0], self._scales),
+                unseen_cost(first, self._folds[1], self._scales),
+                unseen_cost(second, self._folds[0], self._scales),
             ]
         )
         return _Fit((first, second), cost)
@@ -194,15 +188,15 @@ class _Trial:
         result = pycolmap.Reconstruction(half)
         if freedom.model == "FULL_OPENCV":
             own = {self._camera_id: freedom}
-            adjust_with_lens(result, own, self._scales.loss, {}, iterations=_ITERATIONS)
+            adjust_with_lens(result, own, self._scales.loss, {}, iterations=ITERATIONS)
             return result
         set_model(result.cameras[self._camera_id], freedom.model)
-        config = _config(result)
+        config = every_camera(result)
         for camera_id in result.cameras:
             if camera_id != self._camera_id:
                 config.set_constant_cam_intrinsics(camera_id)
         options = bundle_options(
-            self._scales.loss, principal_point=freedom.principal_point, iterations=_ITERATIONS
+            self._scales.loss, principal_point=freedom.principal_point, iterations=ITERATIONS
         )
         pycolmap.create_default_bundle_adjuster(options, config, result).solve()
         return result
@@ -248,66 +242,6 @@ def _cameras_to_ask(reconstruction: pycolmap.Reconstruction) -> list[int]:
             count[image.camera_id] = count.get(image.camera_id, 0) + 1
     busy = sorted((i for i in count if count[i] >= LENS.min_photos), key=lambda i: (-count[i], i))
     return busy[:_MAX_CAMERAS]
-
-
-def _split(
-    reconstruction: pycolmap.Reconstruction, seed: int
-) -> tuple[pycolmap.Reconstruction, pycolmap.Reconstruction] | None:
-    """Two copies with a random half of the longest tracks each, or None if there are too few."""
-    ids = np.array(sorted(reconstruction.point3D_ids()), np.int64)
-    if len(ids) < LENS.min_tracks:
-        return None
-    lengths = np.array([reconstruction.points3D[int(i)].track.length() for i in ids])
-    rng = np.random.default_rng(seed)
-    # Long tracks tie the cameras together, but all lengths shall be there: a random order, with
-    # the two-view tracks last.
-    order = np.lexsort((rng.random(len(ids)), lengths < 3))[:_MAX_TRACKS]
-    first, second = drawn(ids[order], len(order) // 2, rng)
-    return _only(reconstruction, first), _only(reconstruction, second)
-
-
-def _only(
-    reconstruction: pycolmap.Reconstruction, keep: Int[np.ndarray, " T"]
-) -> pycolmap.Reconstruction:
-    result = pycolmap.Reconstruction(reconstruction)
-    for point in reconstruction.point3D_ids() - {int(i) for i in keep}:
-        result.delete_point3D(point)
-    return result
-
-
-def _config(reconstruction: pycolmap.Reconstruction) -> pycolmap.BundleAdjustmentConfig:
-    config = pycolmap.BundleAdjustmentConfig()
-    for image_id in sorted(reconstruction.reg_image_ids()):
-        config.add_image(image_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    return config
-
-
-def _unseen_cost(
-    fitted: pycolmap.Reconstruction, tracks: pycolmap.Reconstruction, scales: Scales
-) -> Float[np.ndarray, " T"]:
-    """Cost of each track under cameras that were fitted without it.
-
-    Geman-McClure's, which is bounded: what wrong matches cost differs at random between two fits,
-    and an unbounded cost would drown the comparison in it.
-    """
-    test = pycolmap.Reconstruction(tracks)
-    for camera_id, camera in fitted.cameras.items():
-        test.cameras[camera_id].model = camera.model
-        test.cameras[camera_id].params = camera.params
-    for frame_id in fitted.reg_frame_ids():
-        test.frame(frame_id).rig_from_world = fitted.frame(frame_id).rig_from_world
-    options = bundle_options(scales.loss, principal_point=False, iterations=_ITERATIONS)
-    options.refine_focal_length = options.refine_extra_params = False
-    options.refine_rig_from_world = options.refine_sensor_from_rig = False
-    config = _config(test)
-    pycolmap.create_default_bundle_adjuster(options, config, test).solve()
-    model = model_from_reconstruction(test)
-    errors = reprojection_errors(model)
-    squared = (np.where(np.isinf(errors), _BEHIND, errors) / scales.loss) ** 2
-    cost = np.zeros(len(model.points))
-    np.add.at(cost, model.observations[:, 0], squared / (1 + squared))
-    return cost
 
 
 def _center(camera: pycolmap.Camera) -> Float[np.ndarray, " 2"]:

@@ -17,7 +17,7 @@ import pycolmap
 
 from ...io.colmap import camera_from_colmap, camera_id_of, model_from_reconstruction
 from ...scene.camera import Camera
-from ..thresholds import LENS
+from ..lens_thresholds import LENS
 from .bundle_adjustment import Freedom
 from .lens_adjustment import SAME_CERES, adjust_with_lens
 from .lens_prior import LensPrior, lens_prior

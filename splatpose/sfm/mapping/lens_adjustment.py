@@ -17,7 +17,7 @@ from jaxtyping import Float
 from ...geometry.robust import CAUCHY_BEND
 from ...io.colmap import camera_from_colmap
 from ...scene.camera import Camera
-from ..thresholds import LENS
+from ..lens_thresholds import LENS
 from .bundle_adjustment import Freedom, bundle_options, set_model
 from .lens_prior import FREE_CENTER_SIGMA, LensPrior, corner_radius
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from ...geometry.projection import pixels_from_normalized
 from ...scene.camera import Camera
-from ..thresholds import LENS
+from ..lens_thresholds import LENS
 
 OPEN_NUMBERS = 6
 """Logarithm of the focal length, principal point in longer sides, three radial terms as what they

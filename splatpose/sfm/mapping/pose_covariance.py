@@ -21,8 +21,9 @@ from ...geometry.rotations import cross_matrix
 from ...scene.camera import Camera
 from ...scene.sparse_model import SparseModel
 from ..correspondences import REFERENCE_SIDE
+from ..lens_thresholds import LENS
 from ..model_comparison import camera_radius
-from ..thresholds import INLIERS, LENS
+from ..thresholds import INLIERS
 from .bundle_adjustment import scales_of
 from .camera_system import (
     CameraCovariance,

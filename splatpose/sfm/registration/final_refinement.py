@@ -15,6 +15,7 @@ from ...geometry.graphs import components
 from ...io.colmap import image_id_of, model_from_reconstruction, photo_of
 from ...io.colmap_database import read_cameras
 from ..correspondences import MatchTable
+from ..lens_thresholds import LENS
 from ..mapping.bundle_adjustment import (
     FEW_PHOTOS,
     Freedom,
@@ -28,7 +29,7 @@ from ..mapping.camera_model_selection import Choice, choose_freedom
 from ..mapping.focal_settlement import focals_by_exif, settle_focal_lengths
 from ..mapping.lens_adjustment import adjust_with_lens
 from ..match_consistency import explain
-from ..thresholds import INLIERS, LATE, LENS
+from ..thresholds import INLIERS, LATE
 from .depth_pnp import absolute_pose_from_depth, aligned_keypoint_depths
 
 _ROUNDS = 3

@@ -20,11 +20,12 @@ from ...scene.sparse_model import SparseModel
 from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
+from ..lens_thresholds import LENS_GROUPS
 from ..mapping.hypotheses import Hypothesis, Workshop
 from ..mapping.mapper_variants import MANY_PHOTOS, MapperVariant
 from ..match_consistency import explain
 from ..model_comparison import difference
-from ..thresholds import FOCAL_RATIOS, LENS_GROUPS
+from ..thresholds import FOCAL_RATIOS
 from ..track_selection import select_tracks
 from .thresholds import SPLIT
 

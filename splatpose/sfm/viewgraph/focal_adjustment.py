@@ -16,7 +16,8 @@ from ...geometry.epipolar import homogeneous
 from ...geometry.robust import CAUCHY_BEND, cauchy_divisor, cauchy_loss
 from ...scene.camera import Camera
 from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, pair_samples
-from ..thresholds import FOCAL_RATIOS, LENS
+from ..lens_thresholds import LENS
+from ..thresholds import FOCAL_RATIOS
 from ..twoview.all_pairs import RelativePoses
 from ..twoview.relative_pose import retract, sampson_derivatives, signed_sampson
 

@@ -27,7 +27,8 @@ from ..correspondences import (
     with_matches,
 )
 from ..held_out import split_matches
-from ..thresholds import FOCAL_RATIOS, INLIERS, LENS_GROUPS
+from ..lens_thresholds import LENS_GROUPS
+from ..thresholds import FOCAL_RATIOS, INLIERS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.relative_pose import signed_sampson
 from .focal_adjustment import (

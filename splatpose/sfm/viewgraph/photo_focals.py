@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int
 from ...geometry.robust import CAUCHY_BEND
 from ...scene.camera import Camera
 from ..correspondences import MatchTable, focal_ratios
-from ..thresholds import INLIERS, LENS_GROUPS
+from ..lens_thresholds import LENS_GROUPS
+from ..thresholds import INLIERS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from .focal_adjustment import ASSUMED_NOISE_PX, GUESS_SIGMA, AdjustedFocals, adjusted_focals
 

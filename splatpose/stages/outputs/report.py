@@ -203,6 +203,8 @@ def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
     parents = [groups[photos[0]] if photos else i for i, photos in enumerate(own)]
     rows = []
     for number, (photos, parent) in enumerate(zip(own, parents, strict=True)):
+        if parent >= len(capture.groups):
+            continue  # A lens that was told apart and of whose photos none is left.
         group = capture.groups[parent]
         registered = [i for i in photos if poses.registered[i]]
         several = parents.count(parent) > 1

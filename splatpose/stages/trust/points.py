@@ -98,18 +98,27 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         # A photo is wrong from 5 degrees and 5 % on, and the final model, of all matches, is
         # nearer to the truth than a half.
-        *("fold_rotation", "denied", lambda e: e.fold_rotation),
-        *((0.3, 1, 2, 4, 8), (0, 0.3, 1, 4, 7)),
+        "fold_rotation",
+        "denied",
+        lambda e: e.fold_rotation,
+        (0.3, 1, 2, 4, 8),
+        (0, 0.3, 1, 4, 7),
     ),
     Figure(
-        *("fold_position", "denied", lambda e: e.fold_position),
-        *((0.5, 1, 2, 4, 8, 16), (0, 0.3, 1, 4, 6, 8)),
+        "fold_position",
+        "denied",
+        lambda e: e.fold_position,
+        (0.5, 1, 2, 4, 8, 16),
+        (0, 0.3, 1, 4, 6, 8),
     ),
     Figure("folds_denying", "denied", lambda e: e.folds_denying, (0, 1, 2), (0, 4, 7)),
     Figure(
         # A right photo lacks the matches with an odd neighbour, not with a third of them.
-        *("missing_overlap", "missing", lambda e: e.missing_overlap),
-        *((0, 0.15, 0.3, 0.6), (0, 1, 4, 7)),
+        "missing_overlap",
+        "missing",
+        lambda e: e.missing_overlap,
+        (0, 0.15, 0.3, 0.6),
+        (0, 1, 4, 7),
     ),
     Figure(
         "lookalikes_shifted",
@@ -122,34 +131,50 @@ FIGURES: tuple[Figure, ...] = (
     Figure("lookalikes", "alike", _own_unsettled, (0.2, 0.45, 0.8), (0, 4, 7)),
     Figure(
         # Right photos on blank walls have up to a half: repeated structures match and are false.
-        *("contradicted_share", "contradicted", lambda e: e.contradicted_share),
-        *((0.1, 0.3, 0.45, 0.6, 0.8), (0, 0.5, 1.5, 4, 7)),
+        "contradicted_share",
+        "contradicted",
+        lambda e: e.contradicted_share,
+        (0.1, 0.3, 0.45, 0.6, 0.8),
+        (0, 0.5, 1.5, 4, 7),
     ),
     Figure("neighbours", "tie", lambda e: e.neighbours, (6, 3, 2, 1, 0), (0, 0.5, 1, 4, 8)),
     Figure(
         # A part that one pair holds is as right as that pair, and its size is not held at all.
-        *("ties", "tie", lambda e: e.ties, (3, 2, 1, 0), (0, 1, 4, 8)),
+        "ties",
+        "tie",
+        lambda e: e.ties,
+        (3, 2, 1, 0),
+        (0, 1, 4, 8),
     ),
     Figure("bridge", "tie", lambda e: e.bridge, (80, 79, 40, 20), (0, 4, 5, 6)),
     Figure(
         # Half of what a wrong pose is off by. Right models of real photos have at most 0.4 degrees
         # and 0.6 %, but for unordered photos of a camera each (0.4 and 2.2).
-        *("lens_rotation", "lens", lambda e: e.lens_rotation),
-        *((0.4, 1, 2, 4), (0, 1, 4, 7)),
+        "lens_rotation",
+        "lens",
+        lambda e: e.lens_rotation,
+        (0.4, 1, 2, 4),
+        (0, 1, 4, 7),
     ),
     Figure("lens_position", "lens", lambda e: e.lens_position, (0.6, 1.2, 2.5, 5), (0, 1, 4, 7)),
     Figure("drift_rotation", "lens", lambda e: e.drift_rotation, (0.5, 2, 4, 8), (0, 1, 4, 7)),
     Figure("drift_position", "lens", lambda e: e.drift_position, (0.5, 2, 4, 8), (0, 1, 4, 7)),
     Figure(
         # Own models are at their optimum, but for what a richer lens would change, which is less.
-        *("focal_drift", "lens", _another_focal),
-        *((0.01, 0.03, 0.1), (0, 4, 7)),
+        "focal_drift",
+        "lens",
+        _another_focal,
+        (0.01, 0.03, 0.1),
+        (0, 4, 7),
     ),
     Figure(
         # Bundle adjustment believes noise to be independent, which it is not, and is two times too
         # sure of itself.
-        *("rotation_sigma", "loose", lambda e: e.rotation_sigma),
-        *((0.2, 0.6, 1.2, 2.4), (0, 1, 4, 7)),
+        "rotation_sigma",
+        "loose",
+        lambda e: e.rotation_sigma,
+        (0.2, 0.6, 1.2, 2.4),
+        (0, 1, 4, 7),
     ),
     Figure(
         "position_sigma", "loose", lambda e: e.position_sigma, (0.3, 1, 2, 4, 8), (0, 1, 4, 6, 8)
@@ -159,13 +184,20 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         # Right photos have 0.25 even on blank walls; learned matchers leave many false matches
         # behind verification.
-        *("held_out_share", "held out", lambda e: e.held_out_share),
-        *((0.7, 0.4, 0.25, 0.15, 0.05), (0, 0.5, 1, 4, 7)),
+        "held_out_share",
+        "held out",
+        lambda e: e.held_out_share,
+        (0.7, 0.4, 0.25, 0.15, 0.05),
+        (0, 0.5, 1, 4, 7),
         3.0,
     ),
     Figure(
         # Four of 64 cells: matches in one corner leave the pose free to turn about it.
-        *("spread", "patch", lambda e: e.spread, (0.4, 0.15, 0.06, 0.02), (0, 1, 4, 6)),
+        "spread",
+        "patch",
+        lambda e: e.spread,
+        (0.4, 0.15, 0.06, 0.02),
+        (0, 1, 4, 6),
     ),
     Figure("folds_agreeing", "unconfirmed", lambda e: e.folds_agreeing, (2, 1, 0), (0, 0.5, 5)),
 )

@@ -137,14 +137,9 @@ def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
                 "Points of the sparse model that are seen in this photo.",
             ),
         ]  # fmt: skip
-    if known(row.get("probability", float("nan"))):
-        facts.append(
-            Fact(
-                "Probability",
-                _probability(row["probability"]),
-                "That the pose is right, within 5 degrees and 5 % of the radius of the path.",
-            )
-        )
+    if known(row.get("probability")):
+        meaning = "That the pose is right, within 5 degrees and 5 % of the radius of the path."
+        facts.append(Fact("Probability", _probability(row["probability"]), meaning))
     evidence = row.get("evidence") or {}
     facts += [
         _fact(evidence, key, name, say, meaning)
