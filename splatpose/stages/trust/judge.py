@@ -81,10 +81,10 @@ def _finding(e: PhotoTrust, lost: list[float], probability: float, trusted: floa
     if total["scale"] >= _DOUBT:
         # What follows from it is not told as the cause.
         total["scale"] += sum(total[cause] for cause in _FOLLOW_SCALE)
-    ranked = sorted(total, key=lambda cause: -total[cause])
+    ranked: list[Cause] = sorted(total, key=lambda cause: -total[cause])
     own = [k for k, figure in enumerate(FIGURES) if figure.cause == ranked[0]]
     told = FIGURES[max(own, key=lambda k: lost[k])].name
-    doubts = tuple(cause for cause in ranked if total[cause] >= _DOUBT) or (ranked[0],)
+    doubts = tuple([cause for cause in ranked if total[cause] >= _DOUBT] or ranked[:1])
     return Finding("weak", ranked[0], _SENTENCES[told](e), doubts, probability)
 
 
