@@ -84,8 +84,8 @@ def _finding(e: PhotoTrust, lost: list[float], probability: float, trusted: floa
     ranked: list[Cause] = sorted(total, key=lambda cause: -total[cause])
     own = [k for k, figure in enumerate(FIGURES) if figure.cause == ranked[0]]
     told = FIGURES[max(own, key=lambda k: lost[k])].name
-    doubts = tuple([cause for cause in ranked if total[cause] >= _DOUBT] or ranked[:1])
-    return Finding("weak", ranked[0], _SENTENCES[told](e), doubts, probability)
+    doubts: list[Cause] = [cause for cause in ranked if total[cause] >= _DOUBT] or ranked[:1]
+    return Finding("weak", ranked[0], _SENTENCES[told](e), tuple(doubts), probability)
 
 
 def worse_rendering(psnr: float, usual: float) -> bool:
