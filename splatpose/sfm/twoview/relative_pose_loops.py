@@ -1,5 +1,8 @@
 """The loops over the matches of a pair, as machine code: a pair takes a tenth of the time, and
-pairs in several threads do not wait for each other. `relative_pose` says what they compute."""
+pairs in several threads do not wait for each other. `relative_pose` says what they compute.
+
+No linear algebra of Numba's: compiling that takes ten seconds on the first day.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from ...machine_code import compiled
 _ROTATION_ROUNDS = 8
 _SCALE_ROUNDS = 3
 _STEPS = 5
+_SWEEPS = 8
+"""Of Jacobi's rotations; six are enough for sixteen digits."""
 _TOLERANCE = 1e-4
 _LEAST = 1e-9
 """Scale in normalised coordinates, under which nothing is resolved."""
@@ -35,24 +40,138 @@ def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 @compiled
 def tangent(t: np.ndarray) -> np.ndarray:
     """An orthonormal basis (3 x 2) of the plane at right angles to a unit vector."""
-    axis = np.zeros(3)
-    axis[np.argmin(np.abs(t))] = 1.0
-    a = cross(t) @ axis
-    a = a / np.sqrt((a * a).sum())
+    x, y, z = t[0], t[1], t[2]
+    # The product of t with the axis it has least of.
+    if abs(x) <= abs(y) and abs(x) <= abs(z):
+        a0, a1, a2 = 0.0, z, -y
+    elif abs(y) <= abs(z):
+        a0, a1, a2 = -z, 0.0, x
+    else:
+        a0, a1, a2 = y, -x, 0.0
+    length = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2)
+    a0, a1, a2 = a0 / length, a1 / length, a2 / length
     basis = np.empty((3, 2))
-    basis[:, 0], basis[:, 1] = a, cross(t) @ a
+    basis[0, 0], basis[1, 0], basis[2, 0] = a0, a1, a2
+    basis[0, 1] = y * a2 - z * a1
+    basis[1, 1] = z * a0 - x * a2
+    basis[2, 1] = x * a1 - y * a0
     return basis
 
 
 @compiled
 def retract(R: np.ndarray, t: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A relative pose after a step of rotation vector (on the left) and direction."""
-    angle = np.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
-    K = cross(step[:3])
-    a = 1 - angle**2 / 6 if angle < 1e-4 else np.sin(angle) / angle
-    b = 0.5 - angle**2 / 24 if angle < 1e-4 else (1 - np.cos(angle)) / angle**2
-    t = t + tangent(t) @ step[3:]
-    return product(np.eye(3) + a * K + b * product(K, K), R), t / np.sqrt((t * t).sum())
+    squared = step[0] ** 2 + step[1] ** 2 + step[2] ** 2
+    angle = np.sqrt(squared)
+    K = cross(step)
+    a = 1 - squared / 6 if angle < 1e-4 else np.sin(angle) / angle
+    b = 0.5 - squared / 24 if angle < 1e-4 else (1 - np.cos(angle)) / squared
+    turn = product(K, K)
+    for i in range(3):
+        for j in range(3):
+            turn[i, j] = b * turn[i, j] + a * K[i, j]
+        turn[i, i] += 1.0
+    basis, moved, length = tangent(t), np.empty(3), 0.0
+    for i in range(3):
+        moved[i] = t[i] + basis[i, 0] * step[3] + basis[i, 1] * step[4]
+        length += moved[i] ** 2
+    for i in range(3):
+        moved[i] /= np.sqrt(length)
+    return product(turn, R), moved
+
+
+@compiled
+def median(values: np.ndarray) -> float:
+    """The upper one of two, of numbers that are put in another order."""
+    low, high, wanted = 0, len(values) - 1, len(values) // 2
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if wanted <= j:
+            high = j
+        elif wanted >= i:
+            low = i
+        else:
+            break
+    return values[wanted]
+
+
+@compiled
+def solve(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Solution of five equations with a positive definite matrix (Cholesky)."""
+    L, x = np.zeros((5, 5)), np.zeros(5)
+    for i in range(5):
+        for j in range(i + 1):
+            rest = A[i, j]
+            for k in range(j):
+                rest -= L[i, k] * L[j, k]
+            L[i, j] = np.sqrt(max(rest, 1e-300)) if i == j else rest / L[j, j]
+    for i in range(5):
+        rest = b[i]
+        for k in range(i):
+            rest -= L[i, k] * x[k]
+        x[i] = rest / L[i, i]
+    for i in range(4, -1, -1):
+        rest = x[i]
+        for k in range(i + 1, 5):
+            rest -= L[k, i] * x[k]
+        x[i] = rest / L[i, i]
+    return x
+
+
+@compiled
+def nearest_rotation(H: np.ndarray) -> np.ndarray:
+    """The rotation R with the largest trace of R^T H: that of the quaternion that is the first
+    eigenvector of a symmetric matrix (Horn, JOSA A 1987), which Jacobi's rotations find."""
+    N, V = np.zeros((4, 4)), np.eye(4)
+    # H = sum of y x^T for pairs of rays y = R x.
+    N[0, 0] = H[0, 0] + H[1, 1] + H[2, 2]
+    N[0, 1], N[0, 2], N[0, 3] = H[2, 1] - H[1, 2], H[0, 2] - H[2, 0], H[1, 0] - H[0, 1]
+    N[1, 1], N[1, 2], N[1, 3] = H[0, 0] - H[1, 1] - H[2, 2], H[0, 1] + H[1, 0], H[0, 2] + H[2, 0]
+    N[2, 2], N[2, 3] = H[1, 1] - H[0, 0] - H[2, 2], H[1, 2] + H[2, 1]
+    N[3, 3] = H[2, 2] - H[0, 0] - H[1, 1]
+    for i in range(4):
+        for j in range(i):
+            N[i, j] = N[j, i]
+    for _ in range(_SWEEPS):
+        for p in range(3):
+            for q in range(p + 1, 4):
+                if abs(N[p, q]) < 1e-18 * (abs(N[p, p]) + abs(N[q, q])):
+                    continue
+                theta = 0.5 * (N[q, q] - N[p, p]) / N[p, q]
+                t = 1 / (abs(theta) + np.sqrt(theta * theta + 1))
+                if theta < 0:
+                    t = -t
+                c = 1 / np.sqrt(t * t + 1)
+                s = t * c
+                for k in range(4):
+                    a, b = N[k, p], N[k, q]
+                    N[k, p], N[k, q] = c * a - s * b, s * a + c * b
+                for k in range(4):
+                    a, b = N[p, k], N[q, k]
+                    N[p, k], N[q, k] = c * a - s * b, s * a + c * b
+                    a, b = V[k, p], V[k, q]
+                    V[k, p], V[k, q] = c * a - s * b, s * a + c * b
+    best = 0
+    for k in range(1, 4):
+        if N[k, k] > N[best, best]:
+            best = k
+    w, x, y, z = V[0, best], V[1, best], V[2, best], V[3, best]
+    R = np.empty((3, 3))
+    R[0, 0], R[0, 1] = w * w + x * x - y * y - z * z, 2 * (x * y - w * z)
+    R[1, 1], R[1, 2] = w * w - x * x + y * y - z * z, 2 * (y * z - w * x)
+    R[2, 2], R[2, 0] = w * w - x * x - y * y + z * z, 2 * (x * z - w * y)
+    R[0, 2], R[1, 0], R[2, 1] = 2 * (x * z + w * y), 2 * (x * y + w * z), 2 * (y * z + w * x)
+    return R
 
 
 @compiled
@@ -81,12 +200,15 @@ def sampson_derivatives(
     T, basis = cross(t), tangent(t)
     E = product(T, R)
     dE = np.empty((5, 3, 3))
+    axis = np.zeros(3)
     for k in range(3):
-        axis = np.zeros(3)
+        axis[:] = 0.0
         axis[k] = 1.0
         dE[k] = product(T, product(cross(axis), R))
     for k in range(2):
-        dE[3 + k] = product(cross(basis[:, k]), R)
+        for i in range(3):
+            axis[i] = basis[i, k]
+        dE[3 + k] = product(cross(axis), R)
     distance, J = np.empty(len(h1)), np.empty((len(h1), 5))
     for m in range(len(h1)):
         a0, a1, a2 = h1[m, 0], h1[m, 1], h1[m, 2]
@@ -145,13 +267,15 @@ def refine(
     distance, J = sampson_derivatives(R, t, h1, h2)
     damping, sigma = 1e-3, 1.0
     for _ in range(_SCALE_ROUNDS):
-        sigma = max(SIGMA_OF_MEDIAN * np.median(np.abs(distance)), _LEAST)
+        sigma = max(SIGMA_OF_MEDIAN * median(np.abs(distance)), _LEAST)
         scale = CAUCHY_BEND * sigma
         cost = _cost(distance, scale)
         for _ in range(_STEPS):
             A, b = _normal_equations(distance, J, scale)
-            A = A + (damping * np.trace(A) / 5 + 1e-12) * np.eye(5)
-            new_R, new_t = retract(R, t, np.linalg.solve(A, -b))
+            ridge = damping * (A[0, 0] + A[1, 1] + A[2, 2] + A[3, 3] + A[4, 4]) / 5 + 1e-12
+            for i in range(5):
+                A[i, i] += ridge
+            new_R, new_t = retract(R, t, solve(A, -b))
             new_distance = signed_sampson(new_R, new_t, h1, h2)
             new_cost = _cost(new_distance, scale)
             if new_cost >= cost:
@@ -186,10 +310,7 @@ def rotations(
                 for i in range(3):
                     for j in range(3):
                         H[i, j] += w * rays2[m, i] * rays1[m, j]
-            U, _, Vt = np.linalg.svd(H)
-            if np.linalg.det(product(U, Vt)) < 0:
-                U[:, 2] = -U[:, 2]
-            R[p] = product(U, Vt)
+            R[p] = nearest_rotation(H)
             for m in range(first, end):
                 squared = 0.0
                 for i in range(3):
@@ -200,8 +321,7 @@ def rotations(
                     )
                     squared += (turned - rays2[m, i]) ** 2
                 residual[m] = np.sqrt(squared)
-            ranked = np.sort(residual[first:end])
-            medians[p] = max(ranked[(end - first) // 2], _LEAST)
+            medians[p] = max(median(residual[first:end].copy()), _LEAST)
             for m in range(first, end):
                 weight[m - first] = 1 / (1 + (residual[m] / medians[p]) ** 2)
     return R, medians, residual

@@ -17,6 +17,7 @@ from splatpose.sfm.twoview.pair_geometry import PairFit, PairKind, fit_pair, ref
 from splatpose.sfm.twoview.relative_pose import (
     fit_rotations,
     homography_distance,
+    loops,
     refine_relative_pose,
     retract,
     sampson_derivatives,
@@ -115,6 +116,27 @@ def test_sampson_derivatives() -> None:
             signed_sampson(*retract(R, t, sign * step), h1, h2) for sign in (1.0, -1.0)
         )
         np.testing.assert_allclose(J[:, k], (ahead - behind) / 2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nearest_rotation_is_that_of_singular_values(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    H = rng.standard_normal((3, 3)) + (0.0, 2.0)[seed % 2] * np.eye(3)
+    U, _, Vt = np.linalg.svd(H)
+    U[:, 2] *= np.sign(np.linalg.det(U @ Vt))
+    found = loops().nearest_rotation(H)
+    np.testing.assert_allclose(found, U @ Vt, atol=1e-9)
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-12)
+
+
+def test_medians_and_equations_are_those_of_numpy() -> None:
+    rng = np.random.default_rng(6)
+    for count in (1, 2, 3, 10, 101):
+        values = rng.standard_normal(count).round(1)
+        assert loops().median(values.copy()) == np.sort(values)[count // 2]
+    J = rng.standard_normal((9, 5))
+    A, b = J.T @ J, rng.standard_normal(5)
+    np.testing.assert_allclose(loops().solve(A, b), np.linalg.solve(A, b), rtol=1e-9)
 
 
 def test_homography_distance_is_the_geometric_one() -> None:
