@@ -44,6 +44,8 @@ class PhotoTrust:
     rivals: int = 0
     """Mappings of a half of the matches that explain them about as well as its best one, and place
     the photo, or several others, elsewhere than the final model."""
+    rivals_here: int = 0
+    """Those of the rivals that place the photo itself elsewhere."""
     cycle_error: float = NAN
     """Median rotation error in degrees of the triangles of relative poses that the photo is in."""
     turn_error: float = NAN

@@ -36,6 +36,8 @@ class FoldEvidence:
     rivals: Int[np.ndarray, " V"]
     """Mappings that explain the matches about as well as the best one and place it elsewhere, or
     several other photos."""
+    rivals_here: Int[np.ndarray, " V"]
+    """Those of them that place it elsewhere."""
     held_out_share: Float[np.ndarray, " V"]
     """Share of its matches outside the half's solve that agree with it."""
     between: Difference | None
@@ -56,6 +58,7 @@ def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable)
     asked = sum(_per_photo(table, half.held_out, count) for half in halves)
     agreed = sum(_per_photo(table, half.explained, count) for half in halves)
     chosen = [half.attempts[0].cam_from_world for half in halves if half.attempts]
+    rivals, rivals_here = _rivals(halves, found, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return FoldEvidence(
             rotation=_largest([d.rotation for d in best]),
@@ -63,7 +66,8 @@ def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable)
             agreeing=np.sum(confirms, axis=0),
             denying=np.sum([_denies(d) for d in best], axis=0),
             ways=_ways(halves, found, count),
-            rivals=_rivals(halves, found, count),
+            rivals=rivals,
+            rivals_here=rivals_here,
             held_out_share=np.asarray(agreed / asked, np.float64),
             between=difference(chosen[0], chosen[1]) if len(chosen) == 2 else None,
             notes=tuple(
@@ -97,15 +101,17 @@ def _ways(
 
 def _rivals(
     halves: Sequence[Half], found: Sequence[Sequence[Difference]], count: int
-) -> Int[np.ndarray, " V"]:
-    rivals = np.zeros(count, np.int64)
+) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, " V"]]:
+    """Rivals of each photo, those that place several others elsewhere included, and without."""
+    rivals, here = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for half, differences in zip(halves, found, strict=True):
         for attempt, d in zip(half.attempts, differences, strict=True):
             if attempt.score >= half.attempts[0].score - SPLIT.rival:
                 denied = _denies(d)
                 several = denied.sum() >= max(SPLIT.several, SPLIT.several_share * count)
                 rivals += np.ones(count, np.int64) if several else denied
-    return rivals
+                here += denied
+    return rivals, here
 
 
 def _per_photo(

@@ -69,8 +69,8 @@ class Figure:
 
 
 def _unsettled(e: PhotoTrust) -> float:
-    """Look-alikes nearby, unless several ways of mapping agree and none does not."""
-    return e.lookalikes_near if e.ways < MIN_WAYS or e.rivals else 0.0
+    """Look-alikes nearby, unless several ways of mapping agree here and none does not."""
+    return e.lookalikes_near if e.ways < MIN_WAYS or e.rivals_here else 0.0
 
 
 def _shifted(e: PhotoTrust) -> float:
@@ -80,7 +80,7 @@ def _shifted(e: PhotoTrust) -> float:
 
 
 def _own_unsettled(e: PhotoTrust) -> float:
-    return e.lookalikes if e.ways < MIN_WAYS or e.rivals else 0.0
+    return e.lookalikes if e.ways < MIN_WAYS or e.rivals_here else 0.0
 
 
 def _another_focal(e: PhotoTrust) -> float:

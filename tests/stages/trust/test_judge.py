@@ -65,6 +65,7 @@ HIGHER_IS_WORSE = {
     "lookalikes_near": 1.0,
     "lookalikes_shifted": 1.0,
     "rivals": 2,
+    "rivals_here": 2,
     "scale_sigma": 300.0,
 }
 LOWER_IS_WORSE = {
@@ -76,7 +77,7 @@ LOWER_IS_WORSE = {
     "bridge": 80.0,
     "ways": 3,
 }
-EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "turn_error", "cycle_error"}
+EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "rivals_here", "turn_error", "cycle_error"}
 """Nothing to object to where both halves, and several ways of mapping, agree."""
 EXPECTED = Points(expected_points(), 0.95)
 """What is known beforehand, so that what is fitted does not change what is tested here."""
@@ -162,7 +163,7 @@ def test_every_figure_of_the_evidence_is_known_here() -> None:
     told |= {"focal_sigma"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
     figures = {f.name for f in FIGURES}
-    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "ways"}
+    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "rivals_here", "ways"}
     assert [t.figure for t in fitted_points().model.terms] == [f.name for f in FIGURES]
 
 
@@ -179,7 +180,8 @@ def test_lookalikes_need_ways_that_agree(name: str) -> None:
     assert judged(alone).level == "trusted"
     assert judged(replace(alone, **{name: 0.6})).cause == "alike"
     assert judged(replace(alone, **{name: 0.6}, ways=2)).level == "trusted"
-    assert judged(replace(alone, **{name: 0.6}, ways=2, rivals=1)).cause == "alike"
+    assert judged(replace(alone, **{name: 0.6}, ways=2, rivals=1)).level == "trusted"
+    assert judged(replace(alone, **{name: 0.6}, ways=2, rivals_here=1)).cause == "alike"
 
 
 @pytest.mark.parametrize(
