@@ -104,7 +104,9 @@ def twins(folder: Path) -> tuple[Scene, np.ndarray]:
 def five_verdicts() -> Verdicts:
     """A weak photo with advice, and four trusted ones."""
     photos = tuple(
-        PhotoVerdict(f"{i}.jpg", "trusted" if i else "weak", "why", None if i else "more", trust)
+        PhotoVerdict(
+            f"{i}.jpg", "trusted" if i else "weak", "why", None if i else "more", trust, 0.97
+        )
         for i, trust in enumerate([PhotoTrust(neighbours=3), *[PhotoTrust(spread=0.5)] * 4])
     )
     return Verdicts(photos, ("more",), ("halves agree",))

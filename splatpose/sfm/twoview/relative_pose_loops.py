@@ -1,5 +1,5 @@
-"""The loops over the matches of a pair, as machine code: a pair takes a tenth of the time, and
-pairs in several threads do not wait for each other. `relative_pose` says what they compute.
+"""The loops over the matches of a pair, as machine code: a refinement takes a fifth of the time,
+and pairs in several threads do not wait for each other. `relative_pose` says what they compute.
 
 No linear algebra of Numba's: compiling that takes ten seconds on the first day.
 """

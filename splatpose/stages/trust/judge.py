@@ -26,7 +26,7 @@ _FOLLOW_SCALE: tuple[Cause, ...] = ("denied", "unconfirmed", "held out", "loose"
 """What is also found where a scale is open."""
 _MANY_POINTS = 30
 """Points in space from which on their number is not what is wrong."""
-_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "lens", "loose", "few", "patch")
+_LACKS: tuple[Cause, ...] = ("unconfirmed", "tie", "scale", "lens", "loose", "patch")
 """Doubts for want of evidence; the others are evidence against a pose."""
 _MOST = 0.8
 """Share of the weak photos that must have the same only doubt, for it to be told of all."""

@@ -30,7 +30,6 @@ Cause = Literal[
     "scale",
     "lens",
     "loose",
-    "few",
     "patch",
     "turns",
     "cycles",

@@ -23,7 +23,6 @@ _LACKING: dict[Cause, str] = {
     "scale": "too little is seen from both sides of a place to tell how far they are from it",
     "lens": "their places hang on the lens, of which the matches do not tell enough",
     "loose": "their matches leave them free to move a little",
-    "few": "they have few matches",
     "patch": "their matches lie in a small part of the photo",
 }
 """What is said where most weak photos lack the same and nothing else."""

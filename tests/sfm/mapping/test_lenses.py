@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pycolmap
 import pytest
@@ -152,6 +154,18 @@ def test_a_focal_length_that_ran_away_comes_back_towards_what_lenses_are_like() 
         told = settle_focal_lengths(reconstruction, true.names, {1: SIMPLE}, 2.0, {})
     assert "what lenses are like" in told[0]
     assert reconstruction.cameras[1].params[0] < 0.94 * 3200
+
+
+def test_what_lenses_are_like_is_not_asked_about_one_that_matches_tell_to_a_fifth() -> None:
+    """Long lenses exist."""
+    long = replace(ORDINARY, params=np.r_[2400.0, ORDINARY.params[1:]])
+    true = observed(long, arc(6, 30, 12.0), cloud(60), 1.0)
+    with quiet_colmap():
+        reconstruction = reconstruction_from_model(forgotten(true, 2400.0))
+        adjust_with_lens(reconstruction, {}, 2.0, {})
+        reconstruction.update_point_3d_errors()
+        assert not settle_focal_lengths(reconstruction, true.names, {1: SIMPLE}, 2.0, {})
+    assert reconstruction.cameras[1].params[0] == 2400
 
 
 @pytest.mark.parametrize(("exif", "start"), [(760.0, 700.0), (300.0, 700.0)])

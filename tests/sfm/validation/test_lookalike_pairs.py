@@ -70,3 +70,14 @@ def test_what_is_denied_far_away_says_nothing_of_a_photo(tmp_path: Path) -> None
     assert found.overall > 0
     assert found.near[-7] > 0.05
     assert not found.near[: count - 12].any()
+
+
+def test_a_misplaced_photo_says_nothing_of_those_beside_it(scene: Scene) -> None:
+    right = subject_of(scene)
+    explanation = explain(right.model, right.table, max_error_px=PIXELS)
+    own = (right.table.photos == 2).any(1)
+    told = replace(explanation, explained=explanation.explained & ~own, contradicted=own)
+    found = find_lookalikes(right.model, right.table, told, 0)
+    assert found.share[2] == 1
+    assert found.overall == 0
+    assert not found.near.any()

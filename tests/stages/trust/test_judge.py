@@ -184,6 +184,15 @@ def test_lookalikes_need_ways_that_agree(name: str) -> None:
     assert judged(replace(alone, **{name: 0.6}, ways=2, rivals_here=1)).cause == "alike"
 
 
+def test_shifted_lookalikes_count_less_where_all_ways_agree() -> None:
+    """Blank walls have them, and so has a row of bays, of which some way finds another model."""
+    shifted = replace(GOOD, lookalikes=0.0, lookalikes_near=0.0, lookalikes_shifted=0.15, ways=3)
+    assert judged(shifted).level == "trusted"
+    assert judged(replace(shifted, ways=2)).cause == "alike"
+    assert judged(replace(shifted, rivals=1)).cause == "alike"
+    assert judged(replace(shifted, lookalikes_shifted=0.6)).cause == "alike"
+
+
 @pytest.mark.parametrize(
     ("points", "why"),
     [

@@ -26,6 +26,8 @@ def test_a_rendering_unlike_its_photo_takes_trust_away() -> None:
         *("weak", "trusted", "weak", "trusted", "trusted")
     ]
     assert revised.photos[2].evidence.held_out_psnr == 14.0
+    assert revised.photos[2].probability < 0.5
+    assert [photo.probability for photo in revised.photos if photo.name != "2.jpg"] == [0.97] * 4
     assert "dB worse" in revised.photos[2].reason
     assert revised.photos[2].advice in revised.advice
     assert revised.photos[0].reason == "why", "a good rendering does not raise a level"

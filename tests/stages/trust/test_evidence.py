@@ -1,0 +1,59 @@
+"""What is collected of each photo is what was measured of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenes.poses import Scene, arc, cloud, make_scene
+from scenes.trust import subject_of
+
+from splatpose.sfm.mapping.focal_settlement import lens_priors
+from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
+from splatpose.stages.trust import evidence
+from splatpose.stages.trust.config import TrustConfig
+from splatpose.stages.trust.evidence import collect
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make_scene(tmp_path_factory.mktemp("arc"), arc(7), cloud(), outliers=0.1)
+
+
+def test_what_is_open_of_the_lens_is_told_of_the_photo(scene: Scene, tmp_path: Path) -> None:
+    subject = subject_of(scene)
+    found = collect(subject, TrustConfig(folds=False), tmp_path, seed=0, progress=lambda text: None)
+    model = subject.model
+    expected = pose_uncertainty(model, priors=lens_priors(model.cameras, [None]))
+    for i, photo in enumerate(found.photos):
+        for name in ("lens_rotation", "lens_position", "drift_rotation", "drift_position"):
+            assert getattr(photo, name) == pytest.approx(getattr(expected, name)[i])
+        assert photo.rotation_sigma == pytest.approx(expected.rotation[i])
+        assert photo.position_sigma == pytest.approx(expected.position[i])
+        assert photo.focal_sigma == pytest.approx(expected.focal[0])
+        assert photo.focal_drift == pytest.approx(abs(expected.focal_drift[0]))
+
+
+def test_exif_is_asked_of_the_camera_that_took_the_photo(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models may have other cameras than the photos' groups: further lenses, or a foreign model's
+    own."""
+    subject = subject_of(scene)
+    count = len(subject.model.names)
+    own = np.arange(count) % 2
+    camera = subject.model.cameras[0]
+    model = replace(subject.model, cameras=(camera, camera, camera), camera_index=own)
+    asked: list[list[float | None]] = []
+
+    def spied(cameras, exif):
+        asked.append(list(exif))
+        return lens_priors(cameras, exif)
+
+    monkeypatch.setattr(evidence, "lens_priors", spied)
+    exif = np.where(own == 0, np.nan, 690.0)
+    given = replace(subject, model=model, exif=exif)
+    collect(given, TrustConfig(folds=False), tmp_path, seed=0, progress=lambda text: None)
+    assert asked == [[None, 690.0, None]]
