@@ -212,3 +212,7 @@ def test_scenes_of_a_split_come_family_by_family(tmp_path):
     assert found == ["night-tune-0", "walk-tune-0", "walk-tune-1"]
     assert [p.name for p in verdict_evidence.scenes_of(tmp_path, "test", "walk")] == ["walk-test-0"]
     assert not list(verdict_evidence.scenes_of(tmp_path, "test", "night"))
+
+
+def test_every_wrong_focal_length_is_wrong() -> None:
+    assert all(abs(np.log(factor)) > 0.02 for factor in wrong_models.FOCAL_ERRORS)

@@ -8,11 +8,14 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+# First of all: what is measured is this checkout's package, whichever one is installed.
 from splatpose.host import processor_name
 
 RESULTS = Path(__file__).parent / "results"

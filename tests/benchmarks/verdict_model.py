@@ -22,7 +22,6 @@ from typing import Any
 
 import machine
 import numpy as np
-from photo_sets import ROOT  # noqa: F401
 
 from splatpose.scene.verdicts import PhotoTrust
 from splatpose.sfm.mapping.bundle_adjustment import FEW_PHOTOS
@@ -115,8 +114,18 @@ def read(files: Sequence[Path]) -> Photos:
         counts[_model_of(row)] = counts.get(_model_of(row), 0) + bool(row["registered"])
     rows = [row for row in rows if row["registered"]]
     known = {f.name for f in fields(PhotoTrust)}
+    if any(known - row["evidence"].keys() for row in rows if "evidence" in row):
+        raise SystemExit(
+            "evidence of an earlier state: judge it again (verdict_evidence.py --again)"
+        )
     evidence = [
-        PhotoTrust(**{k: _number(k, v) for k, v in row.get("evidence", row).items() if k in known})
+        PhotoTrust(
+            **{
+                k: np.nan if v is None else v
+                for k, v in row.get("evidence", row).items()
+                if k in known
+            }
+        )
         for row in rows
     ]
     few = np.array([counts[_model_of(row)] <= FEW_PHOTOS for row in rows])
@@ -140,10 +149,6 @@ def _model_of(row: dict[str, Any]) -> tuple[str, str]:
 
 def _scene_of(row: dict[str, Any]) -> str:
     return row.get("scene") or row["set"]
-
-
-def _number(name: str, value: Any) -> Any:
-    return float("nan") if value is None else value
 
 
 def fitted(photos: Photos, stiffness: float) -> ProbabilityModel:

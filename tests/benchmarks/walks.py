@@ -40,10 +40,11 @@ from splatpose.pipeline import solve
 from splatpose.runs.folder import WORK
 from splatpose.sfm.model_comparison import difference
 from splatpose.stages.matching.stage import DATABASE
-from splatpose.stages.poses.stage import load_poses
 from splatpose.stages.trust.stage import load_verdicts
 from tests.synthetic.render_walk import default_folder
 
+POSES = "poses.npy"
+"""What a run ends with, whichever stage it is from."""
 _POLL_S = 0.5
 
 
@@ -83,7 +84,8 @@ def solve_here(images: Path, out: Path) -> None:
         if isinstance(event, StageFinished):
             print(json.dumps({"stage": event.stage, "seconds": event.seconds}), flush=True)
 
-    solve(images, out, FitConfig(), emit=tell)
+    solved = solve(images, out, FitConfig(), emit=tell)
+    np.save(out / POSES, solved.poses.cam_from_world)
 
 
 def splatpose_row(walk: Path, out: Path) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def splatpose_row(walk: Path, out: Path) -> dict[str, Any]:
     told = [json.loads(line) for line in child.stdout if line.startswith("{")]
     seconds = {row["stage"]: row["seconds"] for row in told}
     seconds["all"] = time.perf_counter() - start
-    poses = load_poses(stage_folder(out, "poses")).cam_from_world
+    poses = np.load(out / POSES)
     verdicts = load_verdicts(stage_folder(out, "trust"))
     trusted = np.array([photo.level == "trusted" for photo in verdicts.photos])
     return {
@@ -205,8 +207,8 @@ def killed(walk: Path, home: Path, kills: int, seconds: float) -> dict[str, Any]
             break
     if (code := started(walk, out).wait()) != 0:
         return {"kills": done, "ended_with": code}
-    poses = [load_poses(stage_folder(run, "poses")) for run in (home / "run", out)]
-    same = np.array_equal(*(model.cam_from_world for model in poses), equal_nan=True)
+    poses = [np.load(run / POSES) for run in (home / "run", out)]
+    same = np.array_equal(*poses, equal_nan=True)
     return {"kills": done, "same_poses": bool(same)}
 
 

@@ -20,10 +20,10 @@ from splatpose.io.colmap import (
     model_from_reconstruction,
     reconstruction_from_model,
 )
-from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.mapping.bundle_adjustment import bundle_options, measure_scales
 from splatpose.sfm.mapping.retriangulation import with_points
+from splatpose.sfm.viewgraph.focal_adjustment import with_focal
 from splatpose.stages.trust.evidence import ModelUnderTest
 
 Named = tuple[str, SparseModel]
@@ -158,7 +158,7 @@ def refocused(subject: ModelUnderTest, factor: float) -> SparseModel | None:
     None where bundle adjustment finds no solution.
     """
     model = dataclasses.replace(
-        subject.model, cameras=tuple(_with_focal(c, factor) for c in subject.model.cameras)
+        subject.model, cameras=tuple(with_focal(c, factor) for c in subject.model.cameras)
     )
     reconstruction = reconstruction_from_model(model, subject.graph.keypoints)
     loss = measure_scales(reconstruction_from_model(subject.model, subject.graph.keypoints)).loss
@@ -233,10 +233,3 @@ def _part(
 def _direction(rng: np.random.Generator) -> np.ndarray:
     vector = rng.normal(size=3)
     return vector / np.linalg.norm(vector)
-
-
-def _with_focal(camera: Camera, factor: float) -> Camera:
-    count = 1 if camera.model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL") else 2
-    params = camera.params.copy()
-    params[:count] *= factor
-    return dataclasses.replace(camera, params=params)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from ...scene.camera import CameraModel
 from ..lens_thresholds import LENS
-from .bundle_adjustment import Freedom, Scales, bundle_options, set_model
+from .bundle_adjustment import Freedom, Scales, bundle_options, least_freedom, set_model
 from .lens_adjustment import SAME_CERES, adjust_with_lens
 from .unseen_tracks import ITERATIONS, every_camera, halves_of_tracks, unseen_cost
 
@@ -54,7 +54,7 @@ def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, s
     Cameras with too few photos, or too many of them to ask each, keep focal length and one
     distortion coefficient.
     """
-    freedom = {i: Freedom("SIMPLE_RADIAL") for i in reconstruction.cameras}
+    freedom = least_freedom(reconstruction)
     folds = halves_of_tracks(reconstruction, seed)
     if folds is None:
         return Choice(freedom, ("too few tracks to test intrinsics",))
@@ -131,7 +131,7 @@ class _Trial:
     def anew(self) -> _Trial:
         """The same camera from the beginning, what was tried before noted."""
         other = _Trial(self._folds, self._camera_id, self._scales, self._freedom)
-        other.notes = self.notes
+        other.notes = list(self.notes)
         return other
 
     def better(self, other: _Trial) -> _Trial:
@@ -213,9 +213,9 @@ class _Trial:
         size = max(cameras[0].width, cameras[0].height)
         shift = np.array([_center(a) - _center(b) for a, b in zip(cameras, before, strict=True)])
         offset = np.array([_center(c) - (c.width / 2, c.height / 2) for c in cameras])
-        moved = self.current.principal_point and np.abs(shift).max() < 0.1 * np.abs(offset).max()
+        stayed = self.current.principal_point and np.abs(shift).max() < 0.1 * np.abs(offset).max()
         self.far_out = bool(np.abs(offset).max() > LENS.max_principal_shift * size)
-        if self.far_out and not (anywhere or moved):
+        if self.far_out and not (anywhere or stayed):
             return "principal point too far out"
         if freedom.principal_point and freedom.model == self.current.model:
             spread = np.linalg.norm(shift[0] - shift[1])

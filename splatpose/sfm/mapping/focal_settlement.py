@@ -94,7 +94,7 @@ def settle_focal_lengths(
     cameras = {i: camera_from_colmap(c) for i, c in reconstruction.cameras.items()}
     seen = {image.camera_id for image in reconstruction.images.values() if image.has_pose}
     aims = {i: _aim(camera, exif.get(i)) for i, camera in cameras.items() if i in seen}
-    doubtful = [i for i, aim in aims.items() if _matters(cameras[i], *aim)]
+    doubtful = [i for i, aim in aims.items() if _matters(cameras[i], *aim, told=i in exif)]
     few = 2 <= reconstruction.num_reg_images() <= _MOST_PHOTOS
     if not (SAME_CERES and doubtful and few):
         return ()
@@ -140,10 +140,10 @@ def _aim(camera: Camera, exif: float | None) -> tuple[float, float]:
     return ratio * max(camera.width, camera.height), sigma
 
 
-def _matters(camera: Camera, aim: float, sigma: float) -> bool:
+def _matters(camera: Camera, aim: float, sigma: float, *, told: bool) -> bool:
     """Whether a focal length is so far off that it could be for want of matches: EXIF's by more
     than a half of its standard deviation, others by more than one."""
-    share = 0.5 if sigma == LENS.exif_sigma else 1.0
+    share = 0.5 if told else 1.0
     return abs(math.log(camera.K[0, 0] / aim)) > share * sigma
 
 

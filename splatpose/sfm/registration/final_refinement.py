@@ -93,8 +93,9 @@ def refine(
         if _cropped(reconstruction):
             # Under the wrong principal point, true points and photos were left out.
             late |= _register_rest(mapper)
-            _refine(mapper, freedom, measure_scales(reconstruction))
-            contradicted |= _take_back(mapper, late, names, table, max_error_px)
+            scales = measure_scales(reconstruction)
+            _refine(mapper, freedom, scales)
+            contradicted = _take_back(mapper, late, names, table, max_error_px)
         if free_intrinsics:
             exif = focals_by_exif(*read_cameras(database))
             told = settle_focal_lengths(reconstruction, names, freedom, scales.loss, exif)

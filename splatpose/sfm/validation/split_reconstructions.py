@@ -129,7 +129,8 @@ def map_halves(
 def by_lens(model: SparseModel, groups: Int[np.ndarray, " V"]) -> Int[np.ndarray, " V"]:
     """The groups, divided where the model has photos of one at clearly different focal lengths.
 
-    Most photos of a group, and those without a pose, keep its number; further lenses get new ones.
+    Most photos of a group, those without a pose, and those with a focal length that no lens has
+    keep its number; further lenses get new ones.
     """
     ratio = focal_ratios(model.cameras)[model.camera_index]
     lenses = groups.copy()
@@ -139,7 +140,9 @@ def by_lens(model: SparseModel, groups: Int[np.ndarray, " V"]) -> Int[np.ndarray
         gaps = np.flatnonzero(np.diff(np.log(ratio[own])) >= LENS_GROUPS.min_apart) + 1
         parts = sorted(np.split(own, gaps), key=len, reverse=True)
         for photos in parts[1:]:
-            lenses[photos] = lenses.max() + 1
+            # As `group_cameras` leaves out others, which then have no camera.
+            if FOCAL_RATIOS.plausible_start(float(ratio[photos[len(photos) // 2]])):
+                lenses[photos] = lenses.max() + 1
     return lenses
 
 

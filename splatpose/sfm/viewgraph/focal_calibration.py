@@ -13,7 +13,14 @@ import numpy as np
 from jaxtyping import Int
 
 from ...scene.camera import Camera
-from ..correspondences import REFERENCE_SIDE, MatchTable, focal_ratios, overlapping, pair_samples
+from ..correspondences import (
+    REFERENCE_SIDE,
+    MatchTable,
+    focal_ratios,
+    overlapping,
+    pair_samples,
+    with_matches,
+)
 from ..twoview.all_pairs import relative_poses
 from ..twoview.pair_geometry import fit_essential
 from .focal_adjustment import GUESS_SIGMA, MATCHES_A_PAIR, refine_focal_lengths, with_focal
@@ -101,7 +108,4 @@ def _some_pairs(table: MatchTable, min_matches: int) -> MatchTable:
         return table
     strong = enough[: max(_MAX_PAIRS, int(_STRONG_SHARE * len(enough)))]
     chosen = strong[np.unique(np.linspace(0, len(strong) - 1, _MAX_PAIRS).astype(int))]
-    keep = np.isin(table.pair, chosen)
-    return MatchTable(
-        table.pairs, table.pair[keep], table.photos[keep], table.keypoints[keep], table.xy[keep]
-    )
+    return with_matches(table, np.isin(table.pair, chosen))

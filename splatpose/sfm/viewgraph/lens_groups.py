@@ -78,6 +78,8 @@ def find_lens_groups(
         camera_index: each photo's camera.
         asked: photos whose pairs are asked; others that no such pair holds stay with most.
     """
+    if len(np.unique(camera_index)) == len(camera_index):
+        return None  # A camera for every photo.
     rows = sample_rows(table, pairs_to_ask(table, asked, 2 * min_matches), 2 * MATCHES_A_PAIR)
     some = with_matches(table, np.isin(np.arange(len(table)), rows))
     half = split_matches(some, seed)

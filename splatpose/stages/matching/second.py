@@ -106,13 +106,14 @@ def match_named_pairs(
             kept = plan_memory(capture, features, first.refine_size).photos_kept
             verifier = Verifier(capture, matcher.working_size, first.min_inliers, seed)
             matched = _add(capture, first, graph, found, verifier, kept, folder / DATABASE, own)
-    shutil.rmtree(folder / FEATURES)
     if matched < _FEWEST:
+        shutil.rmtree(folder / FEATURES)
         (folder / DATABASE).unlink(missing_ok=True)
         return _nothing(folder, len(pairs), matched, f"{_named_text(len(pairs))}: {matched} match")
     shutil.copyfile(graph.database.parent / WAYS, folder / WAYS)
     append_ways(folder / WAYS, [(*pair, one.way) for pair, one in found.pairs.items()])
     write_evidence(folder, SecondRoundEvidence(len(pairs), matched, "not tried", ""))
+    shutil.rmtree(folder / FEATURES)
     return f"{matched} of {len(pairs)} pairs that the poses name match"
 
 
@@ -127,7 +128,7 @@ def load_more_matches(folder: Path, graph: MatchGraph) -> MoreMatches:
         return MoreMatches(None, evidence)
     both = read_graph(folder / DATABASE, graph.matcher)
     ways = read_ways(folder / WAYS, both.pairs)
-    return MoreMatches(replace(both, ways=ways, tried=graph.tried), evidence)
+    return MoreMatches(replace(both, ways=ways), evidence)
 
 
 def second_matching(graph: MatchGraph) -> Stage[MoreMatches]:

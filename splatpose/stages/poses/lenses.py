@@ -11,7 +11,9 @@ import numpy as np
 from ...errors import SplatposeError
 from ...events import Message
 from ...io.camera_groups import with_cameras
+from ...io.colmap_database import read_cameras
 from ...scene.capture import Capture
+from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.lens_doubts import photos_to_ask
 from ...sfm.viewgraph.lens_groups import LensGroups, find_lens_groups
@@ -47,11 +49,13 @@ def best_of_lenses(
     if parted is not None:
         second = _second(setting, lenses, parted, folder)
         if second is None:
-            setting.emit(Message("poses", "no reconstruction with them: one camera is kept"))
+            if first is not None:
+                text = "no reconstruction with them: one camera is kept"
+                setting.emit(Message("poses", text))
         elif first is not None and second.explanation.score <= first.explanation.score:
             setting.emit(Message("poses", "they explain no more of the matches: left out"))
         else:
-            told = describe_lenses(setting.capture, second.model, parted)
+            told = _describe(setting.capture, second.model, parted)
             for text in told:
                 setting.emit(Message("poses", text, "warning"))
             return second, told
@@ -72,7 +76,7 @@ def _parted(setting: Setting, lenses: Lenses, first: Attempt | None) -> LensGrou
     """The photos parted by lens, where a model gives reason to ask and matches call for it."""
     few = setting.config.min_matches
     asked = np.ones(len(setting.names), bool)
-    if first is not None and first.found.rounds == 1:
+    if first is not None and first.found.agreeing and first.found.rounds == 1:
         asked = photos_to_ask(first.model, setting.table, first.explanation, few)
     if not asked.any():
         return None
@@ -99,17 +103,34 @@ def _second(setting: Setting, lenses: Lenses, parted: LensGroups, folder: Path) 
     # What EXIF says is of one of the lenses at most.
     split = np.bincount(parted.parent, minlength=len(lenses.cameras)) > 1
     known = tuple(bool(lenses.known[p]) and not bool(split[p]) for p in parted.parent.tolist())
-    graph = with_cameras(
-        lenses.graph, parted.cameras, known, parted.camera_index, folder / _DATABASE
+    # What it says of the others stays.
+    cameras = tuple(
+        lenses.cameras[parent] if told else camera
+        for camera, parent, told in zip(parted.cameras, parted.parent.tolist(), known, strict=True)
     )
-    several = Lenses(graph, parted.cameras, known, parted.camera_index)
+    graph = with_cameras(lenses.graph, cameras, known, parted.camera_index, folder / _DATABASE)
+    several = Lenses(graph, cameras, known, parted.camera_index)
     try:
         return attempt(setting, several, folder / _OF_LENSES)
     except SplatposeError:
         return None
 
 
-def describe_lenses(capture: Capture, model: SparseModel, parted: LensGroups) -> tuple[str, ...]:
+def of_lenses(graph: MatchGraph, capture: Capture, poses: SparseModel, path: Path) -> MatchGraph:
+    """The matches on a database with the cameras of the poses, where they found further lenses
+    among the photos of a camera: of these EXIF says nothing."""
+    groups = np.array([photo.group for photo in capture.photos])
+    other = poses.camera_index != groups
+    if not other.any():
+        return graph
+    given, told = read_cameras(graph.database)
+    parted = set(groups[other].tolist())
+    known = [i < len(told) and told[i] and i not in parted for i in range(len(poses.cameras))]
+    cameras = [given[i] if known[i] else camera for i, camera in enumerate(poses.cameras)]
+    return with_cameras(graph, cameras, known, poses.camera_index, path)
+
+
+def _describe(capture: Capture, model: SparseModel, parted: LensGroups) -> tuple[str, ...]:
     """A sentence on each further lens: which photos, and both focal lengths."""
     names = [photo.name for photo in capture.photos]
     focal = _focals(model, parted)

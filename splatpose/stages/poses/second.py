@@ -13,7 +13,6 @@ from jaxtyping import Bool
 
 from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
-from ...io.camera_groups import with_cameras
 from ...io.colmap import quiet_colmap
 from ...io.second_round import read_evidence, write_evidence
 from ...io.sparse_model import read_sparse_model, write_sparse_model
@@ -33,10 +32,13 @@ from ...sfm.step_lengths import walking_order
 from ...sfm.validation.untried_pairs import refuted_pairs
 from .config import PosesConfig
 from .finishing import in_world, selected_matches, settled
+from .lenses import of_lenses
 from .refusal import overlap_groups
 from .second_verdict import Question, judged, sentence
 from .snapshots import snapshot
 
+_WORK = "work"
+"""Folder for what an interruption leaves to go on with."""
 _ADJUSTED = "adjusted"
 _SELECTED, _LENSES = "selected.db", "lenses.db"
 _WORTH = 0.02
@@ -80,42 +82,44 @@ def continue_poses(
     order = walking_order(capture.photos, table)
     question = Question(table, _new(graph, table), order, config.max_error_px)
     with quiet_colmap():
-        start = _start(poses, question, seed, emit)
+        emit(Progress("second_poses", 0, 3, "closing loops"))
+        start = _start(poses, question, seed)
+        evidence = replace(
+            more.evidence,
+            loops=start.closed.loops,
+            gap_before=start.closed.gap_before,
+            gap_after=start.closed.gap_after,
+            registered_before=int(poses.registered.sum()),
+            explained_before=start.before.share,
+        )
         if not start.closed.loops and _share_of_new(question) < _WORTH:
-            return _nothing_to_gain(more.evidence, folder, emit)
+            return _nothing_to_gain(evidence, folder, emit)
+        dropped = _dropped(poses, question, start, seed)
+        evidence = replace(evidence, dropped=int(dropped.sum()))
+        work = folder / _WORK
+        work.mkdir(exist_ok=True)
         sizes = [(photo.width, photo.height) for photo in capture.photos]
-        built_on = selected_matches(more.graph, table, sizes, folder / _SELECTED, start.dropped)
-        if (poses.camera_index != [photo.group for photo in capture.photos]).any():
-            # The first poses found further lenses among the photos of a camera.
-            known = [False] * len(poses.cameras)
-            given = poses.cameras, known, poses.camera_index, folder / _LENSES
-            built_on = with_cameras(built_on, *given)
+        built_on = selected_matches(more.graph, table, sizes, work / _SELECTED, dropped)
+        built_on = of_lenses(built_on, capture, poses, work / _LENSES)
         emit(Progress("second_poses", 1, 3, "triangulating and adjusting"))
-        adjusted = _adjusted(start.model, built_on, folder, config, seed)
+        adjusted = _adjusted(start.model, built_on, work, config, seed)
         emit(Progress("second_poses", 2, 3, "refining"))
-        refined = model = None
+        finished = None
         if adjusted is not None:
             priors = sample_priors(depth, more.graph.keypoints, sizes) if depth else None
             given = capture, more.graph, built_on, table, config, seed, priors
-            refined, model = _finished(adjusted, poses, *given)
+            finished = _finished(adjusted, poses, *given)
     emit(Progress("second_poses", 3, 3, "refined"))
-    evidence = replace(
-        more.evidence,
-        loops=start.closed.loops,
-        gap_before=start.closed.gap_before,
-        gap_after=start.closed.gap_after,
-        dropped=int(start.dropped.sum()),
-        registered_before=int(poses.registered.sum()),
-        explained_before=start.before.share,
-    )
+    model = None if finished is None else finished.model
     evidence = judged(poses, start.before, model, question, evidence)
-    if model is not None and refined is not None and evidence.decision == "kept":
-        _write(folder, more.graph, model, poses, refined, question, config)
+    told = ()
+    if finished is not None and evidence.decision == "kept":
+        told = finished.told
+        _write(folder, more.graph, finished, poses, question, config)
     write_evidence(folder, evidence)
-    shutil.rmtree(folder / _ADJUSTED, ignore_errors=True)
-    for name in (_SELECTED, _LENSES):
-        (folder / name).unlink(missing_ok=True)
-    emit(Message("second_poses", sentence(evidence)))
+    shutil.rmtree(work)
+    for text in (sentence(evidence), *told):
+        emit(Message("second_poses", text))
     return evidence.reason
 
 
@@ -161,16 +165,12 @@ class _Start:
     model: SparseModel
     """Cameras of the first round, loops closed."""
     closed: Closed
-    dropped: Bool[np.ndarray, " P"]
-    """Pairs of the table that take no part."""
     before: Explanation
     """What the first poses explain."""
 
 
-def _start(poses: SparseModel, question: Question, seed: int, emit: EventSink) -> _Start:
-    """Closes loops, and leaves pairs out, where the poses are confirmed and nothing says that they
-    drifted."""
-    emit(Progress("second_poses", 0, 3, "closing loops"))
+def _start(poses: SparseModel, question: Question, seed: int) -> _Start:
+    """Closes loops where new matches say that the poses drifted."""
     table, max_error_px = question.table, question.max_error_px
     before = explain(poses, table, max_error_px=max_error_px)
     new = question.new
@@ -179,25 +179,45 @@ def _start(poses: SparseModel, question: Question, seed: int, emit: EventSink) -
     explained = before.explained & new
     explained[~new] = first.explained
     closed = close_loops(poses, table, explained, new, max_error_px=max_error_px, seed=seed)
-    dropped = np.zeros(len(table.pairs), bool)
-    if any(hypothesis.confirmed for hypothesis in poses.hypotheses) and not closed.loops:
-        dropped = refuted_pairs(poses, table, before, seed)
-    model = replace(poses, cam_from_world=closed.cam_from_world)
-    return _Start(model, closed, dropped, before)
+    return _Start(replace(poses, cam_from_world=closed.cam_from_world), closed, before)
+
+
+def _dropped(
+    poses: SparseModel, question: Question, start: _Start, seed: int
+) -> Bool[np.ndarray, " P"]:
+    """Pairs of the table that take no part: those that the poses refute, where these are confirmed
+    and nothing says that they drifted."""
+    if any(hypothesis.confirmed for hypothesis in poses.hypotheses) and not start.closed.loops:
+        return refuted_pairs(poses, question.table, start.before, seed)
+    return np.zeros(len(question.table.pairs), bool)
 
 
 def _adjusted(
-    start: SparseModel, built_on: MatchGraph, folder: Path, config: PosesConfig, seed: int
+    start: SparseModel, built_on: MatchGraph, work: Path, config: PosesConfig, seed: int
 ) -> pycolmap.Reconstruction | None:
     """Tracks and bundle adjustment at given cameras; what was done before is read again."""
-    if not (folder / _ADJUSTED).exists():
-        found = grown(start, built_on, folder, config.min_matches, seed)
+    if not (work / _ADJUSTED).exists():
+        found = grown(start, built_on, work, config.min_matches, seed)
         if found is None:
             return None
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{_ADJUSTED}.", dir=folder))
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{_ADJUSTED}.", dir=work))
         found.write_binary(unfinished)
-        unfinished.rename(folder / _ADJUSTED)
-    return pycolmap.Reconstruction(folder / _ADJUSTED)
+        unfinished.rename(work / _ADJUSTED)
+    return pycolmap.Reconstruction(work / _ADJUSTED)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """The second model."""
+
+    model: SparseModel
+    refined: Refined
+    scaled: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What lenses and scales rest on, where matches leave them open."""
+        return (*self.refined.choice.settled, *self.scaled)
 
 
 def _finished(
@@ -210,7 +230,7 @@ def _finished(
     config: PosesConfig,
     seed: int,
     priors: KeypointPriors | None,
-) -> tuple[Refined, SparseModel]:
+) -> _Finished:
     """As the first model was finished."""
     names = tuple(photo.name for photo in capture.photos)
     refined = refine(
@@ -224,24 +244,25 @@ def _finished(
         seed=seed,
         priors=priors,
     )
-    model, _ = settled(refined.reconstruction, graph, table, config, poses.cameras, names, priors)
-    return refined, in_world(model, capture, poses.camera_index)
+    given = table, config, poses.cameras, names, priors
+    model, scaled = settled(refined.reconstruction, graph, *given)
+    return _Finished(in_world(model, capture, poses.camera_index), refined, scaled)
 
 
 def _write(
     folder: Path,
     graph: MatchGraph,
-    model: SparseModel,
+    finished: _Finished,
     poses: SparseModel,
-    refined: Refined,
     question: Question,
     config: PosesConfig,
 ) -> None:
     """The model with its evidence, and the moments of its making in its own frame."""
-    table = question.table
+    table, model, refined = question.table, finished.model, finished.refined
     explanation = explain(model, table, max_error_px=question.max_error_px)
     groups = overlap_groups(graph, len(model.names), config.min_matches)
-    record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
+    late = refined.late | {i for i, one in enumerate(poses.evidence) if one.placed_by == "late"}
+    record = Record(model, table, explanation, groups, late, refined.contradicted)
     earlier = [
         snapshot(
             one.stage,
@@ -261,8 +282,19 @@ def _write(
         hypotheses=poses.hypotheses,
         snapshots=(*earlier, snapshot("global", model, model)),
     )
-    notes = {"intrinsics": list(refined.choice.notes)}
+    notes = {
+        "intrinsics": [*refined.choice.notes, *refined.choice.settled],
+        "free_scales": list(finished.scaled),
+    }
     write_sparse_model(folder, model, graph.keypoints, notes)
 
 
-SECOND_POSES = Stage("second_poses", continue_poses, load_more_poses)
+def _space(
+    capture: Capture, graph: MatchGraph, more: MoreMatches, poses: SparseModel, config: PosesConfig
+) -> int:
+    """Copies of the database: of selected matches, with other cameras, and for the mapper."""
+    del capture, graph, poses, config
+    return 3 * more.graph.database.stat().st_size if more.graph is not None else 0
+
+
+SECOND_POSES = Stage("second_poses", continue_poses, load_more_poses, _space)

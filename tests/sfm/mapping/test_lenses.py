@@ -29,6 +29,7 @@ from splatpose.io.colmap import (
 )
 from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.mapping import camera_model_selection
 from splatpose.sfm.mapping.bundle_adjustment import Freedom, measure_scales
 from splatpose.sfm.mapping.camera_model_selection import choose_freedom
 from splatpose.sfm.mapping.focal_settlement import (
@@ -39,6 +40,7 @@ from splatpose.sfm.mapping.focal_settlement import (
 from splatpose.sfm.mapping.lens_adjustment import adjust_with_lens
 from splatpose.sfm.mapping.lens_prior import LensPrior
 from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
+from splatpose.sfm.mapping.unseen_tracks import unseen_cost
 from splatpose.sfm.registration.final_refinement import _cropped
 
 SIMPLE = Freedom("SIMPLE_RADIAL")
@@ -75,6 +77,24 @@ def test_a_lens_that_distorts_in_three_ways_is_found() -> None:
     assert rich.params[0] == rich.params[1]
     np.testing.assert_array_equal(rich.params[2:4], (320, 240))
     np.testing.assert_array_equal(rich.params[[6, 7, 9, 10, 11]], 0)
+
+
+def test_cameras_are_judged_by_tracks_that_they_were_not_fitted_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[set[int], set[int]]] = []
+
+    def spied(fitted, tracks, scales):
+        asked.append((set(fitted.point3D_ids()), set(tracks.point3D_ids())))
+        return unseen_cost(fitted, tracks, scales)
+
+    monkeypatch.setattr(camera_model_selection, "unseen_cost", spied)
+    true = observed(ORDINARY, arc(6, 60, 4.5), cloud(150), 0.4)
+    with quiet_colmap():
+        plain = adjusted(true, 760, SIMPLE)
+        choose_freedom(plain, measure_scales(plain), seed=0)
+    assert len(asked) >= 4
+    assert all(fitted and tracks and not fitted & tracks for fitted, tracks in asked)
 
 
 def test_an_ordinary_lens_gets_no_third_term() -> None:

@@ -28,3 +28,11 @@ def test_focal_lengths_of_one_lens_stay_one_group() -> None:
     groups = np.array([0, 0, 0, 1, 1])
     found = model([1.0, 1.02, 1.04, 2.0], [0, 1, 2, 3, 3])
     assert by_lens(found, groups).tolist() == groups.tolist()
+
+
+def test_what_no_lens_has_is_no_lens() -> None:
+    """Every group that is told apart has a camera."""
+    found = model([1.0, 20.0], [0, 1, 0, 0, 1])
+    lenses = by_lens(found, np.zeros(5, np.int64))
+    assert lenses.tolist() == [0] * 5
+    assert set(group_cameras(found, lenses)) == {0}

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from scenes.loops import PHOTOS, PIXELS, drifted, loop_scene, model_of
 from scenes.poses import CONFIG, Scene, position_error
+from scenes.zooms import FOCAL, zoomed
 
 from splatpose.events import Message, Progress
+from splatpose.geometry.rotations import so3_exp
+from splatpose.io.camera_groups import with_cameras
+from splatpose.io.colmap_database import read_cameras
 from splatpose.scene.evidence import HypothesisEvidence
 from splatpose.scene.second_round import MoreMatches, MorePoses, SecondRoundEvidence
 from splatpose.scene.sparse_model import PoseSnapshot, SparseModel
 from splatpose.sfm.correspondences import match_table
 from splatpose.sfm.match_consistency import explain
+from splatpose.stages.poses.lenses import of_lenses
 from splatpose.stages.poses.second import continue_poses, load_more_poses
 from splatpose.stages.poses.second_verdict import Question, judged
 
@@ -98,12 +103,12 @@ def test_an_interrupted_run_goes_on_to_the_same(
     folder = tmp_path / "second"
     with pytest.raises(KeyboardInterrupt):
         go_on(scenes, first, folder, interrupt)
-    before = (folder / "adjusted" / "images.bin").stat().st_mtime_ns
+    before = (folder / "work" / "adjusted" / "images.bin").stat().st_mtime_ns
     moments: list[int] = []
 
     def watch(event) -> None:
         if isinstance(event, Progress) and event.text == "refining":
-            moments.append((folder / "adjusted" / "images.bin").stat().st_mtime_ns)
+            moments.append((folder / "work" / "adjusted" / "images.bin").stat().st_mtime_ns)
 
     again = go_on(scenes, first, folder, watch)
     assert moments == [before], "what was adjusted is used again"
@@ -133,6 +138,50 @@ def test_a_model_that_explains_less_or_places_fewer_is_not_kept(
     assert f"{PHOTOS - 1} in place of {PHOTOS} photos" in fewer.reason
     assert judged(truth, told, None, question, FOUND).decision == "rolled back"
     assert judged(truth, told, truth, question, FOUND).decision == "kept"
+
+
+def test_matches_of_the_first_round_do_not_pay_for_those_of_the_second(
+    scenes: tuple[Scene, Scene],
+) -> None:
+    _, both = scenes
+    table = match_table(both.graph)
+    before = model_of(both, both.graph, drifted(both.cam_from_world))
+    told = explain(before, table, max_error_px=PIXELS)
+    poses = both.cam_from_world.copy()
+    poses[PHOTOS // 2, :3] = so3_exp(np.radians([0, 4.0, 0])) @ poses[PHOTOS // 2, :3]
+    after = model_of(both, both.graph, poses)
+    assert explain(after, table, max_error_px=PIXELS).score > told.score
+    question = Question(table, ~told.explained, None, PIXELS)
+    assert judged(before, told, after, question, FOUND).decision == "rolled back"
+    truth = model_of(both, both.graph, both.cam_from_world)
+    assert judged(before, told, truth, question, FOUND).decision == "kept"
+
+
+def test_cameras_that_were_not_parted_keep_what_exif_says(
+    scenes: tuple[Scene, Scene], tmp_path: Path
+) -> None:
+    """The first poses found a further lens among the photos of one of two cameras."""
+    _, both = scenes
+    groups = np.arange(PHOTOS) % 2
+    exif = (zoomed(1.0), zoomed(1.1))
+    graph = with_cameras(both.graph, exif, (True, True), groups, tmp_path / "given.db")
+    photos = tuple(
+        replace(photo, group=int(group))
+        for photo, group in zip(both.capture.photos, groups, strict=True)
+    )
+    capture = replace(both.capture, photos=photos)
+    index = np.where(groups == 0, np.where(np.arange(PHOTOS) < 6, 2, 0), 1)
+    solved = replace(
+        model_of(both, both.graph, both.cam_from_world),
+        cameras=(zoomed(1.02), zoomed(1.12), zoomed(1.5)),
+        camera_index=index,
+    )
+    found = of_lenses(graph, capture, solved, tmp_path / "lenses.db")
+    cameras, known = read_cameras(found.database)
+    assert known == (False, True, False)
+    assert [camera.params[0] / FOCAL for camera in cameras] == pytest.approx([1.02, 1.1, 1.5])
+    same = replace(solved, camera_index=groups)
+    assert of_lenses(graph, capture, same, tmp_path / "none.db") is graph
 
 
 def test_few_pairs_without_drift_change_nothing(

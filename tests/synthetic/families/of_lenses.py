@@ -112,7 +112,11 @@ def mixed_phones(d: Draft) -> Scene:
     owner = np.sort(d.rng.integers(len(lenses), size=count))
     owner[: len(lenses)] = np.arange(len(lenses))
     poses = paths.wander(where, count, d.rng)
-    labels = PHONES if d.number % 2 else (None,) * 3
+    told = [
+        replace(phone, focal_35mm=label_of(lens).focal_35mm)
+        for phone, lens in zip(PHONES, lenses, strict=False)
+    ]
+    labels = told if d.number % 2 else [None] * len(lenses)
     shots = [
         replace(shot, lens=lenses[n], label=labels[n])
         for shot, n in zip(shots_of(poses, lenses[0]), owner, strict=True)

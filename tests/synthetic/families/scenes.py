@@ -76,10 +76,10 @@ def shots_of(poses: np.ndarray, lens: Lens, **more: object) -> list[Shot]:
     return [Shot(p, lens, moment=m, **more) for p, m in zip(poses, moments, strict=True)]  # type: ignore[arg-type]
 
 
-def label_of(lens: Lens, *, model: str = "V11") -> Label:
+def label_of(lens: Lens) -> Label:
     """What a camera with this lens writes of itself: 35 mm equivalents are of the diagonal."""
     focal = lens.focal / np.hypot(lens.width, lens.height) * np.hypot(36, 24)
-    return Label("Vesta", model, float(round(focal)))
+    return Label("Vesta", "V11", float(round(focal)))
 
 
 def draft(family: str, split: Split, number: int) -> Draft:
