@@ -12,6 +12,7 @@ from ...errors import SplatposeError
 from ...events import Message
 from ...io.camera_groups import with_cameras
 from ...io.colmap_database import read_cameras
+from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
@@ -100,20 +101,26 @@ def _second(setting: Setting, lenses: Lenses, parted: LensGroups, folder: Path) 
             "the same camera: reconstructing once more with a camera for each",
         )
     )
-    # What EXIF says is of one of the lenses at most.
-    split = np.bincount(parted.parent, minlength=len(lenses.cameras)) > 1
-    known = tuple(bool(lenses.known[p]) and not bool(split[p]) for p in parted.parent.tolist())
-    # What it says of the others stays.
-    cameras = tuple(
-        lenses.cameras[parent] if told else camera
-        for camera, parent, told in zip(parted.cameras, parted.parent.tolist(), known, strict=True)
-    )
+    cameras, known = cameras_of(lenses, parted)
     graph = with_cameras(lenses.graph, cameras, known, parted.camera_index, folder / _DATABASE)
     several = Lenses(graph, cameras, known, parted.camera_index)
     try:
         return attempt(setting, several, folder / _OF_LENSES)
     except SplatposeError:
         return None
+
+
+def cameras_of(lenses: Lenses, parted: LensGroups) -> tuple[tuple[Camera, ...], tuple[bool, ...]]:
+    """A camera for each lens, and whether its focal length is known beforehand."""
+    split = np.bincount(parted.parent, minlength=len(lenses.cameras)) > 1
+    parent = parted.parent.tolist()
+    # What EXIF says is of one of several lenses at most; what it says of the others stays.
+    known = tuple(bool(lenses.known[p]) and not bool(split[p]) for p in parent)
+    cameras = tuple(
+        lenses.cameras[p] if told else camera
+        for camera, p, told in zip(parted.cameras, parent, known, strict=True)
+    )
+    return cameras, known
 
 
 def of_lenses(graph: MatchGraph, capture: Capture, poses: SparseModel, path: Path) -> MatchGraph:

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes.poses import cloud, solve
-from scenes.zooms import FOCAL, facade, front, lens_scene, mix, orbit
+from scenes.zooms import FOCAL, facade, front, lens_scene, mix, orbit, zoomed
 
 from splatpose.events import Message
 from splatpose.sfm.model_comparison import difference
+from splatpose.sfm.viewgraph.lens_groups import LensGroups
+from splatpose.stages.poses.attempt import Lenses
+from splatpose.stages.poses.lenses import cameras_of
 
 COUNT = 8
 
@@ -37,6 +40,17 @@ def test_every_photo_of_two_zooms_is_right(kind: str, tmp_path: Path) -> None:
         "poses.json",
         "snapshots.npz",
     }
+
+
+def test_what_exif_says_of_a_camera_of_one_lens_stays(tmp_path: Path) -> None:
+    scene = lens_scene(tmp_path, mix("one", 4), orbit(4), cloud(80))
+    index = np.array([0, 2, 1, 1])
+    lenses = Lenses(scene.graph, (zoomed(1.0), zoomed(1.2)), (True, True), index % 2)
+    fitted = (zoomed(0.98), zoomed(1.1), zoomed(1.5))
+    parted = LensGroups(fitted, index, np.array([0, 1, 0]), 0.5, 9.0)
+    cameras, known = cameras_of(lenses, parted)
+    assert known == (False, True, False)
+    assert [camera.params[0] / FOCAL for camera in cameras] == pytest.approx([0.98, 1.2, 1.5])
 
 
 def test_photos_of_one_lens_are_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
