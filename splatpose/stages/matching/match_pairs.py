@@ -52,7 +52,7 @@ def match_pairs(
     for _ in range(_ROUNDS):
         _match(database, cascade, tried, record, emit)
         added = suggested_pairs(
-            *verified_pairs(database),
+            *_found_among(tried, database),
             tried,
             num_photos=database.num_images(),
             most=most_added,
@@ -64,6 +64,17 @@ def match_pairs(
     if text := cascade.check():
         emit(Message("matching", text, "warning"))
     return tried
+
+
+def _found_among(
+    tried: Int[np.ndarray, "P 2"], database: pycolmap.Database
+) -> tuple[Int[np.ndarray, "F 2"], Int[np.ndarray, " F"]]:
+    """Pairs that matched, and their matches; an interrupted run may have left those of later
+    rounds, which are not asked yet."""
+    pairs, matches = verified_pairs(database)
+    known = {(i, j) for i, j in tried.tolist()}
+    own = np.array([(i, j) in known for i, j in pairs.tolist()], bool)
+    return pairs[own], matches[own]
 
 
 def _match(

@@ -116,3 +116,21 @@ def test_what_is_found_suggests_pairs_that_are_matched_too(tmp_path: Path) -> No
     held = read_unaligned(tmp_path / "x.db", tmp_path / "ways.csv").pairs
     assert {(1, 15), (3, 15), (2, 14), (2, 16)} <= set(held)
     assert len(run(tmp_path, KnownCascade(settled=5), pairs)) == len(pairs)
+
+
+@pytest.mark.parametrize("patience", [1, 5, 9])
+def test_a_run_interrupted_among_the_suggested_tries_the_same_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    """What later rounds have found suggests nothing in the earlier ones."""
+    monkeypatch.setattr("splatpose.stages.matching.match_pairs.BATCH", 1)
+    pairs = np.concatenate([band(5), [(2, 15)]])
+    near = [(i, j) for i in range(8) for j in range(10, 20)]
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = run(tmp_path / "whole", KnownCascade(5, near), pairs, most_added=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", KnownCascade(5, near, patience), pairs, most_added=2)
+    parts = run(tmp_path / "parts", KnownCascade(5, near), pairs, most_added=2)
+    np.testing.assert_array_equal(parts, whole)
+    assert ways_of(tmp_path / "parts", whole) == ways_of(tmp_path / "whole", whole)
