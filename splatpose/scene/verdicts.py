@@ -44,8 +44,9 @@ class PhotoTrust:
     rivals: int = 0
     """Mappings of a half of the matches that explain them about as well as its best one, and place
     the photo, or several others, elsewhere than the final model."""
-    rivals_here: int = 0
-    """Those of the rivals that place the photo itself elsewhere."""
+    rival_here: float = 0.0
+    """How nearly the best mapping that places the photo itself elsewhere explains the matches as
+    well as the best of all: 1 as well, 0 too much worse to be a rival, or none does."""
     cycle_error: float = NAN
     """Median rotation error in degrees of the triangles of relative poses that the photo is in."""
     turn_error: float = NAN

@@ -69,7 +69,7 @@ def find_lookalikes(
     usual = float(np.percentile(matches[placed], 90)) if placed.any() else 0.0
     strong = placed & (matches >= max(LOOKALIKES.strong, LOOKALIKES.relative * usual))
     denied = strong & (agree < LOOKALIKES.denied * matches)
-    weight = denied * np.where(agree <= deny, 1.0, LOOKALIKES.imprecise)
+    weight = denied * _clearness(agree, deny)
     total = np.bincount(table.pairs[strong].ravel(), minlength=count)
     bad = np.bincount(table.pairs.ravel(), np.repeat(weight, 2), minlength=count)
     with np.errstate(invalid="ignore"):
@@ -91,6 +91,17 @@ def find_lookalikes(
         shifted=_shares(about, turned, ask),
         pairs=tuple((int(i), int(j)) for i, j in table.pairs[rows]),
     )
+
+
+def _clearness(
+    agree: Int[np.ndarray, " P"], deny: Int[np.ndarray, " P"]
+) -> Float[np.ndarray, " P"]:
+    """How clearly each pair is denied, 0 to 1: most matches of look-alikes are far off, those of
+    blurred photos, or of a lens that is not understood, are off by little. Whole where nothing is
+    told, as of a part that the model's own matches do not join to the rest."""
+    told = agree + deny
+    against = np.where(told > 0, deny / np.maximum(told, 1), 1.0)
+    return np.interp(against, (LOOKALIKES.imprecise, LOOKALIKES.clear), (0.0, 1.0))
 
 
 def _pairs_about(

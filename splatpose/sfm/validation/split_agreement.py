@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from ...scene.sparse_model import SparseModel
 from ..correspondences import MatchTable
 from ..model_comparison import Difference, difference
-from .split_reconstructions import Half
+from .split_reconstructions import Attempt, Half
 from .thresholds import SPLIT
 
 
@@ -36,8 +36,9 @@ class FoldEvidence:
     rivals: Int[np.ndarray, " V"]
     """Mappings that explain the matches about as well as the best one and place it elsewhere, or
     several other photos."""
-    rivals_here: Int[np.ndarray, " V"]
-    """Those of them that place it elsewhere."""
+    rival_here: Float[np.ndarray, " V"]
+    """How nearly the best mapping that places it elsewhere explains the matches as well as the best
+    of all: 1 as well, 0 too much worse to be a rival, or none does."""
     held_out_share: Float[np.ndarray, " V"]
     """Share of its matches outside the half's solve that agree with it."""
     between: Difference | None
@@ -58,7 +59,7 @@ def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable)
     asked = sum(_per_photo(table, half.held_out, count) for half in halves)
     agreed = sum(_per_photo(table, half.explained, count) for half in halves)
     chosen = [half.attempts[0].cam_from_world for half in halves if half.attempts]
-    rivals, rivals_here = _rivals(halves, found, count)
+    rivals, rival_here = _rivals(halves, found, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return FoldEvidence(
             rotation=_largest([d.rotation for d in best]),
@@ -67,16 +68,21 @@ def fold_evidence(halves: Sequence[Half], model: SparseModel, table: MatchTable)
             denying=np.sum([_denies(d) for d in best], axis=0),
             ways=_ways(halves, found, count),
             rivals=rivals,
-            rivals_here=rivals_here,
+            rival_here=rival_here,
             held_out_share=np.asarray(agreed / asked, np.float64),
             between=difference(chosen[0], chosen[1]) if len(chosen) == 2 else None,
             notes=tuple(
-                f"half {number + 1} of the matches ({half.attempts[0].recipe} mapping): "
+                f"half {number + 1} of the matches ({_way(half.attempts[0])}): "
                 f"{int(d.agrees.sum())} of {int(model.registered.sum())} photos placed alike"
                 for number, (half, d) in enumerate(zip(halves, best, strict=True))
                 if half.attempts
             ),
         )
+
+
+def _way(attempt: Attempt) -> str:
+    begun = ", begun from the other half's" if attempt.of_other_half else ""
+    return f"{attempt.recipe} mapping{begun}"
 
 
 def _is_majority(found: Difference) -> bool:
@@ -101,16 +107,18 @@ def _ways(
 
 def _rivals(
     halves: Sequence[Half], found: Sequence[Sequence[Difference]], count: int
-) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, " V"]]:
-    """Rivals of each photo, those that place several others elsewhere included, and without."""
-    rivals, here = np.zeros(count, np.int64), np.zeros(count, np.int64)
+) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
+    """Rivals of each photo, those that place several others elsewhere included; and how near the
+    best that places itself elsewhere comes."""
+    rivals, here = np.zeros(count, np.int64), np.zeros(count)
     for half, differences in zip(halves, found, strict=True):
         for attempt, d in zip(half.attempts, differences, strict=True):
-            if attempt.score >= half.attempts[0].score - SPLIT.rival:
+            near = 1 - (half.attempts[0].score - attempt.score) / SPLIT.rival
+            if near >= 0:
                 denied = _denies(d)
                 several = denied.sum() >= max(SPLIT.several, SPLIT.several_share * count)
                 rivals += np.ones(count, np.int64) if several else denied
-                here += denied
+                here = np.maximum(here, near * denied)
     return rivals, here
 
 

@@ -1,18 +1,23 @@
 """Two disjoint halves of the matches, and the models that each leads to.
 
 Tracks of keypoints are split at random in two halves that share no keypoint. Each half is mapped
-from nothing.
+from nothing. Mapping of half of the matches also fails by itself; where one half's model is not the
+one under test, the other half's is a hypothesis that it is asked about: adjusted to its own
+matches, that counts if it explains clearly more than what it found alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pycolmap
 from jaxtyping import Bool, Float, Int
 
+from ...io.colmap import model_from_reconstruction
 from ...io.match_subset import subset_of_matches
 from ...scene.camera import Camera
 from ...scene.matches import MatchGraph
@@ -21,6 +26,7 @@ from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
 from ..lens_thresholds import LENS_GROUPS
+from ..mapping.global_mapper import grown
 from ..mapping.hypotheses import Hypothesis, Workshop
 from ..mapping.mapper_variants import MANY_PHOTOS, MapperVariant
 from ..match_consistency import explain
@@ -50,6 +56,8 @@ class Attempt:
     score: float
     """How well it explains the other half's matches, as `Explanation.score`."""
     cam_from_world: Float[np.ndarray, "V 4 4"]
+    of_other_half: bool = False
+    """Begun from what the other half found: no further way of mapping."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def map_halves(
     many = len(model.names) >= MANY_PHOTOS
     sizes = np.array([(c.width, c.height) for c in model.cameras])[model.camera_index]
 
-    def solve(number: int) -> Half:
+    def solve(number: int) -> _HalfAtWork:
         home = folder / f"half {number + 1}"
         home.mkdir(parents=True, exist_ok=True)
         kept = half == number
@@ -108,21 +116,31 @@ def map_halves(
             cameras=cameras,
             camera_index=further,
         )
-        return _solve_half(
+        work = _HalfAtWork(
             own,
             with_matches(table, half == number),
             (table, half == 1 - number),
             model,
             lenses,
-            home / "models",
+            home,
             max_error_px=max_error_px,
             fewest=fewest,
             seed=seed,
-            every=every,
-            progress=progress,
         )
+        work.solve(every, progress)
+        return work
 
-    first, second = in_threads(solve, (0, 1), 2 if workers > 1 else 1)
+    threads = 2 if workers > 1 else 1
+    solved = in_threads(solve, (0, 1), threads)
+
+    def ask(number: int) -> Half:
+        own, other = solved[number], solved[1 - number]
+        if _is_in_doubt(own, other, model):
+            progress(f"half {number + 1} of the matches, asked about the other half's model")
+            own.ask_about(*other.attempts[0], cameras)
+        return own.result()
+
+    first, second = in_threads(ask, (0, 1), threads)
     return first, second
 
 
@@ -162,52 +180,117 @@ def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int
     return found
 
 
-def _solve_half(
-    graph: MatchGraph,
-    table: MatchTable,
-    judges: tuple[MatchTable, Bool[np.ndarray, " M"]],
-    model: SparseModel,
-    groups: Int[np.ndarray, " V"],
-    folder: Path,
-    *,
-    max_error_px: float,
-    fewest: int,
-    seed: int,
-    every: bool,
-    progress: Callable[[str], None],
-) -> Half:
-    """Tries the recipes until the best by the judges agrees with the model."""
-    everything, held_out = judges
-    judging = with_matches(everything, held_out)
-    workshop = Workshop(
-        folder,
-        graph,
-        model.names,
-        groups,
-        table,
-        max_error_px=max_error_px,
-        min_matches=fewest,
-        seed=seed,
+class _HalfAtWork:
+    """One half while it is mapped."""
+
+    def __init__(
+        self,
+        graph: MatchGraph,
+        table: MatchTable,
+        judges: tuple[MatchTable, Bool[np.ndarray, " M"]],
+        model: SparseModel,
+        groups: Int[np.ndarray, " V"],
+        folder: Path,
+        *,
+        max_error_px: float,
+        fewest: int,
+        seed: int,
+    ) -> None:
+        self._everything, self._held_out = judges
+        self._judging = with_matches(*judges)
+        self._graph, self._model, self._groups, self._folder = graph, model, groups, folder
+        self._max_error_px, self._fewest, self._seed = max_error_px, fewest, seed
+        self._workshop = Workshop(
+            folder / "models",
+            graph,
+            model.names,
+            groups,
+            table,
+            max_error_px=max_error_px,
+            min_matches=fewest,
+            seed=seed,
+        )
+        self.attempts: list[tuple[Attempt, SparseModel]] = []
+        """The best first."""
+
+    def solve(self, every: bool, progress: Callable[[str], None]) -> None:
+        """Tries the recipes until the best by the judges agrees with the model."""
+        many = len(self._model.names) >= MANY_PHOTOS
+        for recipe in RECIPES_OF_MANY if many else RECIPES:
+            (result,) = self._workshop.run([recipe], 1)
+            progress(f"{self._folder.name} of the matches, {recipe.name} mapping")
+            if isinstance(result, Hypothesis):
+                found = result.model
+                own = Attempt(recipe.name, self._score(found), found.cam_from_world)
+                self._add(own, found)
+                if _same(self.attempts[0][1], self._model) and not every:
+                    break
+        if not self.attempts:
+            self._workshop.tolerance.check()
+
+    def ask_about(
+        self, attempt: Attempt, found: SparseModel, cameras: Mapping[int, Camera]
+    ) -> None:
+        """Adjusts the other half's model to this half's matches."""
+        start = SparseModel.of_cameras(
+            found.names,
+            found.cam_from_world,
+            self._groups,
+            _cameras_of_groups(found, self._groups, cameras),
+        )
+        name = "mapping from the other half"
+        adopted = self._workshop.tolerance.attempt(name, lambda: self._adjusted(start), None)
+        if adopted is not None:
+            score = self._score(adopted)
+            if score >= self.attempts[0][0].score + SPLIT.clearly:
+                self._add(Attempt(attempt.recipe, score, adopted.cam_from_world, True), adopted)
+
+    def result(self) -> Half:
+        if not self.attempts:
+            none = np.zeros(len(self._everything), bool)
+            return Half((), none, none)
+        found, everything = self.attempts[0][1], self._everything
+        explained = explain(found, everything, max_error_px=self._max_error_px).explained
+        asked = self._held_out & found.registered[everything.photos].all(1)
+        return Half(tuple(attempt for attempt, _ in self.attempts), asked, explained & asked)
+
+    def _add(self, attempt: Attempt, found: SparseModel) -> None:
+        self.attempts.append((attempt, found))
+        self.attempts.sort(key=lambda known: -known[0].score)
+
+    def _score(self, found: SparseModel) -> float:
+        return explain(found, self._judging, max_error_px=self._max_error_px).score
+
+    def _adjusted(self, start: SparseModel) -> SparseModel | None:
+        """Cameras adjusted to points of the half's own matches; None where there are none."""
+        folder = self._folder / "from the other half"
+        if not folder.exists():
+            unfinished = Path(tempfile.mkdtemp(dir=self._folder))
+            found = grown(start, self._graph, unfinished, self._fewest, self._seed)
+            if found is not None:
+                found.write_binary(unfinished)
+            unfinished.rename(folder)
+        if not any(folder.iterdir()):
+            return None
+        return model_from_reconstruction(pycolmap.Reconstruction(folder), start.names)
+
+
+def _cameras_of_groups(
+    found: SparseModel, groups: Int[np.ndarray, " V"], usual: Mapping[int, Camera]
+) -> tuple[Camera, ...]:
+    """The camera of each group in a model; where it has none, the usual one or any."""
+    own = group_cameras(found, groups)
+    return tuple(
+        own.get(group, usual.get(group, found.cameras[0])) for group in range(groups.max() + 1)
     )
-    attempts: list[tuple[Attempt, SparseModel]] = []
-    for recipe in RECIPES if len(model.names) < MANY_PHOTOS else RECIPES_OF_MANY:
-        (result,) = workshop.run([recipe], 1)
-        progress(f"{folder.parent.name} of the matches, {recipe.name} mapping")
-        if not isinstance(result, Hypothesis):
-            continue
-        score = explain(result.model, judging, max_error_px=max_error_px).score
-        attempts.append((Attempt(recipe.name, score, result.model.cam_from_world), result.model))
-        attempts.sort(key=lambda attempt: -attempt[0].score)
-        if _same(attempts[0][1], model) and not every:
-            break
-    if not attempts:
-        workshop.tolerance.check()
-        none = np.zeros(len(everything), bool)
-        return Half((), none, none)
-    found = attempts[0][1]
-    explained = explain(found, everything, max_error_px=max_error_px).explained
-    asked = held_out & found.registered[everything.photos].all(1)
-    return Half(tuple(attempt for attempt, _ in attempts), asked, explained & asked)
+
+
+def _is_in_doubt(own: _HalfAtWork, other: _HalfAtWork, model: SparseModel) -> bool:
+    """Whether a half found neither the model nor what the other half found."""
+    if not own.attempts or not other.attempts:
+        return False
+    found = own.attempts[0][1]
+    return not _same(found, model) and not _same(found, other.attempts[0][1])
 
 
 def _same(found: SparseModel, model: SparseModel) -> bool:

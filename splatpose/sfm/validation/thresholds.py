@@ -16,10 +16,11 @@ class LookalikeThresholds:
     strong where photos have many."""
     denied: float = 0.4
     """Share of a pair's matches that at most agree with the model, for the pair to be denied."""
-    imprecise: float = 0.5
-    """What a denied pair counts of whose matches more agree than contradict: most are off by
-    little, as those of blurred photos are, or all those of a camera whose lens is not
-    understood."""
+    imprecise: float = 0.3
+    """Share of a denied pair's matches that contradict, of those that agree or contradict, up to
+    which the pair is imprecise only and counts nothing."""
+    clear: float = 0.7
+    """The same share from which on it counts whole."""
     many: float = 0.1
     """Share of all strong pairs from which on the model is one of several that matches allow: right
     models of things that exist once deny up to a thirtieth of them."""
@@ -78,6 +79,9 @@ class SplitThresholds:
     rival: float = 0.03
     """Score by which a mapping may explain the matches worse than the best and still be its
     rival."""
+    clearly: float = 0.01
+    """Score by which the other half's model, adjusted, must explain the matches better than what a
+    half found alone, for that to have been a poor search."""
     several: int = 2
     """Photos that a rival must place elsewhere to speak against all: others hang on them."""
     several_share: float = 0.05

@@ -227,7 +227,7 @@ def _with_folds(found: PhotoTrust, folds: FoldEvidence, photo: int) -> PhotoTrus
         folds_denying=int(folds.denying[photo]),
         ways=int(folds.ways[photo]),
         rivals=int(folds.rivals[photo]),
-        rivals_here=int(folds.rivals_here[photo]),
+        rival_here=float(folds.rival_here[photo]),
     )
 
 

@@ -68,8 +68,13 @@ class Figure:
 
 
 def _unsettled(e: PhotoTrust) -> float:
-    """Look-alikes nearby, unless several ways of mapping agree here and none does not."""
-    return e.lookalikes_near if e.ways < MIN_WAYS or e.rivals_here else 0.0
+    """Look-alikes nearby, as far as several ways of mapping do not agree here or one does not."""
+    return _left_of(e.lookalikes_near, e)
+
+
+def _left_of(lookalikes: float, e: PhotoTrust) -> float:
+    doubt = 1.0 if e.ways < MIN_WAYS else e.rival_here
+    return doubt * lookalikes if doubt else 0.0
 
 
 def _shifted(e: PhotoTrust) -> float:
@@ -79,7 +84,7 @@ def _shifted(e: PhotoTrust) -> float:
 
 
 def _own_unsettled(e: PhotoTrust) -> float:
-    return e.lookalikes if e.ways < MIN_WAYS or e.rivals_here else 0.0
+    return _left_of(e.lookalikes, e)
 
 
 def _another_focal(e: PhotoTrust) -> float:

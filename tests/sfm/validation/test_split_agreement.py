@@ -28,12 +28,15 @@ def test_a_rival_speaks_of_the_photos_that_it_places_elsewhere(scene: Scene) -> 
     agreed = elsewhere([], 0.9)
     one = found(agreed, elsewhere([2], 0.88))
     assert np.flatnonzero(one.rivals).tolist() == [2]
-    assert np.flatnonzero(one.rivals_here).tolist() == [2]
+    np.testing.assert_allclose(one.rival_here[2], 1 / 3)
+    assert np.flatnonzero(one.rival_here).tolist() == [2]
     several = found(agreed, elsewhere([2, 3], 0.88))
     assert (several.rivals == 1).all()
-    assert np.flatnonzero(several.rivals_here).tolist() == [2, 3]
+    assert np.flatnonzero(several.rival_here).tolist() == [2, 3]
+    nearer = found(agreed, elsewhere([2, 3], 0.88), elsewhere([3], 0.9))
+    np.testing.assert_allclose(nearer.rival_here[[1, 2, 3]], [0, 1 / 3, 1])
     # What explains the matches worse is no rival.
     worse = found(agreed, elsewhere([2, 3], 0.8))
     assert not worse.rivals.any()
-    assert not worse.rivals_here.any()
+    assert not worse.rival_here.any()
     assert (several.ways == np.where(np.isin(np.arange(len(true)), [2, 3]), 1, 2)).all()

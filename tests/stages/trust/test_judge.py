@@ -42,6 +42,7 @@ GOOD = PhotoTrust(
     lookalikes_shifted=0.0,
     ways=2,
     rivals=0,
+    rival_here=0.0,
     ties=3,
     bridge=80.0,
     scale_sigma=0.0,
@@ -65,7 +66,7 @@ HIGHER_IS_WORSE = {
     "lookalikes_near": 1.0,
     "lookalikes_shifted": 1.0,
     "rivals": 2,
-    "rivals_here": 2,
+    "rival_here": 1.0,
     "scale_sigma": 300.0,
 }
 LOWER_IS_WORSE = {
@@ -77,7 +78,7 @@ LOWER_IS_WORSE = {
     "bridge": 80.0,
     "ways": 3,
 }
-EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "rivals_here", "turn_error", "cycle_error"}
+EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "rival_here", "turn_error", "cycle_error"}
 """Nothing to object to where both halves, and several ways of mapping, agree."""
 EXPECTED = Points(expected_points(), 0.95)
 """What is known beforehand, so that what is fitted does not change what is tested here."""
@@ -163,7 +164,7 @@ def test_every_figure_of_the_evidence_is_known_here() -> None:
     told |= {"focal_sigma"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
     figures = {f.name for f in FIGURES}
-    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "rivals_here", "ways"}
+    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "rival_here", "ways"}
     assert [t.figure for t in fitted_points().model.terms] == [f.name for f in FIGURES]
 
 
@@ -181,7 +182,9 @@ def test_lookalikes_need_ways_that_agree(name: str) -> None:
     assert judged(replace(alone, **{name: 0.6})).cause == "alike"
     assert judged(replace(alone, **{name: 0.6}, ways=2)).level == "trusted"
     assert judged(replace(alone, **{name: 0.6}, ways=2, rivals=1)).level == "trusted"
-    assert judged(replace(alone, **{name: 0.6}, ways=2, rivals_here=1)).cause == "alike"
+    rivalled = replace(alone, **{name: 0.6}, ways=2, rivals=1)
+    assert judged(replace(rivalled, rival_here=1.0)).cause == "alike"
+    assert judged(replace(rivalled, rival_here=0.05)).level == "trusted", "it explains less"
 
 
 def test_shifted_lookalikes_count_less_where_all_ways_agree() -> None:
