@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-_SUMS, _SUMS_EXPECTED = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0), (0.0, 1.0, 3.0, 5.0, 7.0, 8.0, 8.5)
+_SUMS, _SUMS_EXPECTED = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, 40.0), (0.0, 1.5, 4.2, 5.5, 7.0, 8.0, 8.5)
 """Sums of points, and what they are expected to take from the log-odds: doubts have causes in
 common, so that ten of them say less than ten times as much as one."""
 _MAX_POINTS = 12.0

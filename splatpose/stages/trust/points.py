@@ -168,7 +168,7 @@ FIGURES: tuple[Figure, ...] = (
         "focal_drift",
         "lens",
         _another_focal,
-        (0.01, 0.03, 0.1),
+        (0.01, 0.02, 0.1),
         (0, 4, 7),
     ),
     Figure(
