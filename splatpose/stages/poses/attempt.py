@@ -77,7 +77,7 @@ def attempt(setting: Setting, lenses: Lenses, folder: Path) -> Attempt:
     """Searches for reconstructions in `folder` and refines the best.
 
     Raises:
-        SplatposeError: there is none.
+        NothingReconstructed: there is none.
     """
     config = setting.config
     workshop = Workshop(

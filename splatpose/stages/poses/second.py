@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Bool
 
 from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
+from ...io.atomic import remove_folder
 from ...io.colmap import quiet_colmap
 from ...io.second_round import read_evidence, write_evidence
 from ...io.sparse_model import read_sparse_model, write_sparse_model
@@ -117,7 +117,7 @@ def continue_poses(
         told = finished.told
         _write(folder, more.graph, finished, poses, question, config)
     write_evidence(folder, evidence)
-    shutil.rmtree(work)
+    remove_folder(work)
     for text in (sentence(evidence), *told):
         emit(Message("second_poses", text))
     return evidence.reason
