@@ -23,6 +23,7 @@ from typing import Any
 import machine
 import numpy as np
 
+from splatpose.io.json_numbers import with_nan
 from splatpose.scene.verdicts import PhotoTrust
 from splatpose.sfm.mapping.bundle_adjustment import FEW_PHOTOS
 from splatpose.sfm.validation.pose_probability import ProbabilityModel, calibrated, fit_probability
@@ -118,15 +119,9 @@ def read(files: Sequence[Path]) -> Photos:
         raise SystemExit(
             "evidence of an earlier state: judge it again (verdict_evidence.py --again)"
         )
+    told = (row.get("evidence", row) for row in rows)
     evidence = [
-        PhotoTrust(
-            **{
-                k: np.nan if v is None else v
-                for k, v in row.get("evidence", row).items()
-                if k in known
-            }
-        )
-        for row in rows
+        PhotoTrust(**with_nan({k: v for k, v in own.items() if k in known})) for own in told
     ]
     few = np.array([counts[_model_of(row)] <= FEW_PHOTOS for row in rows])
     ours = np.array([row["model"] == "ours" for row in rows])
