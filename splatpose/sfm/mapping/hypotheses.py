@@ -42,6 +42,7 @@ from .global_mapper import reconstructions
 from .mapper_variants import FROM_DEPTH, FROM_REFINED_PAIRS, MapperVariant, rounds_of
 
 _DONE = "done.json"
+_FOCALS = "focals from"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,11 @@ class Workshop:
         )
         return [self._judge(*done) for done in zip(recipes, seconds, strict=True)]
 
+    def forget_databases(self) -> None:
+        """Removes what only further recipes would set out from."""
+        for path in self._folder.glob(f"{_FOCALS} *.db"):
+            path.unlink()
+
     def _try(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took, 0 where it raised."""
         name = f"{recipe.name} mapping"
@@ -173,7 +179,7 @@ class Workshop:
         source = self._graph.database
         if recipe.focals == "given":
             return source
-        target = self._folder / f"focals from {recipe.focals}.db"
+        target = self._folder / f"{_FOCALS} {recipe.focals}.db"
         with self._calibration_lock:
             if recipe.focals == "view graph":
                 return calibrate(source, target, seed=self._seed).database

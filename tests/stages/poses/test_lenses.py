@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,16 +20,28 @@ from splatpose.sfm.viewgraph.lens_groups import LensGroups
 from splatpose.stages.poses.attempt import Attempt, Lenses, Setting
 from splatpose.stages.poses.lenses import best_of_lenses, cameras_of, clear
 from splatpose.stages.poses.refusal import NothingReconstructed
+from splatpose.stages.poses.stage import POSES
 
 COUNT = 8
 
 
 @pytest.mark.parametrize("kind", ["blocks", "alternating", "two"])
-def test_every_photo_of_two_zooms_is_right(kind: str, tmp_path: Path) -> None:
+def test_every_photo_of_two_zooms_is_right(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     factors, truth = mix(kind, COUNT), facade(COUNT)
     scene = lens_scene(tmp_path, factors, truth, front(300))
+    space: list[int] = []
+    copyfile = shutil.copyfile
+
+    def copied(source: Path, target: Path) -> None:
+        copyfile(source, target)
+        space.append(sum(path.stat().st_size for path in (tmp_path / "poses").rglob("*.db")))
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
     events: list = []
     model, _ = solve(scene, tmp_path / "poses", events=events)
+    assert max(space) <= POSES.space(scene.capture, scene.graph, CONFIG), "it is asked for before"
     assert model.registered.all()
     assert len(model.cameras) == 2
     focal = np.array([model.cameras[i].params[0] for i in model.camera_index.tolist()])
