@@ -14,12 +14,15 @@ from scenes.zooms import FOCAL, facade, front, lens_scene, mix, orbit, zoomed
 from splatpose.errors import SplatposeError
 from splatpose.events import Message
 from splatpose.io.colmap_database import opened, read_cameras
+from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import match_table
+from splatpose.sfm.match_consistency import Explanation
 from splatpose.sfm.model_comparison import difference
 from splatpose.sfm.viewgraph.lens_groups import LensGroups
 from splatpose.stages.poses.attempt import Attempt, Lenses, Setting
 from splatpose.stages.poses.lenses import best_of_lenses, cameras_of, clear
 from splatpose.stages.poses.refusal import NothingReconstructed
+from splatpose.stages.poses.search import SearchResult
 from splatpose.stages.poses.stage import POSES
 
 COUNT = 8
@@ -41,7 +44,9 @@ def test_every_photo_of_two_zooms_is_right(
     monkeypatch.setattr(shutil, "copyfile", copied)
     events: list = []
     model, _ = solve(scene, tmp_path / "poses", events=events)
-    assert max(space) <= POSES.space(scene.capture, scene.graph, CONFIG), "it is asked for before"
+    # Further cameras are some more rows.
+    asked_for = POSES.space(scene.capture, scene.graph, CONFIG) + 5 * 2**14
+    assert max(space) <= asked_for
     assert model.registered.all()
     assert len(model.cameras) == 2
     focal = np.array([model.cameras[i].params[0] for i in model.camera_index.tolist()])
@@ -200,3 +205,58 @@ def test_a_fault_in_the_search_for_lenses_is_told_as_what_it_is(
     monkeypatch.setattr(f"{module}._parted", lambda *args: search.parted)
     with pytest.raises(OSError, match="No space left"):
         search.best(tmp_path / "e")
+
+
+def result(score: float, *, agreeing: bool = True, rounds: int = 1) -> Attempt:
+    """What an attempt came to, as far as lenses are concerned."""
+    some = np.ones(3, bool)
+    explanation = Explanation(np.ones(4, bool), some, ~some, score, score, 0.0, 0.9, 20.0)
+    found = SearchResult((), (), agreeing, (), rounds)
+    names = [f"IMG_{i + 1}.png" for i in range(4)]
+    model = SparseModel.of_cameras(names, orbit(4), SPLIT, (zoomed(1.02), zoomed(1.61)))
+    one = object.__new__(Attempt)
+    for name, value in {"explanation": explanation, "found": found, "model": model}.items():
+        object.__setattr__(one, name, value)
+    return one
+
+
+@pytest.mark.parametrize(("score", "taken"), [(0.81, True), (0.8, False), (0.5, False)])
+def test_further_lenses_must_explain_more(
+    score: float, taken: bool, search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = {1: result(0.8, agreeing=False), 2: result(score)}
+    monkeypatch.setattr(
+        "splatpose.stages.poses.lenses.attempt",
+        lambda setting, lenses, folder: attempts[len(lenses.cameras)],
+    )
+    best, told = search.best(tmp_path / "poses")
+    assert best is attempts[2 if taken else 1]
+    assert any("they explain no more" in text for text in search.messages) != taken
+    expected = (
+        "IMG_2.png, IMG_4.png: taken with another focal length (1127 px against 714) than the "
+        "other photos of test, by zoom or crop: they count as a further camera"
+    )
+    assert told == ((expected,) if taken else ())
+    assert (expected in search.messages) == taken
+
+
+def test_focal_lengths_are_asked_where_a_model_gives_reason(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "splatpose.stages.poses.lenses"
+    doubted = np.array([False, True, False, False])
+    asked: list[list[bool]] = []
+    monkeypatch.setattr(f"{module}.photos_to_ask", lambda *args: doubted)
+    monkeypatch.setattr(
+        f"{module}.find_lens_groups", lambda *args, **kwargs: asked.append(args[3].tolist())
+    )
+    firsts = [result(0.8), result(0.8, agreeing=False), result(0.8, rounds=2)]
+    for number, first in enumerate(firsts):
+        monkeypatch.setattr(f"{module}.attempt", lambda *args, first=first: first)
+        assert search.best(tmp_path / f"{number}")[0] is first
+    # Where not all ways of mapping found it, all are asked; where it is confirmed, those in doubt.
+    assert asked == [doubted.tolist(), [True] * 4, [True] * 4]
+    doubted = np.zeros(4, bool)
+    monkeypatch.setattr(f"{module}.attempt", lambda *args: firsts[0])
+    search.best(tmp_path / "none")
+    assert len(asked) == 3
