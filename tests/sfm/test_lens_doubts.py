@@ -44,6 +44,16 @@ def test_points_pull_at_the_principal_point_of_a_moved_crop() -> None:
     assert found.tolist() == [False, False, False, True, False, False]
 
 
+def test_a_crop_that_moved_by_a_hundredth_is_not_told_however_sure() -> None:
+    """The points of real photos of one lens pull as far."""
+    model = seen_by([moved(9.0 if i == 3 else 0.0) for i in range(6)], facade(6), front(300))
+    pulls = lens_pulls(model)
+    off = np.linalg.norm(pulls.center[3])
+    assert off == pytest.approx(0.011, abs=0.003)
+    assert off > lens_doubts.LENS_GROUPS.pull_sigmas * pulls.center_sigma[3]
+    assert not shifted_crops(model).any()
+
+
 def test_photos_with_few_points_are_not_asked() -> None:
     pulls = lens_pulls(seen_by([CAMERA] * 4, facade(4), front(20)))
     assert np.isnan(pulls.log_focal).all()

@@ -58,7 +58,10 @@ def test_most_photos_of_each_camera_keep_it() -> None:
     assert of.tolist() == [0, 1, 0, 0, 1, 1, 0], "what was given stays"
 
 
-def test_photos_of_a_camera_each_cannot_be_parted(tmp_path: Path) -> None:
+def test_photos_of_a_camera_each_are_not_even_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splatpose.sfm.viewgraph.lens_groups.photo_focals", None)
     scene = lens_scene(tmp_path, mix("two", 3), facade(3), front(60))
     table, cameras = match_table(scene.graph), [zoomed(1.2)] * 3
     asked = np.ones(3, bool)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 import pytest
-from scenes.loops import PHOTOS, PIXELS, drifted, loop_scene, model_of
+from scenes.loops import DRIFT, PHOTOS, PIXELS, drifted, loop_scene, model_of
 from scenes.poses import CONFIG, Scene, position_error
 from scenes.zooms import FOCAL, zoomed
 
@@ -52,7 +52,9 @@ def first(scenes: tuple[Scene, Scene]) -> SparseModel:
     model = model_of(blind, blind.graph, poses)
     nan = float("nan")
     chosen = HypothesisEvidence("global", PHOTOS - 1, 9, 0.9, nan, 1.0, 1.0, True, "", nan, True)
-    start = PoseSnapshot("initial", poses, model.points)
+    worse = drifted(blind.cam_from_world, 2 * DRIFT)
+    worse[PHOTOS - 1] = np.nan
+    start = PoseSnapshot("initial", worse, model.points)
     evidence = tuple(
         PhotoEvidence(name, i < PHOTOS - 1, "", 9, 0.9, 0.5, "late" if i == 3 else "mapping")
         for i, name in enumerate(model.names)
@@ -100,6 +102,12 @@ def test_drift_falls_and_photos_join(
     assert "1 more of them placed" in messages[0]
     assert str(found.model.hypotheses) == str(first.hypotheses)
     assert [one.stage for one in found.model.snapshots] == ["initial", "global"]
+    turns = [
+        poses[PHOTOS - 2, :3, :3] @ poses[0, :3, :3].T
+        for poses in (one.snapshots[0].cam_from_world for one in (found.model, first))
+    ]
+    np.testing.assert_allclose(*turns, atol=1e-6)  # as it was, in the frame of the final model
+    assert np.isnan(found.model.snapshots[0].cam_from_world[PHOTOS - 1]).all()
     assert all(photo.registered for photo in found.model.evidence)
     late = [i for i, photo in enumerate(found.model.evidence) if photo.placed_by == "late"]
     assert late == [3, PHOTOS - 1], "in either round"
