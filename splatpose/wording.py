@@ -14,6 +14,33 @@ def short_name(name: str) -> str:
     return f"{name[: _MOST_LETTERS // 4]}...{name[-(3 * _MOST_LETTERS // 4 - 3) :]}"
 
 
+def groups_of_cameras(groups: Sequence[int], camera_index: Sequence[int], count: int) -> list[int]:
+    """The group of the capture that each of a model's cameras is of: its photos', or its own where
+    no photo of it is left.
+
+    Args:
+        groups: each photo's group.
+        camera_index: each photo's camera.
+        count: of the model's cameras.
+    """
+    known: dict[int, int] = {}
+    for group, camera in zip(groups, camera_index, strict=True):
+        known.setdefault(camera, group)
+    return [known.get(camera, camera) for camera in range(count)]
+
+
+def camera_label(labels: Sequence[str], owners: Sequence[int], camera: int, focal: float) -> str:
+    """What a camera of a model is called: its group, and where others are of it too its lens.
+
+    Args:
+        labels: of the capture's groups.
+        owners: the group of each camera.
+        focal: of this one, in pixels.
+    """
+    label = labels[owners[camera]]
+    return f"{label}, {focal:.0f} px" if owners.count(owners[camera]) > 1 else label
+
+
 def list_photos(names: Sequence[str], photos: Sequence[int]) -> str:
     """Names of photos for a person: ranges of neighbours, shortened where there are many."""
     runs: list[list[int]] = []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .file_names import shortened
+from .json_numbers import without_nan
 
 
 @contextlib.contextmanager
@@ -42,6 +44,18 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Removes a folder at once: whoever finds it later finds it whole, whatever ended this.
+
+    What an earlier end left of it goes too; where there is none, nothing happens.
+    """
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    if folder.exists():
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes `data` to `path` atomically."""
     with replacing(path) as temporary:
@@ -51,7 +65,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any, version: int = 1, *, durable: bool = True) -> None:
     """Writes a JSON object atomically, with `version` as its first key.
 
-    NaN and infinity are written as null: JSON has no other word for them. `durable` as in
+    NaN and infinity are written as null, see `io.json_numbers`. `durable` as in
     `replacing`.
     """
     with replacing(path, durable=durable) as temporary:
@@ -60,15 +74,5 @@ def write_json(path: Path, value: Any, version: int = 1, *, durable: bool = True
 
 def json_text(value: Any, version: int = 1) -> str:
     """The object as `write_json` writes it."""
-    text = json.dumps({"version": version, **_finite(value)}, indent=2, ensure_ascii=False)
+    text = json.dumps({"version": version, **without_nan(value)}, indent=2, ensure_ascii=False)
     return text + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value

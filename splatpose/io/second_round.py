@@ -9,6 +9,7 @@ from typing import Any
 
 from ..scene.second_round import SecondRoundEvidence
 from .atomic import write_json
+from .json_numbers import with_nan
 
 _FILE = "second_round.json"
 
@@ -22,6 +23,4 @@ def read_evidence(folder: Path) -> SecondRoundEvidence:
     """Reads what `write_evidence` wrote."""
     value: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     value.pop("version")
-    for name, entry in value.items():
-        value[name] = float("nan") if entry is None else entry
-    return SecondRoundEvidence(**value)
+    return SecondRoundEvidence(**with_nan(value))

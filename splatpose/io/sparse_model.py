@@ -15,6 +15,7 @@ from ..scene.evidence import HypothesisEvidence, PhotoEvidence
 from ..scene.sparse_model import PoseSnapshot, SparseModel
 from .atomic import replacing, write_json
 from .colmap import read_model, read_model_to_show, write_model
+from .json_numbers import with_nan
 
 _MODEL = "model"
 _EVIDENCE = "poses.json"
@@ -51,14 +52,14 @@ def read_sparse_model(folder: Path, *, to_show: bool = False) -> SparseModel:
         to_show: without observations, see `io.colmap.read_model_to_show`.
     """
     value = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
-    photos = tuple(PhotoEvidence(**_with_nan(photo)) for photo in value["photos"])
+    photos = tuple(PhotoEvidence(**with_nan(photo)) for photo in value["photos"])
     read = read_model_to_show if to_show else read_model
     model = read(folder / _MODEL, tuple(photo.name for photo in photos))
     return dataclasses.replace(
         model,
         camera_index=np.asarray(value["camera_index"], model.camera_index.dtype),
         evidence=photos,
-        hypotheses=tuple(HypothesisEvidence(**_with_nan(item)) for item in value["hypotheses"]),
+        hypotheses=tuple(HypothesisEvidence(**with_nan(item)) for item in value["hypotheses"]),
         snapshots=_read_snapshots(folder / _SNAPSHOTS),
         model_dir=folder / _MODEL,
     )
@@ -86,8 +87,3 @@ def _read_snapshots(path: Path) -> tuple[PoseSnapshot, ...]:
             )
             for stage in stages
         )
-
-
-def _with_nan(item: dict[str, Any]) -> dict[str, Any]:
-    """JSON has null where we have NaN."""
-    return {key: float("nan") if entry is None else entry for key, entry in item.items()}

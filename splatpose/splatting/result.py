@@ -10,6 +10,7 @@ import torch
 
 from ..errors import SplatposeError
 from ..io.atomic import write_json
+from ..io.json_numbers import number
 from ..scene.splats import HeldOutScore, Splats, TrainedSplats
 from .checkpoint import save_tensors
 
@@ -55,13 +56,13 @@ def load_result(folder: Path) -> TrainedSplats:
         return TrainedSplats(
             splats=Splats(**tensors),
             held_out=tuple(
-                HeldOutScore(name, _number(psnr), _number(ssim))
+                HeldOutScore(name, number(psnr), number(ssim))
                 for name, psnr, ssim in value["held_out"]
             ),
             final_pass_on_all=value["final_pass_on_all"],
             backend=value["backend"],
             steps=value["steps"],
-            curve=tuple((s, t, _number(loss), n) for s, t, loss, n in value["curve"]),
+            curve=tuple((s, t, number(loss), n) for s, t, loss, n in value["curve"]),
             previews_dir=folder / PREVIEWS,
         )
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
@@ -69,7 +70,3 @@ def load_result(folder: Path) -> TrainedSplats:
             f"The trained splat in {folder} cannot be read: {error}.",
             "Run the same command again with --overwrite.",
         ) from error
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

@@ -23,6 +23,7 @@ from typing import Any
 import machine
 import numpy as np
 
+from splatpose.io.json_numbers import with_nan
 from splatpose.scene.verdicts import PhotoTrust
 from splatpose.sfm.mapping.bundle_adjustment import FEW_PHOTOS
 from splatpose.sfm.validation.pose_probability import ProbabilityModel, calibrated, fit_probability
@@ -114,21 +115,15 @@ def read(files: Sequence[Path]) -> Photos:
         counts[_model_of(row)] = counts.get(_model_of(row), 0) + bool(row["registered"])
     rows = [row for row in rows if row["registered"]]
     known = {f.name for f in fields(PhotoTrust)}
-    if any(known - row["evidence"].keys() for row in rows if "evidence" in row):
+    told = [row.get("evidence", row) for row in rows]
+    if any(known - own.keys() for own in told):
         raise SystemExit(
             "evidence of an earlier state: judge it again (verdict_evidence.py --again)"
         )
     evidence = [
-        PhotoTrust(
-            **{
-                k: np.nan if v is None else v
-                for k, v in row.get("evidence", row).items()
-                if k in known
-            }
-        )
-        for row in rows
+        PhotoTrust(**with_nan({k: v for k, v in own.items() if k in known})) for own in told
     ]
-    few = np.array([counts[_model_of(row)] <= FEW_PHOTOS for row in rows])
+    few = [counts[_model_of(row)] <= FEW_PHOTOS for row in rows]
     ours = np.array([row["model"] == "ours" for row in rows])
     size = np.array([counts[_model_of(row)] for row in rows])
     return Photos(

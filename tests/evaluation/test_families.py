@@ -9,12 +9,12 @@ import numpy as np
 import pycolmap
 import pytest
 import torch
-from synthetic.families import paths, scenes, surfels, weather
+from synthetic.families import of_lenses, paths, scenes, surfels, weather
 from synthetic.families.catalogue import FAMILIES
 from synthetic.families.catalogue import scenes as all_scenes
 from synthetic.families.folders import write_scene
 from synthetic.families.lenses import Lens, Warp
-from synthetic.families.photos import Label, Shot, World, developed, taken
+from synthetic.families.photos import Label, Shot, World, developed, enlarged, exposed, taken
 from synthetic.families.scenes import Scene
 from synthetic.families.sites import Site, site
 from synthetic.shapes import quad
@@ -324,3 +324,101 @@ def test_a_rolling_shutter_that_stands_still_changes_nothing():
         for e in (None, ends)
     )
     assert np.abs(plain.astype(float) - rolled).mean() < 1
+
+
+class Telling:
+    """A world whose light tells the direction that a pixel shows, and the pose that it sees."""
+
+    def light(self, pose, K, width, height, moment):
+        columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+        rays = np.stack([columns - K[0, 2], rows - K[1, 2]], -1) / K[0, 0] + 5.0
+        return np.dstack([rays, np.full((height, width), pose[0, 3])])
+
+
+class Static:
+    """A world that is as sharp as pixels can show."""
+
+    def light(self, pose, K, width, height, moment):
+        return np.random.default_rng(0).random((height, width, 3)) * 0.5
+
+
+def directions(shot: Shot) -> np.ndarray:
+    """Places on the plane z = 1 that a photo's pixels show."""
+    return enlarged(exposed(Telling(), shot)[..., :2].astype(np.float32), shot) - 5.0
+
+
+def expected(lens: Lens) -> np.ndarray:
+    x, y = (np.arange(side) + 0.5 for side in (lens.width, lens.height))
+    return lens.rays(np.stack(np.meshgrid(x, y), -1))
+
+
+@pytest.mark.parametrize("ratio", [1.3, 1.5, 1.9])
+@pytest.mark.parametrize("k", [(), (-0.07, 0.02)])
+def test_a_digital_zoom_shows_what_its_lens_says(ratio, k):
+    shot = of_lenses._zoomed(Shot(np.eye(4), Lens(k=k)), ratio)
+    assert shot.lens.focal == pytest.approx(360 * ratio, rel=0.01)
+    off = np.abs(directions(shot) - expected(shot.lens))[4:-4, 4:-4]
+    assert off.max() * shot.lens.focal < 0.06  # pixels
+
+
+def test_a_digital_zoom_is_no_sharper_than_the_pixels_it_was_read_from():
+    shot = of_lenses._zoomed(Shot(np.eye(4), Lens()), 2.0)
+    optical = replace(shot, read=None)
+    sharp, photo = (developed(exposed(Static(), s), s, seed=1) for s in (optical, shot))
+    assert photo.shape == sharp.shape == (360, 480, 3)
+
+    def fine(picture):
+        """Share of the power beyond half of what the pixels can show."""
+        power = np.abs(np.fft.rfft(picture[..., 1] - picture[..., 1].mean(), axis=1)) ** 2
+        return power[:, power.shape[1] // 2 :].sum() / power.sum()
+
+    assert fine(sharp) > 0.4
+    assert fine(photo) < 0.1
+
+
+def test_only_zooms_are_enlarged(catalogue):
+    shots = [(s.family, shot) for split in catalogue.values() for s in split for shot in s.shots]
+    assert {family for family, shot in shots if shot.read} == {"zooms_under_one_label"}
+    for _, shot in shots:
+        if shot.read:
+            assert shot.read.width * shot.lens.height == shot.read.height * shot.lens.width
+            assert shot.read.focal * shot.lens.width == pytest.approx(
+                shot.lens.focal * shot.read.width
+            )
+
+
+def test_rows_that_are_read_later_see_later_poses():
+    first, last = np.eye(4), np.eye(4)
+    last[0, 3] = 1.0
+    ends, lens = np.stack([first, last]), Lens(64, 50, 48.0)
+    rolled = exposed(Telling(), Shot(first, lens, ends=ends, rolling=True))[..., 2]
+    assert (np.diff(rolled, axis=0) >= 0).all()
+    assert rolled[0].max() < 0.1
+    assert rolled[-1].min() > 0.9
+    np.testing.assert_allclose(rolled.mean(), 0.5, atol=0.01)
+    np.testing.assert_array_equal(rolled[:, 0], rolled[:, -1])
+    # Every row shows what it would without, and a blur is the same for all rows.
+    whole = Shot(first, lens, ends=ends, rolling=True)
+    assert np.abs(directions(whole) - expected(lens)).max() < 1e-6
+    blurred = exposed(Telling(), Shot(first, lens, ends=ends))[..., 2]
+    np.testing.assert_allclose(blurred, 0.5)
+
+
+@pytest.mark.parametrize("k", [(), (-0.07, 0.02)])
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_a_crop_keeps_the_corner_that_it_is_said_to(x, y, k):
+    whole = Lens(640, 480, 480.0, k=k)
+    left, top = x * 220, y * 160
+    part = Shot(np.eye(4), whole.cropped(left, top, 420, 320))
+    kept = directions(Shot(np.eye(4), whole))[top : top + 320, left : left + 420]
+    assert np.abs(directions(part) - kept)[3:-3, 3:-3].max() * whole.focal < 0.04  # pixels
+    corner = kept[-1 if y else 0, -1 if x else 0]
+    assert (np.sign(corner) == np.where((x, y), 1, -1)).all()
+
+
+def test_cropped_scenes_say_which_part_they_keep(catalogue):
+    for scene in (s for split in catalogue.values() for s in split if s.family == "cropped"):
+        x, y = map(float, scene.about.removeprefix("Cropped at ").rstrip(".").split(", "))
+        for lens in {shot.lens for shot in scene.shots}:
+            # The middle of the whole photo is to the right where the left is kept.
+            np.testing.assert_allclose(lens.principal_point, (320 - 220 * x, 240 - 160 * y))

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from splatpose.errors import SplatposeError
 from splatpose.events import STAGES
 from splatpose.io.colmap import read_model_to_show
+from splatpose.io.json_numbers import number
 from splatpose.io.nerfstudio import read_transforms
 from splatpose.io.stored_pixels import upright_model
 from splatpose.scene.capture import CameraGroup, Capture, Photo
@@ -135,8 +136,8 @@ def _poses(model: SparseModel, folder: Path, rows: dict[str, dict[str, Any]]) ->
             registered,
             str(row.get("reason") or ""),
             int(row.get("verified_matches") or 0),
-            _number(row.get("inlier_share")),
-            _number(row.get("reprojection_error")),
+            number(row.get("inlier_share")),
+            number(row.get("reprojection_error")),
         )
 
     photos = zip(model.names, model.registered, strict=True)
@@ -205,7 +206,3 @@ def _at(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)

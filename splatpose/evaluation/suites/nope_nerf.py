@@ -17,6 +17,7 @@ import numpy as np
 from ...config import FitConfig
 from ...errors import SplatposeError
 from ...events import ignore_events
+from ...io.json_numbers import number
 from ..dataset import Dataset
 from ..estimate import read_estimate
 from ..finished_run import read_report
@@ -220,7 +221,7 @@ def _with_views(row: SceneScores, measured: Outcome) -> SceneScores:
 
 
 def _view_score(value: dict[str, Any]) -> ViewScore:
-    figures = [float("nan") if value[k] is None else value[k] for k in ("psnr", "ssim", "lpips")]
+    figures = [number(value[k]) for k in ("psnr", "ssim", "lpips")]
     return ViewScore(value["name"], *figures)
 
 

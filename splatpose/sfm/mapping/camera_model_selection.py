@@ -17,6 +17,7 @@ from jaxtyping import Float
 from ...scene.camera import CameraModel
 from ..lens_thresholds import LENS
 from .bundle_adjustment import Freedom, Scales, bundle_options, least_freedom, set_model
+from .focal_settlement import SettledFocal
 from .lens_adjustment import SAME_CERES, adjust_with_lens
 from .unseen_tracks import ITERATIONS, every_camera, halves_of_tracks, unseen_cost
 
@@ -44,8 +45,8 @@ class Choice:
     """What is free of each camera, by its id."""
     notes: tuple[str, ...]
     """One a step tried: the change of the robust cost on unseen tracks, and the verdict."""
-    settled: tuple[str, ...] = ()
-    """One a focal length that matches leave open, and what it was settled by."""
+    settled: tuple[SettledFocal, ...] = ()
+    """Focal lengths that matches leave open."""
 
 
 def choose_freedom(reconstruction: pycolmap.Reconstruction, scales: Scales, *, seed: int) -> Choice:

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pycolmap
 
-from ...io.colmap import camera_from_colmap, camera_id_of, model_from_reconstruction
+from ...io.colmap import (
+    camera_from_colmap,
+    camera_id_of,
+    index_of_camera,
+    model_from_reconstruction,
+)
 from ...scene.camera import Camera
 from ..lens_thresholds import LENS
 from .bundle_adjustment import Freedom
@@ -32,6 +37,22 @@ _OPEN = 10.0
 """Standard deviation of a logarithm of which nothing is known."""
 _SETTLED = 1e-3
 """Standard deviation of a focal length that is not to be asked again."""
+
+
+@dataclass(frozen=True)
+class SettledFocal:
+    """A focal length that matches left open, and what it was settled by. Pixels."""
+
+    camera: int
+    """Index of the camera."""
+    open_share: float
+    """Standard deviation of the focal length by matches alone, as a share of it."""
+    by_matches: float
+    """Focal length by matches alone."""
+    focal: float
+    """Focal length by both together."""
+    exif: float | None
+    """Focal length by EXIF; None where what lenses are like settled it."""
 
 
 def exif_focals(camera: Camera, focal: float) -> tuple[float, ...]:
@@ -83,8 +104,8 @@ def settle_focal_lengths(
     freedom: Mapping[int, Freedom],
     loss_scale: float,
     exif: Mapping[int, float],
-) -> tuple[str, ...]:
-    """Moves focal lengths that matches leave open, in place; one sentence on each.
+) -> tuple[SettledFocal, ...]:
+    """Moves focal lengths that matches leave open, in place.
 
     Args:
         freedom: camera id to what may be estimated.
@@ -103,7 +124,7 @@ def settle_focal_lengths(
     priors = [replace(lens_prior(cameras[i]), focal_sigma=_OPEN) for i in ids]
     sigma = dict(zip(ids, pose_uncertainty(model, priors=priors).focal.tolist(), strict=True))
     settled: dict[int, LensPrior] = {}
-    sentences = []
+    told = []
     for i in doubtful:
         focal, own = cameras[i].K[0, 0], LENS.systematic * sigma[i]
         aim, believed = aims[i]
@@ -120,16 +141,13 @@ def settle_focal_lengths(
         settled[i] = replace(
             lens_prior(cameras[i]), focal=focal * math.exp(shift), focal_sigma=_SETTLED
         )
-        source = f"EXIF ({aim:.0f} px)" if i in exif else "what lenses are like"
-        sentences.append(
-            f"camera {i}: matches leave the focal length open by {100 * own:.0f} %: "
-            f"{focal:.0f} px by them alone, {settled[i].focal:.0f} px with {source}"
-        )
+        both, source = float(focal * math.exp(shift)), aim if i in exif else None
+        told.append(SettledFocal(index_of_camera(i), float(own), float(focal), both, source))
     if settled:
         chosen = {i: freedom[i] for i in settled}
         adjust_with_lens(reconstruction, chosen, loss_scale, settled)
         reconstruction.update_point_3d_errors()
-    return tuple(sentences)
+    return tuple(told)
 
 
 def _aim(camera: Camera, exif: float | None) -> tuple[float, float]:

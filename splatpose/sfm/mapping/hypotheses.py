@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ from .global_mapper import reconstructions
 from .mapper_variants import FROM_DEPTH, FROM_REFINED_PAIRS, MapperVariant, rounds_of
 
 _DONE = "done.json"
+_FOCALS = "focals from"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,16 @@ class Workshop:
         )
         return [self._judge(*done) for done in zip(recipes, seconds, strict=True)]
 
+    def forget_databases(self, to_come: Iterable[MapperVariant] = ()) -> None:
+        """Removes databases that none of the recipes to come sets out from."""
+        needed = {self._focals(recipe.focals) for recipe in to_come}
+        for path in self._folder.glob(f"{_FOCALS} *.db"):
+            if path not in needed:
+                path.unlink()
+
+    def _focals(self, source: str) -> Path:
+        return self._folder / f"{_FOCALS} {source}.db"
+
     def _try(self, recipe: MapperVariant, token: pycolmap.CancellationToken) -> float:
         """Seconds it took, 0 where it raised."""
         name = f"{recipe.name} mapping"
@@ -173,7 +184,7 @@ class Workshop:
         source = self._graph.database
         if recipe.focals == "given":
             return source
-        target = self._folder / f"focals from {recipe.focals}.db"
+        target = self._focals(recipe.focals)
         with self._calibration_lock:
             if recipe.focals == "view graph":
                 return calibrate(source, target, seed=self._seed).database

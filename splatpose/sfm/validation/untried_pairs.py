@@ -8,8 +8,6 @@ must see the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
@@ -30,22 +28,6 @@ _MOST_NEAR = 256
 """Nearest photos of each that are looked at."""
 
 
-@dataclass(frozen=True)
-class UntriedPairs:
-    """Pairs of photos that a model names, those that would add most first."""
-
-    pairs: Int[np.ndarray, "R 2"]
-    """Photo indices, i < j."""
-    visible: Int[np.ndarray, " R"]
-    """Points of one of both that the other must see."""
-    steps: Int[np.ndarray, " R"]
-    """Pairs that lie between both photos in the graph of those that agree with the model, at most
-    `UNTRIED.far`: where there is none, or the way is longer."""
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-
 def untried_pairs(
     model: SparseModel,
     table: MatchTable,
@@ -54,7 +36,7 @@ def untried_pairs(
     *,
     most: int,
     seed: int,
-) -> UntriedPairs:
+) -> Int[np.ndarray, "R 2"]:
     """Pairs that must see the same points and are not known to: a long way apart in the graph of
     pairs first, as where a walk comes back.
 
@@ -66,6 +48,9 @@ def untried_pairs(
         tried: pairs that were matched, whatever came out.
         most: pairs that each photo names.
         seed: of the points that are asked.
+
+    Returns:
+        Photo indices i < j, ascending.
     """
     count = len(model.names)
     votes = np.bincount(table.pair[explained], minlength=len(table.pairs))
@@ -80,9 +65,7 @@ def untried_pairs(
     lacking = (visible >= OVERLAP.min_visible) & (shared < OVERLAP.min_matched_share * visible)
     pairs, visible, steps = pairs[lacking], visible[lacking], steps[lacking]
     gain = steps + visible / (1.0 + visible.max(initial=0))
-    named = np.flatnonzero(strongest_of_each(pairs, gain, most))
-    named = named[np.argsort(-gain[named], kind="stable")]
-    return UntriedPairs(pairs[named], visible[named], steps[named])
+    return pairs[strongest_of_each(pairs, gain, most)]
 
 
 def refuted_pairs(

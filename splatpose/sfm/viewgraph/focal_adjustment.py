@@ -87,17 +87,12 @@ def adjusted_focals(
     cameras: Sequence[Camera],
     camera_index: Int[np.ndarray, " V"],
     guesses: Sequence[Camera],
-    sigma: float,
 ) -> AdjustedFocals:
-    """As `refine_focal_lengths`, with all that the adjustment knows.
-
-    Args:
-        sigma: of the logarithms of the guessed focal lengths.
-    """
+    """As `refine_focal_lengths` where none is known, with all that the adjustment knows."""
     ratio = focal_ratios(cameras)
     pairs = _pairs(relative, table, cameras, camera_index)
     prior = np.log(focal_ratios(guesses) / ratio)
-    shift, pairs = _adjust(pairs, ratio, prior, np.full(len(ratio), sigma))
+    shift, pairs = _adjust(pairs, ratio, prior, np.full(len(ratio), GUESS_SIGMA))
     nothing = np.zeros((len(ratio), len(ratio))), np.zeros(len(ratio))
     information, gradient, _ = _reduced(pairs, shift, ratio, *nothing, 0.0)
     moved = replace(

@@ -32,7 +32,6 @@ from ..thresholds import FOCAL_RATIOS, INLIERS
 from ..twoview.all_pairs import RelativePoses, relative_poses
 from ..twoview.relative_pose import signed_sampson
 from .focal_adjustment import (
-    GUESS_SIGMA,
     MATCHES_A_PAIR,
     AdjustedFocals,
     adjusted_focals,
@@ -162,10 +161,9 @@ def _fitted(
     relative: RelativePoses,
 ) -> AdjustedFocals:
     """Focal lengths of cameras together with the relative poses of the pairs."""
-    fit = adjusted_focals(relative, learned, cameras, camera_index, cameras, GUESS_SIGMA)
+    fit = adjusted_focals(relative, learned, cameras, camera_index, cameras)
     for _ in range(_PASSES - 1):
-        again = fit.relative, learned, fit.cameras, camera_index, fit.cameras
-        fit = adjusted_focals(*again, GUESS_SIGMA)
+        fit = adjusted_focals(fit.relative, learned, fit.cameras, camera_index, fit.cameras)
     return fit
 
 

@@ -20,7 +20,7 @@ from ..correspondences import MatchTable, focal_ratios
 from ..lens_thresholds import LENS_GROUPS
 from ..thresholds import INLIERS
 from ..twoview.all_pairs import RelativePoses, relative_poses
-from .focal_adjustment import ASSUMED_NOISE_PX, GUESS_SIGMA, AdjustedFocals, adjusted_focals
+from .focal_adjustment import ASSUMED_NOISE_PX, AdjustedFocals, adjusted_focals
 
 _PASSES = 3
 _TINY = 1e-9
@@ -82,7 +82,7 @@ def photo_focals(
         # Those of a wrong focal length are not quite the poses to adjust further.
         if relative is None or number < _PASSES - 1:
             relative = relative_poses(table, found, own, min_matches=min_matches, seed=seed)
-        adjusted = adjusted_focals(relative, table, found, own, guesses, GUESS_SIGMA)
+        adjusted = adjusted_focals(relative, table, found, own, guesses)
         found, relative = adjusted.cameras, adjusted.relative
         said = _said(adjusted)
         # No groups can gain what they must: the usual case, and it need not be exact.

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from ...io.atomic import replacing, write_json
 from ...io.colmap import read_model, write_model
+from ...io.json_numbers import with_nan
 from ...scene.evidence import JointEvidence
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import PoseSnapshot, SparseModel
@@ -21,12 +22,6 @@ from ...sfm.match_consistency import explain, per_photo
 from ...sfm.photo_evidence import median_errors, updated_evidence
 
 _EVIDENCE, _ARRAYS, _MODEL = "joint.json", "joint.npz", "model"
-_NUMBERS = (
-    "psnr_before",
-    "psnr_after",
-    "match_error_before",
-    "match_error_after",
-)
 
 
 def save(
@@ -70,10 +65,8 @@ def load_joint(folder: Path, poses: SparseModel, views: Views) -> Joint:
     """Reads what `refine_jointly` decided; the given poses and views where it kept nothing else."""
     value: dict[str, Any] = json.loads((folder / _EVIDENCE).read_text(encoding="utf-8"))
     value.pop("version")
-    for name in _NUMBERS:
-        value[name] = float("nan") if value[name] is None else value[name]
-    value["validation"] = tuple(value["validation"])
-    evidence = JointEvidence(**value)
+    validation = tuple(value.pop("validation"))
+    evidence = JointEvidence(**with_nan(value), validation=validation)
     if evidence.decision != "kept":
         return Joint(poses, views, evidence)
     with np.load(folder / _ARRAYS) as arrays:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...io.atomic import replacing, write_json
+from ...io.json_numbers import with_nan
 from ...refinement.cluster_optimization import Solved
 from ...scene.evidence import ClusterEvidence, LocalEvidence
 from ...sfm.mapping.pair_covariance import PairCovariance
@@ -18,7 +19,6 @@ from ...sfm.viewgraph.refined_pairs import RefinedPairs
 
 _ARRAYS, _EVIDENCE = "local.npz", "local.json"
 _PLAIN = ("photos", "cam_from_world", "pairs", "observed", "log_depth")
-_FIGURES = ("match_error_two_views", "match_error_tracks", "match_error_joint")
 
 
 def cluster_path(folder: Path, number: int) -> Path:
@@ -80,6 +80,4 @@ def load_local(folder: Path) -> tuple[RefinedPairs, LocalEvidence]:
 
 
 def _cluster_evidence(value: dict[str, Any]) -> ClusterEvidence:
-    for name in _FIGURES:
-        value[name] = float("nan") if value[name] is None else value[name]
-    return ClusterEvidence(**{**value, "photos": tuple(value["photos"])})
+    return ClusterEvidence(**{**with_nan(value), "photos": tuple(value["photos"])})

@@ -160,8 +160,7 @@ def _named(
     table = match_table(graph)
     explained = explain(poses, table, max_error_px=max_error_px).explained
     tried = graph.pairs if graph.tried is None else graph.tried
-    named = untried_pairs(poses, table, explained, tried, most=config.pairs, seed=seed)
-    return np.unique(named.pairs, axis=0).reshape(-1, 2)
+    return untried_pairs(poses, table, explained, tried, most=config.pairs, seed=seed)
 
 
 def _named_text(count: int) -> str:

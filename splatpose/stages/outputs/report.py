@@ -25,6 +25,7 @@ from ...scene.sparse_model import SparseModel
 from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
+from ...wording import camera_label, groups_of_cameras
 from .provenance import machine, versions
 from .scale import units_in_report
 from .trajectory import photo_times
@@ -200,16 +201,16 @@ def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
     """
     groups = [photo.group for photo in capture.photos]
     own = [np.flatnonzero(poses.camera_index == i).tolist() for i in range(len(poses.cameras))]
-    parents = [groups[photos[0]] if photos else i for i, photos in enumerate(own)]
+    parents = groups_of_cameras(groups, poses.camera_index.tolist(), len(poses.cameras))
+    labels = [group.label for group in capture.groups]
     rows = []
     for number, (photos, parent) in enumerate(zip(own, parents, strict=True)):
         if parent >= len(capture.groups):
             continue  # A lens that was told apart and of whose photos none is left.
         group = capture.groups[parent]
         registered = [i for i in photos if poses.registered[i]]
-        several = parents.count(parent) > 1
         row: dict[str, Any] = {
-            "label": _lens_label(group.label, poses.cameras[number]) if several else group.label,
+            "label": camera_label(labels, parents, number, float(poses.cameras[number].K[0, 0])),
             "width": group.width,
             "height": group.height,
             "photos": len(photos),
@@ -221,11 +222,6 @@ def _cameras(capture: Capture, poses: SparseModel) -> list[dict[str, Any]]:
             row["estimate"] = _estimate(poses.cameras[number])
         rows.append(row)
     return rows
-
-
-def _lens_label(label: str, camera: Camera) -> str:
-    """Name of one of several lenses behind a label."""
-    return f"{label}, {float(camera.K[0, 0]):.0f} px"
 
 
 def _estimate(camera: Camera) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def attempt(setting: Setting, lenses: Lenses, folder: Path) -> Attempt:
     """Searches for reconstructions in `folder` and refines the best.
 
     Raises:
-        SplatposeError: there is none.
+        NothingReconstructed: there is none.
     """
     config = setting.config
     workshop = Workshop(
@@ -108,6 +108,7 @@ def _searched(setting: Setting, workshop: Workshop) -> SearchResult:
         num_connected=len(setting.groups[0]),
         emit=emit,
     )
+    workshop.forget_databases()
     if text := workshop.tolerance.told("failed"):
         emit(Message("poses", text, "warning"))
     if not found.hypotheses:

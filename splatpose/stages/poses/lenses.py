@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
-from ...errors import SplatposeError
 from ...events import Message
+from ...io.atomic import remove_folder
 from ...io.camera_groups import with_cameras
 from ...io.colmap_database import read_cameras
+from ...keys import key_of
 from ...scene.camera import Camera
 from ...scene.capture import Capture
 from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...sfm.lens_doubts import photos_to_ask
 from ...sfm.viewgraph.lens_groups import LensGroups, find_lens_groups
+from ...tolerance import Tolerance
 from ...wording import list_photos
 from .attempt import Attempt, Lenses, Setting, attempt
+from .refusal import NothingReconstructed
 
-_HYPOTHESES, _OF_LENSES = "hypotheses", "hypotheses of lenses"
+_HYPOTHESES, _OF_LENSES = "hypotheses", "of lenses"
 _DATABASE = "lenses.db"
 
 
@@ -37,29 +40,26 @@ def best_of_lenses(
     Returns:
         It, and a sentence for each camera that is several lenses.
 
+    A fault in looking for further lenses is told, and costs them alone.
+
     Raises:
-        SplatposeError: there is no reconstruction.
+        NothingReconstructed: there is no reconstruction.
     """
     first: Attempt | None = None
-    failure: SplatposeError | None = None
+    failure: NothingReconstructed | None = None
     try:
         first = attempt(setting, lenses, folder / _HYPOTHESES)
-    except SplatposeError as error:
+    except NothingReconstructed as error:
         failure = error
-    parted = _parted(setting, lenses, first)
-    if parted is not None:
-        second = _second(setting, lenses, parted, folder)
-        if second is None:
-            if first is not None:
-                text = "no reconstruction with them: one camera is kept"
-                setting.emit(Message("poses", text))
-        elif first is not None and second.explanation.score <= first.explanation.score:
-            setting.emit(Message("poses", "they explain no more of the matches: left out"))
-        else:
-            told = _describe(setting.capture, second.model, parted)
-            for text in told:
-                setting.emit(Message("poses", text, "warning"))
-            return second, told
+    tolerance = Tolerance()
+    further = tolerance.attempt(
+        "the search for further lenses", lambda: _further(setting, lenses, first, folder), None
+    )
+    if text := tolerance.told("failed"):
+        kept = "" if first is None else ": the photos' cameras are kept"
+        setting.emit(Message("poses", text[0].upper() + text[1:] + kept, "warning"))
+    if further is not None:
+        return further
     if first is None:
         assert failure is not None
         raise failure
@@ -68,9 +68,31 @@ def best_of_lenses(
 
 def clear(folder: Path) -> None:
     """Removes what attempts leave behind."""
-    for name in (_HYPOTHESES, _OF_LENSES):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / _DATABASE).unlink(missing_ok=True)
+    remove_folder(folder / _HYPOTHESES)
+    for work in _works_of_lenses(folder):
+        remove_folder(work)
+
+
+def _further(
+    setting: Setting, lenses: Lenses, first: Attempt | None, folder: Path
+) -> tuple[Attempt, tuple[str, ...]] | None:
+    """As `best_of_lenses`; None where matches call for no further lenses, or these for nothing."""
+    parted = _parted(setting, lenses, first)
+    if parted is None:
+        return None
+    second = _second(setting, lenses, parted, folder)
+    if second is None:
+        if first is not None:
+            text = "no reconstruction with them: the photos' cameras are kept"
+            setting.emit(Message("poses", text))
+        return None
+    if first is not None and second.explanation.score <= first.explanation.score:
+        setting.emit(Message("poses", "they explain no more of the matches: left out"))
+        return None
+    told = _describe(setting.capture, second.model, parted)
+    for text in told:
+        setting.emit(Message("poses", text, "warning"))
+    return second, told
 
 
 def _parted(setting: Setting, lenses: Lenses, first: Attempt | None) -> LensGroups | None:
@@ -102,12 +124,37 @@ def _second(setting: Setting, lenses: Lenses, parted: LensGroups, folder: Path) 
         )
     )
     cameras, known = cameras_of(lenses, parted)
-    graph = with_cameras(lenses.graph, cameras, known, parted.camera_index, folder / _DATABASE)
+    work = _work(cameras, known, parted.camera_index, folder)
+    graph = with_cameras(lenses.graph, cameras, known, parted.camera_index, work / _DATABASE)
     several = Lenses(graph, cameras, known, parted.camera_index)
     try:
-        return attempt(setting, several, folder / _OF_LENSES)
-    except SplatposeError:
+        return attempt(setting, several, work / _HYPOTHESES)
+    except NothingReconstructed:
         return None
+
+
+def _work(
+    cameras: Sequence[Camera],
+    known: Sequence[bool],
+    camera_index: Int[np.ndarray, " V"],
+    folder: Path,
+) -> Path:
+    """Folder of the attempt with these cameras alone. Before an interruption the photos may have
+    been parted otherwise, where a mapping failed then and does not now: that is forgotten."""
+    said = [(c.model, c.width, c.height, c.params.tolist()) for c in cameras]
+    key = key_of(repr(said), repr(tuple(known)), repr(camera_index.tolist()))
+    work = folder / f"{_OF_LENSES} {key}"
+    for other in _works_of_lenses(folder):
+        if other != work:
+            remove_folder(other)
+    work.mkdir(exist_ok=True)
+    return work
+
+
+def _works_of_lenses(folder: Path) -> list[Path]:
+    """Such folders, also one of whose removal something is left."""
+    names = {path.name.removeprefix(".") for path in folder.glob(f"*{_OF_LENSES} *")}
+    return sorted({folder / name.removesuffix(".gone") for name in names})
 
 
 def cameras_of(lenses: Lenses, parted: LensGroups) -> tuple[tuple[Camera, ...], tuple[bool, ...]]:

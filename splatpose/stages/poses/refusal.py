@@ -103,20 +103,24 @@ def check_turning(
         raise only_zoomed(zoom.share, zoom.factor)
 
 
+class NothingReconstructed(SplatposeError):
+    """Photos match, and no way of mapping gave a reconstruction."""
+
+
 def nothing_reconstructed(
     capture: Capture,
     graph: MatchGraph,
     groups: Sequence[Sequence[int]],
     tried: Sequence[str],
     min_matches: int,
-) -> SplatposeError:
+) -> NothingReconstructed:
     """The refusal for photos that match and yet gave no reconstruction."""
     if (cause := _cause(capture, graph, min_matches)) is not None:
-        return cause
+        return NothingReconstructed(cause.message, cause.hint)
     names = [photo.name for photo in capture.photos]
     verified = graph.num_verified[graph.num_verified > 0]
     typical = int(np.median(verified)) if len(verified) else 0
-    return SplatposeError(
+    return NothingReconstructed(
         f"No camera poses could be found from {len(names)} photos (all {len(tried)} ways of "
         f"mapping failed): overlapping pairs share {typical} verified matches on median. "
         f"{describe_groups(names, groups)}".strip(),

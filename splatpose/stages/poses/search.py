@@ -71,6 +71,7 @@ def search(
             else:
                 failures.append(result)
             emit(Progress("poses", done, total, _outcome(result, num_photos)))
+        workshop.forget_databases(recipe for rest in rounds[number + 1 :] for recipe in rest)
         hypotheses = ranked(hypotheses)
         last = number + 1 == len(rounds)
         agreeing = _confirmed(hypotheses)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Bool
 
 from ...depth.keypoints import KeypointPriors, sample_priors
 from ...events import EventSink, Message, Progress
+from ...io.atomic import remove_folder
 from ...io.colmap import quiet_colmap
 from ...io.second_round import read_evidence, write_evidence
 from ...io.sparse_model import read_sparse_model, write_sparse_model
@@ -35,11 +35,11 @@ from .finishing import in_world, selected_matches, settled
 from .lenses import of_lenses
 from .refusal import overlap_groups
 from .second_verdict import Question, judged, sentence
+from .sentences import told_focal_lengths
 from .snapshots import snapshot
 
-_WORK = "work"
-"""Folder for what an interruption leaves to go on with."""
-_ADJUSTED = "adjusted"
+_WORK, _ADJUSTED = "work", "adjusted"
+"""Folder for what an interruption leaves to go on with, and the model in it."""
 _SELECTED, _LENSES = "selected.db", "lenses.db"
 _WORTH = 0.02
 """Share of all pairs with matches that new ones without drift must be, for the poses to gain."""
@@ -114,10 +114,10 @@ def continue_poses(
     evidence = judged(poses, start.before, model, question, evidence)
     told = ()
     if finished is not None and evidence.decision == "kept":
-        told = finished.told
+        told = (*finished.focals, *finished.scaled)
         _write(folder, more.graph, finished, poses, question, config)
     write_evidence(folder, evidence)
-    shutil.rmtree(work)
+    remove_folder(work)
     for text in (sentence(evidence), *told):
         emit(Message("second_poses", text))
     return evidence.reason
@@ -212,12 +212,10 @@ class _Finished:
 
     model: SparseModel
     refined: Refined
+    focals: tuple[str, ...]
+    """What lenses rest on, where matches leave them open."""
     scaled: tuple[str, ...]
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What lenses and scales rest on, where matches leave them open."""
-        return (*self.refined.choice.settled, *self.scaled)
+    """What scales rest on, likewise."""
 
 
 def _finished(
@@ -246,7 +244,9 @@ def _finished(
     )
     given = table, config, poses.cameras, names, priors
     model, scaled = settled(refined.reconstruction, graph, *given)
-    return _Finished(in_world(model, capture, poses.camera_index), refined, scaled)
+    model = in_world(model, capture, poses.camera_index)
+    focals = told_focal_lengths(refined.choice.settled, capture, model)
+    return _Finished(model, refined, focals, scaled)
 
 
 def _write(
@@ -283,7 +283,7 @@ def _write(
         snapshots=(*earlier, snapshot("global", model, model)),
     )
     notes = {
-        "intrinsics": [*refined.choice.notes, *refined.choice.settled],
+        "intrinsics": [*refined.choice.notes, *finished.focals],
         "free_scales": list(finished.scaled),
     }
     write_sparse_model(folder, model, graph.keypoints, notes)

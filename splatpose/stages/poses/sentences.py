@@ -12,10 +12,11 @@ from ...scene.evidence import PhotoEvidence
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable
 from ...sfm.lens_doubts import shifted_crops
+from ...sfm.mapping.focal_settlement import SettledFocal
 from ...sfm.mapping.hypotheses import Hypothesis
 from ...sfm.mapping.world_frame import uprightness
 from ...sfm.match_consistency import Explanation
-from ...wording import list_photos
+from ...wording import camera_label, groups_of_cameras, list_photos
 from .config import PosesConfig
 from .focal_lengths import left_by_the_estimate
 from .no_parallax import perhaps_zoomed
@@ -33,6 +34,28 @@ def tell_left_out(
     if left:
         text = f"{len(left)} of {len(names)} photos could not be placed. "
         emit(Message("poses", (text + describe_groups(names, groups)).strip(), "warning"))
+
+
+def told_focal_lengths(
+    settled: Sequence[SettledFocal], capture: Capture, model: SparseModel
+) -> tuple[str, ...]:
+    """A sentence on each focal length that matches leave open: what it rests on.
+
+    Args:
+        model: the final one, by whose focal lengths lenses behind one label are told apart.
+    """
+    groups = [photo.group for photo in capture.photos]
+    owners = groups_of_cameras(groups, model.camera_index.tolist(), len(model.cameras))
+    labels = [group.label for group in capture.groups]
+    sentences = []
+    for one in settled:
+        label = camera_label(labels, owners, one.camera, float(model.cameras[one.camera].K[0, 0]))
+        by = "what lenses are like" if one.exif is None else f"EXIF ({one.exif:.0f} px)"
+        sentences.append(
+            f"{label}: matches leave the focal length open by {100 * one.open_share:.0f} %: "
+            f"{one.by_matches:.0f} px by them alone, {one.focal:.0f} px with {by}"
+        )
+    return tuple(sentences)
 
 
 def tell_doubts(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,6 @@ from ...sfm.correspondences import match_table
 from ...sfm.mapping.hypotheses import Hypothesis
 from ...sfm.match_consistency import explain
 from ...sfm.photo_evidence import Record, photo_evidence
-from ...sfm.registration.final_refinement import Refined
 from ...sfm.step_lengths import walking_order
 from ...sfm.viewgraph.refined_pairs import RefinedPairs
 from .attempt import Lenses, Setting
@@ -40,8 +40,7 @@ from .refusal import (
     check_turning,
     overlap_groups,
 )
-from .search import SearchResult
-from .sentences import summary, tell_doubts, tell_left_out
+from .sentences import summary, tell_doubts, tell_left_out, told_focal_lengths
 from .snapshots import snapshot
 
 __all__ = ["load_poses", "solve_poses"]
@@ -107,7 +106,8 @@ def solve_poses(
             refined.reconstruction, graph, table, config, best.lenses.cameras, names, priors
         )
         model = in_world(model, capture, best.lenses.camera_index)
-    for text in (*refined.choice.settled, *scaled):
+    focals = told_focal_lengths(refined.choice.settled, capture, model)
+    for text in (*focals, *scaled):
         emit(Message("poses", text))
     explanation = explain(model, table, max_error_px=config.max_error_px)
     registered = int(model.registered.sum())
@@ -117,7 +117,13 @@ def solve_poses(
     record = Record(model, table, explanation, groups, refined.late, refined.contradicted)
     photos = photo_evidence(record)
     rows = hypothesis_evidence(found, chosen)
-    _write(folder, graph, model, photos, rows, chosen, refined, found, scaled, parted)
+    notes = {
+        "skipped_hypotheses": list(found.skipped),
+        "intrinsics": [*refined.choice.notes, *focals],
+        "free_scales": list(scaled),
+        "lenses": list(parted),
+    }
+    _write(folder, graph, model, photos, rows, chosen, notes)
     clear(folder)
     (folder / _SELECTED).unlink(missing_ok=True)
     tell_left_out(names, groups, photos, emit)
@@ -132,10 +138,7 @@ def _write(
     photos: Sequence[PhotoEvidence],
     rows: Sequence[HypothesisEvidence],
     chosen: Hypothesis,
-    refined: Refined,
-    found: SearchResult,
-    scaled: Sequence[str],
-    parted: Sequence[str],
+    notes: Mapping[str, Any],
 ) -> None:
     """The model with its evidence, and notes for whoever reads the JSON."""
     model = replace(
@@ -144,19 +147,14 @@ def _write(
         hypotheses=tuple(rows),
         snapshots=(snapshot("initial", chosen.model, model), snapshot("global", model, model)),
     )
-    notes = {
-        "skipped_hypotheses": list(found.skipped),
-        "intrinsics": [*refined.choice.notes, *refined.choice.settled],
-        "free_scales": list(scaled),
-        "lenses": list(parted),
-    }
     write_sparse_model(folder, model, graph.keypoints, notes)
 
 
 def _space(capture: Capture, graph: MatchGraph, config: PosesConfig) -> int:
-    """A copy of the database for each of the first two reconstructions, in bytes."""
+    """Copies of the database, in bytes: for two reconstructions side by side, with focal lengths to
+    start from, and with further lenses where photos are parted."""
     del capture, config
-    return 2 * graph.database.stat().st_size
+    return 4 * graph.database.stat().st_size
 
 
 POSES = Stage("poses", solve_poses, load_poses, _space)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from ...events import EventSink, Message, Progress
+from ...io.atomic import remove_folder
 from ...keys import Stage
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment, DepthPriors
@@ -83,7 +83,7 @@ def judge_poses(
         progress=progress,
     )
     save(folder, verdicts)
-    shutil.rmtree(folder / _FOLDS, ignore_errors=True)
+    remove_folder(folder / _FOLDS)
     summary = describe_verdicts(verdicts)
     if verdicts.trusted_share < 1:
         first = f" {verdicts.advice[0]}" if verdicts.advice else ""

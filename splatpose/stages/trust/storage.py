@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...io.atomic import write_json
+from ...io.json_numbers import number, with_nan
 from ...scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
 
 _FILE = "verdicts.json"
@@ -27,17 +28,11 @@ def load(folder: Path) -> Verdicts:
 
 
 def _photo(value: dict[str, Any]) -> PhotoVerdict:
-    probability = value["probability"]
     return PhotoVerdict(
         name=value["name"],
         level=value["level"],
         reason=value["reason"],
         advice=value["advice"],
-        evidence=PhotoTrust(**_with_nan(value["evidence"])),
-        probability=float("nan") if probability is None else probability,
+        evidence=PhotoTrust(**with_nan(value["evidence"])),
+        probability=number(value["probability"]),
     )
-
-
-def _with_nan(item: dict[str, Any]) -> dict[str, Any]:
-    """JSON has null where we have NaN."""
-    return {key: float("nan") if entry is None else entry for key, entry in item.items()}

@@ -9,7 +9,7 @@ import pytest
 from scenes.zooms import FOCAL, facade, front, lens_scene, mix, zoomed
 
 from splatpose.sfm.correspondences import match_table
-from splatpose.sfm.viewgraph.lens_groups import LensGroups, find_lens_groups
+from splatpose.sfm.viewgraph.lens_groups import LensGroups, _as_cameras, find_lens_groups
 
 COUNT = 6
 
@@ -40,3 +40,30 @@ def test_two_zooms_are_told_apart(kind: str, tmp_path: Path) -> None:
 
 def test_one_zoom_is_one_lens(tmp_path: Path) -> None:
     assert groups(tmp_path, "one")[1] is None
+
+
+def test_most_photos_of_each_camera_keep_it() -> None:
+    cameras = (zoomed(1.0), zoomed(2.0))
+    of = np.array([0, 1, 0, 0, 1, 1, 0])
+    # Camera 0: lens 3 once, lens 0 three times. Camera 1: lens 1 once, lens 2 twice.
+    group = np.array([3, 1, 0, 0, 2, 2, 0])
+    ratio = np.array([1.0, 2.1, 3.0, 0.5]) * FOCAL / 800
+    found = _as_cameras(cameras, of, group, ratio)
+    assert found.camera_index.tolist() == [2, 3, 0, 0, 1, 1, 0]
+    assert found.parent.tolist() == [0, 1, 0, 1]
+    focal = [camera.params[0] / FOCAL for camera in found.cameras]
+    assert focal == pytest.approx([1.0, 3.0, 0.5, 2.1])
+    # All else of a lens is its camera's.
+    assert [camera.params[1] for camera in found.cameras] == [400.0] * 4
+    assert of.tolist() == [0, 1, 0, 0, 1, 1, 0], "what was given stays"
+
+
+def test_photos_of_a_camera_each_are_not_even_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splatpose.sfm.viewgraph.lens_groups.photo_focals", None)
+    scene = lens_scene(tmp_path, mix("two", 3), facade(3), front(60))
+    table, cameras = match_table(scene.graph), [zoomed(1.2)] * 3
+    asked = np.ones(3, bool)
+    given = table, cameras, np.arange(3), asked
+    assert find_lens_groups(*given, min_matches=15, seed=0) is None

@@ -12,11 +12,15 @@ import pytest
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import CameraGroup, Capture, Photo
 from splatpose.scene.sparse_model import SparseModel
+from splatpose.sfm.mapping.focal_settlement import SettledFocal
 from splatpose.sfm.mapping.hypotheses import Hypothesis, ranked
 from splatpose.sfm.match_consistency import Explanation
+from splatpose.stages.outputs.report import _cameras
 from splatpose.stages.poses.focal_lengths import left_by_the_estimate
 from splatpose.stages.poses.hypothesis_evidence import decided_by_steps, hypothesis_evidence
 from splatpose.stages.poses.search import SearchResult
+from splatpose.stages.poses.sentences import told_focal_lengths
+from splatpose.wording import camera_label, groups_of_cameras
 
 COUNT = 4
 
@@ -121,3 +125,30 @@ def test_a_focal_length_that_the_estimate_left_is_told() -> None:
     assert left_by_the_estimate(capture(None), model(575.0)) == []
     lost = replace(model(575.0), registered=np.zeros(COUNT, bool))
     assert left_by_the_estimate(capture(1511.0), lost) == []
+
+
+def test_a_focal_length_that_was_settled_is_told_of_the_camera_that_the_report_names() -> None:
+    one = SettledFocal(0, 0.121, 908.2, 575.4, 569.0)
+    (said,) = told_focal_lengths([one], capture(569.0), model(575.0))
+    assert said == (
+        "Phone 4 mm: matches leave the focal length open by 12 %: 908 px by them alone, 575 px "
+        "with EXIF (569 px)"
+    )
+    # Two lenses behind one label: each is told by its focal length, as in the report.
+    two = model(575.0)
+    other = replace(two.cameras[0], params=two.cameras[0].params * (1.5, 1, 1, 1))
+    index = np.array([0, 1, 0, 1])
+    two = replace(two, cameras=(*two.cameras, other), camera_index=index)
+    settled = [one, SettledFocal(1, 0.3, 900.0, 862.5, None)]
+    first, second = told_focal_lengths(settled, capture(569.0), two)
+    assert first.startswith("Phone 4 mm, 575 px: matches leave")
+    assert second.startswith("Phone 4 mm, 862 px: matches leave")
+    assert second.endswith("862 px with what lenses are like")
+    report = _cameras(capture(569.0), two)
+    assert [row["label"] for row in report] == ["Phone 4 mm, 575 px", "Phone 4 mm, 862 px"]
+
+
+def test_a_lens_without_photos_takes_no_name_from_others() -> None:
+    assert groups_of_cameras([0, 0, 1], [2, 0, 1], 4) == [0, 1, 0, 3]
+    assert camera_label(["a", "b"], [0, 1, 0, 3], 1, 500.0) == "b"
+    assert camera_label(["a", "b"], [0, 1, 0, 3], 2, 499.6) == "a, 500 px"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -57,15 +58,20 @@ def zooms_under_one_label(d: Draft) -> Scene:
 def _zoomed(shot: Shot, ratio: float) -> Shot:
     """Digital zoom: the middle of the photo, enlarged to its size."""
     lens = shot.lens
-    width, height = round(lens.width / ratio), round(lens.height / ratio)
+    # Of the same shape to the pixel, so that pixels stay square.
+    least = math.gcd(lens.width, lens.height)
+    width, height = (side // least * round(least / ratio) for side in (lens.width, lens.height))
+    if width == lens.width:
+        return shot
     part = lens.cropped((lens.width - width) / 2, (lens.height - height) / 2, width, height)
-    return replace(shot, lens=_enlarged(part, lens.width, lens.height))
+    return replace(shot, lens=_enlarged(part, lens.width, lens.height), read=part)
 
 
 def _enlarged(lens: Lens, width: int, height: int) -> Lens:
     x, y = lens.principal_point
-    sx, sy = width / lens.width, height / lens.height
-    return replace(lens, width=width, height=height, focal=lens.focal * sx, center=(x * sx, y * sy))
+    scale = width / lens.width
+    center = x * scale, y * scale
+    return replace(lens, width=width, height=height, focal=lens.focal * scale, center=center)
 
 
 def cropped(d: Draft) -> Scene:

@@ -56,6 +56,9 @@ class Shot:
     """From 0 for the scene's first photo to 1 for its last: what moves is elsewhere."""
     place: int = 0
     label: Label | None = None
+    read: Lens | None = None
+    """Lens of the pixels that the photo was enlarged from, as a digital zoom is; None for its own
+    pixels."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,15 @@ def _warp(lens: Lens) -> Warp:
 
 
 def exposed(world: World, shot: Shot) -> np.ndarray:
-    """Linear light [H, W, 3] on the sensor."""
-    warp = _warp(shot.lens)
+    """Linear light [H, W, 3] on the sensor, or the part of it that is read."""
+    lens = shot.read or shot.lens
+    warp = _warp(lens)
     K, width, height = warp.pinhole
     if shot.ends is None:
         return warp(world.light(shot.pose, K, width, height, shot.moment))
     if shot.rolling:
         return warp(_rolled(world, shot, K, width, height))
-    count = number_of_renders(smear(*shot.ends, shot.lens.focal))
+    count = number_of_renders(smear(*shot.ends, lens.focal))
     poses = during(*shot.ends, count)
     return np.mean([warp(world.light(p, K, width, height, shot.moment)) for p in poses], axis=0)
 
@@ -142,7 +146,7 @@ def taken(worlds: Sequence[World], shots: Sequence[Shot], *, seed: int) -> list[
 
 
 def developed(light: np.ndarray, shot: Shot, *, seed: int) -> np.ndarray:
-    """The photo of linear light, uint8 [H, W, 3]: grain, exposure, noise of the sensor."""
+    """The photo of linear light, uint8: grain, exposure, noise of the sensor, digital zoom."""
     rng = np.random.default_rng([seed, 83])
     light = light * 2.0**shot.stops * np.asarray(shot.balance)
     if shot.grain:
@@ -150,4 +154,13 @@ def developed(light: np.ndarray, shot: Shot, *, seed: int) -> np.ndarray:
         light = light + rng.normal(size=light.shape) * deviation
         light = cv2.GaussianBlur(light, (0, 0), 0.6)  # what a phone smooths away
     photo = np.round(effects.to_srgb(light) * 255).astype(np.uint8)
-    return effects.sensor_noise(photo, seed=seed, amount=1.3)
+    return enlarged(effects.sensor_noise(photo, seed=seed, amount=1.3), shot)
+
+
+def enlarged(photo: np.ndarray, shot: Shot) -> np.ndarray:
+    """What was read, at the size of the photo: no sharper than it was, noise and all."""
+    if shot.read is None:
+        return photo
+    size = shot.lens.width, shot.lens.height
+    # OpenCV's cubic kernel shifts what it interpolates by up to a tenth of a pixel.
+    return cv2.resize(photo, size, interpolation=cv2.INTER_LINEAR)
