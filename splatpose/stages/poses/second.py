@@ -34,15 +34,13 @@ from .config import PosesConfig
 from .finishing import in_world, selected_matches, settled
 from .lenses import of_lenses
 from .refusal import overlap_groups
-from .second_verdict import Question, judged, sentence
+from .second_verdict import Question, furthest_moved, judged, sentence, worth_going_on
 from .sentences import told_focal_lengths
 from .snapshots import snapshot
 
 _WORK, _ADJUSTED = "work", "adjusted"
 """Folder for what an interruption leaves to go on with, and the model in it."""
 _SELECTED, _LENSES = "selected.db", "lenses.db"
-_WORTH = 0.02
-"""Share of all pairs with matches that new ones without drift must be, for the poses to gain."""
 
 
 def continue_poses(
@@ -92,8 +90,9 @@ def continue_poses(
             registered_before=int(poses.registered.sum()),
             explained_before=start.before.share,
         )
-        if not start.closed.loops and _share_of_new(question) < _WORTH:
-            return _nothing_to_gain(evidence, folder, emit)
+        moved = furthest_moved(poses, start.model)
+        if not worth_going_on(question, moved):
+            return _nothing_to_gain(evidence, moved, folder, emit)
         dropped = _dropped(poses, question, start, seed)
         evidence = replace(evidence, dropped=int(dropped.sum()))
         work = folder / _WORK
@@ -123,17 +122,13 @@ def continue_poses(
     return evidence.reason
 
 
-def _share_of_new(question: Question) -> float:
-    """Pairs of the second round over all pairs with matches."""
-    new, every = (
-        np.unique(rows) for rows in (question.table.pair[question.new], question.table.pair)
-    )
-    return len(new) / max(len(every), 1)
-
-
-def _nothing_to_gain(evidence: SecondRoundEvidence, folder: Path, emit: EventSink) -> str:
+def _nothing_to_gain(
+    evidence: SecondRoundEvidence, moved: float, folder: Path, emit: EventSink
+) -> str:
     """The first poses stay, at next to no cost."""
     reason = "the poses agree with the few pairs that were added"
+    if evidence.loops:
+        reason += f", which would move no photo by more than {moved:.2g} % of the radius"
     write_evidence(folder, replace(evidence, reason=reason))
     emit(Message("second_poses", f"{evidence.matched} pairs that the poses name match: {reason}."))
     return reason

@@ -18,6 +18,11 @@ _NOISE = 0.002
 """Score by which matches of the first round may agree less: what is added moves all a little."""
 
 
+_WORTH, _WORTH_MOVING = 0.02, 1.0
+"""Share of all pairs with matches that new ones must be, or percent of the cameras' radius by which
+closing their loops must move a photo, for the poses to gain."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What both models are asked about."""
@@ -29,6 +34,24 @@ class Question:
     order: Int[np.ndarray, " V"] | None
     """Photos as they were taken, where they are a walk."""
     max_error_px: float
+
+
+def worth_going_on(question: Question, moved: float) -> bool:
+    """Whether the poses have anything to gain: many new pairs, or loops that move photos.
+
+    Args:
+        moved: as of `furthest_moved`.
+    """
+    new, every = (
+        np.unique(rows) for rows in (question.table.pair[question.new], question.table.pair)
+    )
+    return len(new) >= _WORTH * max(len(every), 1) or moved >= _WORTH_MOVING
+
+
+def furthest_moved(before: SparseModel, after: SparseModel) -> float:
+    """Percent of the cameras' radius by which the photo that moved most did."""
+    position = difference(after.cam_from_world, before.cam_from_world).position
+    return float(np.nanmax(position)) if np.isfinite(position).any() else 0.0
 
 
 def judged(
@@ -43,12 +66,11 @@ def judged(
     if model is None:
         return replace(evidence, decision="rolled back", reason="no points were found")
     after = explain(model, question.table, max_error_px=question.max_error_px)
-    moved = difference(model.cam_from_world, poses.cam_from_world).position
     evidence = replace(
         evidence,
         registered_after=int(model.registered.sum()),
         explained_after=after.share,
-        position_change=float(np.nanmax(moved)) if np.isfinite(moved).any() else float("nan"),
+        position_change=furthest_moved(poses, model),
     )
     shares = f"{100 * before.share:.1f} % of the matches of both rounds before"
     shares = f"{100 * after.share:.1f} % now and {shares}"

@@ -294,16 +294,19 @@ def test_pairs_that_confirmed_poses_refute_take_no_part(
     assert told.reason == "no points were found"
 
 
-def test_few_pairs_without_drift_change_nothing(
-    scenes: tuple[Scene, Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_few_pairs_with_next_to_no_drift_change_nothing(
+    scenes: tuple[Scene, Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    monkeypatch.setattr("splatpose.stages.poses.second._WORTH", 1.0)
+    monkeypatch.setattr("splatpose.stages.poses.second_verdict._WORTH", 1.0)
     blind, _ = scenes
     events: list = []
-    truth = model_of(blind, blind.graph, blind.cam_from_world)
-    found = go_on(scenes, truth, tmp_path / "second", events.append)
+    poses = drifted(blind.cam_from_world, share * DRIFT)
+    found = go_on(scenes, model_of(blind, blind.graph, poses), tmp_path / "second", events.append)
     assert found.model is None
     assert found.evidence.decision == "not tried"
     assert "agree" in found.evidence.reason
+    assert (found.evidence.loops > 0) == (share > 0)
+    assert ("would move no photo by more than 0." in found.evidence.reason) == (share > 0)
     assert [path.name for path in (tmp_path / "second").iterdir()] == ["second_round.json"]
     assert sum(isinstance(event, Message) for event in events) == 1
