@@ -94,7 +94,7 @@ def test_evidence_of_an_earlier_state_is_refused(kind: str, tmp_path: Path) -> N
     assert found.figures["folds_denying"].tolist() == [1, 1]
 
     early = row()
-    del early["evidence"]["rivals_here"]
+    del early["evidence"]["rival_here"]
     with pytest.raises(SystemExit, match="judge it again"):
         verdict_model.read([write([row(), early])])
 

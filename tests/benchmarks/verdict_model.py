@@ -41,7 +41,7 @@ OF_SUMS = 1e-3
 """Stiffness of what sums of points mean."""
 BROKEN = 0.1
 """Weight of a broken model against one of ours."""
-TRUSTED = 0.95
+TRUSTED = 0.97
 """Probability from which on photos are trusted."""
 CUTS = (0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99)
 BINS = (0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0000001)
