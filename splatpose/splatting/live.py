@@ -76,6 +76,7 @@ def _write(path: Path, trainer: Trainer) -> bool:
         "log_scales": splats.log_scales,
         "logit_opacities": splats.logit_opacities,
         "sh": splats.sh,
+        "antialiased": splats.antialiased,
     }
     try:
         with replacing(path, durable=False) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ class Trainer:
 
     def splats(self) -> Splats:
         """A copy of the Gaussians on the CPU."""
-        return self.model.splats()
+        return replace(self.model.splats(), antialiased=self.config.antialiased)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""

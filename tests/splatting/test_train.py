@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from scenes.splats import synthetic_views
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, TrainingStep, ignore_events
+from splatpose.render import choose_backend
 from splatpose.scene.splats import Splats, TrainedSplats
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.live import SNAPSHOT, LiveView, read_snapshot
+from splatpose.splatting.trainer import Trainer
 from splatpose.stages.splats.stage import load_splats, train_splats
 
 CONFIG = TrainingConfig(
@@ -227,3 +231,21 @@ def test_damaged_result_is_reported(tmp_path: Path, views: Views):
     (tmp_path / "splats.pt").write_bytes(b"PK")
     with pytest.raises(SplatposeError, match="cannot be read"):
         load_splats(tmp_path)
+
+
+def test_how_gaussians_have_to_be_drawn_goes_with_them(tmp_path: Path, views: Views):
+    """To the result, to the pictures on the way, and through an interruption."""
+    config = replace(CONFIG, steps=4, final_steps=0, antialiased=True)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path, views, config, _StopAt(0))
+    assert _train(tmp_path, views, config).splats.antialiased
+    trainer = Trainer(views, config, choose_backend("cpu"), 3, ignore_events)
+    LiveView(tmp_path).write(trainer)
+    assert read_snapshot(tmp_path / SNAPSHOT)[0].antialiased
+    # Earlier versions told it in the stage's manifest alone.
+    value = json.loads((tmp_path / "result.json").read_text())
+    del value["antialiased"]
+    (tmp_path / "result.json").write_text(json.dumps(value))
+    assert not load_splats(tmp_path).splats.antialiased
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": {"antialiased": True}}))
+    assert load_splats(tmp_path).splats.antialiased
