@@ -7,6 +7,7 @@ comes to.
 from __future__ import annotations
 
 import traceback
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from splatpose.events import ignore_events
-from splatpose.render import Backend, few_kernels_loss, gsplat_backend
+from splatpose.render import Backend, choose_backend, few_kernels_loss, gsplat_backend
 from splatpose.render.backend import cpu_backend
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
@@ -249,3 +250,23 @@ def test_the_loss_on_a_gpu_has_few_kernels():
         few_kernels_loss.photometric_loss(render, target).backward()
     assert sum(name == "convolution" for name in counted) == 4
     assert "lift_fresh" not in counted
+
+
+@pytest.mark.cuda
+def test_steps_on_a_gpu_wait_only_inside_gsplat(views: Views):
+    """gsplat itself asks how many tiles Gaussians touch, once a rendering."""
+    obstacle = gsplat_backend.why_gsplat_cannot_run()
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    trainer = Trainer(views, CONFIG, choose_backend("gsplat"), 0, ignore_events)
+    _run(trainer, 30)
+    trainer.step = 49
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _run(trainer, 5)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [w for w in caught if "synchroniz" in str(w.message) and "gsplat" not in w.filename]
+    assert [f"{w.filename}:{w.lineno}" for w in waits] == []
