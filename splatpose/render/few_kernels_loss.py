@@ -64,7 +64,9 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, None, None, None]:
+    def backward(  # type: ignore[override]  # torch names ctx, but passes it by position
+        ctx: Any, *output_gradients: Tensor
+    ) -> tuple[Tensor, None, None, None]:
         x, y, scale, *slopes = ctx.saved_tensors
         planes = torch.stack(slopes)
         if ctx.valid is not None:
@@ -75,7 +77,7 @@ class _Loss(torch.autograd.Function):
         total = (1 - ctx.weight) * (x - y).sign() - ctx.weight * similarity
         if ctx.valid is not None:
             total = total.masked_fill(~ctx.valid, 0)
-        return (gradients[0] * scale * total).permute(1, 2, 0), None, None, None
+        return (output_gradients[0] * scale * total).permute(1, 2, 0), None, None, None
 
 
 def _ssim(

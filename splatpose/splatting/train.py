@@ -34,6 +34,7 @@ _EVENT_SECONDS = 0.25
 _CURVE_SAMPLES = 100
 _MOST_ROLLBACKS = 2
 _PAUSE_SECONDS = 0.2
+_SAVING_SHARE = 0.02  # of the time: a checkpoint of a million Gaussians is most of a gigabyte
 
 
 def train(
@@ -101,7 +102,7 @@ class _Run:
         self._steering = steering
         self._live = LiveView(folder)
         self._stopped = False
-        self._rollbacks = 0
+        self._rollbacks, self._save_seconds = 0, 0.0
         self._last_event = self._last_save = time.perf_counter()
         self._clear()
 
@@ -130,7 +131,8 @@ class _Run:
                 # Between two steps, so the state is whole.
                 self._save()
                 raise
-            if time.perf_counter() - self._last_save > self.config.checkpoint_seconds:
+            pause = max(self.config.checkpoint_seconds, self._save_seconds / _SAVING_SHARE)
+            if time.perf_counter() - self._last_save > pause:
                 self._save()
 
     def measure_held_out(self) -> None:
@@ -229,7 +231,7 @@ class _Run:
         )
 
     def _save(self) -> None:
-        self._last_save = time.perf_counter()
+        self._last_save = start = time.perf_counter()
         if self.trainer.first_not_finite() is not None:
             # Kept: the last sound checkpoint. The next finite check rolls back to it.
             return
@@ -243,6 +245,7 @@ class _Run:
             "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
         }
         save_checkpoint(self.folder / _CHECKPOINT, state, self._identity)
+        self._save_seconds = time.perf_counter() - start
 
     def _load(self) -> bool:
         """Whether there was a sound checkpoint and it is now the state."""

@@ -215,3 +215,12 @@ def test_packed_renders_are_read_as_all_others():
         scores.append(densifier.state_dict()["score"])
     assert torch.equal(*scores)
     assert (scores[0] > 0).nonzero()[:, 0].tolist() == visible.tolist()
+
+
+def test_more_gaussians_than_torch_draws_from(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mcmc, "_MOST_CATEGORIES", 2)
+    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0])
+    index = mcmc.drawn(weights, 4000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(index, minlength=5)
+    assert counts[[0, 2, 4]].tolist() == [0, 0, 0]
+    assert counts[3] == pytest.approx(3000, abs=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,3 +250,17 @@ def test_how_gaussians_have_to_be_drawn_goes_with_them(tmp_path: Path, views: Vi
     assert not load_splats(tmp_path).splats.antialiased
     (tmp_path / "manifest.json").write_text(json.dumps({"config": {"antialiased": True}}))
     assert load_splats(tmp_path).splats.antialiased
+
+
+def test_large_checkpoints_are_written_less_often(
+    tmp_path: Path, views: Views, monkeypatch: pytest.MonkeyPatch
+):
+    """So that writing them takes no more than its share of the time."""
+    written: list[int] = []
+    monkeypatch.setattr(
+        "splatpose.splatting.train.save_checkpoint",
+        lambda path, state, identity: written.append(1) or time.sleep(0.05),
+    )
+    config = replace(CONFIG, steps=20, final_steps=0, checkpoint_seconds=0.0)
+    _train(tmp_path, views, config)
+    assert 1 <= len(written) < 5

@@ -12,6 +12,8 @@ from ...render.relocation import split_opacity_and_scale
 from ..gaussian_model import GaussianModel
 from . import Refinement, seeded
 
+_MOST_CATEGORIES = 1 << 24
+"""More than torch.multinomial draws from."""
 _NOISE_EVERY = 10
 """Steps between two doses of noise; a dose is sqrt of that stronger, as of a random walk."""
 
@@ -106,7 +108,7 @@ class McmcDensifier:
             if total <= 0:
                 weights = torch.where(alive, opacities, 0)
             generator = seeded(weights.device, self._seed, step)
-            chosen = torch.multinomial(weights, missing, replacement=True, generator=generator)
+            chosen = drawn(weights, missing, generator)
             split(
                 model,
                 alive,
@@ -135,6 +137,19 @@ class McmcDensifier:
         variances = torch.exp(2 * model.params["scales"].detach()[moved])
         local = (axes.transpose(1, 2) @ random[..., None])[..., 0] * variances
         means[moved] += (axes @ local[..., None])[..., 0] * (amount * gate)[:, None]
+
+
+def drawn(
+    weights: Float[torch.Tensor, " N"], count: int, generator: torch.Generator
+) -> Int[torch.Tensor, " M"]:
+    """Indices drawn with probabilities proportional to `weights`, repeats allowed."""
+    if len(weights) <= _MOST_CATEGORIES:
+        return torch.multinomial(weights, count, replacement=True, generator=generator)
+    sums = weights.double().cumsum(0)
+    places = torch.rand(count, dtype=sums.dtype, device=sums.device, generator=generator)
+    index = torch.searchsorted(sums, places * sums[-1], right=True)
+    # Rounding may put the last one beyond the end, where nothing may have weight.
+    return index.clamp(max=int(weights.nonzero()[-1]))
 
 
 @torch.no_grad()
