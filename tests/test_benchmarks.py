@@ -13,17 +13,21 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+import gpu_check
 import machine
 import pose_comparison
 import splat_scenes
 import targets
 import tiles_reference
 import timed_training
+from gsplat_stand_in import gsplat_on_cpu
 from scenes.splats import synthetic_views
 
+from splatpose.events import ignore_events
 from splatpose.render import reference
 from splatpose.render.cpu.rasterization import rasterization
 from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.trainer import Trainer
 
 RESULT: dict[str, Any] = {
     "version": 2,
@@ -237,3 +241,50 @@ def test_a_longer_training_is_the_same_in_slow_motion() -> None:
         200,
     )
     assert timed_training.stretched(longer, 60) == SHORT
+
+
+def test_what_a_gpu_is_to_show_is_shown_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the card's own kernels: the same code, with our rasterizer in gsplat's place."""
+    monkeypatch.setattr(timed_training, "_PILOT_STEPS", 4)
+    monkeypatch.setattr(timed_training, "_LEAST_STEPS", 3)
+    monkeypatch.setattr(gpu_check, "load_true_views", lambda folder, size: synthetic_views())
+    parts = ["build", "backends", "step", "sets"]
+    assert gpu_check.main(["--dry", "--out", str(tmp_path / "a.json"), "--parts", *parts]) == 0
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert all(result[part]["good"] for part in parts)
+    assert result["machine"]["versions"]["gsplat"]
+    assert result["dry"]
+    assert len(result["backends"]["errors"]) == 4 * 9
+    assert result["backends"]["worst"] == 0
+    assert result["step"]["ratio"] > 0
+    assert result["sets"]["sets"][0]["steps"] >= 3
+
+
+def test_packed_renders_train_the_same_gaussians() -> None:
+    """From how many Gaussians on gsplat packs its renders changes nothing but memory."""
+    config = TrainingConfig(steps=12, refine_start=4, refine_every=4, final_steps=0)
+    means = []
+    for packed_from in (1, 1_000_000):
+        with gsplat_on_cpu(packed_from) as backend:
+            trainer = Trainer(synthetic_views(), config, backend, 0, ignore_events)
+            for _ in range(config.steps):
+                trainer.advance()
+            means.append(trainer.splats().means)
+    assert torch.equal(*means)
+
+
+def test_a_part_that_fails_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(check: gpu_check.Check) -> dict[str, Any]:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setitem(gpu_check.PARTS, "build", broken)
+    monkeypatch.setitem(gpu_check.PARTS, "step", lambda check: {"good": True})
+    words = ["--dry", "--out", str(tmp_path / "a.json"), "--parts", "build", "step"]
+    assert gpu_check.main(words) == 1
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert "no kernel image" in result["build"]["error"]
+    assert result["step"]["good"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from jaxtyping import Float
 from ..errors import SplatposeError
 from ..io.atomic import replacing
 from ..io.nerfstudio import read_transforms
-from ..io.ply import read_splat_ply
 from ..render import Backend
 from ..scene.splats import Splats
 from ..stages.outputs.layout import REPORT, SPLAT, TRANSFORMS
 from ..stages.outputs.scale import metres_per_unit, scaled_cameras, scaled_splats
+from ..stages.outputs.splats import read_splats
 from .paths import CameraPath, along, orbit, quarters_to_upright, read_keyframes, through
 
 _QUALITY = "18"
@@ -36,8 +35,6 @@ class Shot:
 
     splats: Splats
     path: CameraPath
-    antialiased: bool = False
-    """Whether the Gaussians were trained with Mip-Splatting's opacity compensation."""
 
 
 def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
@@ -59,7 +56,7 @@ def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
             "Give the output folder of a `splatpose fit` that is done.",
         )
     own = 1 / (metres_per_unit(out) or 1.0)
-    splats = scaled_splats(read_splat_ply(out / SPLAT), own)
+    splats = scaled_splats(read_splats(out), own)
     cameras = read_transforms(out / TRANSFORMS)
     poses = scaled_cameras(cameras.cam_from_world, own)
     Ks = [cameras.cameras[i].K for i in cameras.camera_index]
@@ -67,9 +64,7 @@ def shot_of_run(out: Path, path: str, frames: int, aspect: float) -> Shot:
         camera_path = lay_path(path, splats, poses, Ks, frames, aspect)
     else:
         camera_path = through(read_keyframes(Path(path)), frames)
-    report = json.loads((out / REPORT).read_text(encoding="utf-8"))
-    training = (report.get("config") or {}).get("training") or {}
-    return Shot(splats, camera_path, training.get("antialiased") is True)
+    return Shot(splats, camera_path)
 
 
 def lay_path(
@@ -170,6 +165,6 @@ def render_frame(shot: Shot, number: int, backend: Backend, width: int, height: 
         width,
         height,
         sh_degree=splats.sh_degree,
-        rasterize_mode="antialiased" if shot.antialiased else "classic",
+        rasterize_mode="antialiased" if splats.antialiased else "classic",
     )
     return (image[0, ..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

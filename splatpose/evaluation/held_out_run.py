@@ -78,7 +78,6 @@ def novel_views_of(
         views,
         trained,
         test,
-        antialiased=antialiased(report),
         search=search,
         lpips=find_lpips(weights_dir, lpips, emit),
         tell=lambda done, total: emit(Progress("splats", done, total, "test photos measured")),
@@ -110,11 +109,6 @@ def load_poses(out: Path, report: dict[str, Any]) -> SparseModel:
         return late
     kept = (report.get("second_round") or {}).get("decision") == "kept"
     return read_sparse_model(stage_folder(out, "second_poses" if kept else "poses"))
-
-
-def antialiased(report: dict[str, Any]) -> bool:
-    """Whether a run's Gaussians were trained with opacity compensation."""
-    return bool(report["config"]["training"].get("antialiased", False))
 
 
 def find_lpips(

@@ -69,7 +69,6 @@ def score_novel_views(
     trained: TrainedSplats,
     test: tuple[str, ...],
     *,
-    antialiased: bool = False,
     search: PoseSearch | None = None,
     sources: tuple[PoseSource, ...] = SOURCES,
     lpips: Lpips | str = "not asked for",
@@ -81,7 +80,6 @@ def score_novel_views(
         views: registered photos; all registered test photos must be held out among them.
         trained: Gaussians that never saw them.
         test: names of the test photos.
-        antialiased: as the Gaussians were trained.
         search: the test-time optimisation.
         sources: which poses to render from.
         lpips: the network, or why it is not measured.
@@ -98,7 +96,7 @@ def score_novel_views(
         )
     backend = choose_backend()
     device = torch.device(backend.device)
-    splats = FrozenSplats(trained.splats, backend, antialiased=antialiased)
+    splats = FrozenSplats(trained.splats, backend)
     photos = TrainingPhotos(views, (1.0,), device)
     search = search or PoseSearch()
     scores: dict[PoseSource, list[ViewScore]] = {source: [] for source in sources}

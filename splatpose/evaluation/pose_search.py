@@ -33,12 +33,11 @@ class PoseSearch:
 class FrozenSplats:
     """Gaussians that are only looked at."""
 
-    def __init__(self, splats: Splats, backend: Backend, *, antialiased: bool) -> None:
+    def __init__(self, splats: Splats, backend: Backend) -> None:
         """
         Args:
             splats: what is rendered, on black.
             backend: renders them.
-            antialiased: as they were trained.
         """
         self.backend = backend
         self._device = torch.device(backend.device)
@@ -47,7 +46,7 @@ class FrozenSplats:
         self._opacities = self._placed(splats.logit_opacities.sigmoid())
         self._sh = self._placed(splats.sh)
         self._degree = splats.sh_degree
-        self._mode: RasterizeMode = "antialiased" if antialiased else "classic"
+        self._mode: RasterizeMode = "antialiased" if splats.antialiased else "classic"
 
     def render(
         self,

@@ -3,6 +3,9 @@
 Binary little endian, one float32 vertex property after the other: x y z, nx ny nz (zeros, but
 readers with a fixed layout want them), f_dc_0..2, f_rest_* channel-major (all red coefficients,
 then green, then blue), opacity as a logit, scale_0..2 as logarithms, rot_0..3 as wxyz.
+
+Gaussians that have to be drawn with Mip-Splatting's opacity compensation say so in the header, in a
+comment that Brush brought in and SuperSplat and splat-transform read.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE = ("scale_0", "scale_1", "scale_2")
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 _PACKED = {"packed_position", "packed_rotation", "packed_scale", "packed_color"}
+_MIP = "SplatRenderMode: mip"
+_MODE = re.compile(r"\s*(?:splatrendermode:\s*(\w+)|antialiased\s+([01]))\s*", re.IGNORECASE)
+"""Brush's comment, and Postshot's; where there are several, the last one holds."""
 _REST_COUNTS = {3 * ((degree + 1) ** 2 - 1): degree for degree in range(4)}
 
 
@@ -62,7 +68,11 @@ def write_splat_ply(path: Path, splats: Splats, *, pad_to_degree: int = 3) -> in
         )
     table = _table(splats, keep, pad_to_degree)
     with replacing(Path(path)) as temporary:
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(temporary))
+        PlyData(
+            [PlyElement.describe(table, "vertex")],
+            byte_order="<",
+            comments=[_MIP] if splats.antialiased else [],
+        ).write(str(temporary))
     return dropped
 
 
@@ -118,7 +128,17 @@ def read_splat_ply(path: Path) -> Splats:
         log_scales=torch.from_numpy(_columns(table, _SCALE)),
         logit_opacities=torch.from_numpy(_columns(table, ("opacity",))[:, 0]),
         sh=torch.from_numpy(np.concatenate([dc, higher], axis=1)),
+        antialiased=_antialiased([*data.comments, *data["vertex"].comments]),
     )
+
+
+def _antialiased(comments: list[str]) -> bool:
+    """Whether the header asks for Mip-Splatting's opacity compensation."""
+    modes = [match for match in map(_MODE.fullmatch, comments) if match]
+    if not modes:
+        return False
+    brush, postshot = modes[-1].groups()
+    return postshot == "1" or (brush or "").lower() == "mip"
 
 
 def _check_start(path: Path) -> None:

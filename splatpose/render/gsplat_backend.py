@@ -13,9 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from splatpose.render.arguments import check_arguments, refuse_options
+from splatpose.render.few_kernels_loss import photometric_loss
 from splatpose.render.interface import Backend
-from splatpose.render.loss import photometric_loss
 from splatpose.render.reference import RasterizeMode, RenderMode
+
+DEVICE = "cuda"
+"""Type of the device that all tensors have to be on."""
+PACKED_FROM = 2_000_000
+"""Gaussians from which on only those that a camera sees are kept in memory: the host waits for
+their number, which is nothing beside what a step takes then."""
 
 
 def why_gsplat_cannot_run() -> str | None:
@@ -83,12 +89,19 @@ def rasterization(
     absgrad: bool = False,
     **options: object,
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
-    """`gsplat.rasterization` in its unpacked mode; see `render.cpu.rasterization` for the rest."""
+    """`gsplat.rasterization`; see `render.cpu.rasterization` for what is not said here.
+
+    Args:
+        packed: whether `meta` holds the visible Gaussians alone, with `gaussian_ids` (an option);
+            without it that follows from their number.
+    """
     from gsplat import rasterization as gsplat_rasterization
 
+    packed = options.pop("packed", None)
+    packed = len(means) >= PACKED_FROM if packed is None else bool(packed)
     refuse_options(options)
     check_arguments(means, quats, scales, opacities, colors, viewmats, Ks, width, height,
-                    sh_degree, backgrounds, render_mode, rasterize_mode, "cuda")  # fmt: skip
+                    sh_degree, backgrounds, render_mode, rasterize_mode, DEVICE)  # fmt: skip
     return gsplat_rasterization(
         means,
         quats,
@@ -103,7 +116,7 @@ def rasterization(
         far_plane=far_plane,
         eps2d=eps2d,
         sh_degree=sh_degree,
-        packed=False,
+        packed=packed,
         backgrounds=backgrounds,
         render_mode=render_mode,
         rasterize_mode=rasterize_mode,

@@ -1,4 +1,4 @@
-"""The photometric loss (1 - w) L1 + w (1 - SSIM) in plain torch: for CUDA, and as the oracle.
+"""The photometric loss (1 - w) L1 + w (1 - SSIM) in plain torch: the oracle of the faster ones.
 
 SSIM is Wang et al. 2004 as 3DGS uses it: images in [0, 1], an 11 x 11 Gaussian window of sigma
 1.5, means and variances of each channel on its own, zeros beyond the border (so that windows

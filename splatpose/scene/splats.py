@@ -23,6 +23,9 @@ class Splats:
     logit_opacities: Float[torch.Tensor, " N"]
     sh: Float[torch.Tensor, "N K 3"]
     """Spherical-harmonics coefficients, K = (degree + 1)^2, the constant one first."""
+    antialiased: bool = False
+    """Whether they were trained with Mip-Splatting's opacity compensation (arXiv:2311.16493), and
+    so have to be drawn with it."""
 
     @property
     def sh_degree(self) -> int:

@@ -60,7 +60,8 @@ class TrainingConfig:
     dssim_weight: Annotated[float, SHARE] = 0.2
     """Weight of 1 - SSIM in the photometric loss; the rest is the absolute difference."""
     antialiased: bool = False
-    """Train with Mip-Splatting's opacity compensation. Few viewers render such a splat rightly."""
+    """Train with Mip-Splatting's opacity compensation. splat.ply says so in its header, which
+    SuperSplat and splat-transform read; other viewers draw small Gaussians too solid."""
     exposure: bool = True
     """Learn for each photo an affine map of colour, pulled towards identity."""
     exposure_weight: Annotated[float, WEIGHT] = 20.0
@@ -95,4 +96,4 @@ class TrainingConfig:
     measure_every: Annotated[int, Bounds(0, 10_000_000)] = field(default=0, metadata=UNKEYED)
     """Steps between measurements of the held-out photos on the way; 0 measures at the end only."""
     checkpoint_seconds: Annotated[float, Bounds(0, 1e6)] = field(default=25.0, metadata=UNKEYED)
-    """Seconds between checkpoints."""
+    """Seconds between checkpoints; more where writing one would take over 2 % of the time."""

@@ -18,9 +18,11 @@ class Exposure:
     """
 
     def __init__(self, num_photos: int, device: torch.device) -> None:
-        # One tensor a photo: Adam then leaves the photos that a step did not see alone.
+        # One Adam a photo: it leaves the photos alone that a step did not see, and a step takes as
+        # long for a thousand photos as for ten.
         self.maps = [torch.nn.Parameter(_identity(device)) for _ in range(num_photos)]
-        self._optimizer = torch.optim.Adam(self.maps, lr=0.0) if self.maps else None
+        self._optimizers = [torch.optim.Adam([value], lr=0.0) for value in self.maps]
+        self._unchanged = _identity(device)
 
     def apply(self, render: Float[torch.Tensor, "H W 3"], photo: int) -> torch.Tensor:
         """The rendering [H, W, 3] as photo number `photo` would have recorded it."""
@@ -29,14 +31,13 @@ class Exposure:
     def penalty(self, photo: int) -> Float[torch.Tensor, ""]:
         """Mean squared deviation of a photo's map from identity."""
         A = self.maps[photo]
-        return (A - _identity(A.device)).square().mean()
+        return (A - self._unchanged).square().mean()
 
     def step(self, photo: int, learning_rate: float) -> None:
         """One step for `photo`, the only map that has a gradient."""
-        if self._optimizer is None:
-            return
-        self._optimizer.param_groups[0]["lr"] = learning_rate
-        self._optimizer.step()
+        optimizer = self._optimizers[photo]
+        optimizer.param_groups[0]["lr"] = learning_rate
+        optimizer.step()
         self.maps[photo].grad = None
 
     @torch.no_grad()
@@ -64,10 +65,9 @@ class Exposure:
     def state_dict(self) -> dict[str, Any]:
         """Tensors and numbers only."""
         moments = {}
-        if self._optimizer is not None:
-            for index, value in enumerate(self.maps):
-                if value in self._optimizer.state:
-                    moments[index] = dict(self._optimizer.state[value])
+        for index, (value, optimizer) in enumerate(zip(self.maps, self._optimizers, strict=True)):
+            if value in optimizer.state:
+                moments[index] = dict(optimizer.state[value])
         return {"maps": [value.detach() for value in self.maps], "moments": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -75,11 +75,11 @@ class Exposure:
         with torch.no_grad():
             for mine, saved in zip(self.maps, state["maps"], strict=True):
                 mine.copy_(saved)
-        if self._optimizer is not None:
-            for index, moments in state["moments"].items():
-                self._optimizer.state[self.maps[index]] = {
-                    key: value.clone() for key, value in moments.items()
-                }
+        for index, moments in state["moments"].items():
+            self._optimizers[index].state[self.maps[index]] = {
+                key: value.cpu().clone() if key == "step" else value.clone()
+                for key, value in moments.items()
+            }
 
 
 def _identity(device: torch.device) -> Float[torch.Tensor, "3 4"]:

@@ -116,6 +116,11 @@ class GaussianModel:
             optimizer.state[new] = state
         self.params[name] = new
 
+    @torch.no_grad()
+    def sums(self) -> Float[torch.Tensor, " K"]:
+        """Of each parameter the sum, which is not finite if any term is not."""
+        return torch.stack([value.detach().sum() for value in self.params.values()])
+
     def first_not_finite(self) -> str | None:
         """Name of the first parameter that holds NaN or infinity, or None."""
         for name, value in self.params.items():

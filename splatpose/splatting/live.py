@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..io.atomic import replacing
 from ..scene.splats import Splats
-from .quality import measure
+from .quality import mean_psnr, measure
 from .trainer import Trainer
 
 SNAPSHOT = "live.pt"
@@ -45,7 +44,7 @@ class LiveView:
         if not bool(trainer.photos.held_out.any()):
             return None
         scores = self._measurements.run(lambda: measure(trainer.photos, trainer.render_photo))
-        return None if scores is None else float(np.mean([score.psnr for score in scores]))
+        return None if scores is None else mean_psnr(scores)
 
     def close(self) -> None:
         """Removes the snapshot: the result has taken its place."""
@@ -76,6 +75,7 @@ def _write(path: Path, trainer: Trainer) -> bool:
         "log_scales": splats.log_scales,
         "logit_opacities": splats.logit_opacities,
         "sh": splats.sh,
+        "antialiased": splats.antialiased,
     }
     try:
         with replacing(path, durable=False) as temporary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +96,11 @@ def measure(
     if text := tolerance.told("could not be written"):
         _log.warning(text)
     return tuple(scores)
+
+
+def mean_psnr(scores: Sequence[HeldOutScore]) -> float:
+    """Mean over the photos, in dB."""
+    return float(np.mean([score.psnr for score in scores]))
 
 
 def preview_names(names: tuple[str, ...]) -> tuple[str, ...]:

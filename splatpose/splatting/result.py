@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..errors import SplatposeError
 from ..io.atomic import write_json
 from ..io.json_numbers import number
+from ..runs.folder import MANIFEST
 from ..scene.splats import HeldOutScore, Splats, TrainedSplats
 from .checkpoint import save_tensors
 
@@ -38,6 +40,7 @@ def save_result(folder: Path, trained: TrainedSplats) -> None:
             "held_out": [[score.name, score.psnr, score.ssim] for score in trained.held_out],
             "final_pass_on_all": trained.final_pass_on_all,
             "backend": trained.backend,
+            "antialiased": splats.antialiased,
             "steps": trained.steps,
             "curve": trained.curve,
         },
@@ -54,7 +57,7 @@ def load_result(folder: Path) -> TrainedSplats:
         tensors = torch.load(folder / _SPLATS, map_location="cpu", weights_only=True)
         value = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return TrainedSplats(
-            splats=Splats(**tensors),
+            splats=Splats(**tensors, antialiased=_antialiased(folder, value)),
             held_out=tuple(
                 HeldOutScore(name, number(psnr), number(ssim))
                 for name, psnr, ssim in value["held_out"]
@@ -70,3 +73,14 @@ def load_result(folder: Path) -> TrainedSplats:
             f"The trained splat in {folder} cannot be read: {error}.",
             "Run the same command again with --overwrite.",
         ) from error
+
+
+def _antialiased(folder: Path, value: dict[str, Any]) -> bool:
+    """Earlier versions told it in the stage's manifest alone."""
+    if "antialiased" in value:
+        return value["antialiased"] is True
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except OSError:
+        return False
+    return manifest.get("config", {}).get("antialiased") is True

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 
 _CHUNK = 1 << 22
+_GPU_CHUNK = 1 << 26
+"""Distances at a time; a GPU is slower with many small pieces than with few large ones."""
 
 
 @torch.no_grad()
@@ -27,7 +29,8 @@ def limit_scales(
         centers: of the training cameras, in world units.
         share: tangent of the angle that a standard deviation may span in the nearest photo.
     """
-    rows = max(1, _CHUNK // max(1, len(centers)))
+    chunk = _CHUNK if means.device.type == "cpu" else _GPU_CHUNK
+    rows = max(1, chunk // max(1, len(centers)))
     nearest = torch.cat(
         [torch.cdist(part, centers).min(dim=1).values for part in means.split(rows)]
     )

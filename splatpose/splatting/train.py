@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
@@ -22,16 +23,18 @@ from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from .camera_parameters import TrainableCameras
 from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
+from .finite_watch import Diverged, Losses
 from .live import LiveView
-from .quality import measure
+from .quality import mean_psnr, measure
 from .result import PREVIEWS, save_result
-from .trainer import Diverged, Trainer
+from .trainer import Trainer
 
 _CHECKPOINT = "checkpoint.pt"
 _EVENT_SECONDS = 0.25
 _CURVE_SAMPLES = 100
 _MOST_ROLLBACKS = 2
 _PAUSE_SECONDS = 0.2
+_SAVING_SHARE = 0.02  # of the time: a checkpoint of a million Gaussians is most of a gigabyte
 
 
 def train(
@@ -99,7 +102,7 @@ class _Run:
         self._steering = steering
         self._live = LiveView(folder)
         self._stopped = False
-        self._rollbacks = 0
+        self._rollbacks, self._save_seconds = 0, 0.0
         self._last_event = self._last_save = time.perf_counter()
         self._clear()
 
@@ -128,7 +131,8 @@ class _Run:
                 # Between two steps, so the state is whole.
                 self._save()
                 raise
-            if time.perf_counter() - self._last_save > self.config.checkpoint_seconds:
+            pause = max(self.config.checkpoint_seconds, self._save_seconds / _SAVING_SHARE)
+            if time.perf_counter() - self._last_save > pause:
                 self._save()
 
     def measure_held_out(self) -> None:
@@ -141,7 +145,7 @@ class _Run:
         photos = self.trainer.photos
         self.scores = measure(photos, self.trainer.render_photo, self.folder / PREVIEWS)
         if self.scores:
-            self._emit_step(self.curve[-1][2] if self.curve else 0.0, _mean_psnr(self.scores))
+            self._emit_step(self.curve[-1][2] if self.curve else 0.0, mean_psnr(self.scores))
         if self.final_steps and not self._stopped:
             self._save()
 
@@ -166,7 +170,7 @@ class _Run:
         if self.scores:
             count = len(self.scores)
             photos = f"{count} held-out photo{'s' * (count != 1)}"
-            quality = f"PSNR {_mean_psnr(self.scores):.2f} dB on {photos}"
+            quality = f"PSNR {mean_psnr(self.scores):.2f} dB on {photos}"
         summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
         if self._stopped:
             return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
@@ -202,22 +206,22 @@ class _Run:
         self.seconds = 0.0
         self.curve: list[tuple[int, float, float, int]] = []
         self.scores: tuple[HeldOutScore, ...] | None = None
-        self._losses: list[float] = []
+        self._losses = Losses()
 
-    def _report(self, loss: float, last: int, *, watched: bool) -> None:
-        self._losses.append(loss)
+    def _report(self, loss: torch.Tensor, last: int, *, watched: bool) -> None:
+        self._losses.add(loss)
         step = self.trainer.step
         if step % max(1, last // _CURVE_SAMPLES) == 0 or step == last:
-            mean = float(np.mean(self._losses))
+            mean = float(np.mean(self._losses.numbers()))
             self.curve.append((step, self.seconds, mean, len(self.trainer.model)))
-            self._losses.clear()
+            self._losses = Losses()
         every = self.config.measure_every
         if every and step % every == 0 and step < self.config.steps and self.num_held_out:
             scores = measure(self.trainer.photos, self.trainer.render_photo)
-            self._emit_step(loss, _mean_psnr(scores))
+            self._emit_step(float(loss), mean_psnr(scores))
         elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
             worth_it = watched and step < self.config.steps
-            self._emit_step(loss, self._live.measure(self.trainer) if worth_it else None)
+            self._emit_step(float(loss), self._live.measure(self.trainer) if worth_it else None)
 
     def _emit_step(self, loss: float, psnr: float | None) -> None:
         self._last_event = time.perf_counter()
@@ -227,7 +231,7 @@ class _Run:
         )
 
     def _save(self) -> None:
-        self._last_save = time.perf_counter()
+        self._last_save = start = time.perf_counter()
         if self.trainer.first_not_finite() is not None:
             # Kept: the last sound checkpoint. The next finite check rolls back to it.
             return
@@ -236,11 +240,12 @@ class _Run:
             "trainer": self.trainer.state_dict(),
             "seconds": self.seconds,
             "rollbacks": self._rollbacks,
-            "losses": list(self._losses),
+            "losses": self._losses.numbers(),
             "curve": [list(sample) for sample in self.curve],
             "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
         }
         save_checkpoint(self.folder / _CHECKPOINT, state, self._identity)
+        self._save_seconds = time.perf_counter() - start
 
     def _load(self) -> bool:
         """Whether there was a sound checkpoint and it is now the state."""
@@ -256,7 +261,7 @@ class _Run:
         self.trainer.load_state_dict(state["trainer"])
         self.seconds = state["seconds"]
         self._rollbacks = max(self._rollbacks, state["rollbacks"])
-        self._losses = state["losses"]
+        self._losses = Losses(state["losses"])
         self.curve = [(s, t, loss, n) for s, t, loss, n in state["curve"]]
         if state["scores"] is not None:
             self.scores = tuple(HeldOutScore(*score) for score in state["scores"])
@@ -281,10 +286,6 @@ class _Run:
             f"with learning rates multiplied by {damping:g}"
         )
         self.emit(Message("splats", text, "warning"))
-
-
-def _mean_psnr(scores: tuple[HeldOutScore, ...]) -> float:
-    return float(np.mean([score.psnr for score in scores]))
 
 
 def _identity(views: Views, config: TrainingConfig, seed: int) -> str:

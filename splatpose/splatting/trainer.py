@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,16 @@ from .densification import Densifier, seeded
 from .densification.default import DefaultDensifier
 from .densification.mcmc import McmcDensifier
 from .exposure import Exposure
+from .finite_watch import Diverged as Diverged
+from .finite_watch import FiniteWatch
 from .gaussian_model import GaussianModel
 from .initialization import initial_splats, scene_scale
 from .scale_limits import limit_scales
 from .schedule import Schedule
-from .training_photos import Photo, TrainingPhotos, viewing_order
+from .training_photos import Photo, TrainingPhotos, ViewingOrder
 
 _FINITE_CHECK_STEPS = 50
 _LIMIT_STEPS = 25
-
-
-class Diverged(Exception):
-    """The loss or a parameter is NaN or infinite. The message names it."""
 
 
 class Trainer:
@@ -53,7 +51,8 @@ class Trainer:
         self.config, self.backend, self._seed = config, backend, seed
         self.device = torch.device(backend.device)
         held_out = np.asarray(views.held_out, bool)
-        self._order = np.flatnonzero(~held_out)
+        self._order = ViewingOrder(np.flatnonzero(~held_out), seed)
+        self._order_of_all = ViewingOrder(np.arange(len(held_out)), seed)
         sizes = [image.shape[:2] for image in views.images]
         pixels = sum(h * w for (h, w), out in zip(sizes, held_out, strict=True) if not out)
         self._first = initial_splats(
@@ -82,18 +81,21 @@ class Trainer:
         self.exposure = Exposure(len(self.photos), self.device)
         self.densifier = self._new_densifier()
         self.image_size = (0, 0)
+        # On a CPU there is nothing to wait for.
+        self._watch = FiniteWatch(late=self.device.type != "cpu")
         if self.cameras is not None:
             self.cameras.restart()
 
-    def advance(self) -> float:
-        """Trains one step and returns its photometric loss.
+    def advance(self) -> Float[torch.Tensor, ""]:
+        """Trains one step and returns its photometric loss, on the device.
+
+        A GPU is not waited for: whoever reads the loss does.
 
         Raises:
             Diverged: the loss or a parameter is no longer finite; the state must be discarded.
         """
         step, last_pass = self.step, self.step >= self.config.steps
-        order = np.arange(len(self.photos)) if last_pass else self._order
-        index = viewing_order(order, self._seed, step)
+        index = (self._order_of_all if last_pass else self._order).at(step)
         factor = self.schedule.factor(step)
         photo = self.photos.at(index, factor)
         self.image_size = photo.size
@@ -101,16 +103,16 @@ class Trainer:
         rates = self.schedule.rates(step, self.damping)
         self.model.set_learning_rates(rates)
         photometric, loss, meta = self._loss(index, factor, photo)
-        value = float(photometric.detach())
-        if not math.isfinite(value):
-            raise Diverged("the loss")
+        photometric = photometric.detach()
+        self._watch.see_loss(photometric)
         torch.autograd.backward(loss)
         self._update(index, rates, None if last_pass else meta)
         self.step += 1
-        return value
+        return photometric
 
     def check_finite(self) -> None:
-        """Raises `Diverged` if a parameter is NaN or infinite."""
+        """Raises `Diverged` if a parameter or a loss was NaN or infinite; waits for the device."""
+        self._watch.settle()
         name = self.first_not_finite()
         if name is not None:
             raise Diverged(f"a parameter ({name})")
@@ -143,7 +145,7 @@ class Trainer:
 
     def splats(self) -> Splats:
         """A copy of the Gaussians on the CPU."""
-        return self.model.splats()
+        return replace(self.model.splats(), antialiased=self.config.antialiased)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
@@ -210,8 +212,14 @@ class Trainer:
             limit_scales(
                 params["means"], params["scales"], self._centers, self.config.largest_scale
             )
-        if step % _FINITE_CHECK_STEPS == 0 or step + 1 == self.config.steps:
+        look = step % _FINITE_CHECK_STEPS == 0
+        if step + 1 == self.config.steps or (look and self._looks_ill()):
             self.check_finite()
+
+    def _looks_ill(self) -> bool:
+        """Whether something may not be finite, as far as is known without waiting."""
+        ill = not self._watch.ask(self.model.sums())
+        return ill or (self.cameras is not None and self.cameras.first_not_finite() is not None)
 
     def _viewmat(self, index: int) -> Float[torch.Tensor, "4 4"]:
         if self.cameras is None:
@@ -228,6 +236,7 @@ class Trainer:
         with_depth: bool = False,
     ) -> tuple[Float[torch.Tensor, "H W D"], dict[str, Any]]:
         width, height = photo.size
+        options = {} if self.densifier.reads_packed else {"packed": False}
         render, _, meta = self.backend.rasterization(
             self.model.params["means"],
             self.model.params["quats"],
@@ -243,6 +252,7 @@ class Trainer:
             render_mode="RGB+ED" if with_depth else "RGB",
             rasterize_mode="antialiased" if self.config.antialiased else "classic",
             absgrad=self.densifier.needs_absgrad and torch.is_grad_enabled(),
+            **options,
         )
         return render[0], meta
 
@@ -257,8 +267,9 @@ class Trainer:
     ) -> torch.Tensor:
         config = self.config
         loss = scales.new_zeros(())
-        if config.strategy == "mcmc":
+        if config.strategy == "mcmc" and config.opacity_weight > 0:
             loss = loss + config.opacity_weight * opacities.mean()
+        if config.strategy == "mcmc" and config.scale_weight > 0:
             loss = loss + config.scale_weight / self.schedule.scene_scale * scales.mean()
         if config.exposure:
             loss = loss + config.exposure_weight * self.exposure.penalty(photo)

@@ -96,6 +96,8 @@ def train(views: Views, config: TrainingConfig, seed: int, measure_at: list[floa
 def _advance(trainer: Trainer) -> float:
     start = time.perf_counter()
     trainer.advance()
+    if trainer.device.type == "cuda":
+        torch.cuda.synchronize(trainer.device)
     return time.perf_counter() - start
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scenes.splats import orbit as camera_ring
 from scenes.splats import random_splats
 from scipy.spatial.transform import Rotation
 
-from splatpose.camera_path.movie import Shot, middle_of, render_frame, write_movie
+from splatpose.camera_path.movie import Shot, middle_of, render_frame, shot_of_run, write_movie
 from splatpose.camera_path.paths import (
     CameraPath,
     Keyframe,
@@ -175,6 +176,21 @@ def test_a_film_shows_what_is_rendered(tmp_path: Path) -> None:
         expected = render_frame(shot, number, backend, 96, 64).astype(float)
         assert np.abs(frame - expected).mean() < 8, "lossy, but the same picture"
     assert np.abs(frames[0].astype(float) - frames[2]).mean() > 8
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_films_draw_gaussians_as_they_were_trained(tmp_path: Path, earlier: bool) -> None:
+    """By the splat's header; earlier versions told it in the report alone."""
+    scene = make_scene(tmp_path)
+    splats = dataclasses.replace(random_splats(50, 0), antialiased=not earlier)
+    trained = dataclasses.replace(scene.trained, splats=splats)
+    config = {"training": {"antialiased": True}} if earlier else {}
+    dataclasses.replace(scene, trained=trained).write(config=config)
+    shot = shot_of_run(scene.out, "trajectory", 1, 1.0)
+    plain = dataclasses.replace(shot, splats=dataclasses.replace(shot.splats, antialiased=False))
+    frames = [render_frame(each, 0, choose_backend("cpu"), 32, 32) for each in (shot, plain)]
+    assert shot.splats.antialiased
+    assert (frames[0] != frames[1]).any()
 
 
 def test_render_makes_a_film_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

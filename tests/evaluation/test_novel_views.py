@@ -78,7 +78,7 @@ def truth() -> tuple[TrainedSplats, Views]:
 def test_test_time_optimisation_finds_a_perturbed_pose(truth: tuple[TrainedSplats, Views]) -> None:
     trained, views = truth
     backend = choose_backend("cpu")
-    splats = FrozenSplats(trained.splats, backend, antialiased=False)
+    splats = FrozenSplats(trained.splats, backend)
     exact, K = views.cam_from_world[2], torch.tensor(views.Ks[2], dtype=torch.float32)
     target = torch.from_numpy(views.images[2]).float() / 255
     off = np.eye(4)

@@ -123,3 +123,43 @@ def test_refusals_name_the_cause(tmp_path: Path):
         with pytest.raises(SplatposeError, match=name) as caught:
             read_splat_ply(tmp_path / name)
         assert words in caught.value.message
+
+
+def _header(path: Path) -> list[str]:
+    data = path.read_bytes()
+    return data[: data.index(b"end_header")].decode().splitlines()
+
+
+def test_gaussians_say_how_they_have_to_be_drawn(tmp_path: Path):
+    splats = random_splats(4, seed=0)
+    write_splat_ply(tmp_path / "classic.ply", splats)
+    write_splat_ply(tmp_path / "mip.ply", replace(splats, antialiased=True))
+    assert "comment SplatRenderMode: mip" in _header(tmp_path / "mip.ply")
+    assert not any("comment" in line for line in _header(tmp_path / "classic.ply"))
+    assert read_splat_ply(tmp_path / "mip.ply").antialiased
+    assert not read_splat_ply(tmp_path / "classic.ply").antialiased
+
+
+@pytest.mark.parametrize(
+    ("comments", "antialiased"),
+    [
+        (["Exported from Brush", "SplatRenderMode: mip"], True),
+        (["splatrendermode:MIP "], True),
+        (["SplatRenderMode: default"], False),
+        (["SplatRenderMode: 2dgs"], False),
+        (["antialiased 1"], True),
+        (["antialiased 0"], False),
+        (["SplatRenderMode: mip", "antialiased 0"], False),
+        (["antialiased 1", "SplatRenderMode: default"], False),
+        (["not antialiased 1", "mip"], False),
+    ],
+)
+@pytest.mark.parametrize("of_element", [False, True])
+def test_the_modes_of_other_tools_are_read(
+    tmp_path: Path, comments: list[str], antialiased: bool, of_element: bool
+):
+    write_splat_ply(tmp_path / "a.ply", random_splats(3, seed=0))
+    table = PlyData.read(str(tmp_path / "a.ply"))["vertex"].data
+    element = PlyElement.describe(table, "vertex", comments=comments if of_element else [])
+    PlyData([element], comments=[] if of_element else comments).write(str(tmp_path / "b.ply"))
+    assert read_splat_ply(tmp_path / "b.ply").antialiased is antialiased

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from splatpose.render import few_kernels_loss
 from splatpose.render import loss as oracle
 from splatpose.render.cpu import use_threads
 from splatpose.render.cpu.loss import photometric_loss
@@ -46,6 +47,31 @@ def test_value_and_gradient_are_those_of_the_oracle(
     assert exact.grad is not None
     error = (render.grad - exact.grad).norm()
     assert error <= 1e-5 * exact.grad.norm()
+
+
+@pytest.mark.parametrize("kind", ["none", "half", "empty", "full"])
+@pytest.mark.parametrize(("height", "width"), [(37, 53), (5, 7), (1, 1), (3, 100)])
+@pytest.mark.parametrize("weight", [0.2, 0.0, 1.0])
+def test_few_kernels_give_the_value_and_gradient_of_the_oracle(
+    kind: str, height: int, width: int, weight: float
+) -> None:
+    render, target = _pair(height, width)
+    render, target = render.detach().double().requires_grad_(), target.double()
+    mask = _mask(kind, height, width)
+    value = few_kernels_loss.photometric_loss(render, target, mask, weight)
+    (3 * value).backward()
+    exact = render.detach().requires_grad_()
+    expected = oracle.photometric_loss(exact, target, mask, weight)
+    (3 * expected).backward()
+    assert value.item() == pytest.approx(expected.item(), abs=1e-12)
+    assert render.grad is not None
+    assert exact.grad is not None
+    torch.testing.assert_close(render.grad, exact.grad, rtol=1e-9, atol=1e-12)
+    with torch.no_grad():
+        again = few_kernels_loss.photometric_loss(render, target, mask, weight)
+    assert again.item() == value.item()
+    with pytest.raises(ValueError, match="detach"):
+        few_kernels_loss.photometric_loss(render, target.requires_grad_(), mask, weight)
 
 
 def test_ssim_of_flat_images_by_hand() -> None:

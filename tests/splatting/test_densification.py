@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,3 +188,39 @@ def test_the_gaussians_of_largest_gradient_grow_until_space_is_short(room: int):
     large = (size > 0.0008 / 20).nonzero()[:, 0]
     grown = size.argsort(descending=True)[: max(0, room - 1)].sort().values if room < 60 else large
     torch.testing.assert_close(model.params["means"].detach()[count:], splats.means[grown])
+
+
+def test_packed_renders_are_read_as_all_others():
+    """Gradients of the visible Gaussians alone come to the same scores."""
+    count, visible = 6, torch.tensor([0, 2, 5])
+    gradients = torch.rand(1, count, 2)
+    radii = torch.zeros(1, count, 2, dtype=torch.int32)
+    radii[:, visible] = 3
+    shape = {"width": 64, "height": 48}
+    plain = {"means2d": SimpleNamespace(absgrad=gradients), "radii": radii, "gaussian_ids": None}
+    packed = {
+        "means2d": SimpleNamespace(absgrad=gradients[0, visible]),
+        "radii": radii[0, visible],
+        "gaussian_ids": visible,
+    }
+    scores = []
+    for meta in (plain, packed):
+        densifier = McmcDensifier(
+            Refinement(1, 100, 10, 50, 6, 100), 0,
+            noise=0, min_opacity=0.01, by_gradient=True, spread=0.8,
+        )  # fmt: skip
+        model = GaussianModel(random_splats(count, 0), CPU)
+        densifier.after_step(model, 3, {**shape, **meta}, 0.0)
+        densifier.after_step(model, 4, {**shape, **meta}, 0.0)
+        scores.append(densifier.state_dict()["score"])
+    assert torch.equal(*scores)
+    assert (scores[0] > 0).nonzero()[:, 0].tolist() == visible.tolist()
+
+
+def test_more_gaussians_than_torch_draws_from(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mcmc, "_MOST_CATEGORIES", 2)
+    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0])
+    index = mcmc.drawn(weights, 4000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(index, minlength=5)
+    assert counts[[0, 2, 4]].tolist() == [0, 0, 0]
+    assert counts[3] == pytest.approx(3000, abs=100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from scenes.splats import synthetic_views
 
 from splatpose.errors import SplatposeError
 from splatpose.events import Event, Message, TrainingStep, ignore_events
+from splatpose.render import choose_backend
 from splatpose.scene.splats import Splats, TrainedSplats
 from splatpose.scene.views import Views
 from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.live import SNAPSHOT, LiveView, read_snapshot
+from splatpose.splatting.trainer import Trainer
 from splatpose.stages.splats.stage import load_splats, train_splats
 
 CONFIG = TrainingConfig(
@@ -227,3 +232,35 @@ def test_damaged_result_is_reported(tmp_path: Path, views: Views):
     (tmp_path / "splats.pt").write_bytes(b"PK")
     with pytest.raises(SplatposeError, match="cannot be read"):
         load_splats(tmp_path)
+
+
+def test_how_gaussians_have_to_be_drawn_goes_with_them(tmp_path: Path, views: Views):
+    """To the result, to the pictures on the way, and through an interruption."""
+    config = replace(CONFIG, steps=4, final_steps=0, antialiased=True)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path, views, config, _StopAt(0))
+    assert _train(tmp_path, views, config).splats.antialiased
+    trainer = Trainer(views, config, choose_backend("cpu"), 3, ignore_events)
+    LiveView(tmp_path).write(trainer)
+    assert read_snapshot(tmp_path / SNAPSHOT)[0].antialiased
+    # Earlier versions told it in the stage's manifest alone.
+    value = json.loads((tmp_path / "result.json").read_text())
+    del value["antialiased"]
+    (tmp_path / "result.json").write_text(json.dumps(value))
+    assert not load_splats(tmp_path).splats.antialiased
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": {"antialiased": True}}))
+    assert load_splats(tmp_path).splats.antialiased
+
+
+def test_large_checkpoints_are_written_less_often(
+    tmp_path: Path, views: Views, monkeypatch: pytest.MonkeyPatch
+):
+    """So that writing them takes no more than its share of the time."""
+    written: list[int] = []
+    monkeypatch.setattr(
+        "splatpose.splatting.train.save_checkpoint",
+        lambda path, state, identity: written.append(1) or time.sleep(0.05),
+    )
+    config = replace(CONFIG, steps=20, final_steps=0, checkpoint_seconds=0.0)
+    _train(tmp_path, views, config)
+    assert 1 <= len(written) < 5

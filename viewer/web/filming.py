@@ -161,7 +161,7 @@ class FilmPanel:
             self._bar.visible = True
             write_movie(
                 target,
-                Shot(splats.full, self._frames(_RATE), splats.antialiased),
+                Shot(splats.full, self._frames(_RATE)),
                 choose_backend(),
                 size=_SIZES[self._size.value],
                 rate=_RATE,

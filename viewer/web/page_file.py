@@ -55,6 +55,8 @@ def export_page(source: Path, target: Path, *, overwrite: bool = False, crop: bo
         ) from error
     what = f"{drawer.cameras_shown} cameras, {drawer.splats_shown:,} Gaussians"
     what += ", no true scale" if world.metres_per_unit is None else ", in metres"
+    if world.splats is not None and world.splats.full.antialiased:
+        what += ", drawn too solid where small: a page's Gaussians are never antialiased"
     return f"{target}: a page with {what} ({target.stat().st_size / 1e6:.1f} MB)"
 
 

@@ -17,7 +17,6 @@ from splatpose.errors import SplatposeError
 from splatpose.events import StageName
 from splatpose.io.colmap_database import read_verified_pairs
 from splatpose.io.sparse_model import read_sparse_model as load_poses
-from splatpose.runs.folder import MANIFEST
 from splatpose.scene.capture import Capture
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
@@ -103,7 +102,7 @@ def read_result(work: Path) -> ShownSplats:
     from splatpose.splatting.result import load_result
 
     splats = load_result(_result_folder(work)).splats
-    return ShownSplats(for_browser(splats), splats, None, _is_antialiased(work))
+    return ShownSplats(for_browser(splats), splats, None)
 
 
 def read_curve(work: Path) -> tuple[list[tuple[int, float, int]], list[tuple[int, float]]]:
@@ -143,9 +142,11 @@ def read_ply(path: Path) -> ShownSplats:
         SplatposeError: the file is no Gaussian splat.
     """
     from splatpose.io.ply import read_splat_ply
+    from splatpose.stages.outputs.splats import read_splats
 
-    splats = read_splat_ply(path)
-    metres = metres_per_unit(path.parent) if path.name == SPLAT else None
+    of_run = path.name == SPLAT
+    splats = read_splats(path.parent) if of_run else read_splat_ply(path)
+    metres = metres_per_unit(path.parent) if of_run else None
     if metres is not None:
         splats = scaled_splats(splats, 1 / metres)
     return ShownSplats(for_browser(splats), splats, None)
@@ -209,14 +210,6 @@ def _verdict(row: dict[str, Any], before: PhotoVerdict) -> PhotoVerdict:
         return before  # there is none, or it is of other poses than these
     reason = str(row.get("verdict_reason") or before.reason)
     return PhotoVerdict(before.name, level, reason, str(row.get("advice") or ""))
-
-
-def _is_antialiased(work: Path) -> bool:
-    try:
-        manifest = json.loads((work / "splats" / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return manifest.get("config", {}).get("antialiased") is True
 
 
 def _result_folder(work: Path) -> Path:

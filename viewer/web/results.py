@@ -106,9 +106,7 @@ def with_splats(world: World, out: Path) -> World:
     """
     if not (out / SPLAT).is_file():
         return world
-    antialiased = _at(reading.read_report(out), "config", "training", "antialiased") is True
-    shown = dataclasses.replace(reading.read_ply(out / SPLAT), antialiased=antialiased)
-    return dataclasses.replace(world, splats=shown)
+    return dataclasses.replace(world, splats=reading.read_ply(out / SPLAT))
 
 
 def read_history(out: Path, revision: int) -> RunProgress:

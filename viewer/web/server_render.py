@@ -148,7 +148,7 @@ class Renderer:
                 height,
                 sh_degree=splats.sh_degree,
                 render_mode="RGB+ED",
-                rasterize_mode="antialiased" if shown.antialiased else "classic",
+                rasterize_mode="antialiased" if splats.antialiased else "classic",
             )
         colors = values[0, ..., :3].clamp(0, 1).cpu().numpy()
         return colors, values[0, ..., 3].cpu().numpy(), alpha[0, ..., 0].cpu().numpy()

@@ -62,8 +62,6 @@ class ShownSplats:
     full: Splats
     step: int | None
     """Training step; None where the training is over, or unknown."""
-    antialiased: bool = False
-    """Whether the Gaussians were trained with Mip-Splatting's opacity compensation."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ...io.json_numbers import number
 from ..dataset import Dataset
 from ..estimate import read_estimate
 from ..finished_run import read_report
-from ..held_out_run import antialiased, find_lpips, load_trained
+from ..held_out_run import find_lpips, load_trained
 from ..novel_views import SOURCES, NovelViews, ViewScore, score_novel_views
 from ..pose_metrics import PoseMetrics
 from ..poses import evaluate_poses
@@ -130,7 +130,6 @@ def measure_views(
         views,
         trained,
         tuple(test),
-        antialiased=antialiased(report),
         lpips=lpips_missing or find_lpips(weights, "auto", ignore_events),
     )
     return asdict(scores) | {"size": list(views.images[0].shape[1::-1])}

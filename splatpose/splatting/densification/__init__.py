@@ -20,6 +20,8 @@ class Densifier(Protocol):
 
     needs_absgrad: bool
     """Whether the rasterizer is to collect absolute image-plane gradients."""
+    reads_packed: bool
+    """Whether it reads a rasterizer's `meta` that holds the visible Gaussians alone."""
 
     def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None: ...
 

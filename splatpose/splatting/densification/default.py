@@ -23,6 +23,7 @@ class DefaultDensifier:
     """
 
     needs_absgrad = True
+    reads_packed = False
 
     def __init__(
         self, refinement: Refinement, seed: int, *, scene_scale: float, min_opacity: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from ...render.relocation import split_opacity_and_scale
 from ..gaussian_model import GaussianModel
 from . import Refinement, seeded
 
+_MOST_CATEGORIES = 1 << 24
+"""More than torch.multinomial draws from."""
 _NOISE_EVERY = 10
 """Steps between two doses of noise; a dose is sqrt of that stronger, as of a random walk."""
 
@@ -23,6 +26,8 @@ class McmcDensifier:
     mean absolute image-plane gradient they received since the last refinement (AbsGS,
     arXiv:2404.10484): short trainings then spend their Gaussians where the error is.
     """
+
+    reads_packed = True
 
     def __init__(
         self,
@@ -41,6 +46,7 @@ class McmcDensifier:
         self._noise = noise
         self._min_opacity = min_opacity
         self._score: Float[torch.Tensor, " N"] | None = None
+        self._half_sizes: dict[tuple[int, int], Float[torch.Tensor, " 2"]] = {}
 
     def before_backward(self, model: GaussianModel, meta: dict[str, Any]) -> None:
         if self.needs_absgrad:
@@ -67,14 +73,24 @@ class McmcDensifier:
 
     def _collect(self, count: int, meta: dict[str, Any]) -> None:
         gradient = meta["means2d"].absgrad
-        size = gradient.new_tensor([meta["width"] / 2, meta["height"] / 2])
+        size = self._half_size(meta["width"], meta["height"], gradient)
         norm = (gradient * size).norm(dim=-1)
-        visible = (meta["radii"] > 0).all(dim=-1)
-        norm = torch.where(visible, norm, 0).sum(dim=0)
+        ids = meta.get("gaussian_ids")
+        if ids is None:
+            visible = (meta["radii"] > 0).all(dim=-1)
+            norm = norm.masked_fill(~visible, 0).sum(dim=0)
+        else:
+            norm = norm.new_zeros(count).index_add_(0, ids, norm)
         if self._score is None or len(self._score) != count:
             self._score = norm
         else:
             self._score += norm
+
+    def _half_size(self, width: int, height: int, like: torch.Tensor) -> Float[torch.Tensor, " 2"]:
+        """Half the picture: a copy to a GPU at every step would wait for all that is queued."""
+        if (width, height) not in self._half_sizes:
+            self._half_sizes[width, height] = like.new_tensor([width / 2, height / 2])
+        return self._half_sizes[width, height]
 
     def _refine(self, model: GaussianModel, step: int) -> None:
         opacities = torch.sigmoid(model.params["opacities"].detach())
@@ -86,10 +102,13 @@ class McmcDensifier:
         if missing > 0:
             weights = self._score if self._score is not None else opacities
             weights = torch.where(alive, weights, 0)
-            if float(weights.sum()) <= 0:
+            total = float(weights.sum())
+            if not math.isfinite(total):
+                return  # drawing from these would end the process; the training is told soon
+            if total <= 0:
                 weights = torch.where(alive, opacities, 0)
             generator = seeded(weights.device, self._seed, step)
-            chosen = torch.multinomial(weights, missing, replacement=True, generator=generator)
+            chosen = drawn(weights, missing, generator)
             split(
                 model,
                 alive,
@@ -103,7 +122,11 @@ class McmcDensifier:
     def _add_noise(self, model: GaussianModel, step: int, amount: float) -> None:
         opacities = torch.sigmoid(model.params["opacities"].detach())
         # The logistic gate (100, 0.995) of the published code is below 1e-4 past opacity 0.1.
-        moved = (opacities < 0.1).nonzero()[:, 0]
+        if opacities.device.type == "cpu":
+            moved = (opacities < 0.1).nonzero()[:, 0]
+        else:
+            # The gate alone, for all: to count the faint ones would be to wait for the device.
+            moved = torch.arange(len(opacities), device=opacities.device)
         if not len(moved):
             return
         means = model.params["means"].detach()
@@ -114,6 +137,19 @@ class McmcDensifier:
         variances = torch.exp(2 * model.params["scales"].detach()[moved])
         local = (axes.transpose(1, 2) @ random[..., None])[..., 0] * variances
         means[moved] += (axes @ local[..., None])[..., 0] * (amount * gate)[:, None]
+
+
+def drawn(
+    weights: Float[torch.Tensor, " N"], count: int, generator: torch.Generator
+) -> Int[torch.Tensor, " M"]:
+    """Indices drawn with probabilities proportional to `weights`, repeats allowed."""
+    if len(weights) <= _MOST_CATEGORIES:
+        return torch.multinomial(weights, count, replacement=True, generator=generator)
+    sums = weights.double().cumsum(0)
+    places = torch.rand(count, dtype=sums.dtype, device=sums.device, generator=generator)
+    index = torch.searchsorted(sums, places * sums[-1], right=True)
+    # Rounding may put the last one beyond the end, where nothing may have weight.
+    return index.clamp(max=int(weights.nonzero()[-1]))
 
 
 @torch.no_grad()

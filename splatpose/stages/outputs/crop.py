@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,8 @@ def cropped(splats: Splats, box: CropBox) -> Splats:
     """The Gaussians whose centres lie in the box."""
     low, high = (splats.means.new_tensor(corner) for corner in (box.low, box.high))
     keep = ((splats.means >= low) & (splats.means <= high)).all(dim=1)
-    return Splats(
+    return replace(
+        splats,
         means=splats.means[keep],
         quats=splats.quats[keep],
         log_scales=splats.log_scales[keep],

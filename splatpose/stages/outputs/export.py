@@ -34,6 +34,7 @@ _BY_SUFFIX: dict[str, ExportFormat] = {
 }
 PAGE_SUFFIX = ".html"
 """Ending of a page that shows a run, which the viewer makes."""
+_UNCOMPENSATED = ", drawn too solid where small: the format has no word for antialiased"
 _FOLDERS = ("colmap", "colmap-text")
 _SOURCE: dict[ExportFormat, str] = {
     "ply": SPLAT,
@@ -168,12 +169,13 @@ def _write(source: Path, target: Path, chosen: ExportFormat, crop_in: Path | Non
     if chosen == "colmap-text":
         return _write_text(source, target)
     if chosen == "splat":
-        from ...io.ply import read_splat_ply
         from ...io.splat32 import write_splat32
+        from .splats import read_splats
 
-        splats = read_splat_ply(source)
+        splats = read_splats(source.parent)
         count = len(splats) - write_splat32(target, splats)
-        return f"{count:,} Gaussians, 32 bytes each, without view dependence"
+        note = _UNCOMPENSATED if splats.antialiased else ""
+        return f"{count:,} Gaussians, 32 bytes each, without view dependence{note}"
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
     return {
@@ -258,14 +260,15 @@ def _photos_now(
 
 
 def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Path) -> str:
-    from ...io.ply import read_splat_ply, write_splat_ply
+    from ...io.ply import write_splat_ply
     from ...io.splat32 import write_splat32
     from .crop import cropped, read_crop
     from .scale import metres_per_unit
+    from .splats import read_splats
 
     box = read_crop(crop_in)
     assert box is not None
-    whole = read_splat_ply(source)
+    whole = read_splats(source.parent)
     splats = cropped(whole, box.scaled(metres_per_unit(crop_in) or 1.0))
     if not len(splats):
         raise SplatposeError(
@@ -273,7 +276,8 @@ def _write_cropped(source: Path, target: Path, chosen: ExportFormat, crop_in: Pa
             "Set it again in the viewer, or add --no-crop.",
         )
     (write_splat_ply if chosen == "ply" else write_splat32)(target, splats)
-    return f"{len(splats):,} of {len(whole):,} Gaussians, inside the crop box"
+    note = _UNCOMPENSATED if splats.antialiased and chosen == "splat" else ""
+    return f"{len(splats):,} of {len(whole):,} Gaussians, inside the crop box{note}"
 
 
 @contextmanager

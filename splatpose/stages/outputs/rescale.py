@@ -15,7 +15,7 @@ from ...errors import SplatposeError
 from ...io.atomic import replacing, write_bytes, write_json
 from ...io.colmap import read_model
 from ...io.nerfstudio import read_transforms
-from ...io.ply import read_splat_ply, write_splat_ply
+from ...io.ply import write_splat_ply
 from ...runs.folder import FolderBusy, holding
 from .atomic_replace import new_part, put_in_place
 from .layout import FILES, MODEL, POINTS, REPORT, SCALE, SPLAT, TRANSFORMS
@@ -28,6 +28,7 @@ from .scale import (
     units_in_report,
     write_scale,
 )
+from .splats import read_splats
 from .trajectory import rewrite_trajectory
 
 
@@ -95,7 +96,7 @@ def rescale_files(folder: Path, present: float | None, wanted: float | None) -> 
         wanted: those that they shall be in.
     """
     factor = (wanted or 1.0) / (present or 1.0)
-    write_splat_ply(folder / SPLAT, scaled_splats(read_splat_ply(folder / SPLAT), factor))
+    write_splat_ply(folder / SPLAT, scaled_splats(read_splats(folder), factor))
     model = pycolmap.Reconstruction(folder / MODEL)
     model.transform(pycolmap.Sim3d(factor, pycolmap.Rotation3d(), np.zeros(3)))
     model.write_binary(folder / MODEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.splats import Splats
 from splatpose.stages.outputs.crop import CropBox, read_crop, write_crop
 from splatpose.stages.outputs.export import export
+from splatpose.stages.outputs.rescale import scale_of_outputs, set_scale
 
 
 @pytest.fixture
@@ -178,6 +180,25 @@ def test_a_splat_of_a_run(scene: Scene, tmp_path: Path) -> None:
     stored = read_splat_ply(scene.out / "splat.ply").means.numpy()
     order = np.lexsort(stored.T)
     np.testing.assert_allclose(means[np.lexsort(means.T)], stored[order])
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_how_a_splat_has_to_be_drawn_is_kept(scene: Scene, tmp_path: Path, earlier: bool) -> None:
+    """Through copies, crops and another scale; earlier versions told it in the report alone."""
+    config = {"training": {"antialiased": True}}
+    trained = scene.trained
+    if not earlier:
+        trained = replace(trained, splats=replace(trained.splats, antialiased=True))
+    replace(scene, trained=trained).write(config=config)
+    set_scale(scene.out, scale_of_outputs(scene.out, 2.0))
+    assert read_splat_ply(scene.out / "splat.ply").antialiased
+    export(scene.out, tmp_path / "copy.ply")
+    write_crop(scene.out, CropBox((-1.0, -1.0, -5.0), (1.0, 2.0, 5.0)))
+    export(scene.out, tmp_path / "cropped.ply")
+    assert read_splat_ply(tmp_path / "copy.ply").antialiased
+    assert read_splat_ply(tmp_path / "cropped.ply").antialiased
+    assert "no word for antialiased" in export(scene.out, tmp_path / "cropped.splat")
+    assert "no word for antialiased" in export(scene.out, tmp_path / "whole.splat", crop=False)
 
 
 @pytest.mark.parametrize("name", ["a.ply", "a.splat", "a.json", "a.tum", "a model"])

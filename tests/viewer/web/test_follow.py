@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -97,6 +98,15 @@ def test_a_run_that_died_is_known_to_be_dead(tmp_path: Path) -> None:
     follower = RunFollower(tmp_path)
     follower.look()
     assert "gone" in follower.progress.error
+
+
+def test_a_splat_file_is_drawn_as_its_header_says(tmp_path: Path) -> None:
+    path = tmp_path / "scene.ply"
+    write_splat_ply(path, dataclasses.replace(random_splats(3, 0), antialiased=True))
+    follower = follower_of(path)
+    follower.look()
+    assert follower.world.splats is not None
+    assert follower.world.splats.full.antialiased
 
 
 def test_a_splat_file_is_shown_and_read_again(tmp_path: Path) -> None:
