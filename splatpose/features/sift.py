@@ -81,14 +81,16 @@ def _root(descriptors: Float[np.ndarray, "K 128"] | None) -> UInt8[np.ndarray, "
 
 
 def _best_by_ratio(similarity: Float[np.ndarray, "K L"]) -> Int[np.ndarray, " K"]:
-    """For each row the column of its nearest neighbour, or -1 where that is not distinct."""
+    """For each row the column of its nearest neighbour, or -1 where that is not distinct.
+
+    The nearest are struck out of `similarity`: a copy of it would take longer than all else.
+    """
     best = similarity.argmax(1)
     rows = np.arange(len(similarity))
     highest = similarity[rows, best]
     if similarity.shape[1] > 1:
-        rest = similarity.copy()
-        rest[rows, best] = -1
-        second = rest.max(1)
+        similarity[rows, best] = -1
+        second = similarity.max(1)
     else:
         second = np.full_like(highest, -1)
     near, far = (np.sqrt(np.maximum(2 - 2 * s, 0)) for s in (highest, second))
