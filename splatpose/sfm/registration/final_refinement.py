@@ -60,6 +60,7 @@ def refine(
     min_matches: int,
     seed: int,
     priors: KeypointPriors | None = None,
+    on_selected: bool = False,
 ) -> Refined:
     """Robust bundle adjustment, with a second chance for photos that were left out.
 
@@ -67,6 +68,8 @@ def refine(
         free_intrinsics: let the evidence decide how rich a camera model is, principal point
             included; otherwise focal length and one distortion coefficient of each camera.
         priors: depth maps, a third chance for photos that were left out.
+        on_selected: whether `start` was built on some of the database's matches: points of the
+            others come first.
     """
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
@@ -74,6 +77,11 @@ def refine(
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        if on_selected:
+            mapper.triangulate_all()
+            reconstruction.update_point_3d_errors()
+            scales = measure_scales(reconstruction)
+            mapper = mapper.with_scales(scales)
         # Only now: the matches bring in cameras of which no photo is placed yet.
         plain = least_freedom(reconstruction)
         if reconstruction.num_reg_images() < len(names):
@@ -109,7 +117,7 @@ def _refine(mapper: Mapper, freedom: Mapping[int, Freedom], scales: Scales) -> N
     rich = {i: f for i, f in freedom.items() if f.model == "FULL_OPENCV"}
     reconstruction = mapper.reconstruction
     if not rich:
-        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS)
+        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS, from_near=True)
         return
     for _ in range(_RICH_ROUNDS):
         adjust_with_lens(reconstruction, rich, scales.loss, {})
