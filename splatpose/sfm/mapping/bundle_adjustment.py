@@ -23,8 +23,10 @@ unchecked."""
 
 _ITERATIONS = 50
 """Most iterations of a bundle adjustment."""
-_FROM_NEAR = 6
-"""Those of one from near its end that is not the last."""
+_ROUGH_ITERATIONS = 6
+"""Those of a rough one."""
+_MIN_ANGLE_DEG = 1.5
+"""Between the rays to a point (COLMAP's default)."""
 _SETTLED = 5e-4
 """Share of the observations: where tracks change by less, no further round follows."""
 
@@ -174,6 +176,10 @@ class Mapper:
         for image_id in sorted(self.reconstruction.reg_image_ids()):
             self.mapper.triangulate_image(self.triangulation(), image_id)
 
+    def filter_points(self) -> None:
+        """Drops observations far off, and points that all see from one side."""
+        self.mapper.observation_manager.filter_all_points3D(self._scales.outlier, _MIN_ANGLE_DEG)
+
     def deregister(self, photos: Iterable[int]) -> None:
         """Takes the poses of photos back."""
         for photo in sorted(photos):
@@ -187,7 +193,7 @@ class Mapper:
         rounds: int,
         hold: bool = False,
         held: Iterable[int] = (),
-        from_near: bool = False,
+        rough: int = 0,
     ) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
 
@@ -196,19 +202,17 @@ class Mapper:
                 photo was placed when it was decided, have the least.
             hold: keep the intrinsics as they are.
             held: cameras to keep the intrinsics of.
-            from_near: whether the reconstruction was adjusted before, so that only the last of
-                several rounds is worth adjusting until it converges.
+            rough: rounds of a few iterations before the others. From near its end, what is adjusted
+                finely before tracks have come and gone is so in vain.
         """
         freedom = least_freedom(self.reconstruction) | dict(freedom)
         for camera_id, camera in self.reconstruction.cameras.items():
             set_model(camera, freedom[camera_id].model)
-        # Until the last round tracks come and go, and what is adjusted finely is so in vain.
-        near = from_near and rounds > 1
-        parts = [(rounds - 1, _FROM_NEAR), (1, _ITERATIONS)] if near else [(rounds, _ITERATIONS)]
+        parts = [(rough, _ROUGH_ITERATIONS), (rounds, _ITERATIONS)]
         for phase in _phases(freedom, frozenset(held)):
             options = self.options()
             options.constant_cameras = set(freedom) if hold else set(phase.constant)
-            for number, iterations in parts:
+            for number, iterations in [part for part in parts if part[0]]:
                 bundle = bundle_options(
                     self._scales.loss,
                     principal_point=phase.principal_point,

@@ -32,7 +32,7 @@ from ..match_consistency import explain
 from ..thresholds import INLIERS, LATE
 from .depth_pnp import absolute_pose_from_depth, aligned_keypoint_depths
 
-_ROUNDS = 3
+_ROUGH_ROUNDS = 2
 _RICH_ROUNDS = 2
 _MAX_PASSES = 20
 
@@ -77,13 +77,15 @@ def refine(
     late: set[int] = set()
     contradicted: set[int] = set()
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
+        # Only now: the matches bring in cameras of which no photo is placed yet.
+        plain = least_freedom(reconstruction)
         if on_selected:
             mapper.triangulate_all()
+            mapper.filter_points()
+            mapper.refine(plain, rounds=0, rough=1)
             reconstruction.update_point_3d_errors()
             scales = measure_scales(reconstruction)
             mapper = mapper.with_scales(scales)
-        # Only now: the matches bring in cameras of which no photo is placed yet.
-        plain = least_freedom(reconstruction)
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)
@@ -117,7 +119,7 @@ def _refine(mapper: Mapper, freedom: Mapping[int, Freedom], scales: Scales) -> N
     rich = {i: f for i, f in freedom.items() if f.model == "FULL_OPENCV"}
     reconstruction = mapper.reconstruction
     if not rich:
-        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS, from_near=True)
+        mapper.with_scales(scales).refine(freedom, rounds=1, rough=_ROUGH_ROUNDS)
         return
     for _ in range(_RICH_ROUNDS):
         adjust_with_lens(reconstruction, rich, scales.loss, {})
