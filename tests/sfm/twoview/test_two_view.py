@@ -142,7 +142,7 @@ def test_medians_and_equations_are_those_of_numpy() -> None:
 def test_rays_of_any_layout_are_turned_by_one_machine_code() -> None:
     """Compiling the loop takes a second, for each layout."""
     rng = np.random.default_rng(8)
-    rays = rng.standard_normal((60, 3)) + (0, 0, 4)
+    rays = rng.standard_normal((60, 3)) + np.array([0, 0, 4])
     pair = np.repeat([0, 1, 2], 20)
     one = fit_rotations(rays, rays @ R.T, pair)
     columns = np.asfortranarray(rays), np.repeat(rays @ R.T, 2, axis=0)[::2]
