@@ -16,9 +16,11 @@ def mutual_nearest(
     """
     if not len(first) or not len(second):
         return np.zeros((0, 2), np.int64)
-    # A second product is faster than the maxima along the slow axis of the first.
     forth = (first @ second.T).argmax(axis=1)
-    back = (second @ first.T).argmax(axis=1)
-    rows = np.flatnonzero(back[forth] == np.arange(len(first)))
-    alike = np.einsum("md,md->m", first[rows], second[forth[rows]]) >= min_cosine
-    return np.stack([rows, forth[rows]], axis=1)[alike].astype(np.int64)
+    rows = np.flatnonzero(np.einsum("md,md->m", first, second[forth]) >= min_cosine)
+    # A second product is faster than the maxima along the slow axis of the first, and only those
+    # are asked back that somebody is like.
+    asked, place = np.unique(forth[rows], return_inverse=True)
+    back = (second[asked] @ first.T).argmax(axis=1)
+    rows = rows[back[place] == rows]
+    return np.stack([rows, forth[rows]], axis=1).astype(np.int64)

@@ -17,6 +17,9 @@ MAX_RATIO = 0.8
 MAX_DISTANCE = 0.7
 """Largest distance between unit descriptors of a match (COLMAP's default)."""
 
+_BLOCK = 256
+"""Rows of the matrix of all similarities that are looked at together."""
+
 
 class SiftMatcher:
     """Needs no weights and no GPU.
@@ -53,11 +56,11 @@ class SiftMatcher:
         if min(len(first), len(second)) == 0:
             return np.zeros((0, 2), np.int64)
         a, b = self.similarity(first.descriptors), self.similarity(second.descriptors)
-        forth = _best_by_ratio(a @ b.T)
+        forth = _nearest(a, b)
         index = np.flatnonzero(forth >= 0)
         # The way back is asked only where there is a way forth, and multiplied anew: walking
         # along the columns of the first product takes longer.
-        back = _best_by_ratio(b[forth[index]] @ a.T)
+        back = _nearest(b[forth[index]], a)
         index = index[back == index]
         return np.stack([index, forth[index]], 1).astype(np.int64)
 
@@ -80,15 +83,27 @@ def _root(descriptors: Float[np.ndarray, "K 128"] | None) -> UInt8[np.ndarray, "
     return np.minimum(np.round(512 * np.sqrt(shares)), 255).astype(np.uint8)
 
 
+def _nearest(
+    first: Float[np.ndarray, "K D"], second: Float[np.ndarray, "L D"]
+) -> Int[np.ndarray, " K"]:
+    """For each row the row of `second` that is distinctly nearest, or -1."""
+    # In blocks that stay in the processor's cache.
+    starts = range(0, len(first), _BLOCK)
+    found = [_best_by_ratio(first[start:][:_BLOCK] @ second.T) for start in starts]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
 def _best_by_ratio(similarity: Float[np.ndarray, "K L"]) -> Int[np.ndarray, " K"]:
-    """For each row the column of its nearest neighbour, or -1 where that is not distinct."""
+    """For each row the column of its nearest neighbour, or -1 where that is not distinct.
+
+    The nearest are struck out of `similarity`: a copy of it would take longer than all else.
+    """
     best = similarity.argmax(1)
     rows = np.arange(len(similarity))
     highest = similarity[rows, best]
     if similarity.shape[1] > 1:
-        rest = similarity.copy()
-        rest[rows, best] = -1
-        second = rest.max(1)
+        similarity[rows, best] = -1
+        second = similarity.max(1)
     else:
         second = np.full_like(highest, -1)
     near, far = (np.sqrt(np.maximum(2 - 2 * s, 0)) for s in (highest, second))

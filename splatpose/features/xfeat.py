@@ -76,14 +76,21 @@ def _strongest(
     heat: Float[torch.Tensor, "H W"], reliability: Float[torch.Tensor, "1 1 h w"], count: int
 ) -> Int[torch.Tensor, "K 2"]:
     """Pixels (x, y) of the local maxima, the best scored first."""
-    window = 2 * _NMS_RADIUS + 1
-    peak = F.max_pool2d(heat[None], window, stride=1, padding=_NMS_RADIUS)[0]
+    peak = _highest_around(heat)
     inside = torch.zeros_like(heat, dtype=torch.bool)
     inside[_NMS_RADIUS:-_NMS_RADIUS, _NMS_RADIUS:-_NMS_RADIUS] = True
     cells = ((heat == peak) & (heat > MIN_SCORE) & inside).nonzero().flip(-1)
     size = [heat.shape[1], heat.shape[0]]
     score = heat[cells[:, 1], cells[:, 0]] * _sample(reliability, cells, size, "bilinear")[:, 0]
     return cells[score.argsort(descending=True, stable=True)[:count]]
+
+
+def _highest_around(heat: Float[torch.Tensor, "H W"]) -> Float[torch.Tensor, "H W"]:
+    """The largest value in the window of each pixel."""
+    window = 2 * _NMS_RADIUS + 1
+    if heat.device.type == "cpu":  # the same, some sixty times as fast
+        return torch.from_numpy(cv2.dilate(heat.numpy(), np.ones((window, window), np.uint8)))
+    return F.max_pool2d(heat[None], window, stride=1, padding=_NMS_RADIUS)[0]
 
 
 def _sample(

@@ -27,7 +27,7 @@ class InlierThresholds:
 
 @dataclass(frozen=True)
 class TrackThresholds:
-    """How many tracks a model of many photos is built on."""
+    """How many tracks a model of many photos, or of very many matches, is built on."""
 
     of_a_cell: int = 2
     """Tracks that each of 64 cells of a photo keeps, the longest. With some 280 keypoints a photo
@@ -35,6 +35,9 @@ class TrackThresholds:
     tracks are true ones."""
     of_a_pair: int = 40
     """Matches that a pair keeps at least, for two-view geometry."""
+    many_matches: int = 30_000
+    """Verified matches of few photos from which on mappers are given those of selected tracks, and
+    only the final refinement all of them: with fewer, mapping is quick and may need each."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +269,8 @@ class LateRegistrationThresholds:
 
 INLIERS = InlierThresholds()
 TRACKS = TrackThresholds()
+TRACKS_OF_FEW = TrackThresholds(of_a_cell=4, of_a_pair=100)
+"""The same where photos are few: incremental mapping starts from pairs of a hundred matches."""
 FOCAL_RATIOS = FocalRatioThresholds()
 TWO_VIEW = TwoViewThresholds()
 VIEW_GRAPH = ViewGraphThresholds()

@@ -1,4 +1,4 @@
-"""Which tracks a reconstruction of many photos is built on.
+"""Which tracks a reconstruction of many photos, or of very many matches, is built on.
 
 Bundle adjustment costs by the observation, and of a thousand keypoints in a photo a few hundred
 hold its pose as well as all do, if they are long tracks and lie all over the photo (as Theia
@@ -12,20 +12,23 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from .correspondences import MatchTable
-from .thresholds import TRACKS
+from .thresholds import TRACKS, TrackThresholds
 from .tracks import grown_labels
 
 _CELLS = 8
 """Cells along each side of a photo."""
 
 
-def select_tracks(table: MatchTable, sizes: Int[np.ndarray, "V 2"]) -> Bool[np.ndarray, " M"]:
+def select_tracks(
+    table: MatchTable, sizes: Int[np.ndarray, "V 2"], most: TrackThresholds = TRACKS
+) -> Bool[np.ndarray, " M"]:
     """Matches of the tracks that every photo keeps: in each of its cells the longest ones.
 
     A pair keeps at least some of its matches, whatever their tracks, for two-view geometry.
 
     Args:
         sizes: width and height of each photo in pixels.
+        most: how many are kept.
     """
     label = grown_labels(table)
     whole = label[:, 0] == label[:, 1]
@@ -38,10 +41,10 @@ def select_tracks(table: MatchTable, sizes: Int[np.ndarray, "V 2"]) -> Bool[np.n
     cell = np.clip((_CELLS * xy / sizes[photo[first]]).astype(np.int64), 0, _CELLS - 1)
     place = (photo[first] * _CELLS + cell[:, 0]) * _CELLS + cell[:, 1]
     chosen = np.zeros(len(length), bool)
-    chosen[track[_rank(place, -length[track]) < TRACKS.of_a_cell]] = True
+    chosen[track[_rank(place, -length[track]) < most.of_a_cell]] = True
     kept = whole & chosen[label[:, 0]]
     # The kept matches of a pair come first, so that only pairs with few of them get others.
-    return kept | (_rank(table.pair, (~kept).astype(np.int64)) < TRACKS.of_a_pair)
+    return kept | (_rank(table.pair, (~kept).astype(np.int64)) < most.of_a_pair)
 
 
 def _rank(group: Int[np.ndarray, " N"], order: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:

@@ -21,6 +21,15 @@ FEW_PHOTOS = 3
 """Photos so few that tracks of two views are all there is; with more they are left out as
 unchecked."""
 
+_ITERATIONS = 50
+"""Most iterations of a bundle adjustment."""
+_ROUGH_ITERATIONS = 6
+"""Those of a rough one."""
+_MIN_ANGLE_DEG = 1.5
+"""Between the rays to a point (COLMAP's default)."""
+_SETTLED = 5e-4
+"""Share of the observations: where tracks change by less, no further round follows."""
+
 
 @dataclass(frozen=True)
 class Freedom:
@@ -98,7 +107,7 @@ def set_model(camera: pycolmap.Camera, model: CameraModel) -> None:
 
 
 def bundle_options(
-    loss_scale: float, *, principal_point: bool, iterations: int = 50
+    loss_scale: float, *, principal_point: bool, iterations: int = _ITERATIONS
 ) -> pycolmap.BundleAdjustmentOptions:
     """Bundle adjustment with a Cauchy loss, in one thread: ceres sums in the order in which its
     threads arrive, and the same seed shall give the same result."""
@@ -162,6 +171,15 @@ class Mapper:
         self.mapper.observation_manager.register_frame(frame)
         self.mapper.triangulate_image(self.triangulation(), image_id_of(photo))
 
+    def triangulate_all(self) -> None:
+        """Triangulates what the photos that have a pose see."""
+        for image_id in sorted(self.reconstruction.reg_image_ids()):
+            self.mapper.triangulate_image(self.triangulation(), image_id)
+
+    def filter_points(self) -> None:
+        """Drops observations far off, and points that all see from one side."""
+        self.mapper.observation_manager.filter_all_points3D(self._scales.outlier, _MIN_ANGLE_DEG)
+
     def deregister(self, photos: Iterable[int]) -> None:
         """Takes the poses of photos back."""
         for photo in sorted(photos):
@@ -175,6 +193,7 @@ class Mapper:
         rounds: int,
         hold: bool = False,
         held: Iterable[int] = (),
+        rough: int = 0,
     ) -> None:
         """Alternates bundle adjustment with completing, merging and filtering tracks.
 
@@ -183,18 +202,26 @@ class Mapper:
                 photo was placed when it was decided, have the least.
             hold: keep the intrinsics as they are.
             held: cameras to keep the intrinsics of.
+            rough: rounds of a few iterations before the others. From near its end, what is adjusted
+                finely before tracks have come and gone is so in vain.
         """
         freedom = least_freedom(self.reconstruction) | dict(freedom)
         for camera_id, camera in self.reconstruction.cameras.items():
             set_model(camera, freedom[camera_id].model)
+        parts = [(rough, _ROUGH_ITERATIONS), (rounds, _ITERATIONS)]
         for phase in _phases(freedom, frozenset(held)):
             options = self.options()
             options.constant_cameras = set(freedom) if hold else set(phase.constant)
-            bundle = bundle_options(self._scales.loss, principal_point=phase.principal_point)
-            bundle.refine_extra_params = phase.distortion
-            self.mapper.iterative_global_refinement(
-                rounds, 5e-4, options, bundle, self.triangulation(), True
-            )
+            for number, iterations in [part for part in parts if part[0]]:
+                bundle = bundle_options(
+                    self._scales.loss,
+                    principal_point=phase.principal_point,
+                    iterations=iterations,
+                )
+                bundle.refine_extra_params = phase.distortion
+                self.mapper.iterative_global_refinement(
+                    number, _SETTLED, options, bundle, self.triangulation(), True
+                )
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def triangulate_and_adjust(
         seed=seed,
         two_view_tracks=True,
     ) as mapper:
-        _triangulate(mapper)
+        mapper.triangulate_all()
         if not reconstruction.num_points3D():
             return None
         # With few photos, focal lengths run away while poses and points are still coarse.
@@ -62,7 +62,7 @@ def triangulate_and_adjust(
         reconstruction.update_point_3d_errors()
         fine = Mapper(mapper.mapper, reconstruction, measure_scales(reconstruction), seed)
         fine.mapper.observation_manager.filter_all_points3D(4 * pixel, 1.5)
-        _triangulate(fine)
+        fine.triangulate_all()
         # Three photos tell little about a focal length that many pairs were not asked for.
         fine.refine(freedom, rounds=3, hold=reconstruction.num_reg_images() <= FEW_PHOTOS)
     return reconstruction if reconstruction.num_reg_images() >= 2 else None
@@ -94,11 +94,6 @@ def triangulate_and_adjust_aside(
     in_child(__name__, dataclasses.asdict(task), cancelled)
     found = any(result.iterdir())
     return pycolmap.Reconstruction(result) if found else None
-
-
-def _triangulate(mapper: Mapper) -> None:
-    for image_id in sorted(mapper.reconstruction.reg_image_ids()):
-        mapper.mapper.triangulate_image(mapper.triangulation(), image_id)
 
 
 def _main() -> None:

@@ -40,9 +40,11 @@ from .bundle_adjustment import FEW_PHOTOS
 from .colmap_mappers import MapperTask, run_mapper
 from .global_mapper import reconstructions
 from .mapper_variants import FROM_DEPTH, FROM_REFINED_PAIRS, MapperVariant, rounds_of
+from .matches_to_map import matches_to_map
 
 _DONE = "done.json"
 _FOCALS = "focals from"
+_SELECTED = "selected.db"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,10 @@ class Workshop:
         self._order = order
         self._priors = priors
         self._folder = folder
-        self._graph = graph
+        folder.mkdir(exist_ok=True)
+        self._graph = matches_to_map(graph, camera_index, folder / _SELECTED)
+        self.on_selected = self._graph is not graph
+        """Whether mappers are given some of the matches, see `matches_to_map`."""
         self._camera_index = camera_index
         self._names = tuple(names)
         self._table = table
@@ -104,7 +109,6 @@ class Workshop:
         self._calibration_lock = threading.Lock()
         self.tolerance = Tolerance()
         """Mappings that raised; each counts as one that gave no reconstruction."""
-        folder.mkdir(exist_ok=True)
 
     @property
     def rounds(self) -> tuple[tuple[MapperVariant, ...], ...]:

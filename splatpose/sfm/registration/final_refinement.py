@@ -60,6 +60,7 @@ def refine(
     min_matches: int,
     seed: int,
     priors: KeypointPriors | None = None,
+    on_selected: bool = False,
 ) -> Refined:
     """Robust bundle adjustment, with a second chance for photos that were left out.
 
@@ -67,6 +68,8 @@ def refine(
         free_intrinsics: let the evidence decide how rich a camera model is, principal point
             included; otherwise focal length and one distortion coefficient of each camera.
         priors: depth maps, a third chance for photos that were left out.
+        on_selected: whether `start` was built on some of the database's matches: points of the
+            others come first.
     """
     reconstruction = pycolmap.Reconstruction(start)
     reconstruction.update_point_3d_errors()
@@ -76,6 +79,9 @@ def refine(
     with mapping(reconstruction, database, scales, min_matches=min_matches, seed=seed) as mapper:
         # Only now: the matches bring in cameras of which no photo is placed yet.
         plain = least_freedom(reconstruction)
+        if on_selected:
+            scales = _take_all_tracks(mapper, plain)
+            mapper = mapper.with_scales(scales)
         if reconstruction.num_reg_images() < len(names):
             mapper.refine(plain, rounds=1)
             late = _register_rest(mapper)
@@ -89,12 +95,12 @@ def refine(
             choice = choose_freedom(reconstruction, scales, seed=seed)
         # Cameras that came in with late photos were not asked.
         freedom = {i: choice.freedom.get(i, plain[i]) for i in reconstruction.cameras}
-        _refine(mapper, freedom, scales)
+        _refine(mapper, freedom, scales, near=freedom == plain)
         if _cropped(reconstruction):
             # Under the wrong principal point, true points and photos were left out.
             late |= _register_rest(mapper)
             scales = measure_scales(reconstruction)
-            _refine(mapper, freedom, scales)
+            _refine(mapper, freedom, scales, near=False)
             contradicted = _take_back(mapper, late, names, table, max_error_px)
         if free_intrinsics:
             exif = focals_by_exif(*read_cameras(database))
@@ -104,12 +110,26 @@ def refine(
     return Refined(reconstruction, choice, frozenset(late - contradicted), frozenset(contradicted))
 
 
-def _refine(mapper: Mapper, freedom: Mapping[int, Freedom], scales: Scales) -> None:
-    """Robust bundle adjustment; lenses of many terms in one of our own, between COLMAP's."""
+def _take_all_tracks(mapper: Mapper, plain: Mapping[int, Freedom]) -> Scales:
+    """Triangulates what the start was not built on; thresholds that suit all of it."""
+    mapper.triangulate_all()
+    mapper.filter_points()
+    mapper.refine(plain, rounds=0, rough=1)
+    mapper.reconstruction.update_point_3d_errors()
+    return measure_scales(mapper.reconstruction)
+
+
+def _refine(mapper: Mapper, freedom: Mapping[int, Freedom], scales: Scales, *, near: bool) -> None:
+    """Robust bundle adjustment; lenses of many terms in one of our own, between COLMAP's.
+
+    Args:
+        near: whether the cameras were adjusted as they are before.
+    """
     rich = {i: f for i, f in freedom.items() if f.model == "FULL_OPENCV"}
     reconstruction = mapper.reconstruction
     if not rich:
-        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS)
+        rough = _ROUNDS - 1 if near else 0
+        mapper.with_scales(scales).refine(freedom, rounds=_ROUNDS - rough, rough=rough)
         return
     for _ in range(_RICH_ROUNDS):
         adjust_with_lens(reconstruction, rich, scales.loss, {})

@@ -69,7 +69,9 @@ def fit_rotations(
 ) -> RotationFit:
     """Iteratively reweighted Kabsch with Cauchy weights, the scale being each pair's median."""
     starts = np.r_[segment_starts(pair), len(pair)]
-    R, median, residual = loops().rotations(rays1, rays2, starts)
+    # Of one layout: for another the loop would be compiled once more.
+    rays = (np.ascontiguousarray(rays1), np.ascontiguousarray(rays2))
+    R, median, residual = loops().rotations(*rays, starts)
     # The distance in two dimensions has its median at 1.1774 sigma (Rayleigh).
     sigma = median / 1.1774
     weight = 1 / cauchy_divisor(residual, CAUCHY_BEND * sigma[pair])

@@ -94,7 +94,7 @@ def attempt(setting: Setting, lenses: Lenses, folder: Path) -> Attempt:
         order=setting.order,
     )
     found = _searched(setting, workshop)
-    return _refine_best(setting, lenses, found)
+    return _refine_best(setting, lenses, found, on_selected=workshop.on_selected)
 
 
 def _searched(setting: Setting, workshop: Workshop) -> SearchResult:
@@ -119,7 +119,9 @@ def _searched(setting: Setting, workshop: Workshop) -> SearchResult:
     return found
 
 
-def _refine_best(setting: Setting, lenses: Lenses, found: SearchResult) -> Attempt:
+def _refine_best(
+    setting: Setting, lenses: Lenses, found: SearchResult, *, on_selected: bool
+) -> Attempt:
     """Refines the best hypothesis, and where nothing confirms it its strongest rival too."""
     config, emit, table = setting.config, setting.emit, setting.table
     contenders = found.contenders
@@ -137,6 +139,7 @@ def _refine_best(setting: Setting, lenses: Lenses, found: SearchResult) -> Attem
             min_matches=config.min_matches,
             seed=setting.seed,
             priors=setting.priors,
+            on_selected=on_selected,
         )
         model = model_from_reconstruction(refined.reconstruction, setting.names)
         explanation = explain(model, table, max_error_px=config.max_error_px)

@@ -14,16 +14,21 @@ from splatpose.io.colmap import model_from_reconstruction, reconstruction_from_m
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm.correspondences import MatchTable, match_table
 from splatpose.sfm.mapping.bundle_adjustment import mapping, measure_scales
+from splatpose.sfm.mapping.retriangulation import with_points
 from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.model_comparison import compare
 from splatpose.sfm.registration.final_refinement import Refined, refine
+from splatpose.sfm.thresholds import TrackThresholds
+from splatpose.sfm.track_selection import select_tracks
 
 
 def of_scene(model: SparseModel, scene: Scene) -> pycolmap.Reconstruction:
     return reconstruction_from_model(model, [k.astype(np.float64) for k in scene.graph.keypoints])
 
 
-def refined_from(start: pycolmap.Reconstruction, scene: Scene, table: MatchTable) -> Refined:
+def refined_from(
+    start: pycolmap.Reconstruction, scene: Scene, table: MatchTable, *, on_selected: bool = False
+) -> Refined:
     names = [photo.name for photo in scene.capture.photos]
     return refine(
         start,
@@ -34,6 +39,7 @@ def refined_from(start: pycolmap.Reconstruction, scene: Scene, table: MatchTable
         max_error_px=1.0,
         min_matches=15,
         seed=0,
+        on_selected=on_selected,
     )
 
 
@@ -88,3 +94,17 @@ def test_cameras_that_nobody_decided_on_have_the_least_freedom(
     with mapping(reconstruction, scene.graph.database, scales, min_matches=15, seed=0) as mapper:
         mapper.refine({}, rounds=1)
     assert reconstruction.cameras[1].model_name == "SIMPLE_RADIAL"
+
+
+def test_a_start_on_selected_tracks_is_refined_on_all_of_them(
+    truth: SparseModel, scene: Scene, table: MatchTable
+) -> None:
+    kept = select_tracks(table, np.full((8, 2), 800), TrackThresholds(of_a_cell=1, of_a_pair=10))
+    start = of_scene(with_points(truth, table, 1.0, kept), scene)
+    assert start.num_points3D() < 0.6 * len(truth.points)
+    refined = refined_from(start, scene, table, on_selected=True).reconstruction
+    whole = refined_from(of_scene(truth, scene), scene, table).reconstruction
+    counts = [r.compute_num_observations() for r in (refined, whole)]
+    assert min(counts) > 0.99 * max(counts)
+    model = model_from_reconstruction(refined, truth.names)
+    assert compare(model, truth).holds(center=0.01, rotation=0.3)

@@ -139,6 +139,18 @@ def test_medians_and_equations_are_those_of_numpy() -> None:
     np.testing.assert_allclose(loops().solve(A, b), np.linalg.solve(A, b), rtol=1e-9)
 
 
+def test_rays_of_any_layout_are_turned_by_one_machine_code() -> None:
+    """Compiling the loop takes a second, for each layout."""
+    rng = np.random.default_rng(8)
+    rays = rng.standard_normal((60, 3)) + np.array([0, 0, 4])
+    pair = np.repeat([0, 1, 2], 20)
+    one = fit_rotations(rays, rays @ R.T, pair)
+    columns = np.asfortranarray(rays), np.repeat(rays @ R.T, 2, axis=0)[::2]
+    other = fit_rotations(*columns, pair)
+    np.testing.assert_array_equal(other.rotation, one.rotation)
+    assert len(loops().rotations.signatures) == 1
+
+
 def test_homography_distance_is_the_geometric_one() -> None:
     """To first order: the nearest exact match in four dimensions, found by brute force."""
     from scipy.optimize import minimize
