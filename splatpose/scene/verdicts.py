@@ -27,6 +27,10 @@ class PhotoTrust:
     """Share of the photo's area over which the matches that agree lie, 0 to 1."""
     held_out_share: float = NAN
     """Share of the matches that took no part in a solve which agree with its poses, 0 to 1."""
+    imprecise: float = NAN
+    """Median over all photos of the share of matches, 0 to 1, that neither agree with poses which
+    they took no part in nor contradict them: off by little, as where a rolling shutter or blur
+    bends what the camera model takes for straight."""
     fold_rotation: float = NAN
     """Rotation in degrees by which models from disjoint halves of the matches differ at the
     photo."""

@@ -34,6 +34,10 @@ _WHERE: dict[Cause, str] = {
         "Walk around the subject, or photograph something flat from several sides with the same "
         "lens and zoom: that tells the focal length."
     ),
+    "imprecise": (
+        "Stand still for each photo, or film more slowly and in more light: a camera that turns "
+        "while it reads its rows, or blurs, bends what it sees."
+    ),
     "loose": "Take 2 photos a step to either side of {photo}, looking at the same things.",
     "contradicted": "Take 2 sharp photos beside {photo} that show what its neighbours show.",
     "turns": "Take 2 photos beside {photo}, a step apart from each other.",

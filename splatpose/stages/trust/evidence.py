@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -180,7 +181,16 @@ def collect(
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
+    rough = _imprecise(photos)
+    photos = [replace(p, imprecise=rough) if p.neighbours else p for p in photos]
     return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
+
+
+def _imprecise(photos: Sequence[PhotoTrust]) -> float:
+    """As `PhotoTrust.imprecise`; NaN where nothing was kept back."""
+    shares = [1 - p.held_out_share - p.contradicted_share for p in photos if p.neighbours]
+    known = [share for share in shares if not math.isnan(share)]
+    return max(0.0, float(np.median(known))) if known else float("nan")
 
 
 def _lenses(subject: ModelUnderTest) -> tuple[LensPrior, ...]:

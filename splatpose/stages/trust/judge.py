@@ -210,6 +210,14 @@ def _another_focal(e: PhotoTrust) -> str:
     )
 
 
+def _imprecise(e: PhotoTrust) -> str:
+    return (
+        f"{100 * e.imprecise:.0f} % of the matches, all over the photos, agree with the poses only "
+        "roughly: the camera bends what it sees, as one does that reads its rows one after another "
+        "while it turns (rolling shutter), and poses may be bent with it"
+    )
+
+
 def _held_out(e: PhotoTrust) -> str:
     if math.isnan(e.held_out_share):
         return "no matches were left to confirm its pose"
@@ -244,6 +252,7 @@ _SENTENCES: dict[str, Callable[[PhotoTrust], str]] = {
     "drift_rotation": _lens_elsewhere,
     "drift_position": _lens_elsewhere,
     "focal_drift": _another_focal,
+    "imprecise": _imprecise,
     "turn_error": _turns,
     "cycle_error": _cycles,
     "held_out_share": _held_out,

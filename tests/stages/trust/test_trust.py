@@ -12,6 +12,7 @@ from scenes.trust import levels, moved, subject_of, turned, twins, verdicts_on
 from scenes.walks import torn
 
 from splatpose.io.colmap_database import read_graph
+from splatpose.scene.verdicts import Verdicts
 from splatpose.stages.trust.config import TrustConfig
 
 COUNT = 8
@@ -154,3 +155,20 @@ def test_halves_of_many_photos_are_built_on_selected_tracks(
         graph = read_graph(tmp_path / name / "half 1" / "matches.db", "")
         matches[name] = int(graph.num_verified.sum())
     assert matches["some"] < 0.7 * matches["every"]
+
+
+def test_matches_that_are_all_off_by_little_are_counted(tmp_path: Path) -> None:
+    """What bends every photo a little leaves matches that neither agree nor contradict."""
+
+    def with_noise(pixels: float) -> Verdicts:
+        folder = tmp_path / str(pixels)
+        folder.mkdir()
+        return verdicts_on(subject_of(make_scene(folder, arc(6), cloud(), noise=pixels)), folder)
+
+    sharp, bent = with_noise(0.3), with_noise(2.0)
+    (small,) = {photo.evidence.imprecise for photo in sharp.photos}
+    (large,) = {photo.evidence.imprecise for photo in bent.photos}
+    assert small < 0.1
+    assert large > 0.35
+    assert {photo.level for photo in sharp.photos} == {"trusted"}
+    assert "trusted" not in {photo.level for photo in bent.photos}

@@ -203,8 +203,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     ),
     "spread": (
         "Spread of matches", percent,
-        "Share of the photo's area over which the matches that agree lie. Matches in one corner "
-        "fix a pose poorly.",
+        "Share of its area that has matches which agree: those in one corner fix a pose poorly.",
     ),
     "held_out_share": (
         "Unused matches agree", percent,
@@ -214,14 +213,17 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Matches against it", percent,
         "Share of its matches that are far from what the poses say.",
     ),
+    "imprecise": (
+        "Matches that agree roughly", percent,
+        "Share of all photos' matches (median) that are off by little: rolling shutter, or blur.",
+    ),
     "fold_rotation": (
         "Half models: turned by", _degrees,
         "Rotation between two models made from separate halves of the matches.",
     ),
     "fold_position": (
         "Half models: moved by", _radius,
-        "Distance between two models made from separate halves of the matches; the radius is that "
-        "of the camera path.",
+        "Distance between the same two models; the radius is that of the camera path.",
     ),
     "folds_agreeing": (
         "Half models that agree", _number,
@@ -266,8 +268,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     ),
     "lookalikes": (
         "Denied, well matched", percent,
-        "Share of the pairs with very many matches that the poses deny: the same thing seen twice, "
-        "or things that look the same.",
+        "Share of its pairs with very many matches that the poses deny: things look the same.",
     ),
     "lookalikes_near": (
         "Denied hereabouts", percent,
@@ -283,8 +284,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     ),
     "scale_sigma": (
         "Open scale moves it", lambda v: f"± {_radius(v)}",
-        "How far it may be from its place because too little is seen from both its part of the "
-        "path and the rest to tell the scale of that part.",
+        "How far off it may be where too little tells the scale of its part of the path.",
     ),
     "depth_residual": (
         "Depth map differs by", percent,
