@@ -146,6 +146,8 @@ def test_strict_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_short_and_long_names_set_the_same_field() -> None:
     values = {
+        "minutes": "2.5",
+        "memory": "1.5",
         "max_size": "123",
         "max_steps": "45",
         "depth": "maps",

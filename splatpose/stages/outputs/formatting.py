@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...wording import duration as duration
+
 
 def known(value: Any) -> bool:
     """Whether a number of the report was measured."""
@@ -23,19 +25,6 @@ def quantity(value: float) -> str:
         return "0"
     digits = max(0, 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(digits, 6)}f}"
-
-
-def duration(seconds: float) -> str:
-    """0.4 s, 12 s, 3 min 7 s, 1 h 2 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s"
 
 
 def memory(mebibytes: float) -> str:
