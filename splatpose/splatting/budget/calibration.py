@@ -20,6 +20,8 @@ from ..training_photos import TrainingPhotos
 from .cost import Counts, Timing, grouped
 
 _DEFAULT = TrainingConfig()
+_LONGEST_SECONDS = 10.0
+"""Time after which a miniature ends before its last step, where the machine is busy or slow."""
 _WARM_STEPS = 3
 """First steps of a miniature that do not count: kernels are loaded, memory is taken."""
 
@@ -61,7 +63,13 @@ def miniature(config: TrainingConfig, probe: Probe) -> TrainingConfig:
     )
 
 
-def time_steps(views: Views, config: TrainingConfig, backend: Backend, seed: int) -> list[Timing]:
+def time_steps(
+    views: Views,
+    config: TrainingConfig,
+    backend: Backend,
+    seed: int,
+    longest: float = _LONGEST_SECONDS,
+) -> list[Timing]:
     """Trains for a moment and times every step, the preparation and the measurement.
 
     Args:
@@ -69,12 +77,14 @@ def time_steps(views: Views, config: TrainingConfig, backend: Backend, seed: int
         config: a `miniature`.
         backend: rasterizer.
         seed: of the training.
+        longest: time for the steps, in seconds.
     """
     trainer = Trainer(views, config, backend, seed, ignore_events)
     num_training = int((~trainer.photos.held_out).sum())
     growth = trainer.schedule.refinement(1 << 60, 1)
     steps, at_size, factor = [], 0, 0.0
-    while trainer.step < config.steps:
+    start = time.perf_counter()
+    while trainer.step < config.steps and time.perf_counter() - start < longest:
         step, count = trainer.step, len(trainer.model)
         if trainer.schedule.factor(step) != factor:
             factor, at_size = trainer.schedule.factor(step), 0

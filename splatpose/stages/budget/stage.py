@@ -161,7 +161,7 @@ class _Bench:
         steps = int(np.clip(allowed / max(a_step, 1e-6), _FEWEST, _MOST))
         config = miniature(config, replace(wanted, steps=steps))
         views = one_held_out(make_views(self._capture, self._poses, wanted.max_size))
-        told = time_steps(views, config, self._backend, self._seed)
+        told = time_steps(views, config, self._backend, self._seed, 3 * allowed)
         self._timings += weighted(told, _PLAN_WEIGHT)
         total = len(self._probes) + 1
         self._emit(Progress("budget", total, total, "short trainings timed"))
