@@ -20,8 +20,9 @@ from ..training_photos import TrainingPhotos
 from .cost import Counts, Timing, grouped
 
 _DEFAULT = TrainingConfig()
-_LONGEST_SECONDS = 10.0
-"""Time after which a miniature ends before its last step, where the machine is busy or slow."""
+_LONGEST_SECONDS, _LEAST_STEPS = 10.0, 20
+"""Time after which a miniature ends before its last step, where the machine is busy or slow; but
+not before so many steps."""
 _WARM_STEPS = 3
 """First steps of a miniature that do not count: kernels are loaded, memory is taken."""
 
@@ -83,8 +84,8 @@ def time_steps(
     num_training = int((~trainer.photos.held_out).sum())
     growth = trainer.schedule.refinement(1 << 60, 1)
     steps, at_size, factor = [], 0, 0.0
-    start = time.perf_counter()
-    while trainer.step < config.steps and time.perf_counter() - start < longest:
+    spent = 0.0
+    while trainer.step < config.steps and (spent < longest or trainer.step < _LEAST_STEPS):
         step, count = trainer.step, len(trainer.model)
         if trainer.schedule.factor(step) != factor:
             factor, at_size = trainer.schedule.factor(step), 0
@@ -104,6 +105,7 @@ def time_steps(
         at_size += 1
         if step >= _WARM_STEPS:
             steps.append(Timing(counts, seconds))
+            spent += seconds
     once = [_preparation(views, trainer.schedule, backend)]
     if trainer.photos.held_out.any():
         once.append(_measurement(trainer))

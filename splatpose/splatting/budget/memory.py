@@ -7,6 +7,8 @@ from ..schedule import Schedule
 from .photo_set import PhotoSet, most_gaussians
 
 _FLOAT = 4
+_ONCE = 100 * 2**20
+"""Bytes that kernels, their threads and workspaces take when the first step is made."""
 _COPIES = 8
 """Of every parameter: itself, its gradient, two moments, and what projection, its gradient and a
 densification hold of it for a moment."""
@@ -37,4 +39,4 @@ def training_bytes(config: TrainingConfig, photos: PhotoSet, max_size: int, base
     kept = min(_MOST_KEPT, _KEPT_BYTES * pixels * photos.num_training)
     shown = _BYTES_A_PIXEL * pixels
     gaussians = most_gaussians(config, photos, max_size)
-    return int(base + gaussians * a_gaussian + len(photos) * a_photo + kept + shown)
+    return int(base + _ONCE + gaussians * a_gaussian + len(photos) * a_photo + kept + shown)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from ...errors import SplatposeError
 from ...events import EventSink, Message, Progress
 from ...host import available_memory
 from ...keys import Stage
@@ -85,7 +86,8 @@ def plan_training(
         One line for a person.
 
     Raises:
-        SplatposeError: the least training needs more memory than was asked for.
+        SplatposeError: the least training needs more memory than was asked for, or none of the
+            short ones stayed finite.
     """
     photos = _photo_set(poses, keep_edges, eval_every, hold_out)
     backend = choose_backend(training.backend)
@@ -144,6 +146,11 @@ class _Bench:
             small = reduced(views, probe.max_size)
             self._timings += time_steps(small, config, self._backend, self._seed)
             self._emit(Progress("budget", done, total, "short trainings timed"))
+        if not any(timing.counts.steps for timing in self._timings):
+            raise SplatposeError(
+                "Short trainings diverged, so that nothing tells what a training would take.",
+                "Leave --minutes out, and report it with the photos.",
+            )
         return fit_cost(self._timings)
 
     def closer(self, chosen: TrainingPlan, photos: PhotoSet) -> CostModel:
@@ -182,12 +189,13 @@ def _photo_set(
 ) -> PhotoSet:
     """The registered photos by their sizes; near-copies are held out with others only later."""
     photos = np.flatnonzero(poses.registered)
-    full = [choose_pinhole(camera, 1 << 30, keep_edges) for camera in poses.cameras]
+    cameras, camera = np.unique(poses.camera_index[photos], return_inverse=True)
+    full = [choose_pinhole(poses.cameras[i], 1 << 30, keep_edges) for i in cameras.tolist()]
     sizes: Int[np.ndarray, "C 2"] = np.array([(lens.width, lens.height) for lens in full])
     held_out = split(np.arange(len(photos)), eval_every)
     if hold_out:
         held_out = np.isin([poses.names[photo] for photo in photos], hold_out)
-    return PhotoSet(sizes[poses.camera_index[photos]], int(held_out.sum()), len(poses.points))
+    return PhotoSet(sizes[camera], int(held_out.sum()), len(poses.points))
 
 
 def _memory(backend: Backend) -> tuple[int, int]:

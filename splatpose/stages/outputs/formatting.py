@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ...wording import duration as duration
@@ -35,3 +36,12 @@ def memory(mebibytes: float) -> str:
 def plural(number: int, word: str) -> str:
     """1 photo, 2 photos, 1,000 photos."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def training_time(report: Mapping[str, Any]) -> str:
+    """Time of the training against what was planned; empty where no minutes were asked for."""
+    budget: Any = report.get("budget") or {}
+    took, planned = budget.get("took_seconds"), budget.get("seconds")
+    if not (known(took) and known(planned)):
+        return ""
+    return f"trained in {duration(took)}, planned {duration(planned)}"

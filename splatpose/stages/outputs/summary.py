@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...wording import duration, short_name
-from .formatting import known, percent, plural
+from ...wording import short_name
+from .formatting import known, percent, plural, training_time
 from .layout import MODEL, PAGE, REPORT, SPLAT, TRANSFORMS
 
 
@@ -29,7 +29,7 @@ def summary_lines(report: Mapping[str, Any], out: Path) -> tuple[str, ...]:
     rows = (
         ("photos", _photos(report)),
         ("poses", _poses(report)),
-        ("splat", _splat(report) + _time(report)),
+        ("splat", "; ".join(filter(None, (_splat(report), training_time(report))))),
         (label, text),
         ("files", f"{out / PAGE} tells more; {SPLAT}, {MODEL}, {TRANSFORMS} lie beside it"),
     )
@@ -75,15 +75,6 @@ def _splat(report: Mapping[str, Any]) -> str:
     if known(summary["held_out_ssim"]):
         text += f", SSIM {summary['held_out_ssim']:.3f}"
     return f"{text} on {plural(summary['held_out'], 'held-out photo')}"
-
-
-def _time(report: Mapping[str, Any]) -> str:
-    """How long the training took against what was planned, where minutes were asked for."""
-    budget = report.get("budget") or {}
-    if not (known(budget.get("seconds")) and known(budget.get("took_seconds"))):
-        return ""
-    took, planned = duration(budget["took_seconds"]), duration(budget["seconds"])
-    return f"; trained in {took}, planned {planned}"
 
 
 def _next(report: Mapping[str, Any]) -> tuple[str, str]:
