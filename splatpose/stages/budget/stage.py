@@ -92,13 +92,16 @@ def plan_training(
     photos = _photo_set(poses, keep_edges, eval_every, hold_out)
     backend = choose_backend(training.backend)
     wish = Wish(config.minutes, config.memory, max_size, training, frozenset(config.given))
-    base, free = _memory(backend)
-    limits = Limits(None, base, int(_FREE_SHARE * free))
+    if backend.name == "cpu":
+        warmup()
+    cost = bench = None
     if config.minutes:
         bench = _Bench(capture, poses, training, backend, seed, emit)
-        limits = replace(limits, cost=bench.first())
-        chosen = plan(photos, wish, limits)
-        limits = replace(limits, cost=bench.closer(chosen, photos))
+        cost = bench.first()
+    base, free = _memory(backend)  # now that all that trains is loaded
+    limits = Limits(cost, base, int(_FREE_SHARE * free))
+    if bench is not None:
+        limits = replace(limits, cost=bench.closer(plan(photos, wish, limits), photos))
     chosen = plan(photos, wish, limits)
     if chosen.note:
         emit(Message("budget", f"{chosen.note}.", "warning"))
@@ -132,8 +135,6 @@ class _Bench:
         self._training, self._backend, self._seed = training, backend, seed
         self._emit = emit
         self._timings: list[Timing] = []
-        if backend.name == "cpu":
-            warmup()
         self._probes = FIRST_PROBES[backend.name]
 
     def first(self) -> CostModel:
