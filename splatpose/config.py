@@ -7,6 +7,7 @@ from typing import Annotated
 
 from .bounds import SEED
 from .splatting.config import TrainingConfig
+from .stages.budget.config import BudgetConfig
 from .stages.capture.config import CaptureConfig
 from .stages.depth.config import DepthConfig
 from .stages.joint.config import JointConfig
@@ -37,6 +38,8 @@ class FitConfig:
     """Further pairs of photos that the poses name, with which the poses go on."""
     late_registration: LateRegistrationConfig = field(default_factory=LateRegistrationConfig)
     """Photos that the poses left out, registered on depth that Gaussians render."""
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    """Time and memory of the training, from which other options follow."""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """Undistorted photos for training, and which are held out."""
     joint: JointConfig = field(default_factory=JointConfig)

@@ -21,6 +21,7 @@ StageName = Literal[
     "second_matching",
     "second_poses",
     "late_registration",
+    "budget",
     "views",
     "joint",
     "trust",
@@ -36,6 +37,7 @@ OPTIONAL_STAGES: tuple[StageName, ...] = (
     "second_matching",
     "second_poses",
     "late_registration",
+    "budget",
     "joint",
 )
 """Stages that run only where they are asked for, or where there is something for them to do."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from .budget import plan_budget, with_plan
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .host import expanded
@@ -52,11 +53,12 @@ def fit(
         from .stages.splats.stage import SPLATS
         from .stages.trust.stage import with_held_out
 
+        config = with_plan(config, solved.plan)
         training = replace(config.training, backend=solved.backend)
         steering = Unkeyed(run.steering)
         trained = run.stage(SPLATS, training, solved.views, seed=config.seed, steering=steering)
         solved = replace(solved, verdicts=with_held_out(solved.verdicts, trained.value))
-        facts = run_facts(expanded(images), config, solved, run.records())
+        facts = run_facts(expanded(images), config, solved, trained.value, run.records())
         finish(run.path, solved, trained.value, facts, config.outputs, run.emit)
     return run.path
 
@@ -122,7 +124,8 @@ def _solve(
         given = config.late_registration, capture, graph, poses
         late = run.stage(LATE_REGISTRATION, *given, **device, **near, **few, **seed)
         poses = poses if late.value is None else late.part(late.value)
-    views = run.stage(VIEWS, config.views, capture, poses)
+    plan = plan_budget(run, config, capture, poses, backend)
+    views = run.stage(VIEWS, with_plan(config, plan).views, capture, poses)
     if config.joint.steps:
         stage = joint_stage(poses.value, views.value)
         joint = run.stage(stage, config.joint, graph, poses, views, **device, **near, **seed)
@@ -144,4 +147,5 @@ def _solve(
         second=second,
         joint=joint and joint.value.evidence,
         backend=backend,
+        plan=plan,
     )

@@ -54,3 +54,16 @@ def list_photos(names: Sequence[str], photos: Sequence[int]) -> str:
     if len(texts) > 4:
         return ", ".join(texts[:3]) + f" and {len(photos) - sum(map(len, runs[:3]))} more"
     return ", ".join(texts)
+
+
+def duration(seconds: float) -> str:
+    """0.4 s, 12 s, 3 min 7 s, 1 h 2 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s"

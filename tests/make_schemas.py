@@ -25,6 +25,7 @@ from splatpose.scene.capture import SkippedFile, VideoUse
 from splatpose.scene.depth_maps import DepthFit
 from splatpose.scene.evidence import JointEvidence, LocalEvidence
 from splatpose.scene.second_round import SecondRoundEvidence
+from splatpose.scene.training_plan import TrainingPlan
 from splatpose.scene.verdicts import Level, PhotoTrust
 
 FOLDER = Path(__file__).parent.parent / "splatpose" / "schemas"
@@ -170,6 +171,7 @@ def report() -> Schema:
             "local": or_null(of_dataclass(LocalEvidence)),
             "second_round": or_null(of_dataclass(SecondRoundEvidence)),
             "joint": or_null(of_dataclass(JointEvidence)),
+            "budget": or_null(budget()),
             "stages": rows("Stages of the run, in order.", stage()),
             "units": of(Literal["arbitrary", "metres"], "Unit of all lengths of the outputs."),
             "metres_per_unit": number("Metres in one of the run's own units.", null=True),
@@ -177,6 +179,14 @@ def report() -> Schema:
         },
     )
     return {"$schema": DRAFT, "title": "Report of a run of splatpose", **body}
+
+
+def budget() -> Schema:
+    schema = of_dataclass(TrainingPlan)
+    took = number("Seconds that the training took.", null=True)
+    schema["properties"] |= {"took_seconds": took}
+    schema["required"] = list(schema["properties"])
+    return schema
 
 
 def stage() -> Schema:

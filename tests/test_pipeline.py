@@ -22,6 +22,7 @@ from splatpose.cli.fit import check_trust
 from splatpose.config import FitConfig
 from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
+from splatpose.evaluation.finished_run import config_of
 from splatpose.event_lines import parse_event
 from splatpose.events import (
     Event,
@@ -41,6 +42,7 @@ from splatpose.pipeline import fit, solve
 from splatpose.runs.log import LogReader
 from splatpose.runs.steering import Watcher
 from splatpose.schemas import load_schema
+from splatpose.stages.budget.config import BudgetConfig
 from splatpose.stages.capture.stage import fingerprint
 from splatpose.stages.joint.config import JointConfig
 from splatpose.stages.local.config import LocalConfig
@@ -207,6 +209,42 @@ def test_report_and_log_are_as_their_schemas_say(finished: tuple[Path, list[Even
     assert violations(load_schema("report"), report) == []
     for line in (out / ".splatpose" / "events.jsonl").read_text(encoding="utf-8").splitlines():
         assert violations(load_schema("events"), json.loads(line)) == [], line
+
+
+def test_minutes_are_planned_once_and_their_numbers_make_the_same_splat(
+    photos: Path, finished: tuple[Path, list[Event]], tmp_path: Path
+) -> None:
+    """A run that goes on has the numbers of its first plan, and they stand for themselves."""
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    asked = dataclasses.replace(tiny(), budget=BudgetConfig(minutes=0.1, given=("views.max_size",)))
+    events: list[Event] = []
+
+    def interrupted(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, TrainingStep):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(photos, out, asked, emit=interrupted)
+    planned = [event for event in events if isinstance(event, StageFinished)]
+    assert [event.stage for event in planned] == ["budget"], "the views are those of before"
+    assert "160 px, 120 steps, " in planned[0].summary
+    fit(photos, out, asked, emit=events.append)
+    skipped = [event for event in events if isinstance(event, StageSkipped)]
+    assert planned[0].summary in [event.summary for event in skipped if event.stage == "budget"]
+    report = json.loads((out / "report.json").read_text())
+    assert violations(load_schema("report"), report) == []
+    told, config = report["budget"], config_of(report)
+    assert told["minutes"] == 0.1
+    assert told["took_seconds"] > 0
+    assert told["max_gaussians"] == config.training.max_gaussians
+    assert config.budget == BudgetConfig()
+    events.clear()
+    fit(photos, out, config, emit=events.append)
+    assert not any(isinstance(event, StageFinished) for event in events[:-2])
+    splats = read_splat_ply(out / "splat.ply")
+    assert len(splats) <= told["max_gaussians"]
 
 
 def test_names_to_hold_out_are_asked_for_before_the_matching(photos: Path, tmp_path: Path) -> None:

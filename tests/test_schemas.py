@@ -30,6 +30,7 @@ from splatpose.runs.log import EventLog
 from splatpose.scene.depth_maps import DepthAlignment, DepthFit
 from splatpose.scene.evidence import ClusterEvidence, JointEvidence, LocalEvidence
 from splatpose.scene.second_round import SecondRoundEvidence
+from splatpose.scene.training_plan import TrainingPlan
 from splatpose.scene.verdicts import PhotoTrust, PhotoVerdict, Verdicts
 from splatpose.schemas import load_schema
 
@@ -87,6 +88,9 @@ def whole_report(folder: Path) -> dict[str, Any]:
         ("photograph more",),
         ("halves agree",),
     )
+    plan = TrainingPlan(
+        1, 0, 640, 2000, 200, 40_000, 2, 50, 100, 400, 60.0, 900.0, ("views.max_size",)
+    )
     stage = StageRecord("capture", "abc", "6 photos", 1.0, 80.0, asdict(FitConfig().capture))
     scene.write(
         depth=DepthAlignment(names, "maps", "depth", fits),
@@ -99,6 +103,7 @@ def whole_report(folder: Path) -> dict[str, Any]:
         local=asdict(LocalEvidence((cluster,), 9, 3)),
         second_round=asdict(SecondRoundEvidence(9, 5, "kept", "it explains more")),
         joint=asdict(joint),
+        budget=asdict(plan) | {"took_seconds": 61.0},
         stages=[asdict(stage)],
     )
     return json.loads((scene.out / "report.json").read_text(encoding="utf-8"))

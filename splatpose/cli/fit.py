@@ -23,6 +23,7 @@ from ..interruption import describe, exit_code
 from ..stages.outputs.layout import REPORT
 from ..viewer import FanOut, JsonLines, watch_in_terminal
 from .arguments import parse
+from .fit_words import gathered, named_preset, planned_by_hand, with_json_flag, with_share
 from .main import DONE, USAGE
 from .short_help import short_help
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from ..viewer.companion import Companion
 
 PROG = "splatpose fit"
-USUAL_SHARE = 0.9
-"""Share of all photos that `--strict` without a number asks for, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,11 @@ class Fit:
     """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
     preset: PresetName = "default"
     """Start of all other options: fast to try photos out, quality for a GPU or a patient CPU."""
+    minutes: Annotated[float, tyro.conf.arg(metavar="M"), Bounds(0.1, 10_000, also=0)] = 0.0
+    """Minutes of training to plan for: size, steps and Gaussians are chosen by what they cost on
+    this machine. Those that are given stay; 0 plans nothing. Same as --budget.minutes."""
+    memory: Annotated[float, tyro.conf.arg(metavar="GIB"), Bounds(0.1, 100_000, also=0)] = 0.0
+    """Memory that the training may take, in GiB; 0 sets no bound. Same as --budget.memory."""
     max_size: Annotated[int, tyro.conf.arg(metavar="PX"), SIDE] = 640
     """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(1, 10_000_000)] = 2000
@@ -91,6 +95,8 @@ class Fit:
 
 
 SHORTCUTS = {
+    "minutes": "budget.minutes",
+    "memory": "budget.memory",
     "max_size": "views.max_size",
     "max_steps": "training.steps",
     "depth": "depth.source",
@@ -155,7 +161,7 @@ def read_arguments(words: list[str]) -> Fit:
         SystemExit: help was asked for, or the usage is wrong.
         ContradictionError: the two names of one option were given different values.
     """
-    preset = _named_preset(words)
+    preset = named_preset(words)
     start = PRESETS[preset]
     default = Fit(
         images=cast(Path, tyro.MISSING),
@@ -163,7 +169,7 @@ def read_arguments(words: list[str]) -> Fit:
         config=start,
         **{short: attrgetter(path)(start) for short, path in SHORTCUTS.items()},
     )
-    words = _gathered(_with_share(_with_json_flag(words)))
+    words = gathered(with_share(with_json_flag(words)))
     if any(word in ("-h", "--help") for word in words):
         print(short_help(default, PROG, more="--help-all lists every option of every stage."))
         raise SystemExit(DONE)
@@ -172,6 +178,9 @@ def read_arguments(words: list[str]) -> Fit:
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
+    if config.budget.minutes or config.budget.memory:
+        given = tuple(dict.fromkeys((*config.budget.given, *planned_by_hand(words, SHORTCUTS))))
+        config = replace(config, budget=replace(config.budget, given=given))
     return replace(arguments, config=config)
 
 
@@ -194,66 +203,6 @@ def check_trust(out: Path, share: float) -> None:
             f"trusted, and --strict asks for {100 * share:g} %. Everything is written to {out}.",
             " ".join(found["advice"][:2]) or "report.json says why for each photo.",
         )
-
-
-def _with_share(words: list[str]) -> list[str]:
-    """The command line with the usual share after a `--strict` that is given without one."""
-    result: list[str] = []
-    for place, word in enumerate(words):
-        result.append(word)
-        if word == "--strict" and not any(map(_is_number, words[place + 1 : place + 2])):
-            result.append(str(USUAL_SHARE))
-    return result
-
-
-def _gathered(words: list[str]) -> list[str]:
-    """The command line with all that is included behind one `--include`, at the end.
-
-    So the option can be repeated, and takes no more than the word behind it.
-    """
-    rest: list[str] = []
-    included: list[str] = []
-    following = iter(words)
-    for word in following:
-        if word == "--include":
-            included += [value for value in [next(following, None)] if value is not None]
-        elif word.startswith("--include="):
-            included.append(word.removeprefix("--include="))
-        else:
-            rest.append(word)
-    return [*rest, "--include", *included] if included else rest
-
-
-def _with_json_flag(words: list[str]) -> list[str]:
-    """`--json -`, as other commands have it, is the flag: events go to stdout in any case."""
-    result: list[str] = []
-    for word in words:
-        if word == "-" and result[-1:] == ["--json"]:
-            continue
-        result.append("--json" if word == "--json=-" else word)
-    return result
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _named_preset(words: list[str]) -> PresetName:
-    """The preset on the command line, which decides the defaults that the parser is given.
-
-    A wrong name is left for the parser to explain.
-    """
-    name = "default"
-    for i, word in enumerate(words):
-        if word == "--preset" and i + 1 < len(words):
-            name = words[i + 1]
-        elif word.startswith("--preset="):
-            name = word.removeprefix("--preset=")
-    return cast(PresetName, name) if name in PRESETS else "default"
 
 
 def _merge(config: FitConfig, start: FitConfig, short: str, value: Any, path: str) -> FitConfig:

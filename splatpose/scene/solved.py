@@ -11,6 +11,7 @@ from .evidence import JointEvidence, LocalEvidence
 from .matches import MatchGraph
 from .second_round import SecondRoundEvidence
 from .sparse_model import SparseModel
+from .training_plan import TrainingPlan
 from .verdicts import Verdicts
 from .views import Views
 
@@ -34,3 +35,5 @@ class Solved:
     """Rasterizer that runs here."""
     second: SecondRoundEvidence | None = None
     """What became of pairs that the poses named; None where all pairs were tried before."""
+    plan: TrainingPlan | None = None
+    """Numbers of the training, where they were chosen for a time or a memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from .config import TrainingConfig
 from .densification import Refinement
@@ -24,7 +25,7 @@ class Schedule:
     scene_scale: float
     """Length that the positions' learning rates are relative to, in world units."""
 
-    @property
+    @cached_property
     def factors(self) -> tuple[float, ...]:
         """How many times smaller the photos are made, largest first, in steps of sqrt 2."""
         limit = max(1.0, min(self.config.coarse_factor, self.long_side / _SMALLEST_SIDE))

@@ -146,6 +146,8 @@ def test_strict_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_short_and_long_names_set_the_same_field() -> None:
     values = {
+        "minutes": "2.5",
+        "memory": "1.5",
         "max_size": "123",
         "max_steps": "45",
         "depth": "maps",
@@ -175,6 +177,32 @@ def test_what_is_included_may_be_named_several_times(words: list[str]) -> None:
     arguments = read_arguments(words)
     assert arguments.images == Path("photos")
     assert arguments.config.capture.include == ("images_2", "a b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ([], ()),
+        (["--max-size", "640"], ("views.max_size",)),
+        (["--views.max_size=640", "--max-steps=2000"], ("views.max_size", "training.steps")),
+        (["--training.max-gaussians", "70000"], ("training.max_gaussians",)),
+        (["--budget.given", "training.sh_every"], ("training.sh_every",)),
+        (["--preset", "quality"], ()),
+    ],
+)
+def test_what_is_given_is_not_planned(words: list[str], given: tuple[str, ...]) -> None:
+    """With the value that it has anyway, too."""
+    config = read_arguments(["photos", "--minutes", "3", *words]).config
+    assert config.budget.minutes == 3
+    assert config.budget.given == given
+    assert read_arguments(["photos", "--max-size", "640"]).config == PRESETS["default"]
+
+
+def test_minutes_and_memory_have_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "photos", "--minutes", "0.01"]) == 2
+    assert "--minutes must be a number: 0, or from 0.1 to 10_000" in capsys.readouterr().err
+    assert main(["fit", "photos", "--memory", "-1"]) == 2
+    assert main(["fit", "photos", "--budget.given", "views.size"]) == 2
 
 
 def test_one_option_given_twice_differently_is_refused() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+from ...wording import duration as duration
 
 
 def known(value: Any) -> bool:
@@ -25,19 +28,6 @@ def quantity(value: float) -> str:
     return f"{value:,.{min(digits, 6)}f}"
 
 
-def duration(seconds: float) -> str:
-    """0.4 s, 12 s, 3 min 7 s, 1 h 2 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s"
-
-
 def memory(mebibytes: float) -> str:
     """683 MiB, 1.2 GiB."""
     return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1000 else f"{mebibytes:.0f} MiB"
@@ -46,3 +36,12 @@ def memory(mebibytes: float) -> str:
 def plural(number: int, word: str) -> str:
     """1 photo, 2 photos, 1,000 photos."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def training_time(report: Mapping[str, Any]) -> str:
+    """Time of the training against what was planned; empty where no minutes were asked for."""
+    budget: Any = report.get("budget") or {}
+    took, planned = budget.get("took_seconds"), budget.get("seconds")
+    if not (known(took) and known(planned)):
+        return ""
+    return f"trained in {duration(took)}, planned {duration(planned)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import psutil
@@ -12,6 +14,8 @@ import torch
 
 from ..._version import __version__
 from ...host import processor_name
+from ...scene.solved import Solved
+from ...scene.splats import TrainedSplats
 
 _PACKAGES = ("torch", "gsplat", "numpy", "numba", "pycolmap", "kornia", "opencv-python-headless")
 
@@ -43,3 +47,13 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "cuda": devices,
     }
+
+
+def budget(solved: Solved, trained: TrainedSplats, records: Sequence[Any]) -> dict[str, Any] | None:
+    """What was planned, and how long it took: a training that went on was interrupted in between,
+    and its steps alone are known."""
+    if solved.plan is None:
+        return None
+    took = [record.seconds for record in records if record.stage == "splats"]
+    took += [sample[1] for sample in trained.curve[-1:]]
+    return asdict(solved.plan) | {"took_seconds": max(took, default=None)}

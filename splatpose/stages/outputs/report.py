@@ -26,17 +26,20 @@ from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
 from ...wording import camera_label, groups_of_cameras
-from .provenance import machine, versions
+from .provenance import budget, machine, versions
 from .scale import units_in_report
 from .trajectory import photo_times
 
 
-def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any]) -> dict[str, Any]:
+def run_facts(
+    images: Path, config: Any, solved: Solved, trained: TrainedSplats, records: Sequence[Any]
+) -> dict[str, Any]:
     """What only the run knows: command, options, what was chosen, and each stage's cost.
 
     Args:
         images: the photos' folder, or the video.
-        config: the whole config of the run.
+        config: the whole config of the run, a plan's numbers in it.
+        trained: the Gaussians.
         records: of the run's stages, dataclasses.
     """
     return {
@@ -49,6 +52,7 @@ def run_facts(images: Path, config: Any, solved: Solved, records: Sequence[Any])
         "local": None if solved.local is None else asdict(solved.local),
         "second_round": None if solved.second is None else asdict(solved.second),
         "joint": None if solved.joint is None else asdict(solved.joint),
+        "budget": budget(solved, trained, records),
         "stages": [asdict(record) for record in records],
     }
 

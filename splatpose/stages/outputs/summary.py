@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...wording import short_name
-from .formatting import known, percent, plural
+from .formatting import known, percent, plural, training_time
 from .layout import MODEL, PAGE, REPORT, SPLAT, TRANSFORMS
 
 
@@ -29,7 +29,7 @@ def summary_lines(report: Mapping[str, Any], out: Path) -> tuple[str, ...]:
     rows = (
         ("photos", _photos(report)),
         ("poses", _poses(report)),
-        ("splat", _splat(report)),
+        ("splat", "; ".join(filter(None, (_splat(report), training_time(report))))),
         (label, text),
         ("files", f"{out / PAGE} tells more; {SPLAT}, {MODEL}, {TRANSFORMS} lie beside it"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..formatting import duration, known, memory, percent, plural
+from ..formatting import duration, known, memory, percent, plural, training_time
 from .cards import Card, counts
 
 _MOSTLY, _PARTLY = 0.9, 0.5
@@ -155,6 +155,7 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         rows.append(Figure("Unseen views", psnr, note, meaning))
     meaning = "The soft coloured ellipsoids that make up the splat."
     steps = f"{report['training']['steps']:,} steps"
+    steps = ", ".join(filter(None, (steps, training_time(report))))
     rows.append(Figure("Gaussians", f"{summary['gaussians']:,}", steps, meaning))
     seconds = sum(stage["seconds"] for stage in report.get("stages", ()))
     if seconds:

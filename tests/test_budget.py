@@ -1,0 +1,97 @@
+"""Which options a plan leaves alone, and that it is a stage like others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenes.loops import loop_scene, model_of
+
+from splatpose.budget import PLANNED, given_options, plan_budget, with_plan
+from splatpose.config import FitConfig
+from splatpose.configs import PRESETS
+from splatpose.events import StageFinished, StageSkipped
+from splatpose.keys import Keyed
+from splatpose.runs import RunFolder
+from splatpose.scene.training_plan import TrainingPlan
+from splatpose.stages.budget.config import BudgetConfig
+from splatpose.stages.budget.stage import plan_line
+from splatpose.stages.budget.storage import load_plan, save_plan
+from splatpose.stages.outputs.summary import summary_lines
+
+PLAN = TrainingPlan(10, 0, 1024, 7400, 500, 180_000, 3, 185, 370, 1480, 580.0, 2100.0)
+
+
+def test_the_plan_is_told_in_one_line() -> None:
+    text = "1,024 px, 7,400 steps, 180,000 Gaussians: about "
+    assert plan_line(PLAN) == text + "9 min 40 s"
+    assert plan_line(replace(PLAN, memory_gib=3)) == text + "9 min 40 s, 2.1 GiB of memory"
+    alone = replace(PLAN, minutes=0, memory_gib=3, seconds=float("nan"))
+    assert plan_line(alone) == text + "2.1 GiB of memory"
+
+
+def test_a_plan_takes_its_place_in_the_config() -> None:
+    asked = replace(FitConfig(), budget=BudgetConfig(10), seed=3)
+    config = with_plan(asked, PLAN)
+    assert config.views.max_size == 1024
+    assert config.training.steps == 7400
+    assert config.training.sh_every == 1480
+    assert config.budget == BudgetConfig(), "numbers that are planned ask for no other plan"
+    assert config.seed == 3
+    assert set(given_options(config)) == set(PLANNED), "nor would they be planned again"
+    assert with_plan(asked, None) is asked
+
+
+def test_options_with_other_values_than_usual_are_given() -> None:
+    assert given_options(FitConfig()) == ()
+    config = replace(FitConfig(), budget=BudgetConfig(given=("training.steps",)))
+    config = replace(config, views=replace(config.views, max_size=300))
+    assert given_options(config) == ("views.max_size", "training.steps")
+    assert len(given_options(PRESETS["quality"])) > 4
+
+
+def test_a_plan_comes_back_from_disk(tmp_path: Path) -> None:
+    for plan in (PLAN, replace(PLAN, seconds=float("nan"), given=("views.max_size",), note="so")):
+        save_plan(tmp_path, plan, {"steps": 1e-3})
+        assert str(load_plan(tmp_path)) == str(plan)
+
+
+def test_memory_alone_is_planned_as_a_stage_and_kept(tmp_path: Path) -> None:
+    scene = loop_scene(tmp_path / "scene", blind=True)
+    capture = Keyed(scene.capture, "capture")
+    poses = Keyed(model_of(scene, scene.graph, scene.cam_from_world), "poses")
+    events: list = []
+    config = replace(FitConfig(), budget=BudgetConfig(memory=500))
+
+    def planned(config: FitConfig) -> TrainingPlan | None:
+        with RunFolder.open(tmp_path / "run", emit=events.append) as run:
+            return plan_budget(run, config, capture, poses, "cpu")
+
+    assert planned(FitConfig()) is None
+    plan = planned(config)
+    assert plan is not None
+    assert (plan.max_size, plan.steps) == (640, 2000)
+    assert plan.memory_mb < 500 * 1024
+    assert np.isnan(plan.seconds)
+    assert str(planned(config)) == str(plan)
+    assert [type(event) for event in events if isinstance(event, StageFinished | StageSkipped)] == [
+        StageFinished,
+        StageSkipped,
+    ]
+
+
+@pytest.mark.parametrize("took", [None, 597.0])
+def test_the_last_lines_say_how_long_it_took(took: float | None) -> None:
+    report = {
+        "photos": [], "skipped": [], "hypotheses": [], "verdicts": None,
+        "summary": {"registered": 0, "points": 0, "gaussians": 5, "held_out": 1,
+                    "held_out_psnr": 20.0, "held_out_ssim": None},
+        "budget": None if took is None else {"seconds": 580.0, "took_seconds": took},
+    }  # fmt: skip
+    splat = summary_lines(json.loads(json.dumps(report)), Path("out"))[2]
+    assert splat.endswith("photo") is (took is None)
+    if took:
+        assert splat.endswith("; trained in 9 min 57 s, planned 9 min 40 s")
