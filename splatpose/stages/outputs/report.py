@@ -37,9 +37,7 @@ def run_facts(
     """What only the run knows: command, options, what was chosen, and each stage's cost.
 
     Args:
-        images: the photos' folder, or the video.
         config: the whole config of the run, a plan's numbers in it.
-        trained: the Gaussians.
         records: of the run's stages, dataclasses.
     """
     return {
