@@ -77,7 +77,7 @@ def refined(
     setting = Setting(scene.capture, names, *given, emit)
     lenses = Lenses(scene.graph, (CAMERA,), (False,), index)
     result = SearchResult(tuple(found), (), agreeing, ())
-    return _refine_best(setting, lenses, result), done, said
+    return _refine_best(setting, lenses, result, on_selected=False), done, said
 
 
 def test_what_explains_most_once_it_is_refined_is_taken(
