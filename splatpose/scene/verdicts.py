@@ -31,6 +31,10 @@ class PhotoTrust:
     """Median over all photos of the share of matches, 0 to 1, that neither agree with poses which
     they took no part in nor contradict them: off by little, as where a rolling shutter or blur
     bends what the camera model takes for straight."""
+    center_shift: float = NAN
+    """Median over all photos of how far off its camera's principal point a photo's own points call
+    for one, in shares of the longer side, where they tell: crops that move, as of stabilised video,
+    and rolling shutters do."""
     fold_rotation: float = NAN
     """Rotation in degrees by which models from disjoint halves of the matches differ at the
     photo."""

@@ -117,6 +117,17 @@ def _derivatives(
     return np.concatenate([-of_x @ cross_matrix(x), unit * of_x, *lens], axis=2)
 
 
+def usual_shift(model: SparseModel) -> float:
+    """Median over the photos of the distance of the principal point that their points call for from
+    their camera's, over the longer side; 0 where a photo's points leave it open."""
+    pulls = lens_pulls(model)
+    off = np.linalg.norm(pulls.center, axis=1)
+    told = pulls.center_sigma <= LENS_GROUPS.told_center
+    told &= off >= LENS_GROUPS.pull_sigmas * pulls.center_sigma
+    asked = np.isfinite(off)
+    return float(np.median(np.where(told, off, 0.0)[asked])) if asked.any() else float("nan")
+
+
 def shifted_crops(model: SparseModel) -> Bool[np.ndarray, " V"]:
     """Photos whose points call for a principal point clearly off that of their camera."""
     pulls = lens_pulls(model)

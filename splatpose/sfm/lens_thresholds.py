@@ -82,6 +82,9 @@ class LensGroupThresholds:
     photos of one lens none did by more than 1.2 %."""
     pull_sigmas: float = 4.0
     """Standard deviations of it that it must be."""
+    told_center: float = 0.004
+    """Standard deviation of a principal point by one photo's points, over the longer side, up to
+    which they tell it: a flat wall leaves it open, and pose and lens make up for each other."""
     min_crop_shift: float = 0.015
     """Share of the longer side by which a photo's own points must have its principal point off its
     camera's: in real photos of one lens at most 1.1 % were seen."""

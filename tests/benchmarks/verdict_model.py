@@ -154,22 +154,27 @@ def fitted(photos: Photos, stiffness: float) -> ProbabilityModel:
 
 
 def cross_validated(photos: Photos) -> tuple[float, np.ndarray]:
-    """The stiffness under which families left out are predicted best, and those predictions."""
-    best: tuple[float, float, np.ndarray] | None = None
+    """The largest stiffness under which families left out are predicted no worse than under the
+    best but for a standard error (Breiman et al., 1984), and those predictions."""
+    families = np.unique(photos.family)
+    found: list[tuple[float, np.ndarray, np.ndarray]] = []
     for stiffness in STIFFNESSES:
         probability = np.zeros(len(photos))
-        for family in np.unique(photos.family):
+        for family in families:
             out = photos.family == family
             model = fitted(photos.subset(~out), stiffness)
             probability[out] = model.probability(model.lost(photos.subset(out).figures))
         p = np.clip(probability, 1e-6, 1 - 1e-6)
-        loss = -np.log(np.where(photos.right, p, 1 - p))
-        loss = float((photos.weight * loss).sum() / photos.weight.sum())
-        print(f"stiffness {stiffness:g}: log loss of families left out {loss:.4f}")
-        if best is None or loss < best[0]:
-            best = (loss, stiffness, probability)
-    assert best is not None
-    return best[1], best[2]
+        loss = photos.weight * -np.log(np.where(photos.right, p, 1 - p)) / photos.weight.sum()
+        by_family = np.array([loss[photos.family == family].sum() for family in families])
+        print(f"stiffness {stiffness:g}: log loss of families left out {loss.sum():.4f}")
+        found.append((stiffness, probability, by_family))
+    best = min(found, key=lambda one: one[2].sum())
+    for stiffness, probability, by_family in sorted(found, key=lambda one: -one[0]):
+        worse = by_family - best[2]
+        if worse.sum() <= worse.std() * len(worse) ** 0.5:
+            return stiffness, probability
+    return best[0], best[1]
 
 
 def tell_cuts(photos: Photos, probability: np.ndarray) -> None:

@@ -13,7 +13,13 @@ from splatpose.scene.camera import Camera
 from splatpose.scene.sparse_model import SparseModel
 from splatpose.sfm import lens_doubts
 from splatpose.sfm.correspondences import MatchTable
-from splatpose.sfm.lens_doubts import lens_pulls, photos_to_ask, shifted_crops
+from splatpose.sfm.lens_doubts import (
+    Pulls,
+    lens_pulls,
+    photos_to_ask,
+    shifted_crops,
+    usual_shift,
+)
 from splatpose.sfm.match_consistency import Explanation
 
 
@@ -146,3 +152,24 @@ def test_a_photo_that_matches_should_have_placed_is_asked(plain: SparseModel, ma
     assert doubted(without(5)).tolist() == [False] * 5 + [True]
     # 60 are too few, and what photos without a pose share with each other is no reason.
     assert not doubted(without(2, 3, 4, 5)).any()
+
+
+def test_the_usual_shift_is_that_of_most_photos_where_their_points_tell_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = seen_by([CAMERA] * 5, facade(5), front(300))
+    assert usual_shift(model) == 0.0, "one lens, and nothing moved"
+    shift = np.array([0.008, 0.009, 0.007, 0.0, 0.02])
+
+    def pulls(sigma: float) -> Pulls:
+        nothing = np.full(5, np.nan)
+        center = np.stack([shift, np.zeros(5)], 1)
+        return Pulls(nothing, nothing, center, np.full(5, sigma))
+
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.001))
+    assert usual_shift(model) == 0.008
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.003))
+    assert usual_shift(model) == 0.0, "most are no more than noise"
+    shift *= 100
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.02))
+    assert usual_shift(model) == 0.0, "they leave it open"

@@ -35,8 +35,8 @@ _WHERE: dict[Cause, str] = {
         "lens and zoom: that tells the focal length."
     ),
     "imprecise": (
-        "Stand still for each photo, or film more slowly and in more light: a camera that turns "
-        "while it reads its rows, or blurs, bends what it sees."
+        "Stand still for each photo, or film more slowly, in more light and without stabilisation: "
+        "a camera that turns while it reads its rows, moves its crop, or blurs, bends what it sees."
     ),
     "loose": "Take 2 photos a step to either side of {photo}, looking at the same things.",
     "contradicted": "Take 2 sharp photos beside {photo} that show what its neighbours show.",

@@ -18,6 +18,7 @@ from ...scene.matches import MatchGraph
 from ...scene.sparse_model import SparseModel
 from ...scene.verdicts import PhotoTrust
 from ...sfm.correspondences import MatchTable, match_table
+from ...sfm.lens_doubts import usual_shift
 from ...sfm.mapping.focal_settlement import lens_priors
 from ...sfm.mapping.lens_prior import LensPrior
 from ...sfm.mapping.pose_covariance import pose_uncertainty
@@ -181,8 +182,8 @@ def collect(
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
-    rough = _imprecise(photos)
-    photos = [replace(p, imprecise=rough) if p.neighbours else p for p in photos]
+    everywhere = {"imprecise": _imprecise(photos), "center_shift": usual_shift(model)}
+    photos = [replace(p, **everywhere) if p.neighbours else p for p in photos]
     return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
 
 

@@ -218,6 +218,14 @@ def _imprecise(e: PhotoTrust) -> str:
     )
 
 
+def _moved_centers(e: PhotoTrust) -> str:
+    return (
+        "each photo's own points call for another middle of its lens, by "
+        f"{100 * e.center_shift:.1f} % of its longer side: the photos are crops that moved, as of "
+        "stabilised video, or bent by a rolling shutter, and poses may be bent with them"
+    )
+
+
 def _held_out(e: PhotoTrust) -> str:
     if math.isnan(e.held_out_share):
         return "no matches were left to confirm its pose"
@@ -253,6 +261,7 @@ _SENTENCES: dict[str, Callable[[PhotoTrust], str]] = {
     "drift_position": _lens_elsewhere,
     "focal_drift": _another_focal,
     "imprecise": _imprecise,
+    "center_shift": _moved_centers,
     "turn_error": _turns,
     "cycle_error": _cycles,
     "held_out_share": _held_out,

@@ -59,7 +59,7 @@ class Card:
     picture: str | None = None
     """Thumbnail as a data URI."""
     hangs_on: str = ""
-    """Photo from which on its distance is a guess; empty where it is known."""
+    """From which photo on its distance is a guess; empty where it is known."""
 
     @property
     def label(self) -> str:
@@ -116,11 +116,10 @@ def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
     facts = [
         Fact("Size", f"{row['width']} × {row['height']} px", "Of the photo as given."),
         Fact(
-            "Verified matches",
-            f"{row['verified_matches']:,}",
+            "Verified matches", f"{row['verified_matches']:,}",
             "Points found in this photo and another one, which fit the geometry of two views.",
         ),
-    ]
+    ]  # fmt: skip
     if row["registered"]:
         facts += [
             _fact(
@@ -132,8 +131,7 @@ def _facts(row: Mapping[str, Any]) -> tuple[Fact, ...]:
                 "Median distance between where its points are seen and where the model puts them.",
             ),
             Fact(
-                "Triangulated points",
-                f"{row['triangulated_keypoints']:,}",
+                "Triangulated points", f"{row['triangulated_keypoints']:,}",
                 "Points of the sparse model that are seen in this photo.",
             ),
         ]  # fmt: skip
@@ -217,6 +215,10 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Matches that agree roughly", percent,
         "Share of all photos' matches (median) that are off by little: rolling shutter, or blur.",
     ),
+    "center_shift": (
+        "Middle of the lens moves by", lambda v: f"{100 * v:.2g} % of the longer side",
+        "What the points of each photo call for (median): stabilised video, or rolling shutter.",
+    ),
     "fold_rotation": (
         "Half models: turned by", _degrees,
         "Rotation between two models made from separate halves of the matches.",
@@ -263,8 +265,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
     ),
     "missing_overlap": (
         "Expected, not matched", percent,
-        "Share of the photos that should overlap it, by the poses, and share no matches with it. "
-        "A sign of things that look alike in different places.",
+        "Share of the photos that should overlap it, by the poses, and share no matches with it.",
     ),
     "lookalikes": (
         "Denied, well matched", percent,
@@ -287,8 +288,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "How far off it may be where too little tells the scale of its part of the path.",
     ),
     "depth_residual": (
-        "Depth map differs by", percent,
-        "Disagreement between its depth map and the triangulated points.",
+        "Depth map differs by", percent, "From the triangulated points.",
     ),
 }  # fmt: skip
 """Fields of the verdict's evidence that the report's row does not have under another name."""
