@@ -8,7 +8,7 @@ comes back by guided matching of all keypoints along the geometry that was found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -57,10 +57,6 @@ class CascadeThresholds:
     """Photos that settled pairs join to both of a pair, for the network not to be asked: tracks run
     through them, and its matches change poses by less than chance does (fountain_p11,
     herz_jesu_p25, tt_family24; with 3 sacre_coeur10, ten photos of ten cameras, loses by it)."""
-    common_of_hinted: int = 2
-    """Photos that settled pairs join to both of a pair, for its strongest keypoints to be enough,
-    however few of them agree: all keypoints cost four to five times as much, and of wide pairs
-    beside a chain of near ones bring what the chain says already."""
     strict: float = 0.5
     """Share of the largest error within which nearest neighbours and guided matches must lie: they
     are the less certain ones, and it is the nearer ones that are right."""
@@ -121,7 +117,7 @@ class Cascade:
         return "; ".join(filter(None, told))
 
     def match(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
-        """Matches of each pair, whatever others there are, in the order of the pairs."""
+        """Matches of each pair, in the order of the pairs."""
         found = {one.pair: one for one in self.settle(pairs)}
         found |= {one.pair: one for one in self.ask([p for p in pairs if p not in found])}
         return [found[pair] for pair in pairs]
@@ -134,21 +130,14 @@ class Cascade:
         settled = [nearest[pair] for pair in pairs if _is_settled(nearest[pair])]
         return one_thread_each(self._guided, settled)
 
-    def ask(
-        self, pairs: Sequence[Pair], joined: Collection[Pair] = frozenset()
-    ) -> list[MatchedPair]:
+    def ask(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         """What the matcher itself finds in each pair: a network in the strongest keypoints first,
-        and in all of them where it left a pair open that there is a hint of.
-
-        Args:
-            joined: pairs of which other photos tell enough for the strongest keypoints to do.
-        """
+        and in all of them where it left a pair open that there is a hint of."""
         if self._matcher.descriptors is None:
             found = self._ask(pairs, self._features, self._matcher.name)
             return [found[pair] for pair in pairs]
         found = self._ask(pairs, self._strongest, NETWORK)
-        alone = [one for pair, one in found.items() if pair not in joined]
-        open_pairs = [one.pair for one in alone if self._is_worth_all_keypoints(one)]
+        open_pairs = [pair for pair, one in found.items() if self._is_worth_all_keypoints(one)]
         whole = self._ask(open_pairs, self._features, WHOLE_NETWORK)
         found |= {pair: _better(found[pair], one) for pair, one in whole.items()}
         return [found[pair] for pair in pairs]
@@ -244,28 +233,19 @@ class Cascade:
         return error_px(self._max_error, photos, self._matcher.working_size)
 
 
-@dataclass(frozen=True)
-class Joined:
-    """Pairs both photos of which settled pairs join to the same others."""
-
-    closely: list[MatchedPair]
-    """By so many that they need not be asked about: as without matches."""
-    loosely: set[Pair]
-    """By so many that their strongest keypoints are enough."""
-
-
-def joined_by_others(settled: Sequence[Pair], pairs: Sequence[Pair], num_photos: int) -> Joined:
-    """Those of the pairs that other photos tell of.
+def joined_by_others(
+    settled: Sequence[Pair], pairs: Sequence[Pair], num_photos: int
+) -> list[MatchedPair]:
+    """Those of the pairs that need not be asked about, as without matches: settled pairs join both
+    photos to several others.
 
     Args:
         settled: pairs that nearest neighbours settled.
         pairs: others.
     """
     common = common_neighbors(np.array(settled, np.int64).reshape(-1, 2), num_photos)
-    closely = [pair for pair in pairs if common[pair] >= CASCADE.common]
-    loosely = {pair for pair in pairs if common[pair] >= CASCADE.common_of_hinted}
-    not_asked = [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in closely]
-    return Joined(not_asked, loosely - set(closely))
+    found = [pair for pair in pairs if common[pair] >= CASCADE.common]
+    return [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in found]
 
 
 def _is_settled(nearest: MatchedPair) -> bool:

@@ -310,32 +310,11 @@ def test_pairs_that_others_join_need_not_be_asked_about() -> None:
     """Photos 0 and 1 are settled with five others, photo 7 with four of these."""
     settled = [(k, i) for k in (0, 1) for i in range(2, 7)] + [(i, 7) for i in range(2, 6)]
     found = joined_by_others(settled, [(0, 1), (0, 7), (1, 7)], 8)
-    assert [one.pair for one in found.closely] == [(0, 1)]
-    assert found.closely[0].way == NOT_ASKED
-    assert not len(found.closely[0].putative)
-    assert not len(found.closely[0].inliers)
-    assert found.loosely == {(0, 7), (1, 7)}
-    nothing = joined_by_others([], [(0, 1)], 8)
-    assert (nothing.closely, nothing.loosely) == ([], set())
-
-
-def test_one_photo_between_two_is_too_few_for_their_strongest_keypoints_to_do() -> None:
-    settled = [(0, 1), (1, 2), (2, 3), (0, 3)]
-    assert joined_by_others(settled, [(0, 2)], 4).loosely == {(0, 2)}
-    assert joined_by_others(settled[:3], [(0, 2), (1, 3)], 4).loosely == set()
-
-
-def test_of_pairs_that_others_join_only_the_strongest_keypoints_are_asked_about() -> None:
-    matcher, features = several((0.9, 0.9))
-    matcher.share = 0.1
-    cascade_of(matcher, features).ask([(0, 1)])
-    asked_of_whole, matcher.asked = matcher.asked, []
-    (found,) = cascade_of(matcher, features).ask([(0, 1)], {(0, 1)})
-    count = CASCADE.network_keypoints
-    assert matcher.asked == asked_of_whole[:1] == [(count, count)]
-    assert len(asked_of_whole) == 2
-    assert found.way == NETWORK
-    assert CASCADE.hint <= len(found.inliers) < CASCADE.network_inliers
+    assert [one.pair for one in found] == [(0, 1)]
+    assert found[0].way == NOT_ASKED
+    assert not len(found[0].putative)
+    assert not len(found[0].inliers)
+    assert joined_by_others([], [(0, 1)], 8) == []
 
 
 def test_settling_and_asking_are_parts_of_matching() -> None:

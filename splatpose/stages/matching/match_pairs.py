@@ -88,8 +88,7 @@ def _match(
 
     1. Nearest neighbours settle most of them.
     2. Those that settled pairs join through several other photos are left alone.
-    3. The network is asked about the rest: of those that they join through some, about the
-       strongest keypoints alone.
+    3. The network is asked about the rest.
     """
     done = done_pairs(database, pairs)
     todo = [(i, j) for i, j in pairs.tolist() if (i, j) not in done]
@@ -102,11 +101,10 @@ def _match(
     settled |= {(i, j) for (i, j), way in ways if way == NEAREST}
     rest = [pair for pair in todo if pair not in settled]
     joined = joined_by_others(sorted(settled), rest, database.num_images())
-    write(joined.closely)
-    rest = sorted({*rest} - {one.pair for one in joined.closely})
+    write(joined)
+    rest = sorted({*rest} - {one.pair for one in joined})
     first = len(pairs) - len(rest)
-    ask = partial(cascade.ask, joined=joined.loosely)
-    _in_batches(ask, rest, write, lambda asked, _: told(first + asked))
+    _in_batches(cascade.ask, rest, write, lambda asked, _: told(first + asked))
 
 
 def _in_batches(

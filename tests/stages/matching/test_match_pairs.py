@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +25,15 @@ class KnownCascade(Cascade):
     def __init__(self, settled: int, found: Sequence[Pair] = (), patience: int = 10**6) -> None:
         self.settled, self.found, self.patience = settled, set(found), patience
         self.asked: list[Pair] = []
-        self.joined: set[Pair] = set()
 
     def settle(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         near = [(i, j, EASY[20 * (j - i) :]) for i, j in pairs if j - i <= self.settled]
         return [MatchedPair((i, j), matches, matches, NEAREST) for i, j, matches in near]
 
-    def ask(
-        self, pairs: Sequence[Pair], joined: Collection[Pair] = frozenset()
-    ) -> list[MatchedPair]:
+    def ask(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         if len(self.asked) + len(pairs) > self.patience:
             raise KeyboardInterrupt
         self.asked += pairs
-        self.joined |= {*pairs} & {*joined}
         some = {pair: EASY[100:] if pair in self.found else EASY[:0] for pair in pairs}
         return [MatchedPair(pair, m, m, NETWORK) for pair, m in some.items()]
 
@@ -78,7 +74,6 @@ def test_pairs_that_others_join_are_left_alone_and_recorded(tmp_path: Path) -> N
     assert NOT_ASKED in apart
     assert apart[NOT_ASKED] == {6}
     assert {j - i for i, j in cascade.asked} == apart[NETWORK] == {7, 8}
-    assert cascade.joined == set(cascade.asked)
     held = read_unaligned(tmp_path / "x.db", tmp_path / "ways.csv").pairs
     assert {j - i for i, j in held} == {1, 2, 3, 4, 5}
     again = KnownCascade(settled=5)
