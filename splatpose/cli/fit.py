@@ -42,18 +42,18 @@ class Fit:
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGES")]
-    """Folder of photos, searched recursively, or a video file."""
+    """Folder of photos, searched recursively, or a video."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
     """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
     preset: PresetName = "default"
     """Start of all other options: fast to try photos out, quality for a GPU or a patient CPU."""
     minutes: Annotated[float, tyro.conf.arg(metavar="M"), Bounds(0.1, 10_000, also=0)] = 0.0
-    """Minutes of training to plan for: size, steps and Gaussians are chosen by what they cost on
-    this machine. Those that are given stay; 0 plans nothing. Same as --budget.minutes."""
+    """Minutes of training to choose size, steps and Gaussians for. By what they cost on this
+    machine; those that are given stay, and 0 plans nothing. Same as --budget.minutes."""
     memory: Annotated[float, tyro.conf.arg(metavar="GIB"), Bounds(0.1, 100_000, also=0)] = 0.0
-    """Memory that the training may take, in GiB; 0 sets no bound. Same as --budget.memory."""
+    """Memory for the training, in GiB. 0 sets no bound. Same as --budget.memory."""
     max_size: Annotated[int, tyro.conf.arg(metavar="PX"), SIDE] = 640
-    """Long side of the photos the splat is trained on, in pixels. Same as --views.max-size."""
+    """Long side of training photos, in px. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(1, 10_000_000)] = 2000
     """Training steps, one photo each. Same as --training.steps."""
     matcher: Literal["auto", "xfeat", "xfeat+sift", "aliked", "sift"] = "auto"
@@ -76,7 +76,7 @@ class Fit:
     """Folder of network weights that were fetched elsewhere. Default: $SPLATPOSE_WEIGHTS, then
     installed packages, the cache, a download."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Forget the results of an earlier run in OUT and begin anew."""
+    """Forget the results of an earlier run and begin anew."""
     strict: Annotated[float, tyro.conf.arg(metavar="SHARE"), SHARE] = 0.0
     """Exit with code 1 when a smaller share of all photos than this is trusted; everything is
     written all the same. --strict alone means 0.9."""
