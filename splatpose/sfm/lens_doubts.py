@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from ..geometry.groups import rows_of_each
 from ..geometry.projection import normalized_from_pixels
@@ -26,6 +26,8 @@ from .thresholds import INLIERS
 _MOST = 400
 """Points of a photo that are asked."""
 _STEPS = 10
+_SAMPLE = 100
+"""Photos that tell what is usual."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ class Pulls:
     """Standard deviation of the less certain coordinate."""
 
 
-def lens_pulls(model: SparseModel) -> Pulls:
-    """Asks each photo's points for its lens."""
+def lens_pulls(model: SparseModel, photos: Int[np.ndarray, " P"] | None = None) -> Pulls:
+    """Asks the points of each photo, or of some only, for its lens."""
     count = len(model.names)
     focal, focal_sigma, center_sigma = np.full((3, count), np.nan)
     found = Pulls(focal, focal_sigma, np.full((count, 2), np.nan), center_sigma)
     rows_of = rows_of_each(model.observations[:, 1], count)
-    for photo in np.flatnonzero(model.registered).tolist():
+    asked = np.flatnonzero(model.registered) if photos is None else photos
+    for photo in asked.tolist():
         rows = rows_of[photo]
         if len(rows) < LENS_GROUPS.denied_matches:
             continue
@@ -118,9 +121,11 @@ def _derivatives(
 
 
 def usual_shift(model: SparseModel) -> float:
-    """Median over the photos of the distance of the principal point that their points call for from
-    their camera's, over the longer side; 0 where a photo's points leave it open."""
-    pulls = lens_pulls(model)
+    """Median distance of the principal point that a photo's points call for from its camera's, over
+    the longer side; 0 where they leave it open. Of many photos a sample is asked."""
+    photos = np.flatnonzero(model.registered)
+    evenly = np.linspace(0, len(photos) - 1, min(len(photos), _SAMPLE)).round().astype(int)
+    pulls = lens_pulls(model, photos[evenly])
     off = np.linalg.norm(pulls.center, axis=1)
     told = pulls.center_sigma <= LENS_GROUPS.told_center
     told &= off >= LENS_GROUPS.pull_sigmas * pulls.center_sigma

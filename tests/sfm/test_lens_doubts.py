@@ -166,10 +166,25 @@ def test_the_usual_shift_is_that_of_most_photos_where_their_points_tell_it(
         center = np.stack([shift, np.zeros(5)], 1)
         return Pulls(nothing, nothing, center, np.full(5, sigma))
 
-    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.001))
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model, photos: pulls(0.001))
     assert usual_shift(model) == 0.008
-    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.003))
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model, photos: pulls(0.003))
     assert usual_shift(model) == 0.0, "most are no more than noise"
     shift *= 100
-    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model: pulls(0.02))
+    monkeypatch.setattr(lens_doubts, "lens_pulls", lambda model, photos: pulls(0.02))
     assert usual_shift(model) == 0.0, "they leave it open"
+
+
+def test_of_many_photos_a_sample_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lens_doubts, "_SAMPLE", 3)
+    model = seen_by([CAMERA] * 6, facade(6), front(300))
+    asked: list[list[int]] = []
+    given = lens_doubts.lens_pulls
+
+    def watched(model: SparseModel, photos: np.ndarray) -> Pulls:
+        asked.append(photos.tolist())
+        return given(model, photos)
+
+    monkeypatch.setattr(lens_doubts, "lens_pulls", watched)
+    assert usual_shift(model) == 0.0
+    assert asked == [[0, 2, 5]]

@@ -181,7 +181,7 @@ FIGURES: tuple[Figure, ...] = (
         (0, 3, 6),
     ),
     Figure(
-        # Right photos have at most 0.0034: a phone that stabilises its lens.
+        # Right photos of real sets have at most 0.0034: a phone that stabilises its lens.
         "center_shift",
         "imprecise",
         lambda e: e.center_shift,
