@@ -60,6 +60,23 @@ def test_no_family_is_on_both_sides_of_cross_validation(
     assert "log loss of families left out 0.1054" in capsys.readouterr().out
 
 
+def test_points_stay_as_expected_where_moving_them_helps_less_than_a_standard_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stiffer points lose a little on two kinds of scenes and win as much on the third."""
+
+    class Wavering(Fitted):
+        def probability(self, lost: np.ndarray) -> np.ndarray:
+            best = super().probability(lost)
+            return np.where(lost == 0, 0.95, 0.87) if self.stiffness == 1.0 else best
+
+    monkeypatch.setattr(verdict_model, "fitted", Wavering)
+    given = photos([True] * 9, [FAMILIES[i % 3] for i in range(9)])
+    stiffness, probability = verdict_model.cross_validated(given)
+    assert stiffness == 1.0
+    assert probability.min() == 0.87
+
+
 def row(**changes: Any) -> dict[str, Any]:
     """A line as the evidence of scenes has it."""
     facts = {"scene": "walk-tune-0", "family": "walk", "model": "ours", "registered": True}

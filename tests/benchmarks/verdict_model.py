@@ -170,11 +170,12 @@ def cross_validated(photos: Photos) -> tuple[float, np.ndarray]:
         print(f"stiffness {stiffness:g}: log loss of families left out {loss.sum():.4f}")
         found.append((stiffness, probability, by_family))
     best = min(found, key=lambda one: one[2].sum())
-    for stiffness, probability, by_family in sorted(found, key=lambda one: -one[0]):
-        worse = by_family - best[2]
-        if worse.sum() <= worse.std() * len(worse) ** 0.5:
-            return stiffness, probability
-    return best[0], best[1]
+    stiff_enough = (
+        one
+        for one in sorted(found, key=lambda one: -one[0])
+        if (one[2] - best[2]).sum() <= (one[2] - best[2]).std() * len(families) ** 0.5
+    )
+    return next(stiff_enough)[:2]
 
 
 def tell_cuts(photos: Photos, probability: np.ndarray) -> None:

@@ -173,3 +173,21 @@ def grown(
         if len(model.names) < MANY_PHOTOS:
             return triangulate_and_adjust(start, kept, min_matches, seed)
         return triangulate_and_adjust_aside(start, kept, min_matches, seed, cancelled)
+
+
+def grown_once(
+    model: SparseModel, graph: MatchGraph, folder: Path, min_matches: int, seed: int
+) -> pycolmap.Reconstruction | None:
+    """`grown`, whose result is kept in a folder; what is there already is read again.
+
+    Args:
+        folder: holds the reconstruction then, or nothing where no points were found; it is put into
+            the one above, which is there.
+    """
+    if not folder.exists():
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        found = grown(model, graph, unfinished, min_matches, seed)
+        if found is not None:
+            found.write_binary(unfinished)
+        unfinished.rename(folder)
+    return pycolmap.Reconstruction(folder) if any(folder.iterdir()) else None

@@ -8,13 +8,11 @@ matches, that counts if it explains clearly more than what it found alone.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, Int
 
 from ...io.colmap import model_from_reconstruction
@@ -26,7 +24,7 @@ from ...workers import in_threads
 from ..correspondences import MatchTable, focal_ratios, with_matches
 from ..held_out import split_matches
 from ..lens_thresholds import LENS_GROUPS
-from ..mapping.global_mapper import grown
+from ..mapping.global_mapper import grown_once
 from ..mapping.hypotheses import Hypothesis, Workshop
 from ..mapping.mapper_variants import MANY_PHOTOS, MapperVariant
 from ..match_consistency import explain
@@ -132,13 +130,15 @@ def map_halves(
 
     threads = 2 if workers > 1 else 1
     solved = in_threads(solve, (0, 1), threads)
+    # What each found by itself: asking one must not change what the other is asked about.
+    found = [work.attempts[0] if work.attempts else None for work in solved]
 
     def ask(number: int) -> Half:
-        own, other = solved[number], solved[1 - number]
-        if _is_in_doubt(own, other, model):
+        own, other = found[number], found[1 - number]
+        if own is not None and other is not None and _is_in_doubt(own[1], other[1], model):
             progress(f"half {number + 1} of the matches, asked about the other half's model")
-            own.ask_about(*other.attempts[0], cameras)
-        return own.result()
+            solved[number].ask_about(*other, cameras)
+        return solved[number].result()
 
     first, second = in_threads(ask, (0, 1), threads)
     return first, second
@@ -264,15 +264,8 @@ class _HalfAtWork:
     def _adjusted(self, start: SparseModel) -> SparseModel | None:
         """Cameras adjusted to points of the half's own matches; None where there are none."""
         folder = self._folder / "from the other half"
-        if not folder.exists():
-            unfinished = Path(tempfile.mkdtemp(dir=self._folder))
-            found = grown(start, self._graph, unfinished, self._fewest, self._seed)
-            if found is not None:
-                found.write_binary(unfinished)
-            unfinished.rename(folder)
-        if not any(folder.iterdir()):
-            return None
-        return model_from_reconstruction(pycolmap.Reconstruction(folder), start.names)
+        found = grown_once(start, self._graph, folder, self._fewest, self._seed)
+        return None if found is None else model_from_reconstruction(found, start.names)
 
 
 def _cameras_of_groups(
@@ -285,12 +278,9 @@ def _cameras_of_groups(
     )
 
 
-def _is_in_doubt(own: _HalfAtWork, other: _HalfAtWork, model: SparseModel) -> bool:
+def _is_in_doubt(own: SparseModel, other: SparseModel, model: SparseModel) -> bool:
     """Whether a half found neither the model nor what the other half found."""
-    if not own.attempts or not other.attempts:
-        return False
-    found = own.attempts[0][1]
-    return not _same(found, model) and not _same(found, other.attempts[0][1])
+    return not _same(own, model) and not _same(own, other)
 
 
 def _same(found: SparseModel, model: SparseModel) -> bool:

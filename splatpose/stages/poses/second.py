@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ...scene.matches import MatchGraph
 from ...scene.second_round import MoreMatches, MorePoses, SecondRoundEvidence
 from ...scene.sparse_model import SparseModel
 from ...sfm.correspondences import MatchTable, match_table, with_matches
-from ...sfm.mapping.global_mapper import grown
+from ...sfm.mapping.global_mapper import grown_once
 from ...sfm.mapping.loop_closure import Closed, close_loops
 from ...sfm.match_consistency import Explanation, explain
 from ...sfm.photo_evidence import Record, photo_evidence
@@ -101,7 +100,7 @@ def continue_poses(
         built_on = selected_matches(more.graph, table, sizes, work / _SELECTED, dropped)
         built_on = of_lenses(built_on, capture, poses, work / _LENSES)
         emit(Progress("second_poses", 1, 3, "triangulating and adjusting"))
-        adjusted = _adjusted(start.model, built_on, work, config, seed)
+        adjusted = grown_once(start.model, built_on, work / _ADJUSTED, config.min_matches, seed)
         emit(Progress("second_poses", 2, 3, "refining"))
         finished = None
         if adjusted is not None:
@@ -185,20 +184,6 @@ def _dropped(
     if any(hypothesis.confirmed for hypothesis in poses.hypotheses) and not start.closed.loops:
         return refuted_pairs(poses, question.table, start.before, seed)
     return np.zeros(len(question.table.pairs), bool)
-
-
-def _adjusted(
-    start: SparseModel, built_on: MatchGraph, work: Path, config: PosesConfig, seed: int
-) -> pycolmap.Reconstruction | None:
-    """Tracks and bundle adjustment at given cameras; what was done before is read again."""
-    if not (work / _ADJUSTED).exists():
-        found = grown(start, built_on, work, config.min_matches, seed)
-        if found is None:
-            return None
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{_ADJUSTED}.", dir=work))
-        found.write_binary(unfinished)
-        unfinished.rename(work / _ADJUSTED)
-    return pycolmap.Reconstruction(work / _ADJUSTED)
 
 
 @dataclass(frozen=True)

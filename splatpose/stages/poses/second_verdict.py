@@ -16,8 +16,6 @@ from ...sfm.step_lengths import handicap, step_jumps, unevenness
 
 _NOISE = 0.002
 """Score by which matches of the first round may agree less: what is added moves all a little."""
-
-
 _WORTH, _WORTH_MOVING = 0.02, 1.0
 """Share of all pairs with matches that new ones must be, or percent of the cameras' radius by which
 closing their loops must move a photo, for the poses to gain."""

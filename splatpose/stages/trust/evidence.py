@@ -183,13 +183,17 @@ def collect(
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
     everywhere = {"imprecise": _imprecise(photos), "center_shift": usual_shift(model)}
-    photos = [replace(p, **everywhere) if p.neighbours else p for p in photos]
+    photos = [
+        replace(photo, **everywhere) if registered else photo
+        for photo, registered in zip(photos, model.registered, strict=True)
+    ]
     return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
 
 
 def _imprecise(photos: Sequence[PhotoTrust]) -> float:
     """As `PhotoTrust.imprecise`; NaN where nothing was kept back."""
-    shares = [1 - p.held_out_share - p.contradicted_share for p in photos if p.neighbours]
+    # Where a half has other poses, what does not agree with these says nothing of precision.
+    shares = [1 - p.held_out_share - p.contradicted_share for p in photos if not p.folds_denying]
     known = [share for share in shares if not math.isnan(share)]
     return max(0.0, float(np.median(known))) if known else float("nan")
 

@@ -222,7 +222,8 @@ def _moved_centers(e: PhotoTrust) -> str:
     return (
         "each photo's own points call for another middle of its lens, by "
         f"{100 * e.center_shift:.1f} % of its longer side: the photos are crops that moved, as of "
-        "stabilised video, or bent by a rolling shutter, and poses may be bent with them"
+        "stabilised video, or were not cropped evenly, or are bent by a rolling shutter, and poses "
+        "may be bent with them"
     )
 
 

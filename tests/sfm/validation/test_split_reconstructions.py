@@ -42,6 +42,7 @@ def halves_of(
     monkeypatch: pytest.MonkeyPatch,
     found: tuple[np.ndarray, np.ndarray],
     model: np.ndarray | None = None,
+    workers: int = 1,
 ) -> tuple[tuple[Half, Half], list[str]]:
     """The halves where mapping finds these poses, and what was told."""
     subject = subject_of(scene, model)
@@ -67,7 +68,7 @@ def halves_of(
         max_error_px=PIXELS,
         min_matches=MIN_MATCHES,
         seed=0,
-        workers=1,
+        workers=workers,
         every=False,
         progress=told.append,
     )
@@ -123,3 +124,17 @@ def test_halves_that_agree_ask_nothing(
     halves, told = halves_of(scene, tmp_path / "wrong", monkeypatch, (true, true), model=wrong)
     assert not asked(told)
     assert agreeing(halves[0], true) == COUNT
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_half_is_asked_about_what_the_other_found_by_itself(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Not about what that one took over from it, which would depend on who is asked first."""
+    true = scene.cam_from_world
+    wrong, more_wrong = folded(true, [0, 1]), folded(true, [0, 1, 2, 3, 4])
+    halves, told = halves_of(scene, tmp_path, monkeypatch, (more_wrong, wrong), workers=workers)
+    assert sorted(asked(told)) == [
+        f"half {number} of the matches, asked about the other half's model" for number in (1, 2)
+    ]
+    assert halves[0].attempts[0].of_other_half, "else this test asks nothing"

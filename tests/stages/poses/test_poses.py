@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
@@ -22,7 +23,11 @@ from splatpose.io.colmap import read_model
 from splatpose.scene.camera import Camera
 from splatpose.scene.capture import Capture
 from splatpose.scene.matches import MatchGraph
+from splatpose.sfm.mapping import matches_to_map
 from splatpose.sfm.mapping.colmap_mappers import MapperTask, run_mapper
+from splatpose.sfm.registration.final_refinement import refine
+from splatpose.sfm.thresholds import TRACKS, TrackThresholds
+from splatpose.stages.poses import attempt
 from splatpose.stages.poses.stage import load_poses, solve_poses
 
 
@@ -363,3 +368,22 @@ def test_many_photos_are_built_on_selected_tracks(
     assert 100 < len(some.points) < 0.6 * len(scene.points)
     assert {h.name for h in some.hypotheses} >= {"global calibrated", "view graph"}
     assert not list((tmp_path / "some").glob("*.db"))
+
+
+def test_what_few_photos_with_many_matches_are_built_on_is_refined_on_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def spied(*given: Any, on_selected: bool, **options: Any) -> Any:
+        told.append(on_selected)
+        return refine(*given, on_selected=on_selected, **options)
+
+    monkeypatch.setattr(attempt, "refine", spied)
+    scene = make_scene(tmp_path, arc(6), cloud(900))
+    whole, _ = solve(scene, tmp_path / "whole")
+    monkeypatch.setattr(matches_to_map, "TRACKS", replace(TRACKS, many_matches=100))
+    monkeypatch.setattr(matches_to_map, "TRACKS_OF_FEW", TrackThresholds(of_a_cell=1, of_a_pair=10))
+    selected, _ = solve(scene, tmp_path / "selected")
+    assert told == [False, True]
+    assert len(selected.points) > 0.99 * len(whole.points)

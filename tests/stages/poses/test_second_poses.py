@@ -281,7 +281,7 @@ def test_pairs_that_confirmed_poses_refute_take_no_part(
         counts = zip(map(tuple, written.pairs.tolist()), written.num_verified.tolist(), strict=True)
         built_on.append(dict(counts))
 
-    monkeypatch.setattr("splatpose.stages.poses.second._adjusted", adjusted)
+    monkeypatch.setattr("splatpose.stages.poses.second.grown_once", adjusted)
     told = go_on((blind, both), truth, tmp_path / "second").evidence
     assert told.loops == 0
     assert told.dropped == int(confirmed)

@@ -10,11 +10,12 @@ import pytest
 from scenes.poses import Scene, arc, cloud, make_scene
 from scenes.trust import subject_of
 
+from splatpose.scene.verdicts import PhotoTrust
 from splatpose.sfm.mapping.focal_settlement import lens_priors
 from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
 from splatpose.stages.trust import evidence
 from splatpose.stages.trust.config import TrustConfig
-from splatpose.stages.trust.evidence import collect
+from splatpose.stages.trust.evidence import _imprecise, collect
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,28 @@ def test_exif_is_asked_of_the_camera_that_took_the_photo(
     given = replace(subject, model=model, exif=exif)
     collect(given, TrustConfig(folds=False), tmp_path, seed=0, progress=lambda text: None)
     assert asked == [[None, 690.0, None]]
+
+
+def test_crops_that_moved_are_told_of_every_placed_photo(scene: Scene, tmp_path: Path) -> None:
+    """Two thirds of the photos see everything shifted by 3 % of their longer side."""
+    subject = subject_of(scene)
+    model, side = subject.model, scene.camera.width
+    rows = model.observations[:, 1]
+    shift = 0.03 * side * np.where(rows % 3 == 0, 0, np.where(rows % 2 == 0, 1, -1))
+    xy = model.observation_xy + np.stack([shift, np.zeros(len(shift))], axis=1)
+    moved = replace(subject, model=replace(model, observation_xy=xy))
+    given = TrustConfig(folds=False), tmp_path
+    found = collect(moved, *given, seed=0, progress=lambda text: None).photos
+    (told,) = {photo.center_shift for photo in found}
+    assert told == pytest.approx(0.03, rel=0.1)
+    still = collect(subject, *given, seed=0, progress=lambda text: None).photos
+    assert {photo.center_shift for photo in still} == {0.0}
+
+
+def test_matches_off_by_little_are_those_that_neither_agree_nor_contradict() -> None:
+    one = PhotoTrust(held_out_share=0.5, contradicted_share=0.3)
+    assert _imprecise([one, one, one]) == pytest.approx(0.2)
+    assert _imprecise([replace(one, held_out_share=0.9)]) == 0, "shares of different matches"
+    denied = replace(one, held_out_share=0.0, folds_denying=1)
+    assert _imprecise([one, denied, denied]) == pytest.approx(0.2), "other poses say nothing"
+    assert np.isnan(_imprecise([denied, PhotoTrust()]))
