@@ -133,8 +133,15 @@ def test_each_half_is_asked_about_what_the_other_found_by_itself(
     """Not about what that one took over from it, which would depend on who is asked first."""
     true = scene.cam_from_world
     wrong, more_wrong = folded(true, [0, 1]), folded(true, [0, 1, 2, 3, 4])
-    halves, told = halves_of(scene, tmp_path, monkeypatch, (more_wrong, wrong), workers=workers)
-    assert sorted(asked(told)) == [
-        f"half {number} of the matches, asked about the other half's model" for number in (1, 2)
-    ]
-    assert halves[0].attempts[0].of_other_half, "else this test asks nothing"
+    about: dict[str, np.ndarray] = {}
+    ask = split_reconstructions._HalfAtWork.ask_about
+
+    def spied(own, attempt, found, cameras) -> None:
+        about[own._folder.name] = found.cam_from_world
+        ask(own, attempt, found, cameras)
+
+    monkeypatch.setattr(split_reconstructions._HalfAtWork, "ask_about", spied)
+    halves, _ = halves_of(scene, tmp_path, monkeypatch, (more_wrong, wrong), workers=workers)
+    np.testing.assert_array_equal(about["half 1"], wrong)
+    np.testing.assert_array_equal(about["half 2"], more_wrong)
+    assert halves[0].attempts[0].of_other_half, "else nothing was taken over"
