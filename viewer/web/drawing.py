@@ -56,7 +56,7 @@ class Drawer:
         self._scene = scene
         self._frusta = Frusta(scene, on_photo, patient)
         self._drawn: dict[str, tuple[Any, ...]] = {}
-        self._handles: dict[str, list[Any]] = {}
+        self._handles: dict[str, list[Any]] = {"cameras": []}
         self.splats_shown = 0
 
     @property
@@ -76,7 +76,7 @@ class Drawer:
             "cameras",
             (world.thumbnails, poses, world.verdicts, at, shown.cameras),
             lambda: self._frusta.draw(
-                world, cam_from_world if shown.cameras else None, self._clear("cameras")
+                world, cam_from_world if shown.cameras else None, self._handles["cameras"]
             ),
         )
         place = np.zeros(3) if eye is None else eye
@@ -115,8 +115,8 @@ class Drawer:
         before = self._drawn.get(part)
         if before is not None and all(_same(a, b) for a, b in zip(before, depends, strict=True)):
             return
-        self._drawn[part] = depends
         draw()
+        self._drawn[part] = depends
 
     def _clear(self, part: str) -> list[Any]:
         for handle in self._handles.get(part, ()):

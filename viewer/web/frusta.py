@@ -91,27 +91,34 @@ class Frusta:
     def draw(
         self, world: World, cam_from_world: Float[np.ndarray, "V 4 4"] | None, handles: list[Any]
     ) -> None:
-        """Draws all cameras anew, without photos; none where there are no poses.
+        """Moves the cameras to where they are now, or draws all anew, without photos, where others
+        are placed or there are many; none where there are no poses.
 
         Args:
             handles: of what is drawn by this class; is filled.
         """
-        self._single.clear()
-        self.shown = 0
-        self._placed = np.zeros(0, np.int64)
-        if world.capture is None or cam_from_world is None:
+        before = self._world
+        placed = np.zeros(0, np.int64)
+        if world.capture is not None and cam_from_world is not None:
+            placed = np.flatnonzero(np.isfinite(cam_from_world).all((1, 2)))
+            self._world, self._poses = world, cam_from_world
+            self._size = frustum_size(centers_of(cam_from_world))
+            self._lenses = Lenses.of(world)
+        stay = before.capture is world.capture and before.thumbnails is world.thumbnails
+        if stay and self.shown == len(placed) and placed.tolist() == list(self._single):
+            self._move()
             return
-        self._world, self._poses = world, cam_from_world
-        self._placed = np.flatnonzero(np.isfinite(cam_from_world).all((1, 2)))
-        self._size = frustum_size(centers_of(cam_from_world))
-        self._lenses = Lenses.of(world)
-        self.shown = len(self._placed)
+        for handle in handles:
+            handle.remove()
+        handles.clear()
+        self._single.clear()
+        self._placed, self.shown = placed, len(placed)
         if self.shown > MANY:
             handles += self._lines()
             if self._on_photo is not None:
                 handles.append(self._clickable(self._on_photo))
         else:
-            for index in self._placed.tolist():
+            for index in placed.tolist():
                 self._add(index, handles)
 
     def update(self, eye: Float[np.ndarray, " 3"], wanted: bool, handles: list[Any]) -> None:
@@ -150,20 +157,32 @@ class Frusta:
         thumbnails = self._world.thumbnails
         return thumbnails[index] if self._patient else thumbnails.at_hand(index)
 
+    def _move(self) -> None:
+        """A browser that draws a camera anew shows it at the world's origin in between."""
+        for index, handle in self._single.items():
+            for name, value in self._look(index).items():
+                setattr(handle, name, value)
+
+    def _look(self, index: int) -> dict[str, Any]:
+        """Where a frustum is, and what changes with poses and verdicts."""
+        return {
+            "fov": float(self._lenses.fov[index]),
+            "scale": self._size,
+            "color": tuple(self._lenses.colors[index].tolist()),
+            "wxyz": tuple(self._turns([index])[0].tolist()),
+            "position": tuple(centers_of(self._poses[[index]])[0].tolist()),
+        }
+
     def _add(self, index: int, handles: list[Any]) -> None:
         assert self._world.capture is not None
         name = self._world.capture.photos[index].name.replace("/", "_")
         handle = self._scene.add_camera_frustum(
             f"/cameras/{index:04d} {name}",
-            fov=float(self._lenses.fov[index]),
             aspect=float(self._lenses.aspect[index]),
-            scale=self._size,
             thickness=2.0,
             thickness_units="screen",
-            color=tuple(self._lenses.colors[index].tolist()),
             format="jpeg",
-            wxyz=tuple(self._turns([index])[0].tolist()),
-            position=tuple(centers_of(self._poses[[index]])[0].tolist()),
+            **self._look(index),
         )
         on_photo = self._on_photo
         if on_photo is not None:

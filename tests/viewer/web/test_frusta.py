@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from scenes.long_walk import make_walk
 from splatpose.geometry.centers import centers_of
 from splatpose.viewer.web.access import Door
 from splatpose.viewer.web.drawing import Drawer, Shown
-from splatpose.viewer.web.frusta import MANY, NEAREST, Frusta, Lenses
+from splatpose.viewer.web.frusta import COLORS, MANY, NEAREST, Frusta, Lenses
 from splatpose.viewer.web.geometry import frustum_size, nearest
 from splatpose.viewer.web.reading import plain_verdicts
 from splatpose.viewer.web.server import PrivateServer, open_server
@@ -106,6 +107,31 @@ def test_few_cameras_have_a_frustum_each(tmp_path: Path, server: PrivateServer) 
     shown.thumbnails = True
     drawer.draw(few, shown)
     assert all(handle.image is not None for handle in drawer._frusta._single.values())
+
+
+def test_few_cameras_move_with_their_poses(tmp_path: Path, server: PrivateServer) -> None:
+    """Drawn anew they would jump through the world's origin in a browser."""
+    few = world_of(tmp_path, 30)
+    drawer = Drawer(server.scene, patient=True)
+    drawer.draw(few, Shown())
+    nodes, photos = list(drawer._handles["cameras"]), drawer._frusta._single
+    assert few.poses is not None
+    poses = few.poses.cam_from_world.copy()
+    poses[:, :3, 3] *= 2
+    trusted = tuple(replace(verdict, level="trusted") for verdict in few.verdicts)
+    moved = replace(few, poses=replace(few.poses, cam_from_world=poses), verdicts=trusted)
+    drawer.draw(moved, Shown())
+    assert drawer._handles["cameras"] == nodes
+    centers = centers_of(poses)
+    for index, handle in photos.items():
+        np.testing.assert_allclose(handle.position, centers[index], atol=1e-12)
+        assert handle.scale == pytest.approx(frustum_size(centers))
+        assert tuple(handle.color) == COLORS["trusted"]
+        assert handle.image is not None
+    poses[np.flatnonzero(few.poses.registered)[:2]] = np.nan
+    drawer.draw(replace(few, poses=replace(few.poses, cam_from_world=poses)), Shown())
+    assert drawer.cameras_shown == len(drawer._handles["cameras"]) == len(nodes) - 2
+    assert all(node._impl.removed for node in nodes)
 
 
 def test_a_click_on_any_camera_is_a_click_on_its_photo(many: World, server: PrivateServer) -> None:
