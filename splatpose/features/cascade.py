@@ -8,7 +8,7 @@ comes back by guided matching of all keypoints along the geometry that was found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -57,6 +57,12 @@ class CascadeThresholds:
     """Photos that settled pairs join to both of a pair, for the network not to be asked: tracks run
     through them, and its matches change poses by less than chance does (fountain_p11,
     herz_jesu_p25, tt_family24; with 3 sacre_coeur10, ten photos of ten cameras, loses by it)."""
+    common_of_hinted: int = 2
+    settled_each: int = 8
+    """Photos that settled pairs join to both of a pair, and pairs that are settled of each of the
+    two, for its strongest keypoints to be enough however few of them agree: all keypoints cost four
+    to five times as much, and of wide pairs beside a chain of near ones bring what the chain says
+    already. Photos that settle with few others, as on dark things and in kitchens, need them."""
     strict: float = 0.5
     """Share of the largest error within which nearest neighbours and guided matches must lie: they
     are the less certain ones, and it is the nearer ones that are right."""
@@ -130,14 +136,21 @@ class Cascade:
         settled = [nearest[pair] for pair in pairs if _is_settled(nearest[pair])]
         return one_thread_each(self._guided, settled)
 
-    def ask(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
+    def ask(
+        self, pairs: Sequence[Pair], joined: Collection[Pair] = frozenset()
+    ) -> list[MatchedPair]:
         """What the matcher itself finds in each pair: a network in the strongest keypoints first,
-        and in all of them where it left a pair open that there is a hint of."""
+        and in all of them where it left a pair open that there is a hint of.
+
+        Args:
+            joined: pairs of which the strongest keypoints are enough.
+        """
         if self._matcher.descriptors is None:
             found = self._ask(pairs, self._features, self._matcher.name)
             return [found[pair] for pair in pairs]
         found = self._ask(pairs, self._strongest, NETWORK)
-        open_pairs = [pair for pair, one in found.items() if self._is_worth_all_keypoints(one)]
+        alone = [one for pair, one in found.items() if pair not in joined]
+        open_pairs = [one.pair for one in alone if self._is_worth_all_keypoints(one)]
         whole = self._ask(open_pairs, self._features, WHOLE_NETWORK)
         found |= {pair: _better(found[pair], one) for pair, one in whole.items()}
         return [found[pair] for pair in pairs]
@@ -235,17 +248,28 @@ class Cascade:
 
 def joined_by_others(
     settled: Sequence[Pair], pairs: Sequence[Pair], num_photos: int
-) -> list[MatchedPair]:
-    """Those of the pairs that need not be asked about, as without matches: settled pairs join both
-    photos to several others.
+) -> tuple[list[MatchedPair], set[Pair]]:
+    """Pairs that other photos tell of, for settled pairs join both photos to these.
 
     Args:
         settled: pairs that nearest neighbours settled.
         pairs: others.
+
+    Returns:
+        Those that need not be asked about, as without matches, and those of the rest whose
+        strongest keypoints are enough.
     """
     common = common_neighbors(np.array(settled, np.int64).reshape(-1, 2), num_photos)
-    found = [pair for pair in pairs if common[pair] >= CASCADE.common]
-    return [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in found]
+    settled_of = common.diagonal()
+    closely = [pair for pair in pairs if common[pair] >= CASCADE.common]
+    loosely = {
+        pair
+        for pair in pairs
+        if common[pair] >= CASCADE.common_of_hinted
+        and settled_of[list(pair)].min() >= CASCADE.settled_each
+    }
+    not_asked = [MatchedPair(pair, _NONE, _NONE, NOT_ASKED) for pair in closely]
+    return not_asked, loosely - {*closely}
 
 
 def _is_settled(nearest: MatchedPair) -> bool:

@@ -309,12 +309,35 @@ def test_a_network_that_was_asked_about_all_keypoints_is_not_asked_again() -> No
 def test_pairs_that_others_join_need_not_be_asked_about() -> None:
     """Photos 0 and 1 are settled with five others, photo 7 with four of these."""
     settled = [(k, i) for k in (0, 1) for i in range(2, 7)] + [(i, 7) for i in range(2, 6)]
-    found = joined_by_others(settled, [(0, 1), (0, 7), (1, 7)], 8)
+    found, _ = joined_by_others(settled, [(0, 1), (0, 7), (1, 7)], 8)
     assert [one.pair for one in found] == [(0, 1)]
     assert found[0].way == NOT_ASKED
     assert not len(found[0].putative)
     assert not len(found[0].inliers)
-    assert joined_by_others([], [(0, 1)], 8) == []
+    assert joined_by_others([], [(0, 1)], 8) == ([], set())
+
+
+def test_where_photos_settle_with_many_the_strongest_keypoints_of_the_rest_are_enough() -> None:
+    """Photos 0 and 1 have two settled neighbours in common, 2 and 3, and six of their own each;
+    photo 2 has two settled pairs in all."""
+    own = {0: range(4, 10), 1: range(10, 16)}
+    settled = [(k, i) for k in (0, 1) for i in (2, 3, *own[k])]
+    asked = [(0, 1), (2, 3), (0, 10)]
+    assert joined_by_others(settled, asked, 16) == ([], {(0, 1)})
+    assert joined_by_others([*settled[:-1]], asked, 16) == ([], set()), "photo 1 has seven"
+    apart = [(0, 16) if pair == (0, 2) else pair for pair in settled]
+    assert joined_by_others(apart, asked, 17) == ([], set()), "one in common"
+
+
+def test_pairs_whose_strongest_keypoints_are_enough_are_not_asked_again() -> None:
+    matcher, features = several((0.9, 0.9))
+    matcher.share = 0.05
+    cascade = cascade_of(matcher, features)
+    (found,) = cascade.ask([(0, 1)], {(0, 1)})
+    assert CASCADE.hint <= len(found.inliers) < CASCADE.network_inliers
+    assert len(matcher.asked) == 1
+    cascade.ask([(0, 1)])
+    assert len(matcher.asked) == 3
 
 
 def test_settling_and_asking_are_parts_of_matching() -> None:

@@ -88,7 +88,8 @@ def _match(
 
     1. Nearest neighbours settle most of them.
     2. Those that settled pairs join through several other photos are left alone.
-    3. The network is asked about the rest.
+    3. The network is asked about the rest: of those that they join through some, about the
+       strongest keypoints alone.
     """
     done = done_pairs(database, pairs)
     todo = [(i, j) for i, j in pairs.tolist() if (i, j) not in done]
@@ -100,11 +101,12 @@ def _match(
     ways = zip(before.tolist(), read_ways(record, before), strict=True)
     settled |= {(i, j) for (i, j), way in ways if way == NEAREST}
     rest = [pair for pair in todo if pair not in settled]
-    joined = joined_by_others(sorted(settled), rest, database.num_images())
-    write(joined)
-    rest = sorted({*rest} - {one.pair for one in joined})
+    not_asked, joined = joined_by_others(sorted(settled), rest, database.num_images())
+    write(not_asked)
+    rest = sorted({*rest} - {one.pair for one in not_asked})
     first = len(pairs) - len(rest)
-    _in_batches(cascade.ask, rest, write, lambda asked, _: told(first + asked))
+    ask = partial(cascade.ask, joined=joined)
+    _in_batches(ask, rest, write, lambda asked, _: told(first + asked))
 
 
 def _in_batches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,16 @@ class KnownCascade(Cascade):
     def __init__(self, settled: int, found: Sequence[Pair] = (), patience: int = 10**6) -> None:
         self.settled, self.found, self.patience = settled, set(found), patience
         self.asked: list[Pair] = []
+        self.joined: set[Pair] = set()
 
     def settle(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
         near = [(i, j, EASY[20 * (j - i) :]) for i, j in pairs if j - i <= self.settled]
         return [MatchedPair((i, j), matches, matches, NEAREST) for i, j, matches in near]
 
-    def ask(self, pairs: Sequence[Pair]) -> list[MatchedPair]:
+    def ask(
+        self, pairs: Sequence[Pair], joined: Collection[Pair] = frozenset()
+    ) -> list[MatchedPair]:
+        self.joined |= {*joined}
         if len(self.asked) + len(pairs) > self.patience:
             raise KeyboardInterrupt
         self.asked += pairs
@@ -79,6 +83,18 @@ def test_pairs_that_others_join_are_left_alone_and_recorded(tmp_path: Path) -> N
     again = KnownCascade(settled=5)
     run(tmp_path, again, pairs)
     assert not again.asked
+
+
+def test_of_pairs_between_photos_settled_with_many_the_strongest_keypoints_are_enough(
+    tmp_path: Path,
+) -> None:
+    """Those five apart have four neighbours in common, and in the middle eight settled pairs."""
+    cascade = KnownCascade(4)
+    run(tmp_path, cascade, band(5))
+    five_apart = {(i, i + 5) for i in range(PHOTOS - 5)}
+    assert set(cascade.asked) == five_apart
+    assert cascade.joined == {(i, j) for i, j in five_apart if i >= 4 and j < PHOTOS - 4}
+    assert cascade.joined
 
 
 def test_an_interrupted_run_asks_about_what_it_would_have_asked(
