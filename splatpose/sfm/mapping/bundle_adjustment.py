@@ -120,6 +120,9 @@ def bundle_options(
     options.ceres.solver_options.max_num_iterations = iterations
     options.ceres.solver_options.function_tolerance = 1e-6
     options.ceres.solver_options.num_threads = 1
+    # Under a robust loss joint steps creep along the points for dozens of iterations; with points
+    # and cameras also adjusted each by itself (Ruhe and Wedin, SIAM Review 1980) ten are enough.
+    options.ceres.solver_options.use_inner_iterations = iterations > _ROUGH_ITERATIONS
     return options
 
 
