@@ -31,10 +31,17 @@ def cross(v: np.ndarray) -> np.ndarray:
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """Of two matrices of 3 x 3, which a library's call takes longer to begin."""
     C = np.zeros((3, 3))
+    multiply(A, B, C)
+    return C
+
+
+@compiled
+def multiply(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> None:
+    """The same into C: for Numba's assignment of whole arrays four seconds of compiling go into the
+    message of an error that cannot occur."""
     for i in range(3):
         for j in range(3):
             C[i, j] = A[i, 0] * B[0, j] + A[i, 1] * B[1, j] + A[i, 2] * B[2, j]
-    return C
 
 
 @compiled
@@ -202,13 +209,13 @@ def sampson_derivatives(
     dE = np.empty((5, 3, 3))
     axis = np.zeros(3)
     for k in range(3):
-        axis[:] = 0.0
-        axis[k] = 1.0
-        dE[k] = product(T, product(cross(axis), R))
+        for i in range(3):
+            axis[i] = 1.0 if i == k else 0.0
+        multiply(T, product(cross(axis), R), dE[k])
     for k in range(2):
         for i in range(3):
             axis[i] = basis[i, k]
-        dE[3 + k] = product(cross(axis), R)
+        multiply(cross(axis), R, dE[3 + k])
     distance, J = np.empty(len(h1)), np.empty((len(h1), 5))
     for m in range(len(h1)):
         a0, a1, a2 = h1[m, 0], h1[m, 1], h1[m, 2]
@@ -302,7 +309,7 @@ def rotations(
     residual = np.zeros(len(rays1))
     for p in range(count):
         first, end = starts[p], starts[p + 1]
-        weight = np.ones(end - first)
+        weight, turn = np.ones(end - first), np.zeros((3, 3))
         for _ in range(_ROTATION_ROUNDS):
             H = np.zeros((3, 3))
             for m in range(first, end):
@@ -310,18 +317,21 @@ def rotations(
                 for i in range(3):
                     for j in range(3):
                         H[i, j] += w * rays2[m, i] * rays1[m, j]
-            R[p] = nearest_rotation(H)
+            turn = nearest_rotation(H)
             for m in range(first, end):
                 squared = 0.0
                 for i in range(3):
                     turned = (
-                        R[p, i, 0] * rays1[m, 0]
-                        + R[p, i, 1] * rays1[m, 1]
-                        + R[p, i, 2] * rays1[m, 2]
+                        turn[i, 0] * rays1[m, 0]
+                        + turn[i, 1] * rays1[m, 1]
+                        + turn[i, 2] * rays1[m, 2]
                     )
                     squared += (turned - rays2[m, i]) ** 2
                 residual[m] = np.sqrt(squared)
             medians[p] = max(median(residual[first:end].copy()), _LEAST)
             for m in range(first, end):
                 weight[m - first] = 1 / (1 + (residual[m] / medians[p]) ** 2)
+        for i in range(3):
+            for j in range(3):
+                R[p, i, j] = turn[i, j]
     return R, medians, residual
