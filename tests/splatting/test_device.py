@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,24 @@ def test_memory_that_torch_keeps_of_a_card_is_free(monkeypatch: pytest.MonkeyPat
     backend = Backend("gsplat", "for a test", second, cpu.rasterization, cpu.photometric_loss)
     assert _memory(backend) == (_CARD_BYTES, 4000)
     assert card.asked == [second]
+
+
+def test_memory_that_nobody_can_reach_is_free():
+    class Circle:
+        pass
+
+    circle = Circle()
+    circle.itself = circle  # type: ignore[attr-defined]  # that is what makes it one
+    gone = weakref.ref(circle)
+    gc.disable()
+    try:
+        del circle
+        assert gone() is not None
+        used, free = _memory(choose_backend("cpu"))
+    finally:
+        gc.enable()
+    assert gone() is None
+    assert min(used, free) > 2**20
 
 
 def test_a_container_beyond_its_bound_has_nothing_left(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +205,7 @@ def _memory(backend: Backend) -> tuple[int, int]:
     """Bytes in use before the training, and bytes that are free, where it trains."""
     import psutil
 
+    gc.collect()  # what loading kernels the first time leaves in circles holds a short training
     free = free_memory(backend.device)
     if _on_card(backend):
         return _CARD_BYTES, free
