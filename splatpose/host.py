@@ -26,7 +26,10 @@ def expanded(path: str | Path) -> Path:
 
 
 def available_memory() -> int:
-    """Bytes that can still be asked for: what the machine has left, or its container if less."""
+    """Bytes that can still be asked for: what the machine has left, or its container if less.
+
+    0 where a container holds more than its bound, which may have been lowered.
+    """
     import psutil
 
     left = int(psutil.virtual_memory().available)
@@ -36,4 +39,6 @@ def available_memory() -> int:
         used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8").strip()
     except OSError:
         return left
-    return min(left, int(most) - int(used)) if most.isdecimal() and used.isdecimal() else left
+    if most.isdecimal() and used.isdecimal():
+        return max(0, min(left, int(most) - int(used)))
+    return left

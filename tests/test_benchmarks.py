@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import gpu_check
 import machine
+import minutes
 import pose_comparison
 import splat_scenes
 import targets
@@ -288,3 +289,12 @@ def test_a_part_that_fails_is_told_and_the_others_go_on(
     result = json.loads((tmp_path / "a.json").read_text())
     assert "no kernel image" in result["build"]["error"]
     assert result["step"]["good"]
+
+
+def test_a_time_that_was_missed_is_told_whatever_the_plan_says() -> None:
+    row = {"set": "fox", "minutes": 2, "took_seconds": 125, "planned_seconds": 118, "note": ""}
+    assert minutes.miss(row) == ""
+    assert "took 140 s, asked for 120 s" in minutes.miss(row | {"took_seconds": 140})
+    noted = row | {"planned_seconds": 60, "note": "not all of 2 min is used: so"}
+    assert minutes.miss(noted | {"took_seconds": 63}) == ""
+    assert "took 125 s, planned 60 s" in minutes.miss(noted)

@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes.loops import loop_scene, model_of
+from scenes.poses import Scene, arc, cloud, make_scene
 
 from splatpose.budget import PLANNED, given_options, plan_budget, with_plan
 from splatpose.config import FitConfig
 from splatpose.configs import PRESETS
-from splatpose.events import StageFinished, StageSkipped
+from splatpose.events import Event, Progress, StageFinished, StageSkipped
 from splatpose.keys import Keyed
+from splatpose.render import choose_backend
 from splatpose.runs import RunFolder
 from splatpose.scene.training_plan import TrainingPlan
+from splatpose.splatting.budget.calibration import FIRST_PROBES, Probe
 from splatpose.stages.budget.config import BudgetConfig
-from splatpose.stages.budget.stage import plan_line
+from splatpose.stages.budget.stage import _Bench, _photo_set, plan_line
 from splatpose.stages.budget.storage import load_plan, save_plan
 from splatpose.stages.outputs.summary import summary_lines
 
@@ -95,3 +98,44 @@ def test_the_last_lines_say_how_long_it_took(took: float | None) -> None:
     assert splat.endswith("photo") is (took is None)
     if took:
         assert splat.endswith("; trained in 9 min 57 s, planned 9 min 40 s")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return make_scene(tmp_path_factory.mktemp("scene"), arc(4), cloud(60))
+
+
+def test_a_plan_beyond_what_was_timed_is_timed_itself(
+    small: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FIRST_PROBES, "cpu", (Probe(40, 150, 20), Probe(48, 1000, 20)))
+    events: list[Event] = []
+    training = replace(FitConfig().training, backend="cpu", fill_below=0)
+    poses = model_of(small, small.graph, small.cam_from_world)
+    bench = _Bench(small.capture, poses, training, choose_backend("cpu"), 0, events.append)
+    photos = _photo_set(poses, 0.0, 2, None)
+    known = bench.first()
+    within = replace(PLAN, minutes=0.1, max_size=48, max_gaussians=1000)
+    assert bench.closer(within, photos) == known
+    told = [(e.done, e.total) for e in events if isinstance(e, Progress)]
+    assert told == [(1, 3), (2, 3), (3, 3)], "whether or not there was a third"
+    timed = len(bench._timings)
+    for larger in (replace(within, max_size=80), replace(within, max_gaussians=1400)):
+        bench.closer(larger, photos)
+        fresh = [timing.counts for timing in bench._timings[timed:]]
+        timed = len(bench._timings)
+        steps = [counts for counts in fresh if counts.steps]
+        assert max(counts.pixels for counts in steps) == larger.max_size**2 * 3 / 4
+        assert max(counts.gaussians for counts in steps) == larger.max_gaussians
+    assert [e.done for e in events if isinstance(e, Progress)][3:] == [3, 3]
+
+
+def test_photos_that_are_held_out_by_name_are_counted_so(small: Scene) -> None:
+    poses = model_of(small, small.graph, small.cam_from_world)
+    assert _photo_set(poses, 0.0, 2, None).num_held_out == 2
+    assert _photo_set(poses, 0.0, 0, None).num_held_out == 0
+    names = poses.names[:3]
+    for named in (names, names[:1], (*names, "gone.jpg")):
+        found = _photo_set(poses, 0.0, 2, named)
+        assert found.num_held_out == len(set(named) & set(poses.names))
+        assert len(found) == 4

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from splatpose import wording
 from splatpose.events import Progress, TrainingStep
 
 TELL_SECONDS = 30.0
@@ -78,11 +79,9 @@ def counted(pace: Pace) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 0.4 s, 12 s, 3:07, 1:02:03."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return wording.duration(seconds)
     hours, minutes = divmod(whole // 60, 60)
     if hours:
         return f"{hours}:{minutes:02}:{whole % 60:02}"

@@ -51,7 +51,7 @@ class Fit:
     """Minutes of training to choose size, steps and Gaussians for. By what they cost on this
     machine; those that are given stay, and 0 plans nothing. Same as --budget.minutes."""
     memory: Annotated[float, tyro.conf.arg(metavar="GIB"), Bounds(0.1, 100_000, also=0)] = 0.0
-    """Memory for the training, in GiB. 0 sets no bound. Same as --budget.memory."""
+    """Training memory; on a GPU an estimate. In GiB; 0 sets no bound. Same as --budget.memory."""
     max_size: Annotated[int, tyro.conf.arg(metavar="PX"), SIDE] = 640
     """Long side of training photos, in px. Same as --views.max-size."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N"), Bounds(1, 10_000_000)] = 2000

@@ -11,7 +11,9 @@ comment that Brush brought in and SuperSplat and splat-transform read.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -32,6 +34,8 @@ _PACKED = {"packed_position", "packed_rotation", "packed_scale", "packed_color"}
 _MIP = "SplatRenderMode: mip"
 _MODE = re.compile(r"\s*(?:splatrendermode:\s*(\w+)|antialiased\s+([01]))\s*", re.IGNORECASE)
 """Brush's comment, and Postshot's; where there are several, the last one holds."""
+_MOST_LINE = 4096
+"""Bytes of a header's line at most."""
 _REST_COUNTS = {3 * ((degree + 1) ** 2 - 1): degree for degree in range(4)}
 
 
@@ -130,6 +134,40 @@ def read_splat_ply(path: Path) -> Splats:
         sh=torch.from_numpy(np.concatenate([dc, higher], axis=1)),
         antialiased=_antialiased([*data.comments, *data["vertex"].comments]),
     )
+
+
+def copy_splat_ply(source: Path, target: Path, *, antialiased: bool) -> None:
+    """Copies a splat atomically, byte by byte.
+
+    Args:
+        source: as `write_splat_ply` has left it.
+        target: the file; its folder must exist.
+        antialiased: say in the header that it has to be drawn so, where the header does not.
+
+    Raises:
+        OSError: one cannot be read, the other not be written.
+    """
+    with source.open("rb") as file, replacing(target) as temporary, temporary.open("wb") as copy:
+        if antialiased:
+            header = _header(file)
+            comments = [line[8:] for line in header if line.startswith("comment ")]
+            if header and not _antialiased(comments):
+                header.insert(2, f"comment {_MIP}")
+            copy.write("".join(f"{line}\n" for line in header).encode("latin-1"))
+        shutil.copyfileobj(file, copy)
+
+
+def _header(file: BinaryIO) -> list[str]:
+    """Lines of a header, which is passed over; none where nothing looks like one."""
+    lines = []
+    for line in iter(lambda: file.readline(_MOST_LINE), b""):
+        lines.append(line.decode("latin-1").rstrip("\n"))
+        if lines[-1] == "end_header":
+            return lines
+        if lines[0] != "ply" or not line.endswith(b"\n"):
+            break
+    file.seek(0)
+    return []
 
 
 def _antialiased(comments: list[str]) -> bool:

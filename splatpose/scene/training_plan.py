@@ -40,4 +40,5 @@ class TrainingPlan:
     given: tuple[str, ...] = ()
     """Options that were taken as they are."""
     note: str = ""
-    """What the time or the memory is too little or too much for; empty where it fits."""
+    """What the time or the memory is too little or too much for, and whether memory on a GPU is
+    estimated; empty where it fits."""

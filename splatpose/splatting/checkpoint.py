@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..io.atomic import replacing
+from ..keys import keyed_fields
+from ..scene.views import Views
+from .config import TrainingConfig
 
 VERSION = 1
 
@@ -51,24 +57,37 @@ def load_checkpoint(path: Path, identity: str, device: torch.device) -> dict[str
         raise UnusableCheckpoint("it is of another version of splatpose")
     if state["identity"] != identity:
         raise UnusableCheckpoint("it belongs to other photos or another configuration")
-    bad = _first_not_finite(state, "")
+    bad = first_not_finite(state)
     if bad is not None:
         raise UnusableCheckpoint(f"it holds NaN or infinity in {bad}")
     return state
 
 
-def _first_not_finite(value: Any, name: str) -> str | None:
+def first_not_finite(value: Any, name: str = "") -> str | None:
+    """Place of the first tensor in a checkpoint's state that holds NaN or infinity, or None."""
     if isinstance(value, torch.Tensor):
         if value.is_floating_point() and not bool(value.isfinite().all()):
             return name
     elif isinstance(value, dict):
         for key, item in value.items():
-            found = _first_not_finite(item, f"{name}.{key}" if name else str(key))
+            found = first_not_finite(item, f"{name}.{key}" if name else str(key))
             if found is not None:
                 return found
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            found = _first_not_finite(item, f"{name}[{index}]")
+            found = first_not_finite(item, f"{name}[{index}]")
             if found is not None:
                 return found
     return None
+
+
+def training_identity(views: Views, config: TrainingConfig, seed: int) -> str:
+    """Hash of all that decides the result, so that no other training's checkpoint is taken."""
+    digest = hashlib.sha256(json.dumps([keyed_fields(config), seed, views.names]).encode())
+    for array in (views.Ks, views.cam_from_world, views.held_out, views.points):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    training = np.flatnonzero(~np.asarray(views.held_out, bool))
+    for index in training:
+        digest.update(str(views.images[index].shape).encode())
+        digest.update(np.ascontiguousarray(views.images[index]).tobytes())
+    return digest.hexdigest()

@@ -62,6 +62,10 @@ class Exposure:
             linear = value[:, :3] @ inverse
             value.copy_(torch.cat([linear, (value[:, 3] - linear @ b)[:, None]], dim=1))
 
+    def is_finite(self) -> bool:
+        """Whether no map holds NaN or infinity; waits for the device."""
+        return bool(torch.stack([value.detach() for value in self.maps]).isfinite().all())
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and numbers only."""
         moments = {}

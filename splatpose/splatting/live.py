@@ -28,10 +28,15 @@ class LiveView:
     Neither changes anything in the training. A snapshot that cannot be written is left out.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settle: Callable[[], object] = lambda: None) -> None:
+        """
+        Args:
+            folder: of the training.
+            settle: waits for the steps that a device was told to make, which are no cost of these.
+        """
         self._path = folder / SNAPSHOT
-        self._snapshots = _Seldom(_SNAPSHOT_SECONDS)
-        self._measurements = _Seldom(_MEASURE_SECONDS)
+        self._snapshots = _Seldom(_SNAPSHOT_SECONDS, settle)
+        self._measurements = _Seldom(_MEASURE_SECONDS, settle)
 
     def write(self, trainer: Trainer, *, at_once: bool = False) -> None:
         """Writes a snapshot if it is time for one, or `at_once`."""
@@ -88,8 +93,8 @@ def _write(path: Path, trainer: Trainer) -> bool:
 class _Seldom:
     """Runs something at most every `seconds`, and as seldom as its own cost demands."""
 
-    def __init__(self, seconds: float) -> None:
-        self._shortest = seconds
+    def __init__(self, seconds: float, settle: Callable[[], object]) -> None:
+        self._shortest, self._settle = seconds, settle
         self.reset()
 
     def reset(self) -> None:
@@ -97,9 +102,10 @@ class _Seldom:
 
     def run(self, work: Callable[[], Any]) -> Any:
         """What `work` returns, or None where it is too soon."""
-        start = time.perf_counter()
-        if start < self._next:
+        if time.perf_counter() < self._next:
             return None
+        self._settle()
+        start = time.perf_counter()
         value = work()
         end = time.perf_counter()
         self._next = end + max(self._shortest, (end - start) / _COST_SHARE)

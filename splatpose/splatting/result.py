@@ -11,6 +11,7 @@ import torch
 
 from ..errors import SplatposeError
 from ..io.atomic import write_json
+from ..io.json_fields import field_in
 from ..io.json_numbers import number
 from ..runs.folder import MANIFEST
 from ..scene.splats import HeldOutScore, Splats, TrainedSplats
@@ -19,6 +20,10 @@ from .checkpoint import save_tensors
 _SPLATS = "splats.pt"
 RESULT = "result.json"
 PREVIEWS = "previews"
+_DAMAGES = (
+    OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError,
+)  # fmt: skip
+"""What reading a damaged result ends with."""
 
 
 def save_result(folder: Path, trained: TrainedSplats) -> None:
@@ -68,7 +73,7 @@ def load_result(folder: Path) -> TrainedSplats:
             curve=tuple((s, t, number(loss), n) for s, t, loss, n in value["curve"]),
             previews_dir=folder / PREVIEWS,
         )
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+    except _DAMAGES as error:
         raise SplatposeError(
             f"The trained splat in {folder} cannot be read: {error}.",
             "Run the same command again with --overwrite.",
@@ -76,11 +81,8 @@ def load_result(folder: Path) -> TrainedSplats:
 
 
 def _antialiased(folder: Path, value: dict[str, Any]) -> bool:
-    """Earlier versions told it in the stage's manifest alone."""
+    """Earlier versions told it in the stage's manifest alone; where that says nothing, it was
+    trained as most are."""
     if "antialiased" in value:
         return value["antialiased"] is True
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except OSError:
-        return False
-    return manifest.get("config", {}).get("antialiased") is True
+    return field_in(folder / MANIFEST, "config", "antialiased") is True

@@ -34,6 +34,11 @@ class Schedule:
             factors.append(factors[-1] * 2**0.5)
         return tuple(reversed(factors))
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Steps after which the main training and the last pass are done."""
+        return self.config.steps, self.config.steps + self.config.final_steps
+
     def factor(self, step: int) -> float:
         """How many times smaller the photos are at `step`."""
         coarse = self.config.coarse_share * self.config.steps

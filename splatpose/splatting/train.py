@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import functools
 import threading
 import time
 from pathlib import Path
@@ -15,14 +14,20 @@ import torch
 from ..errors import SplatposeError
 from ..events import EventSink, Message, TrainingStep
 from ..interruption import interruptible
-from ..keys import keyed_fields
 from ..render import choose_backend
 from ..scene.splats import HeldOutScore, TrainedSplats
 from ..scene.views import Views
 from ..steering import Steering, SteeringSource, StoppedEarly, unsteered
 from .camera_parameters import TrainableCameras
-from .checkpoint import UnusableCheckpoint, load_checkpoint, save_checkpoint
+from .checkpoint import (
+    UnusableCheckpoint,
+    first_not_finite,
+    load_checkpoint,
+    save_checkpoint,
+    training_identity,
+)
 from .config import TrainingConfig
+from .device import StepClock, wait_for
 from .finite_watch import Diverged, Losses
 from .live import LiveView
 from .quality import mean_psnr, measure
@@ -66,7 +71,7 @@ def train(
     backend = choose_backend(config.backend)
     config = dataclasses.replace(config, backend=backend.name)
     trainer = Trainer(views, config, backend, seed, emit, cameras)
-    identity = _identity(views, config, seed)
+    identity = training_identity(views, config, seed)
     if cameras is not None:
         identity += cameras.identity()
     run = _Run(config, folder, emit, trainer, identity, steering)
@@ -76,9 +81,9 @@ def train(
         emit(Message("splats", text, "warning"))
     run.resume()
     with interruptible() as interrupted:
-        run.train_until(config.steps, interrupted)
-        run.measure_held_out()
-        run.train_until(config.steps + run.final_steps, interrupted)
+        for last in (config.steps, config.steps + run.final_steps):
+            run.train_until(last, interrupted)
+            run.measure_held_out()
     return run.finish()
 
 
@@ -100,7 +105,8 @@ class _Run:
         self.final_steps = config.final_steps if last_pass else 0
         self._identity = identity
         self._steering = steering
-        self._live = LiveView(folder)
+        self._clock = StepClock(functools.partial(wait_for, trainer.device))
+        self._live = LiveView(folder, self._clock.read)
         self._stopped = False
         self._rollbacks, self._save_seconds = 0, 0.0
         self._last_event = self._last_save = time.perf_counter()
@@ -114,13 +120,14 @@ class _Run:
     def train_until(self, last: int, interrupted: threading.Event) -> None:
         """Trains until `last` steps are done, saving from time to time and when interrupted."""
         while self.trainer.step < last and not self._stopped:
-            start = time.perf_counter()
+            if self.scores is None and self.trainer.step == self.config.steps:
+                self.measure_held_out()  # again, where the last pass went back to before it
             try:
-                loss = self.trainer.advance()
+                with self._clock.running():
+                    loss = self.trainer.advance()
             except Diverged as error:
                 self._roll_back(error)
                 continue
-            self.seconds += time.perf_counter() - start
             try:
                 wishes = self._steering()
                 self._report(loss, last, watched=wishes.watched)
@@ -203,7 +210,7 @@ class _Run:
         return wishes
 
     def _clear(self) -> None:
-        self.seconds = 0.0
+        self._clock.set(0.0)
         self.curve: list[tuple[int, float, float, int]] = []
         self.scores: tuple[HeldOutScore, ...] | None = None
         self._losses = Losses()
@@ -212,14 +219,17 @@ class _Run:
         self._losses.add(loss)
         step = self.trainer.step
         if step % max(1, last // _CURVE_SAMPLES) == 0 or step == last:
+            seconds = self._clock.read()
             mean = float(np.mean(self._losses.numbers()))
-            self.curve.append((step, self.seconds, mean, len(self.trainer.model)))
+            self.curve.append((step, seconds, mean, len(self.trainer.model)))
             self._losses = Losses()
         every = self.config.measure_every
         if every and step % every == 0 and step < self.config.steps and self.num_held_out:
+            self._clock.read()
             scores = measure(self.trainer.photos, self.trainer.render_photo)
             self._emit_step(float(loss), mean_psnr(scores))
         elif time.perf_counter() - self._last_event > _EVENT_SECONDS or step == last:
+            self._clock.read()
             worth_it = watched and step < self.config.steps
             self._emit_step(float(loss), self._live.measure(self.trainer) if worth_it else None)
 
@@ -231,19 +241,19 @@ class _Run:
         )
 
     def _save(self) -> None:
+        seconds, scores = self._clock.read(), self.scores
         self._last_save = start = time.perf_counter()
-        if self.trainer.first_not_finite() is not None:
-            # Kept: the last sound checkpoint. The next finite check rolls back to it.
-            return
-        scores = self.scores
         state = {
             "trainer": self.trainer.state_dict(),
-            "seconds": self.seconds,
+            "seconds": seconds,
             "rollbacks": self._rollbacks,
             "losses": self._losses.numbers(),
             "curve": [list(sample) for sample in self.curve],
             "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
         }
+        if first_not_finite(state) is not None:
+            # Kept: the last sound checkpoint. The next finite check rolls back to it.
+            return
         save_checkpoint(self.folder / _CHECKPOINT, state, self._identity)
         self._save_seconds = time.perf_counter() - start
 
@@ -259,7 +269,7 @@ class _Run:
             self.emit(Message("splats", f"{text}; training starts from the beginning", "warning"))
             return False
         self.trainer.load_state_dict(state["trainer"])
-        self.seconds = state["seconds"]
+        self._clock.set(state["seconds"])
         self._rollbacks = max(self._rollbacks, state["rollbacks"])
         self._losses = Losses(state["losses"])
         self.curve = [(s, t, loss, n) for s, t, loss, n in state["curve"]]
@@ -286,15 +296,3 @@ class _Run:
             f"with learning rates multiplied by {damping:g}"
         )
         self.emit(Message("splats", text, "warning"))
-
-
-def _identity(views: Views, config: TrainingConfig, seed: int) -> str:
-    """Hash of all that decides the result, so that no other training's checkpoint is taken."""
-    digest = hashlib.sha256(json.dumps([keyed_fields(config), seed, views.names]).encode())
-    for array in (views.Ks, views.cam_from_world, views.held_out, views.points):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    training = np.flatnonzero(~np.asarray(views.held_out, bool))
-    for index in training:
-        digest.update(str(views.images[index].shape).encode())
-        digest.update(np.ascontiguousarray(views.images[index]).tobytes())
-    return digest.hexdigest()

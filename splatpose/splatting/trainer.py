@@ -120,6 +120,8 @@ class Trainer:
     def first_not_finite(self) -> str | None:
         """Name of the first parameter that holds NaN or infinity, or None."""
         name = self.model.first_not_finite()
+        if name is None and not self.exposure.is_finite():
+            name = "exposure"
         if name is None and self.cameras is not None:
             name = self.cameras.first_not_finite()
         return name
@@ -213,7 +215,7 @@ class Trainer:
                 params["means"], params["scales"], self._centers, self.config.largest_scale
             )
         look = step % _FINITE_CHECK_STEPS == 0
-        if step + 1 == self.config.steps or (look and self._looks_ill()):
+        if step + 1 in self.schedule.ends or (look and self._looks_ill()):
             self.check_finite()
 
     def _looks_ill(self) -> bool:

@@ -10,8 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
 from ..scene.views import Views
+from .device import free_memory
 
-_CACHE_BYTES = 300 * 2**20
+KEPT_BYTES = 300 * 2**20
+"""Bytes of photos of one size that a CPU keeps as floats at most."""
+FLOAT_PIXEL_BYTES = 3 * 4
+"""Bytes that such a photo takes a pixel."""
 _GPU_SHARE = 0.4
 """Share of a GPU's free memory, when a training begins, that photos may take."""
 
@@ -127,7 +131,7 @@ class TrainingPhotos:
         colors = self._cached.get(photo)
         if colors is None:
             colors = self.at(photo, factor).colors
-            room = _CACHE_BYTES if self._device.type == "cpu" else 0  # a GPU's loss keeps nothing
+            room = KEPT_BYTES if self._device.type == "cpu" else 0  # a GPU's loss keeps nothing
             if (len(self._cached) + 1) * colors.nbytes <= room:
                 self._cached[photo] = colors
         return colors
@@ -158,8 +162,7 @@ class ViewingOrder:
 
 
 def _room(device: torch.device) -> int:
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(_GPU_SHARE * free)
+    return int(_GPU_SHARE * free_memory(device))
 
 
 def _in_pinned_memory(

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scenes.splats import synthetic_views
 
 from splatpose.errors import SplatposeError
 from splatpose.render import choose_backend
+from splatpose.render.cpu import loss
+from splatpose.splatting import training_photos
 from splatpose.splatting.budget import frontier
 from splatpose.splatting.budget.calibration import Probe, miniature, one_held_out, time_steps
 from splatpose.splatting.budget.cost import (
@@ -221,3 +224,72 @@ def test_a_miniature_is_timed_step_by_step() -> None:
     assert {round((t.counts.coefficients / t.counts.gaussians) ** 0.5) for t in timings if
             t.counts.gaussians} >= {2, 3, 4}  # fmt: skip
     assert all(t.seconds > 0 for t in timings)
+
+
+def test_free_memory_that_nothing_fits_into_is_told_of() -> None:
+    photos = photo_set()
+    for left in (2**20, 0, -(2**40)):
+        chosen = plan(photos, wish(10), replace(PLENTY, free_bytes=left))
+        assert chosen.memory_mb > 1024 + left / 2**20
+        told = chosen.note.partition("free memory is too little for any training on 24 photos")[2]
+        assert "0.0 GiB can be planned with" in told
+        needed = (chosen.memory_mb - 1024) / 1024
+        assert f"the least takes about {needed:.1f} GiB" in told
+    given = wish(10, 0, "views.max_size", size=4000)
+    assert (
+        "with --views.max-size as given" in plan(photos, given, replace(PLENTY, free_bytes=0)).note
+    )
+    assert "free memory" not in plan(photos, wish(10), PLENTY).note
+    slow = CostModel(Counts(*(100 * np.array(RATES)).tolist()))
+    both = plan(photos, wish(0.1), replace(PLENTY, cost=slow, free_bytes=0)).note
+    assert both.startswith("0.1 min are too few")
+    assert "; free memory is too little" in both
+
+
+def test_memory_on_a_gpu_is_said_to_be_an_estimate() -> None:
+    photos, card = photo_set(), replace(PLENTY, estimated=True)
+    for asked in (wish(300, 1.3), wish(0, 50), wish(10, 50)):
+        assert "memory on a GPU is an estimate" in plan(photos, asked, card).note
+        assert "estimate" not in plan(photos, asked, PLENTY).note
+    assert plan(photos, wish(10), card).note == "", "memory decided nothing"
+    assert "estimate" in plan(photos, wish(300), replace(card, free_bytes=2**29)).note
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 9, 12])
+def test_time_is_filled_for_few_photos_too(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose most steps come before those at which the last pass is longest."""
+    interp = np.interp
+
+    def checked(x: float, xp: list[float], fp: list[float]) -> float:
+        assert np.all(np.diff(xp) > 0), "what numpy asks for"
+        return interp(x, xp, fp)
+
+    monkeypatch.setattr(np, "interp", checked)
+    photos = PhotoSet(np.tile([640, 480], (count, 1)), int(count > 2), 2_000)
+    least, most = (plan(photos, wish(minutes), PLENTY) for minutes in (0.1, 1000))
+    for seconds in np.geomspace(max(10.0, least.seconds), most.seconds, 8)[1:-1].tolist():
+        chosen = plan(photos, wish(seconds / 60), PLENTY)
+        assert 0.95 * seconds < chosen.seconds <= 1.02 * seconds
+
+
+def test_many_photos_are_not_called_few() -> None:
+    notes = [plan(photo_set(count, 640, 480), wish(10_000), PLENTY).note for count in (1, 300)]
+    assert "worth nothing for 1 photo" in notes[0]
+    assert notes[1].endswith("worth nothing for 300 photos")
+
+
+def test_what_is_kept_of_photos_is_what_the_model_counts() -> None:
+    """Figures of the model of cost and memory, against what training itself keeps."""
+    height, width = 40, 200
+    target = torch.rand(height, width, 3)
+    loss.photometric_loss(torch.rand(height, width, 3), target)
+    blurs = loss._cache.get(target)
+    assert blurs is not None
+    assert 1 <= blurs.nbytes / (loss.BLURS_PIXEL_BYTES * height * width) < 1.5, "with their margins"
+    photos = training_photos.TrainingPhotos(synthetic_views(2), (1.0,), torch.device("cpu"))
+    colors = photos.target(0, 1.0)
+    assert colors.nbytes == training_photos.FLOAT_PIXEL_BYTES * colors.shape[0] * colors.shape[1]
+    assert loss._cache._capacity == loss.KEPT_BYTES
+    few, many = (training_bytes(CONFIG, photo_set(count), 4000) for count in (800, 1600))
+    stored = 3 * 12e6 * (1 + sum(1 / f**2 for f in Schedule(CONFIG, 4000, 1.0).factors))
+    assert many - few == pytest.approx(800 * stored), "beyond the bounds photos alone count"

@@ -224,3 +224,36 @@ def test_more_gaussians_than_torch_draws_from(monkeypatch: pytest.MonkeyPatch):
     counts = torch.bincount(index, minlength=5)
     assert counts[[0, 2, 4]].tolist() == [0, 0, 0]
     assert counts[3] == pytest.approx(3000, abs=100)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_not_finite_are_neither_drawn_from_nor_kept(value: float):
+    """Drawing from them would end the process; and they would never become finite again."""
+    model = GaussianModel(random_splats(20, seed=2), CPU)
+    model.params["opacities"].data[:5] = -8.0
+    refinement = Refinement(
+        start=1, stop=100, every=5, max_gaussians=30, first_gaussians=20, full=2
+    )
+    densifier = McmcDensifier(
+        refinement, 0, noise=0.0, min_opacity=0.005, by_gradient=False, spread=0.0
+    )
+    bad = torch.ones(20)
+    bad[7] = value
+    densifier.load_state_dict({"score": bad})
+    densifier.after_step(model, 5, {}, 0.0)
+    assert len(model) == 20
+    assert densifier.state_dict() == {"score": None}
+    densifier.after_step(model, 10, {}, 0.0)
+    assert len(model) == 30, "the next time as ever"
+
+
+def test_scores_are_of_the_steps_since_the_last_time_whatever_came_of_them():
+    model = GaussianModel(random_splats(20, seed=2), CPU)
+    model.params["opacities"].data[:] = -8.0
+    refinement = Refinement(1, 100, 5, 30, 20, 2)
+    densifier = McmcDensifier(
+        refinement, 0, noise=0.0, min_opacity=0.005, by_gradient=False, spread=0.0
+    )
+    densifier.load_state_dict({"score": torch.ones(20)})
+    densifier.after_step(model, 5, {}, 0.0)
+    assert densifier.state_dict() == {"score": None}

@@ -26,13 +26,16 @@ from splatpose.render.cpu.loss_planes import Comparison, Frame, Moments, frame_o
 from splatpose.render.cpu.threads import available_threads
 from splatpose.render.cpu.workspace import Lease, Workspace
 
-_CACHE_BYTES = 256 * 2**20
+KEPT_BYTES = 256 * 2**20
+"""Bytes of blurred photos that are kept at most."""
+BLURS_PIXEL_BYTES = 2 * 3 * 4
+"""Bytes a pixel that is kept takes: of a photo and of its square, three channels of floats."""
 
 
 class TargetCache:
     """Blurred photos, kept for the next time the same tensor is compared with."""
 
-    def __init__(self, capacity: int = _CACHE_BYTES) -> None:
+    def __init__(self, capacity: int = KEPT_BYTES) -> None:
         self._capacity = capacity
         self._held = 0
         # Reentrant: a target may die, and be dropped, while the lock is held.

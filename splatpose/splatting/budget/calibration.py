@@ -13,6 +13,7 @@ from ...events import ignore_events
 from ...render import Backend
 from ...scene.views import Views
 from ..config import TrainingConfig
+from ..device import wait_for
 from ..quality import measure
 from ..schedule import Schedule
 from ..trainer import Diverged, Trainer
@@ -127,8 +128,7 @@ def weighted(timings: Sequence[Timing], weight: float) -> list[Timing]:
 def _seconds_of_step(trainer: Trainer) -> float:
     start = time.perf_counter()
     trainer.advance()
-    if trainer.device.type == "cuda":
-        torch.cuda.synchronize(trainer.device)
+    wait_for(trainer.device)
     return time.perf_counter() - start
 
 

@@ -9,15 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from ...render.cpu.loss import BLURS_PIXEL_BYTES, KEPT_BYTES
 from ..config import TrainingConfig
 from ..schedule import Schedule
 from .photo_set import PhotoSet, growth
 
 _SAMPLES = 40
 """Steps at which a schedule is looked at; it is smooth between them."""
-_KEPT_PIXELS = 11e6
-"""Pixels of photos of one size whose blurs the loss keeps (`render.cpu.loss.TargetCache`: 256 MiB,
-24 bytes a pixel); those of the others are made anew at every step."""
+_KEPT_PIXELS = KEPT_BYTES / BLURS_PIXEL_BYTES
+"""Pixels of photos of one size whose blurs the loss keeps; those of the others are made anew at
+every step."""
 _OUTLIER = 3.0
 """A step that took so many times the median of its like was held up by something else."""
 

@@ -1,7 +1,13 @@
-"""What a training costs in memory: a model of bytes by Gaussians, pixels and photos."""
+"""What a training costs in memory: a model of bytes by Gaussians, pixels and photos.
+
+The figures are those of trainings on a CPU. For a GPU, where other kernels hold other things, they
+are an estimate.
+"""
 
 from __future__ import annotations
 
+from ...render.cpu import loss
+from .. import training_photos
 from ..config import TrainingConfig
 from ..schedule import Schedule
 from .photo_set import PhotoSet, most_gaussians
@@ -16,10 +22,6 @@ _BYTES_A_GAUSSIAN = 320
 """Bytes of its places in the tiles' lists, and of what is kept of it until the gradient."""
 _BYTES_A_PIXEL = 160
 """Bytes of a render, its gradient and what the loss makes of both."""
-_KEPT_BYTES = 36
-"""Bytes a pixel of a photo that is kept as floats, with its blurs."""
-_MOST_KEPT = 556 * 2**20
-"""Bytes of photos that are kept as floats, with their blurs, at most."""
 
 
 def training_bytes(config: TrainingConfig, photos: PhotoSet, max_size: int, base: int = 0) -> int:
@@ -36,7 +38,9 @@ def training_bytes(config: TrainingConfig, photos: PhotoSet, max_size: int, base
     a_gaussian = _COPIES * _FLOAT * values + _BYTES_A_GAUSSIAN
     factors = Schedule(config, photos.long_side(max_size), 1.0).factors
     a_photo = 3 * pixels * (1 + sum(1 / factor**2 for factor in factors))
-    kept = min(_MOST_KEPT, _KEPT_BYTES * pixels * photos.num_training)
+    at_size = pixels * photos.num_training
+    kept = min(training_photos.KEPT_BYTES, training_photos.FLOAT_PIXEL_BYTES * at_size)
+    kept += min(loss.KEPT_BYTES, loss.BLURS_PIXEL_BYTES * at_size)
     shown = _BYTES_A_PIXEL * pixels
     gaussians = most_gaussians(config, photos, max_size)
     return int(base + _ONCE + gaussians * a_gaussian + len(photos) * a_photo + kept + shown)

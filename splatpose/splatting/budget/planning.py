@@ -52,6 +52,8 @@ class Limits:
     """Memory that is taken before the training."""
     free_bytes: int
     """Memory that is left, for plans that are asked nothing about it."""
+    estimated: bool = False
+    """Whether the model of memory, which is that of trainings on a CPU, is used for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class _Planner:
         self._photos, self._wish, self._limits = photos, wish, limits
         self._seconds = 60 * wish.minutes
         self._bounded = False
-        self._bytes = wish.memory_gib * 2**30 or float(limits.free_bytes + limits.base_bytes)
+        left = max(0, limits.free_bytes) + limits.base_bytes
+        self._bytes = wish.memory_gib * 2**30 or float(left)
 
     def within_time(self) -> TrainingPlan:
         every = [self._shortest(rung) for rung in _LADDER]
@@ -150,7 +153,7 @@ class _Planner:
         """
         fewest, most = self._steps_of(rung)
         bend = int(frontier.MOST_FINAL_STEPS / frontier.FINAL_SHARE)
-        ends = [steps for steps in (bend, most) if steps > fewest]
+        ends = [steps for steps in sorted({min(bend, most), most}) if steps > fewest]
         seconds = [least.seconds, *(self._candidate(rung, end).seconds for end in ends)]
         steps = int(np.interp(self._seconds, seconds, [fewest, *ends]))
         return max(fewest, min(most, _rounded_down(steps, 3)))
@@ -208,7 +211,27 @@ class _Planner:
         )
 
     def _note(self, chosen: _Candidate) -> str:
-        """What a person should know of time that does not suffice, or is not needed."""
+        """What a person should know of time and memory."""
+        return "; ".join(filter(None, (self._time_note(chosen), self._memory_note(chosen))))
+
+    def _memory_note(self, chosen: _Candidate) -> str:
+        """That the free memory does not suffice, or how far the figures can be trusted."""
+        notes = []
+        if chosen.bytes > self._bytes:
+            given, base = _listed(self._wish.given), self._limits.base_bytes
+            why = f"with {given} as given" if given else f"on {len(self._photos)} photos"
+            notes.append(
+                f"free memory is too little for any training {why}: the least takes about "
+                f"{(chosen.bytes - base) / 2**30:.1f} GiB, "
+                f"{(self._bytes - base) / 2**30:.1f} GiB can be planned with; it is made "
+                "all the same, and may end for lack of memory"
+            )
+        if self._limits.estimated and (self._wish.memory_gib or self._bounded):
+            notes.append("memory on a GPU is an estimate, by what trainings on a CPU take")
+        return "; ".join(notes)
+
+    def _time_note(self, chosen: _Candidate) -> str:
+        """That the time does not suffice, or is not needed."""
         if not self._wish.minutes:
             return ""
         given = _listed(self._wish.given)
@@ -224,7 +247,8 @@ class _Planner:
                 return f"not all of {asked} is used: {given} as given"
             if self._bounded:
                 return f"not all of {asked} is used: memory allows no larger photos and Gaussians"
-            return f"not all of {asked} is used: more steps are worth nothing for so few photos"
+            photos = f"{len(self._photos)} photo{'s' * (len(self._photos) != 1)}"
+            return f"not all of {asked} is used: more steps are worth nothing for {photos}"
         return ""
 
 

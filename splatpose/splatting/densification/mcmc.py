@@ -93,6 +93,7 @@ class McmcDensifier:
         return self._half_sizes[width, height]
 
     def _refine(self, model: GaussianModel, step: int) -> None:
+        score, self._score = self._score, None  # of the steps since the last time, whatever follows
         opacities = torch.sigmoid(model.params["opacities"].detach())
         alive = opacities > self._min_opacity
         if not bool(alive.any()):
@@ -100,7 +101,7 @@ class McmcDensifier:
         target = max(self._refinement.budget(step), len(model))
         missing = target - int(alive.sum())
         if missing > 0:
-            weights = self._score if self._score is not None else opacities
+            weights = score if score is not None else opacities
             weights = torch.where(alive, weights, 0)
             total = float(weights.sum())
             if not math.isfinite(total):
@@ -117,7 +118,6 @@ class McmcDensifier:
                 generator=generator,
                 min_opacity=self._min_opacity,
             )
-        self._score = None
 
     def _add_noise(self, model: GaussianModel, step: int, amount: float) -> None:
         opacities = torch.sigmoid(model.params["opacities"].detach())

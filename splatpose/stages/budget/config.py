@@ -29,7 +29,7 @@ class BudgetConfig:
     from what short trainings take on this machine. 0: they are as the other options say."""
     memory: Annotated[float, Bounds(0.1, 100_000, also=0)] = 0.0
     """Memory that the training may take, in GiB: of the process, or of the GPU where it trains on
-    one. 0: what is free, for a plan by minutes."""
+    one, for which it is an estimate. 0: what is free, for a plan by minutes."""
     given: tuple[PlannedOption, ...] = ()
     """Options that are not planned though they have their usual values, such as views.max_size;
     those with other values never are. The command line names those that it is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from jaxtyping import Int
 
 from ...errors import SplatposeError
 from ...events import EventSink, Message, Progress
-from ...host import available_memory
 from ...keys import Stage
 from ...render import Backend, choose_backend
 from ...render.cpu import warmup
@@ -29,6 +29,7 @@ from ...splatting.budget.cost import CostModel, Timing, fit_cost, training_count
 from ...splatting.budget.photo_set import PhotoSet
 from ...splatting.budget.planning import Limits, Wish, plan
 from ...splatting.config import TrainingConfig
+from ...splatting.device import free_memory
 from ...undistortion.hold_out import split
 from ...undistortion.lens import choose_pinhole
 from ...undistortion.make_views import make_views
@@ -99,7 +100,7 @@ def plan_training(
         bench = _Bench(capture, poses, training, backend, seed, emit)
         cost = bench.first()
     base, free = _memory(backend)  # now that all that trains is loaded
-    limits = Limits(cost, base, int(_FREE_SHARE * free))
+    limits = Limits(cost, base, int(_FREE_SHARE * free), estimated=_on_card(backend))
     if bench is not None:
         limits = replace(limits, cost=bench.closer(plan(photos, wish, limits), photos))
     chosen = plan(photos, wish, limits)
@@ -160,7 +161,9 @@ class _Bench:
         wanted = Probe(chosen.max_size, chosen.max_gaussians, _FEWEST)
         beyond = wanted.max_size > _LONGER * last.max_size
         beyond = beyond or wanted.max_gaussians > _LONGER * last.max_gaussians
+        total = len(self._probes) + 1
         if not beyond:
+            self._emit(Progress("budget", total, total, "short trainings timed"))
             return known
         config = replace(self._training, sh_degree=chosen.sh_degree)
         counts = training_counts(miniature(config, wanted), photos, wanted.max_size)
@@ -171,7 +174,6 @@ class _Bench:
         views = one_held_out(make_views(self._capture, self._poses, wanted.max_size))
         told = time_steps(views, config, self._backend, self._seed, 3 * allowed)
         self._timings += weighted(told, _PLAN_WEIGHT)
-        total = len(self._probes) + 1
         self._emit(Progress("budget", total, total, "short trainings timed"))
         return fit_cost(self._timings)
 
@@ -202,12 +204,16 @@ def _photo_set(
 def _memory(backend: Backend) -> tuple[int, int]:
     """Bytes in use before the training, and bytes that are free, where it trains."""
     import psutil
-    import torch
 
-    if torch.device(backend.device).type == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        return _CARD_BYTES, int(free)
-    return int(psutil.Process().memory_info().rss), available_memory()
+    gc.collect()  # what loading kernels the first time leaves in circles holds a short training
+    free = free_memory(backend.device)
+    if _on_card(backend):
+        return _CARD_BYTES, free
+    return int(psutil.Process().memory_info().rss), free
+
+
+def _on_card(backend: Backend) -> bool:
+    return backend.device.type == "cuda"
 
 
 BUDGET = Stage("budget", plan_training, load_plan)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...io.atomic import write_json
+from ...io.json_numbers import number
 from ...scene.training_plan import TrainingPlan
 
 _FILE = "plan.json"
@@ -25,5 +26,5 @@ def load_plan(folder: Path) -> TrainingPlan:
     value = {name: entry for name, entry in value.items() if name in fields}
     value["given"] = tuple(value["given"])
     for name in ("seconds", "memory_mb"):
-        value[name] = float("nan") if value[name] is None else value[name]
+        value[name] = number(value[name])
     return TrainingPlan(**value)

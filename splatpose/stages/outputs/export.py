@@ -176,10 +176,15 @@ def _write(source: Path, target: Path, chosen: ExportFormat, crop_in: Path | Non
         count = len(splats) - write_splat32(target, splats)
         note = _UNCOMPENSATED if splats.antialiased else ""
         return f"{count:,} Gaussians, 32 bytes each, without view dependence{note}"
+    if chosen == "ply":
+        from ...io.ply import copy_splat_ply
+        from .splats import trained_antialiased
+
+        copy_splat_ply(source, target, antialiased=trained_antialiased(source.parent))
+        return "Gaussians"
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
     return {
-        "ply": "Gaussians",
         "points": "sparse points",
         "tum": "camera path",
         "names": "timestamps and photos of the camera path",

@@ -37,7 +37,10 @@ def run_facts(
     """What only the run knows: command, options, what was chosen, and each stage's cost.
 
     Args:
+        images: folder of the photos, or the video, as it was given.
         config: the whole config of the run, a plan's numbers in it.
+        solved: what was chosen on the way to the poses, and the plan.
+        trained: the trained Gaussians.
         records: of the run's stages, dataclasses.
     """
     return {

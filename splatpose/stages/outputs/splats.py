@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
+from ...io.json_fields import field_in
 from ...io.ply import read_splat_ply
 from ...scene.splats import Splats
 from .layout import REPORT, SPLAT
@@ -20,14 +20,9 @@ def read_splats(out: Path) -> Splats:
         SplatposeError: the file is missing or damaged.
     """
     splats = read_splat_ply(out / SPLAT)
-    return dataclasses.replace(splats, antialiased=splats.antialiased or _trained_so(out / REPORT))
+    return dataclasses.replace(splats, antialiased=splats.antialiased or trained_antialiased(out))
 
 
-def _trained_so(report: Path) -> bool:
-    try:
-        value = json.loads(report.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    for key in ("config", "training", "antialiased"):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value is True
+def trained_antialiased(out: Path) -> bool:
+    """Whether the report says that they have to be drawn so; the file may leave it unsaid."""
+    return field_in(out / REPORT, "config", "training", "antialiased") is True

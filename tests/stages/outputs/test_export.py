@@ -16,7 +16,7 @@ from splatpose.cli.export import Export
 from splatpose.cli.main import main
 from splatpose.errors import SplatposeError
 from splatpose.io.nerfstudio import read_transforms
-from splatpose.io.ply import read_splat_ply
+from splatpose.io.ply import copy_splat_ply, read_splat_ply
 from splatpose.io.splat32 import write_splat32
 from splatpose.io.tum import read_stamp_names, read_tum
 from splatpose.scene.splats import Splats
@@ -260,3 +260,21 @@ def test_a_crop_box_is_honoured(scene: Scene, tmp_path: Path) -> None:
     assert read_crop(scene.out) is None
     export(scene.out, tmp_path / "d.ply")
     assert len(read_splat_ply(tmp_path / "d.ply").means) == len(means)
+
+
+def test_the_splat_of_an_earlier_version_is_exported_with_what_its_report_says(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.write(config={"training": {"antialiased": True}})
+    source, target = scene.out / "splat.ply", tmp_path / "copy.ply"
+    assert not read_splat_ply(source).antialiased
+    export(scene.out, target)
+    assert read_splat_ply(target).antialiased
+    mark = b"comment SplatRenderMode: mip\n"
+    assert target.read_bytes().replace(mark, b"", 1) == source.read_bytes()
+    copy_splat_ply(target, tmp_path / "again.ply", antialiased=True)
+    assert (tmp_path / "again.ply").read_bytes() == target.read_bytes(), "said once"
+    strange = b"ply\r\nformat binary_little_endian 1.0\r\nend_header\r\n\0\xff"
+    (tmp_path / "strange.ply").write_bytes(strange)
+    copy_splat_ply(tmp_path / "strange.ply", tmp_path / "as it is.ply", antialiased=True)
+    assert (tmp_path / "as it is.ply").read_bytes() == strange

@@ -1,0 +1,63 @@
+"""The finished training on disk, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scenes.splats import random_splats
+
+from splatpose.errors import SplatposeError
+from splatpose.io.json_fields import field_in
+from splatpose.scene.splats import TrainedSplats
+from splatpose.splatting.result import load_result, save_result
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """As an earlier version left it, which told in the manifest alone how to draw it."""
+    trained = TrainedSplats(random_splats(5, 0), (), False, "cpu", 3, ((3, 1.0, 0.5, 5),), tmp_path)
+    save_result(tmp_path, trained)
+    value = json.loads((tmp_path / "result.json").read_text())
+    del value["antialiased"]
+    (tmp_path / "result.json").write_text(json.dumps(value))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("manifest", "antialiased"),
+    [
+        ('{"config": {"antialiased": true}}', True),
+        ('{"config": {"antialiased": fal', False),
+        ('{"config": null}', False),
+        ('{"config": [1]}', False),
+        ("[]", False),
+        ("\xff\xfe", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_damaged_manifest_leaves_the_usual_way_to_draw(
+    folder: Path, manifest: str | None, antialiased: bool
+) -> None:
+    if manifest is not None:
+        (folder / "manifest.json").write_bytes(manifest.encode("latin-1"))
+    assert load_result(folder).splats.antialiased is antialiased
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "{}", '{"held_out": 3}'])
+def test_a_damaged_result_is_told_of(folder: Path, text: str) -> None:
+    (folder / "result.json").write_text(text)
+    with pytest.raises(SplatposeError, match="cannot be read"):
+        load_result(folder)
+
+
+def test_a_field_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert field_in(path, "a") is None
+    path.write_text(json.dumps({"a": {"b": [1]}}))
+    assert field_in(path, "a", "b") == [1]
+    assert field_in(path, "a", "c") is None
+    assert field_in(path, "a", "b", "c") is None
+    assert field_in(path) == {"a": {"b": [1]}}
