@@ -171,6 +171,17 @@ def test_implausible_focal_loses_to_anything(truth: SparseModel, table: MatchTab
     assert evidence.score < 0
 
 
+@pytest.mark.parametrize(
+    ("ratio", "plausible"), [(0.4, True), (5.3, True), (7.0, True), (9, False)]
+)
+def test_long_lenses_are_plausible(
+    ratio: float, plausible: bool, truth: SparseModel, table: MatchTable
+) -> None:
+    """A phone's tenfold zoom has 6.5 times the longer side, a gantry's camera had 5.2."""
+    camera = replace(CAMERA, params=np.array([800.0 * ratio, 400, 300, 0]))
+    assert explain(replace(truth, cameras=(camera,)), table).plausible == plausible
+
+
 def bursts(places: int, copies: int = 5) -> tuple[SparseModel, MatchTable]:
     """Cameras 15 degrees apart, each of which took several photos at once; copies share most."""
     poses = np.repeat(arc(places, 15.0 * (places - 1)), copies, axis=0)
