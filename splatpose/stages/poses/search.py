@@ -10,6 +10,10 @@ from ...sfm.mapping.hypotheses import Failure, Hypothesis, Workshop, ranked
 from ...sfm.mapping.mapper_variants import MapperVariant
 from ...sfm.model_comparison import compare
 
+_FEW_LEFT = 0.01
+"""Share of the connected photos that may be left out without a further round, which takes minutes
+with many: the final refinement tries each of them by itself."""
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -51,7 +55,8 @@ def search(
 
     The first result is never accepted alone. A hypothesis is confirmed when another from a
     different mapper or start places the same photos the same way; then the other rounds are
-    skipped, unless it leaves out photos that could be placed: then one more round is tried.
+    skipped, unless it leaves out photos that could be placed, more than one of a hundred: then one
+    more round is tried.
     Without confirmation all rounds run and evidence alone decides.
 
     Args:
@@ -75,14 +80,14 @@ def search(
         hypotheses = ranked(hypotheses)
         last = number + 1 == len(rounds)
         agreeing = _confirmed(hypotheses)
-        complete = agreeing and hypotheses[0].num_registered >= num_connected
-        if complete or (agreeing and (number > 0 or last)):
+        left = num_connected - hypotheses[0].num_registered if hypotheses else num_connected
+        complete = left <= int(_FEW_LEFT * num_connected)
+        if agreeing and (complete or number > 0 or last):
             skipped = tuple(recipe.name for rest in rounds[number + 1 :] for recipe in rest)
             if skipped:
                 emit(Message("poses", _why_enough(hypotheses, skipped)))
             return SearchResult(tuple(hypotheses), tuple(failures), True, skipped, number + 1)
         if agreeing:
-            left = num_connected - hypotheses[0].num_registered
             emit(Message("poses", f"{left} connected photos are left out: trying other ways"))
         elif not last:
             emit(Message("poses", _why_more(hypotheses, failures)))
