@@ -28,7 +28,8 @@ def expanded(path: str | Path) -> Path:
 def available_memory() -> int:
     """Bytes that can still be asked for: what the machine has left, or its container if less.
 
-    0 where a container holds more than its bound, which may have been lowered.
+    A container's cache of files counts as free, for it makes room. 0 where it holds more than its
+    bound, which may have been lowered.
     """
     import psutil
 
@@ -37,8 +38,10 @@ def available_memory() -> int:
         # Control groups of version 2, as containers have them.
         most = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
         used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8").strip()
+        told = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="utf-8").split()
     except OSError:
         return left
     if most.isdecimal() and used.isdecimal():
-        return max(0, min(left, int(most) - int(used)))
+        cached = dict(zip(told[::2], told[1::2], strict=False)).get("inactive_file", "0")
+        return max(0, min(left, int(most) - int(used) + int(cached)))
     return left

@@ -152,7 +152,7 @@ def copy_splat_ply(source: Path, target: Path, *, antialiased: bool) -> None:
             header = _header(file)
             comments = [line[8:] for line in header if line.startswith("comment ")]
             if header and not _antialiased(comments):
-                header.insert(2, f"comment {_MIP}")
+                header.insert(-1, f"comment {_MIP}")  # of several the last one holds
             copy.write("".join(f"{line}\n" for line in header).encode("latin-1"))
         shutil.copyfileobj(file, copy)
 

@@ -28,10 +28,10 @@ class PhotoTrust:
     held_out_share: float = NAN
     """Share of the matches that took no part in a solve which agree with its poses, 0 to 1."""
     imprecise: float = NAN
-    """Median over all photos that no half of the matches places elsewhere of the share of their
-    matches, 0 to 1, that neither agree with poses which they took no part in nor contradict the
-    final ones: off by little, as where a rolling shutter or blur bends what the camera model takes
-    for straight."""
+    """Median over all photos (those that no half of the matches places elsewhere, where they are at
+    least half) of the share of their matches, 0 to 1, that neither agree with poses which they took
+    no part in nor contradict the final ones: off by little, as where a rolling shutter or blur
+    bends what the camera model takes for straight."""
     center_shift: float = NAN
     """Median over all photos of how far off its camera's principal point a photo's own points
     clearly call for one, in shares of the longer side; 0 for a photo whose points leave it open.

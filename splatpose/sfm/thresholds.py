@@ -47,8 +47,8 @@ class FocalRatioThresholds:
     start: tuple[float, float] = (0.4, 4.0)
     """Ratios to start from, or to take from a calibration: small sets and internet photos give
     focal lengths that no lens has."""
-    result: tuple[float, float] = (0.3, 8.0)
-    """Ratios of a finished model, not refused for a lens wider or longer: phones zoom to 6.5."""
+    result: tuple[float, float] = (0.3, 10.0)
+    """Ratios of a finished model, as of EXIF: no lens is wider or longer. Phones zoom to 6.5."""
 
     def plausible_start(self, ratio: float) -> bool:
         """Whether a reconstruction may start from such a focal length."""

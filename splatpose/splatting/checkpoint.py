@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from ..scene.views import Views
 from .config import TrainingConfig
 
 VERSION = 1
+DAMAGES = (
+    OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError,
+    AttributeError, struct.error,
+)  # fmt: skip
+"""What reading damaged tensors ends with; there is no common base."""
 
 
 class UnusableCheckpoint(Exception):
@@ -51,7 +57,7 @@ def load_checkpoint(path: Path, identity: str, device: torch.device) -> dict[str
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+    except DAMAGES as error:
         raise UnusableCheckpoint("it is truncated or damaged") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise UnusableCheckpoint("it is of another version of splatpose")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,11 @@ from ..io.json_fields import field_in
 from ..io.json_numbers import number
 from ..runs.folder import MANIFEST
 from ..scene.splats import HeldOutScore, Splats, TrainedSplats
-from .checkpoint import save_tensors
+from .checkpoint import DAMAGES, save_tensors
 
 _SPLATS = "splats.pt"
 RESULT = "result.json"
 PREVIEWS = "previews"
-_DAMAGES = (
-    OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError,
-)  # fmt: skip
-"""What reading a damaged result ends with."""
 
 
 def save_result(folder: Path, trained: TrainedSplats) -> None:
@@ -73,7 +68,7 @@ def load_result(folder: Path) -> TrainedSplats:
             curve=tuple((s, t, number(loss), n) for s, t, loss, n in value["curve"]),
             previews_dir=folder / PREVIEWS,
         )
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise SplatposeError(
             f"The trained splat in {folder} cannot be read: {error}.",
             "Run the same command again with --overwrite.",

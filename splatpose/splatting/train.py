@@ -107,7 +107,7 @@ class _Run:
         self._steering = steering
         self._clock = StepClock(functools.partial(wait_for, trainer.device))
         self._live = LiveView(folder, self._clock.read)
-        self._stopped = False
+        self._stopped, self._unsound = False, set[str]()
         self._rollbacks, self._save_seconds = 0, 0.0
         self._last_event = self._last_save = time.perf_counter()
         self._clear()
@@ -251,8 +251,10 @@ class _Run:
             "curve": [list(sample) for sample in self.curve],
             "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
         }
-        if first_not_finite(state) is not None:
-            # Kept: the last sound checkpoint. The next finite check rolls back to it.
+        if (bad := first_not_finite(state)) is not None:
+            if bad not in self._unsound:  # the last sound checkpoint stays
+                self.emit(Message("splats", f"nothing is saved: {bad} is not finite", "warning"))
+            self._unsound.add(bad)
             return
         save_checkpoint(self.folder / _CHECKPOINT, state, self._identity)
         self._save_seconds = time.perf_counter() - start

@@ -172,7 +172,7 @@ def test_implausible_focal_loses_to_anything(truth: SparseModel, table: MatchTab
 
 
 @pytest.mark.parametrize(
-    ("ratio", "plausible"), [(0.4, True), (5.3, True), (7.0, True), (9, False)]
+    ("ratio", "plausible"), [(0.4, True), (5.3, True), (7.0, True), (11, False)]
 )
 def test_long_lenses_are_plausible(
     ratio: float, plausible: bool, truth: SparseModel, table: MatchTable

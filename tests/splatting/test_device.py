@@ -126,8 +126,9 @@ def test_a_container_beyond_its_bound_has_nothing_left(
     left = host.available_memory()
     assert left > 2**20
     (tmp_path / "memory.max").write_text("1048576\n")
-    for used, expected in ((1_048_000, 576), (2_000_000, 0)):
+    for used, cached, expected in ((1_048_000, 0, 576), (2_000_000, 0, 0), (1_048_000, 24, 600)):
         (tmp_path / "memory.current").write_text(f"{used}\n")
+        (tmp_path / "memory.stat").write_text(f"anon 9\ninactive_file {cached}\nslab 7\n")
         assert host.available_memory() == expected
     (tmp_path / "memory.max").write_text("max\n")
     assert host.available_memory() > 2**20

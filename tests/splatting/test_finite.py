@@ -79,7 +79,8 @@ def run_of(views: Views, folder: Path, emit=ignore_events, **fields) -> _Run:
 def test_a_sound_checkpoint_is_never_replaced_by_another(
     views: Views, tmp_path: Path, poisoned: str
 ):
-    run = run_of(views, tmp_path)
+    events: list[Event] = []
+    run = run_of(views, tmp_path, events.append)
     run.train_until(3, threading.Event())
     run._save()
     sound = (tmp_path / "checkpoint.pt").read_bytes()
@@ -91,6 +92,9 @@ def test_a_sound_checkpoint_is_never_replaced_by_another(
         model = run.trainer.model
         model.optimizers["sh0"].state[model.params["sh0"]]["exp_avg_sq"][2] = float("inf")
     run._save()
+    run._save()
+    told = [e.text for e in events if isinstance(e, Message) and "nothing is saved" in e.text]
+    assert len(told) == 1, "once"
     assert (tmp_path / "checkpoint.pt").read_bytes() == sound
     load_checkpoint(tmp_path / "checkpoint.pt", "this one", torch.device("cpu"))
 

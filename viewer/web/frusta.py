@@ -91,8 +91,8 @@ class Frusta:
     def draw(
         self, world: World, cam_from_world: Float[np.ndarray, "V 4 4"] | None, handles: list[Any]
     ) -> None:
-        """Moves the cameras to where they are now, or draws all anew, without photos, where others
-        are placed or there are many; none where there are no poses.
+        """Moves the cameras to where they are now; of many, and of other photos, draws all anew
+        without photos. None where there are no poses.
 
         Args:
             handles: of what is drawn by this class; is filled.
@@ -105,8 +105,8 @@ class Frusta:
             self._size = frustum_size(centers_of(cam_from_world))
             self._lenses = Lenses.of(world)
         stay = before.capture is world.capture and before.thumbnails is world.thumbnails
-        if stay and self.shown == len(placed) and placed.tolist() == list(self._single):
-            self._move()
+        if stay and len(self._single) == self.shown and len(placed) <= MANY:
+            self._move(placed.tolist(), handles)
             return
         for handle in handles:
             handle.remove()
@@ -147,9 +147,7 @@ class Frusta:
             order = self._placed[rows].tolist()
             near = {*order[:NEAREST], *(set(order) & self._single.keys())}
         for index in self._single.keys() - near:
-            handle = self._single.pop(index)
-            handles.remove(handle)
-            handle.remove()
+            self._remove(index, handles)
         for index in sorted(near - self._single.keys()):
             self._add(index, handles)
 
@@ -157,11 +155,24 @@ class Frusta:
         thumbnails = self._world.thumbnails
         return thumbnails[index] if self._patient else thumbnails.at_hand(index)
 
-    def _move(self) -> None:
-        """A browser that draws a camera anew shows it at the world's origin in between."""
+    def _move(self, placed: list[int], handles: list[Any]) -> None:
+        """Adds and removes what others are placed; a browser that draws a camera anew shows it at
+        the world's origin in between."""
+        self._placed, self.shown = np.array(placed, np.int64), len(placed)
+        for index in self._single.keys() - set(placed):
+            self._remove(index, handles)
+        for index in placed:
+            if index not in self._single:
+                self._add(index, handles)
         for index, handle in self._single.items():
             for name, value in self._look(index).items():
                 setattr(handle, name, value)
+
+    def _remove(self, index: int, handles: list[Any]) -> None:
+        handle = self._single.pop(index)
+        # Not by `list.remove`: viser's handles of one kind are all equal.
+        handles[:] = [other for other in handles if other is not handle]
+        handle.remove()
 
     def _look(self, index: int) -> dict[str, Any]:
         """Where a frustum is, and what changes with poses and verdicts."""

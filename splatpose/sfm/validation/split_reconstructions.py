@@ -159,7 +159,7 @@ def by_lens(model: SparseModel, groups: Int[np.ndarray, " V"]) -> Int[np.ndarray
         parts = sorted(np.split(own, gaps), key=len, reverse=True)
         for photos in parts[1:]:
             # As `group_cameras` leaves out others, which then have no camera.
-            if FOCAL_RATIOS.plausible_start(float(ratio[photos[len(photos) // 2]])):
+            if FOCAL_RATIOS.plausible_result(float(ratio[photos[len(photos) // 2]])):
                 lenses[photos] = lenses.max() + 1
     return lenses
 
@@ -175,7 +175,7 @@ def group_cameras(model: SparseModel, groups: Int[np.ndarray, " V"]) -> dict[int
         own = np.flatnonzero((groups == group) & model.registered)
         if len(own):
             photo = own[np.argsort(ratio[own], kind="stable")[len(own) // 2]]
-            if FOCAL_RATIOS.plausible_start(float(ratio[photo])):
+            if FOCAL_RATIOS.plausible_result(float(ratio[photo])):
                 found[group] = model.cameras[model.camera_index[photo]]
     return found
 
@@ -271,11 +271,15 @@ class _HalfAtWork:
 def _cameras_of_groups(
     found: SparseModel, groups: Int[np.ndarray, " V"], usual: Mapping[int, Camera]
 ) -> tuple[Camera, ...]:
-    """The camera of each group in a model; where it has none, the usual one or any."""
+    """The camera of each group in a model; where it has none there, the usual one, or that of its
+    first photo."""
     own = group_cameras(found, groups)
-    return tuple(
-        own.get(group, usual.get(group, found.cameras[0])) for group in range(groups.max() + 1)
-    )
+    cameras = []
+    for group in range(groups.max() + 1):
+        photos = np.flatnonzero(groups == group)
+        any_ = found.cameras[found.camera_index[photos[0]] if len(photos) else 0]
+        cameras.append(own.get(group, usual.get(group, any_)))
+    return tuple(cameras)
 
 
 def _is_in_doubt(own: SparseModel, other: SparseModel, model: SparseModel) -> bool:

@@ -72,7 +72,9 @@ def _calibrate(database_path: Path, guesses: tuple[Camera, ...], seed: int) -> N
     with opened(database_path) as database:
         for camera in database.read_all_cameras():
             ratio = camera.params[0] / max(camera.width, camera.height)
-            if not FOCAL_RATIOS.plausible_start(ratio):
-                camera.params = list(guesses[index_of_camera(camera.camera_id)].params)
+            guess = list(guesses[index_of_camera(camera.camera_id)].params)
+            # What EXIF tells may lie beyond what a calibration is believed.
+            if not FOCAL_RATIOS.plausible_start(ratio) and list(camera.params) != guess:
+                camera.params = guess
                 camera.has_prior_focal_length = False
                 database.update_camera(camera)

@@ -219,7 +219,7 @@ class _Planner:
         notes = []
         if chosen.bytes > self._bytes:
             given, base = _listed(self._wish.given), self._limits.base_bytes
-            why = f"with {given} as given" if given else f"on {len(self._photos)} photos"
+            why = f"with {given} as given" if given else f"on {_counted(self._photos)}"
             notes.append(
                 f"free memory is too little for any training {why}: the least takes about "
                 f"{(chosen.bytes - base) / 2**30:.1f} GiB, "
@@ -237,7 +237,7 @@ class _Planner:
         given = _listed(self._wish.given)
         asked = f"{self._wish.minutes:g} min"
         if chosen.seconds > _TOLERANCE * self._seconds:
-            why = f"with {given} as given" if given else f"for {len(self._photos)} photos"
+            why = f"with {given} as given" if given else f"for {_counted(self._photos)}"
             return (
                 f"{asked} are too few {why}: the least training takes about "
                 f"{duration(chosen.seconds)}, and is made"
@@ -247,7 +247,7 @@ class _Planner:
                 return f"not all of {asked} is used: {given} as given"
             if self._bounded:
                 return f"not all of {asked} is used: memory allows no larger photos and Gaussians"
-            photos = f"{len(self._photos)} photo{'s' * (len(self._photos) != 1)}"
+            photos = _counted(self._photos)
             return f"not all of {asked} is used: more steps are worth nothing for {photos}"
         return ""
 
@@ -281,6 +281,10 @@ def _rounded_down(number: int, digits: int) -> int:
     """The number with zeros behind its first digits."""
     unit = 10 ** max(0, len(str(number)) - digits)
     return number // unit * unit
+
+
+def _counted(photos: PhotoSet) -> str:
+    return f"{len(photos)} photo{'s' * (len(photos) != 1)}"
 
 
 def _listed(given: frozenset[str]) -> str:

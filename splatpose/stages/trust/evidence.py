@@ -193,7 +193,10 @@ def collect(
 def _imprecise(photos: Sequence[PhotoTrust]) -> float:
     """As `PhotoTrust.imprecise`; NaN where nothing was kept back."""
     # Where a half has other poses, what does not agree with these says nothing of precision.
-    shares = [1 - p.held_out_share - p.contradicted_share for p in photos if not p.folds_denying]
+    placed = [p for p in photos if not math.isnan(p.held_out_share)]
+    agreed = [p for p in placed if not p.folds_denying]
+    told = agreed if 2 * len(agreed) >= len(placed) else placed
+    shares = [1 - p.held_out_share - p.contradicted_share for p in told]
     known = [share for share in shares if not math.isnan(share)]
     return max(0.0, float(np.median(known))) if known else float("nan")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,12 @@ from splatpose.sfm.match_consistency import explain
 from splatpose.sfm.model_comparison import difference
 from splatpose.sfm.validation import split_reconstructions
 from splatpose.sfm.validation.split_agreement import fold_evidence
-from splatpose.sfm.validation.split_reconstructions import Half, map_halves
+from splatpose.sfm.validation.split_reconstructions import (
+    Half,
+    by_lens,
+    group_cameras,
+    map_halves,
+)
 from splatpose.tolerance import Tolerance
 
 COUNT = 10
@@ -145,3 +151,15 @@ def test_each_half_is_asked_about_what_the_other_found_by_itself(
     np.testing.assert_array_equal(about["half 1"], wrong)
     np.testing.assert_array_equal(about["half 2"], more_wrong)
     assert halves[0].attempts[0].of_other_half, "else nothing was taken over"
+
+
+def test_a_long_lens_is_a_lens_of_its_own(scene: Scene) -> None:
+    """A phone's own camera and its tenfold zoom behind one label."""
+    model = subject_of(scene).model
+    short = replace(scene.camera, params=np.array([640.0, 400, 300, 0]))
+    long = replace(scene.camera, params=np.array([5200.0, 400, 300, 0]))
+    zoomed = np.arange(COUNT) % 3 == 0
+    two = replace(model, cameras=(short, long), camera_index=zoomed.astype(int))
+    lenses = by_lens(two, np.zeros(COUNT, np.int64))
+    np.testing.assert_array_equal(lenses != 0, zoomed)
+    assert group_cameras(two, lenses) == {0: short, int(lenses.max()): long}

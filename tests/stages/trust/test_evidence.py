@@ -81,5 +81,6 @@ def test_matches_off_by_little_are_those_that_neither_agree_nor_contradict() -> 
     assert _imprecise([one, one, one]) == pytest.approx(0.2)
     assert _imprecise([replace(one, held_out_share=0.9)]) == 0, "shares of different matches"
     denied = replace(one, held_out_share=0.0, folds_denying=1)
-    assert _imprecise([one, denied, denied]) == pytest.approx(0.2), "other poses say nothing"
-    assert np.isnan(_imprecise([denied, PhotoTrust()]))
+    assert _imprecise([one, one, denied, denied]) == pytest.approx(0.2), "other poses say nothing"
+    assert _imprecise([one, denied, denied]) == pytest.approx(0.7), "unless most have others"
+    assert np.isnan(_imprecise([PhotoTrust()]))

@@ -74,6 +74,7 @@ def test_of_many_cameras_the_nearest_have_photos(many: World, server: PrivateSer
         drawer.draw(many, shown, centers[place])
         assert int(place) in near(frusta)
         assert NEAREST <= len(near(frusta)) <= NEAREST * 3 // 2
+        assert not any(node._impl.removed for node in nodes)
     shown.thumbnails = False
     drawer.draw(many, shown, eye)
     assert near(frusta) == set()
@@ -121,17 +122,28 @@ def test_few_cameras_move_with_their_poses(tmp_path: Path, server: PrivateServer
     trusted = tuple(replace(verdict, level="trusted") for verdict in few.verdicts)
     moved = replace(few, poses=replace(few.poses, cam_from_world=poses), verdicts=trusted)
     drawer.draw(moved, Shown())
-    assert drawer._handles["cameras"] == nodes
+    assert [id(node) for node in drawer._handles["cameras"]] == [id(node) for node in nodes]
     centers = centers_of(poses)
     for index, handle in photos.items():
         np.testing.assert_allclose(handle.position, centers[index], atol=1e-12)
         assert handle.scale == pytest.approx(frustum_size(centers))
         assert tuple(handle.color) == COLORS["trusted"]
         assert handle.image is not None
-    poses[np.flatnonzero(few.poses.registered)[:2]] = np.nan
-    drawer.draw(replace(few, poses=replace(few.poses, cam_from_world=poses)), Shown())
-    assert drawer.cameras_shown == len(drawer._handles["cameras"]) == len(nodes) - 2
-    assert all(node._impl.removed for node in nodes)
+    gone = np.flatnonzero(few.poses.registered)[:2].tolist()
+    lost = [photos[index] for index in gone]
+    without = poses.copy()
+    without[gone] = np.nan
+    drawer.draw(replace(moved, poses=replace(few.poses, cam_from_world=without)), Shown())
+    assert drawer.cameras_shown == len(nodes) - 2
+    assert all(node._impl.removed for node in lost)
+    assert not any(node._impl.removed for node in drawer._handles["cameras"])
+    assert len(drawer._handles["cameras"]) == len(nodes) - 2
+    drawer.draw(moved, Shown())
+    assert drawer.cameras_shown == len(drawer._handles["cameras"]) == len(nodes)
+    assert {*gone} < near(drawer._frusta)
+    drawer.draw(moved, Shown(cameras=False))
+    assert drawer._handles["cameras"] == []
+    assert drawer.cameras_shown == 0
 
 
 def test_a_click_on_any_camera_is_a_click_on_its_photo(many: World, server: PrivateServer) -> None:
