@@ -35,6 +35,9 @@ from ...sfm.validation.split_reconstructions import map_halves
 from ...sfm.validation.thresholds import LOOKALIKES, SCALE_TIES
 from .config import TrustConfig
 
+_SEVERAL = 0.05
+"""Share of the photos for whose sake all ways of mapping are tried on the halves of the matches."""
+
 
 @dataclass(frozen=True)
 class ModelUnderTest:
@@ -131,7 +134,7 @@ def collect(
     alike = find_lookalikes(model, table, explanation, seed, config.workers)
     with quiet_colmap():
         folds = (
-            _folds(subject, config, folder, seed, alike.overall > LOOKALIKES.many, progress)
+            _folds(subject, config, folder, seed, _calls_for_every_way(alike), progress)
             if config.folds
             else None
         )
@@ -188,6 +191,13 @@ def collect(
         for photo, registered in zip(photos, model.registered, strict=True)
     ]
     return Evidence(tuple(photos), ties, alike, explanation, folds, scales)
+
+
+def _calls_for_every_way(alike: Lookalikes) -> bool:
+    """Whether several photos are near pairs that look alike, of which one way of mapping is not
+    believed."""
+    near = np.nan_to_num(alike.near)
+    return alike.overall > LOOKALIKES.many or bool(np.mean(near > LOOKALIKES.many) >= _SEVERAL)
 
 
 def _imprecise(photos: Sequence[PhotoTrust]) -> float:

@@ -13,9 +13,10 @@ from scenes.trust import subject_of
 from splatpose.scene.verdicts import PhotoTrust
 from splatpose.sfm.mapping.focal_settlement import lens_priors
 from splatpose.sfm.mapping.pose_covariance import pose_uncertainty
+from splatpose.sfm.validation.lookalike_pairs import Lookalikes
 from splatpose.stages.trust import evidence
 from splatpose.stages.trust.config import TrustConfig
-from splatpose.stages.trust.evidence import _imprecise, collect
+from splatpose.stages.trust.evidence import _calls_for_every_way, _imprecise, collect
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,15 @@ def test_matches_off_by_little_are_those_that_neither_agree_nor_contradict() -> 
     assert _imprecise([one, one, denied, denied]) == pytest.approx(0.2), "other poses say nothing"
     assert _imprecise([one, denied, denied]) == pytest.approx(0.7), "unless most have others"
     assert np.isnan(_imprecise([PhotoTrust()]))
+
+
+def test_all_ways_are_tried_for_the_sake_of_several_photos_near_things_that_look_alike() -> None:
+    """Of a whole model they may be few: one way is not believed about the photos near them."""
+
+    def calls(photos: int, overall: float = 0.05) -> bool:
+        near = np.full(60, np.nan)
+        near[:40], near[:photos] = 0.02, 0.2
+        return _calls_for_every_way(Lookalikes(near, overall, near, near, ()))
+
+    assert [calls(count) for count in (0, 2, 3, 30)] == [False, False, True, True]
+    assert calls(0, overall=0.2)
