@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from scenes.splats import random_splats
 
 from splatpose.errors import SplatposeError
 from splatpose.io.json_fields import field_in
 from splatpose.scene.splats import TrainedSplats
+from splatpose.splatting.checkpoint import UnusableCheckpoint, load_checkpoint
 from splatpose.splatting.result import load_result, save_result
 
 
@@ -51,6 +54,24 @@ def test_a_damaged_result_is_told_of(folder: Path, text: str) -> None:
     (folder / "result.json").write_text(text)
     with pytest.raises(SplatposeError, match="cannot be read"):
         load_result(folder)
+
+
+@pytest.mark.parametrize("damage", [b"", b".", b"Jp", b"PK", "bit"])
+def test_damaged_tensors_are_told_of(folder: Path, damage: bytes | str) -> None:
+    """Those of a result, and of a checkpoint, which is then not taken up."""
+    splats, checkpoint = folder / "splats.pt", folder / "checkpoint.pt"
+    whole = splats.read_bytes()
+    where = range(0, min(len(whole), 600), 7) if damage == "bit" else range(1)
+    for place in where:
+        text = damage
+        if isinstance(text, str):
+            text = whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :]
+        splats.write_bytes(text)
+        checkpoint.write_bytes(text)
+        with suppress(SplatposeError) if damage == "bit" else pytest.raises(SplatposeError):
+            load_result(folder)
+        with pytest.raises(UnusableCheckpoint):
+            load_checkpoint(checkpoint, "this one", torch.device("cpu"))
 
 
 def test_a_field_of_a_file(tmp_path: Path) -> None:

@@ -163,3 +163,16 @@ def test_a_long_lens_is_a_lens_of_its_own(scene: Scene) -> None:
     lenses = by_lens(two, np.zeros(COUNT, np.int64))
     np.testing.assert_array_equal(lenses != 0, zoomed)
     assert group_cameras(two, lenses) == {0: short, int(lenses.max()): long}
+
+
+def test_a_group_that_has_no_camera_is_not_given_that_of_another(scene: Scene) -> None:
+    """The zoomed photos have no pose, or a lens that none is."""
+    model = subject_of(scene).model
+    zoomed = np.arange(COUNT) % 3 == 0
+    odd = replace(scene.camera, params=np.array([9999.0, 400, 300, 0]))
+    two = replace(model, cameras=(scene.camera, odd), camera_index=zoomed.astype(int))
+    cameras = split_reconstructions._cameras_of_groups(two, zoomed.astype(int), {})
+    assert cameras == (scene.camera, odd)
+    known = replace(scene.camera, params=np.array([3000.0, 400, 300, 0]))
+    cameras = split_reconstructions._cameras_of_groups(two, zoomed.astype(int), {1: known})
+    assert cameras == (scene.camera, known)

@@ -274,6 +274,12 @@ def test_the_splat_of_an_earlier_version_is_exported_with_what_its_report_says(
     assert target.read_bytes().replace(mark, b"", 1) == source.read_bytes()
     copy_splat_ply(target, tmp_path / "again.ply", antialiased=True)
     assert (tmp_path / "again.ply").read_bytes() == target.read_bytes(), "said once"
+    other = source.read_bytes().replace(
+        b"end_header", b"comment SplatRenderMode: classic\nend_header", 1
+    )
+    (tmp_path / "other.ply").write_bytes(other)
+    copy_splat_ply(tmp_path / "other.ply", tmp_path / "marked.ply", antialiased=True)
+    assert read_splat_ply(tmp_path / "marked.ply").antialiased, "of several the last one holds"
     strange = b"ply\r\nformat binary_little_endian 1.0\r\nend_header\r\n\0\xff"
     (tmp_path / "strange.ply").write_bytes(strange)
     copy_splat_ply(tmp_path / "strange.ply", tmp_path / "as it is.ply", antialiased=True)
