@@ -1,4 +1,4 @@
-"""The presets by name."""
+"""The presets by name: times of training."""
 
 from __future__ import annotations
 
@@ -6,32 +6,15 @@ from dataclasses import replace
 from typing import Literal
 
 from splatpose.config import FitConfig
+from splatpose.stages.budget.config import BudgetConfig
 
 PresetName = Literal["fast", "default", "quality"]
 
-_DEFAULT = FitConfig()
-
 PRESETS: dict[PresetName, FitConfig] = {
     # To see within a minute or two whether the photos work.
-    "fast": replace(
-        _DEFAULT,
-        views=replace(_DEFAULT.views, max_size=320),
-        training=replace(
-            _DEFAULT.training, steps=1000, final_steps=100, max_gaussians=20_000, sh_degree=1
-        ),
-    ),
-    # Each stage's own defaults: minutes on two CPU cores.
-    "default": _DEFAULT,
+    "fast": replace(FitConfig(), budget=BudgetConfig(minutes=0.5)),
+    # Each stage's own defaults: some minutes in all.
+    "default": FitConfig(),
     # For a GPU, or a patient CPU.
-    "quality": replace(
-        _DEFAULT,
-        views=replace(_DEFAULT.views, max_size=1024),
-        training=replace(
-            _DEFAULT.training,
-            steps=10_000,
-            final_steps=500,
-            max_gaussians=200_000,
-            sh_degree=3,
-        ),
-    ),
+    "quality": replace(FitConfig(), budget=BudgetConfig(minutes=12.0)),
 }

@@ -12,10 +12,12 @@ from .runs import RunFolder
 from .scene.capture import Capture
 from .scene.sparse_model import SparseModel
 from .scene.training_plan import TrainingPlan
-from .stages.budget.config import BudgetConfig, PlannedOption
+from .stages.budget.config import USUAL_MINUTES, BudgetConfig, PlannedOption
 
 PLANNED: tuple[PlannedOption, ...] = get_args(PlannedOption)
 """Options that are chosen: the fields of a plan are called as theirs."""
+NO_PLAN = BudgetConfig(minutes=0.0)
+"""All is as the other options say."""
 
 
 def plan_budget(
@@ -25,16 +27,20 @@ def plan_budget(
     poses: Keyed[SparseModel],
     backend: str,
 ) -> TrainingPlan | None:
-    """One stage, where minutes or memory are asked for: what the options that are not given are.
+    """One stage, unless no time and no memory is to be kept: what options that are not given are.
 
     The plan is a stage's result like others: a run that is taken up again goes on with the numbers
     that it had, whatever the machine does meanwhile.
     """
-    if not (config.budget.minutes or config.budget.memory):
+    given = given_options(config)
+    minutes = config.budget.minutes
+    if minutes is None:
+        minutes = 0.0 if "training.steps" in given else USUAL_MINUTES[backend]
+    if not (minutes or config.budget.memory):
         return None
     from .stages.budget.stage import BUDGET
 
-    asked = replace(config.budget, given=given_options(config))
+    asked = replace(config.budget, minutes=minutes, given=given)
     views = {name: getattr(config.views, name) for name in ("max_size", "keep_edges", "eval_every")}
     options = {**views, "hold_out": config.views.hold_out, "seed": config.seed}
     training = replace(config.training, backend=backend)
@@ -45,7 +51,7 @@ def with_plan(config: FitConfig, plan: TrainingPlan | None) -> FitConfig:
     """The config with a plan's numbers in it, which asks for no plan any more."""
     if plan is None:
         return config
-    config = replace(config, budget=BudgetConfig())
+    config = replace(config, budget=NO_PLAN)
     for path in PLANNED:
         stage, name = path.split(".")
         changed = replace(getattr(config, stage), **{name: getattr(plan, name)})

@@ -74,9 +74,12 @@ def solve(
 ) -> Solved:
     """The first half of `fit`: cameras, sparse points and verdicts, without the final Gaussians.
 
-    Arguments and errors are those of `fit`, which goes on from here in the same folder.
+    Arguments and errors are those of `fit`, which goes on from here in the same folder. No training
+    is planned, unless minutes or memory are asked for.
     """
     config = config or FitConfig()
+    budget = replace(config.budget, minutes=config.budget.minutes or 0.0)
+    config = replace(config, budget=budget)
     with opened(images, out, config, overwrite, emit) as (run, capture):
         return _solve(run, capture, config, weights_dir)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_a_plan_takes_its_place_in_the_config() -> None:
     assert config.views.max_size == 1024
     assert config.training.steps == 7400
     assert config.training.sh_every == 1480
-    assert config.budget == BudgetConfig(), "numbers that are planned ask for no other plan"
+    assert config.budget == BudgetConfig(minutes=0), "what is planned asks for no plan"
     assert config.seed == 3
     assert set(given_options(config)) == set(PLANNED), "nor would they be planned again"
     assert with_plan(asked, None) is asked
@@ -53,7 +54,7 @@ def test_options_with_other_values_than_usual_are_given() -> None:
     config = replace(FitConfig(), budget=BudgetConfig(given=("training.steps",)))
     config = replace(config, views=replace(config.views, max_size=300))
     assert given_options(config) == ("views.max_size", "training.steps")
-    assert len(given_options(PRESETS["quality"])) > 4
+    assert given_options(PRESETS["quality"]) == ()
 
 
 def test_a_plan_comes_back_from_disk(tmp_path: Path) -> None:
@@ -67,13 +68,13 @@ def test_memory_alone_is_planned_as_a_stage_and_kept(tmp_path: Path) -> None:
     capture = Keyed(scene.capture, "capture")
     poses = Keyed(model_of(scene, scene.graph, scene.cam_from_world), "poses")
     events: list = []
-    config = replace(FitConfig(), budget=BudgetConfig(memory=500))
+    config = replace(FitConfig(), budget=BudgetConfig(minutes=0, memory=500))
 
     def planned(config: FitConfig) -> TrainingPlan | None:
         with RunFolder.open(tmp_path / "run", emit=events.append) as run:
             return plan_budget(run, config, capture, poses, "cpu")
 
-    assert planned(FitConfig()) is None
+    assert planned(with_plan(FitConfig(), PLAN)) is None
     plan = planned(config)
     assert plan is not None
     assert (plan.max_size, plan.steps) == (640, 2000)
@@ -84,6 +85,41 @@ def test_memory_alone_is_planned_as_a_stage_and_kept(tmp_path: Path) -> None:
         StageFinished,
         StageSkipped,
     ]
+
+
+def test_the_usual_time_is_planned_unless_the_steps_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = loop_scene(tmp_path / "scene", blind=True)
+    capture = Keyed(scene.capture, "capture")
+    poses = Keyed(model_of(scene, scene.graph, scene.cam_from_world), "poses")
+
+    def minutes(config: FitConfig, backend: str = "cpu") -> float | None:
+        """Of the plan; None where there is none."""
+        asked: list[BudgetConfig] = []
+
+        def stage(_run: RunFolder, _stage: Any, config: BudgetConfig, *_: Any, **__: Any) -> Any:
+            asked.append(config)
+            return Keyed(PLAN, "plan")
+
+        monkeypatch.setattr(RunFolder, "stage", stage)
+        with RunFolder.open(tmp_path / "run", emit=lambda _event: None) as run:
+            plan_budget(run, config, capture, poses, backend)
+        return asked[0].minutes if asked else None
+
+    usual = FitConfig()
+    assert minutes(usual) == 1.5
+    assert minutes(usual, "gsplat") == 6
+    assert minutes(replace(usual, budget=BudgetConfig(3))) == 3
+    assert minutes(replace(usual, budget=BudgetConfig(0))) is None
+    assert minutes(replace(usual, views=replace(usual.views, max_size=300))) == 1.5
+    steps = replace(usual, training=replace(usual.training, steps=300))
+    assert minutes(steps) is None
+    assert minutes(replace(steps, budget=BudgetConfig(3))) == 3
+    assert minutes(replace(steps, budget=BudgetConfig(memory=2))) == 0
+    named = BudgetConfig(given=("training.steps",))
+    assert minutes(replace(usual, budget=named)) is None, "with their usual value, too"
+    assert minutes(PRESETS["fast"]) == 0.5
 
 
 @pytest.mark.parametrize("took", [None, 597.0])

@@ -26,6 +26,7 @@ from splatpose.cli.fit import Fit
 from splatpose.cli.main import COMMANDS, main
 from splatpose.config import FitConfig
 from splatpose.configs import PRESETS, PresetName
+from splatpose.stages.budget.config import USUAL_MINUTES
 from splatpose.weights import MATCHER_WEIGHTS, WEIGHTS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -53,8 +54,9 @@ def test_presets_are_complete_and_ordered() -> None:
     assert all(isinstance(config, FitConfig) for config in PRESETS.values())
     assert PRESETS["default"] == FitConfig()
     fast, default, quality = (PRESETS[name] for name in ("fast", "default", "quality"))
-    assert fast.views.max_size < default.views.max_size < quality.views.max_size
-    assert fast.training.steps < default.training.steps < quality.training.steps
+    assert default.budget.minutes is None
+    assert fast.budget.minutes < min(USUAL_MINUTES.values())
+    assert max(USUAL_MINUTES.values()) < quality.budget.minutes
 
 
 def configs() -> list[type[Any]]:

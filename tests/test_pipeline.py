@@ -20,7 +20,6 @@ from schema_checking import violations
 
 from splatpose.cli.fit import check_trust
 from splatpose.config import FitConfig
-from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.evaluation.finished_run import config_of
 from splatpose.event_lines import parse_event
@@ -60,12 +59,12 @@ KEEPS_NOTHING = dataclasses.replace(KEEPS_ANYTHING, min_gain=99)
 
 def tiny() -> FitConfig:
     """A whole run in well under a minute on two cores."""
-    preset = PRESETS["fast"]
+    usual = FitConfig()
     return dataclasses.replace(
-        preset,
-        matching=dataclasses.replace(preset.matching, matcher="sift"),
-        views=dataclasses.replace(preset.views, max_size=160),
-        training=dataclasses.replace(preset.training, steps=120, backend="cpu"),
+        usual,
+        matching=dataclasses.replace(usual.matching, matcher="sift"),
+        views=dataclasses.replace(usual.views, max_size=160),
+        training=dataclasses.replace(usual.training, steps=120, backend="cpu"),
     )
 
 
@@ -239,7 +238,7 @@ def test_minutes_are_planned_once_and_their_numbers_make_the_same_splat(
     assert told["minutes"] == 0.1
     assert told["took_seconds"] > 0
     assert told["max_gaussians"] == config.training.max_gaussians
-    assert config.budget == BudgetConfig()
+    assert config.budget == BudgetConfig(minutes=0)
     events.clear()
     fit(photos, out, config, emit=events.append)
     assert not any(isinstance(event, StageFinished) for event in events[:-2])

@@ -46,10 +46,11 @@ class Fit:
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
     """Folder for the results; made if missing. Default: runs/NAME, with NAME that of IMAGES."""
     preset: PresetName = "default"
-    """Start of all other options: fast to try photos out, quality for a GPU or a patient CPU."""
-    minutes: Annotated[float, tyro.conf.arg(metavar="M"), Bounds(0.1, 10_000, also=0)] = 0.0
-    """Minutes of training to choose size, steps and Gaussians for. By what they cost on this
-    machine; those that are given stay, and 0 plans nothing. Same as --budget.minutes."""
+    """Start of all other options: fast trains half a minute, quality 12 minutes."""
+    minutes: Annotated[float | None, tyro.conf.arg(metavar="M"), Bounds(0.1, 10_000, also=0)] = None
+    """Minutes of training, 1.5 unless given (on a GPU 6): size, steps and Gaussians follow. By what
+    they cost on this machine; those that are given stay. 0 plans nothing, nor does --max-steps
+    alone. Same as --budget.minutes."""
     memory: Annotated[float, tyro.conf.arg(metavar="GIB"), Bounds(0.1, 100_000, also=0)] = 0.0
     """Training memory; on a GPU an estimate. In GiB; 0 sets no bound. Same as --budget.memory."""
     max_size: Annotated[int, tyro.conf.arg(metavar="PX"), SIDE] = 640
@@ -178,9 +179,8 @@ def read_arguments(words: list[str]) -> Fit:
     config = arguments.config
     for short, path in SHORTCUTS.items():
         config = _merge(config, start, short, getattr(arguments, short), path)
-    if config.budget.minutes or config.budget.memory:
-        given = tuple(dict.fromkeys((*config.budget.given, *planned_by_hand(words, SHORTCUTS))))
-        config = replace(config, budget=replace(config.budget, given=given))
+    given = tuple(dict.fromkeys((*config.budget.given, *planned_by_hand(words, SHORTCUTS))))
+    config = replace(config, budget=replace(config.budget, given=given))
     return replace(arguments, config=config)
 
 

@@ -98,7 +98,10 @@ def _nope_nerf(arguments: Eval, out: Path) -> Iterator[tuple[dict[str, Any], str
 
 
 def _config(arguments: Eval) -> FitConfig:
+    """The preset's time; without one, as many steps on every machine, to compare figures."""
     config = replace(PRESETS[arguments.preset], seed=arguments.seed)
+    minutes = 0.0 if arguments.max_steps else config.budget.minutes or 0.0
+    config = replace(config, budget=replace(config.budget, minutes=minutes))
     if arguments.max_size:
         config = replace(config, views=replace(config.views, max_size=arguments.max_size))
     if arguments.max_steps:

@@ -54,9 +54,10 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
 
 def _frames(dataset: Path) -> list[dict]:
     """The photos' paths and true cameras, in the form of the shared data's poses.json."""
-    if (dataset / "poses.json").exists():
-        frames = json.loads((dataset / "poses.json").read_text())["frames"]
-        return [{**frame, "path": dataset / "images" / frame["file"]} for frame in frames]
+    for name in ("poses.json", "poses_pseudo.json"):
+        if (dataset / name).exists():
+            frames = json.loads((dataset / name).read_text())["frames"]
+            return [{**frame, "path": dataset / "images" / frame["file"]} for frame in frames]
     value = json.loads((dataset / "transforms.json").read_text())
     # Nerfstudio's axes are OpenGL's, and its pixel centres are halves.
     camera = {"fx": value["fl_x"], "fy": value["fl_y"], "w": value["w"], "h": value["h"]}

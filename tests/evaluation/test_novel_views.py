@@ -14,7 +14,6 @@ from scenes.demo_photos import copy_small, first_photos
 from scenes.splats import random_splats, render_reference, synthetic_views
 
 from splatpose.config import FitConfig
-from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.evaluation import held_out_run
 from splatpose.evaluation.held_out_run import load_trained, novel_views_of
@@ -165,12 +164,12 @@ def test_training_never_looks_at_held_out_photos(tmp_path: Path) -> None:
 
 
 def tiny() -> FitConfig:
-    preset = PRESETS["fast"]
+    usual = FitConfig()
     return dataclasses.replace(
-        preset,
-        matching=dataclasses.replace(preset.matching, matcher="sift"),
-        views=dataclasses.replace(preset.views, max_size=120),
-        training=dataclasses.replace(preset.training, steps=60, final_steps=10, backend="cpu"),
+        usual,
+        matching=dataclasses.replace(usual.matching, matcher="sift"),
+        views=dataclasses.replace(usual.views, max_size=120),
+        training=dataclasses.replace(usual.training, steps=60, final_steps=10, backend="cpu"),
     )
 
 

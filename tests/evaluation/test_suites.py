@@ -17,7 +17,6 @@ from scenes.demo_photos import copy_small, first_photos
 
 from splatpose.cli.main import main
 from splatpose.config import FitConfig
-from splatpose.configs import PRESETS
 from splatpose.errors import SplatposeError
 from splatpose.evaluation.published import PUBLISHED, published
 from splatpose.evaluation.readers import read_dataset
@@ -129,12 +128,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick() -> FitConfig:
-    preset = PRESETS["fast"]
+    usual = FitConfig()
     return dataclasses.replace(
-        preset,
-        matching=dataclasses.replace(preset.matching, matcher="sift"),
-        views=dataclasses.replace(preset.views, max_size=100),
-        training=dataclasses.replace(preset.training, steps=40, final_steps=5, backend="cpu"),
+        usual,
+        matching=dataclasses.replace(usual.matching, matcher="sift"),
+        views=dataclasses.replace(usual.views, max_size=100),
+        training=dataclasses.replace(usual.training, steps=40, final_steps=5, backend="cpu"),
     )
 
 

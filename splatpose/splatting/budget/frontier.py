@@ -2,8 +2,8 @@
 
 All that is tuned about `--minutes` stands here. Where the numbers are from:
 
-* 320 px with 20,000 Gaussians and 1,000 steps, and 640 px with 40,000 and 2,000, are the presets
-  `fast` and `default`, whose learning rates and schedules were set on real photos.
+* 320 px with 20,000 Gaussians and 1,000 steps, and 640 px with 40,000 and 2,000, are what learning
+  rates and schedules were set at, on real photos.
 * Time alone buys little where the number of Gaussians stays (tests/benchmarks/results/
   training.json, fox at 640 px with 40,000: 33.33 dB after 7,082 steps, 33.73 after 27,515). So size
   and Gaussians rise with the time, and steps no faster than is needed for both.
@@ -61,7 +61,7 @@ MOST_STEPS_OF_FEW = 2_000
 LEAST_STEPS = 200
 """Steps below which a training is no training."""
 FINAL_SHARE, MOST_FINAL_STEPS = 0.1, 500
-"""Share of the steps that the last pass has, and its most steps: as the presets have it."""
+"""Share of the steps that the last pass has, and its most steps."""
 
 
 def ladder() -> tuple[Rung, ...]:

@@ -92,11 +92,12 @@ def plan_training(
     """
     photos = _photo_set(poses, keep_edges, eval_every, hold_out)
     backend = choose_backend(training.backend)
-    wish = Wish(config.minutes, config.memory, max_size, training, frozenset(config.given))
+    minutes = config.minutes or 0.0
+    wish = Wish(minutes, config.memory, max_size, training, frozenset(config.given))
     if backend.name == "cpu":
         warmup()
     cost = bench = None
-    if config.minutes:
+    if minutes:
         bench = _Bench(capture, poses, training, backend, seed, emit)
         cost = bench.first()
     base, free = _memory(backend)  # now that all that trains is loaded
