@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..scene.camera import Camera
+from .rotations import cross_matrix
 
 _UNDISTORT_ITERATIONS = 20
 
@@ -63,6 +64,19 @@ def project(
     depth = in_camera[:, 2]
     safe = np.where(depth > 0, depth, np.nan)
     return pixels_from_normalized(camera, in_camera[:, :2] / safe[:, None]), depth
+
+
+def twist_derivatives(x: Float[np.ndarray, "N 3"], unit: float) -> Float[np.ndarray, "N 2 6"]:
+    """Derivatives of image coordinates (X/Z, Y/Z) by a twist of the camera.
+
+    Args:
+        x: points in the camera's frame, in front of it.
+        unit: length of the twist's translation, which is behind its rotation (about the camera).
+    """
+    of_x = np.zeros((len(x), 2, 3))
+    of_x[:, 0, 0] = of_x[:, 1, 1] = 1 / x[:, 2]
+    of_x[:, :, 2] = -x[:, :2] / x[:, 2:] ** 2
+    return np.concatenate([-of_x @ cross_matrix(x), unit * of_x], axis=2)
 
 
 def _distortion(camera: Camera, u: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:

@@ -32,6 +32,10 @@ class PhotoTrust:
     least half) of the share of their matches, 0 to 1, that neither agree with poses which they took
     no part in nor contradict the final ones: off by little, as where a rolling shutter or blur
     bends what the camera model takes for straight."""
+    reading_motion: float = NAN
+    """Median over all photos of the share of the squared errors of their points, 0 to 1, that a
+    steady motion while rows or columns are read explains beyond chance: a rolling shutter's, not
+    those of blur."""
     center_shift: float = NAN
     """Median over all photos of how far off its camera's principal point a photo's own points
     clearly call for one, in shares of the longer side; 0 for a photo whose points leave it open.

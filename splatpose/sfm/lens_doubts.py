@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..geometry.groups import rows_of_each
-from ..geometry.projection import normalized_from_pixels
+from ..geometry.projection import normalized_from_pixels, twist_derivatives
 from ..geometry.robust import CAUCHY_BEND, cauchy_divisor, sigma_by_median
-from ..geometry.rotations import cross_matrix, so3_exp
+from ..geometry.rotations import so3_exp
 from ..scene.camera import Camera
 from ..scene.sparse_model import SparseModel
 from .correspondences import REFERENCE_SIDE, MatchTable
@@ -113,11 +113,8 @@ def _derivatives(
     free: int,
 ) -> Float[np.ndarray, "N 2 _"]:
     """Of residuals in pixels by the twist of the photo (translation in `unit`) and its lens."""
-    of_x = np.zeros((len(x), 2, 3))
-    of_x[:, 0, 0] = of_x[:, 1, 1] = focal / x[:, 2]
-    of_x[:, :, 2] = -focal * x[:, :2] / x[:, 2:] ** 2
     lens = [focal * rays[:, :, None], np.tile(np.eye(2), (len(x), 1, 1))][: 1 + (free == 3)]
-    return np.concatenate([-of_x @ cross_matrix(x), unit * of_x, *lens], axis=2)
+    return np.concatenate([focal * twist_derivatives(x, unit), *lens], axis=2)
 
 
 def usual_shift(model: SparseModel) -> float:

@@ -29,6 +29,7 @@ from ...sfm.validation.lookalike_pairs import Lookalikes, find_lookalikes
 from ...sfm.validation.map_ties import MapTies
 from ...sfm.validation.missing_overlap import measure_overlap, missing_share
 from ...sfm.validation.pair_residuals import pair_evidence
+from ...sfm.validation.reading_motion import reading_motion
 from ...sfm.validation.scale_ties import ScaleTies, find_scale_ties
 from ...sfm.validation.split_agreement import FoldEvidence, fold_evidence
 from ...sfm.validation.split_reconstructions import map_halves
@@ -185,7 +186,11 @@ def collect(
             depth_residual=_depth_residual(subject.depth, i),
         )
         photos.append(found if folds is None else _with_folds(found, folds, i))
-    everywhere = {"imprecise": _imprecise(photos), "center_shift": usual_shift(model)}
+    everywhere = {
+        "imprecise": _imprecise(photos),
+        "reading_motion": reading_motion(model),
+        "center_shift": usual_shift(model),
+    }
     photos = [
         replace(photo, **everywhere) if registered else photo
         for photo, registered in zip(photos, model.registered, strict=True)

@@ -22,6 +22,7 @@ GOOD = PhotoTrust(
     spread=0.8,
     held_out_share=0.95,
     imprecise=0.03,
+    reading_motion=0.1,
     center_shift=0.001,
     fold_rotation=0.1,
     fold_position=0.2,
@@ -65,6 +66,7 @@ HIGHER_IS_WORSE = {
     "contradicted_share": 1.0,
     "missing_overlap": 1.0,
     "imprecise": 1.0,
+    "reading_motion": 1.0,
     "center_shift": 0.1,
     "lookalikes": 1.0,
     "lookalikes_near": 1.0,
@@ -84,6 +86,8 @@ LOWER_IS_WORSE = {
 }
 EXCUSED = {"lookalikes", "lookalikes_near", "rivals", "rival_here", "turn_error", "cycle_error"}
 """Nothing to object to where both halves, and several ways of mapping, agree."""
+GIVE_WEIGHT = {"ways", "reading_motion"}
+"""What other figures count by."""
 EXPECTED = Points(expected_points(), 0.95)
 """What is known beforehand, so that what is fitted does not change what is tested here."""
 RANK = {"refused": 0, "weak": 1, "trusted": 2}
@@ -140,7 +144,9 @@ def test_no_pose_is_refused_whatever_speaks_for_it() -> None:
     assert finding.probability != finding.probability
 
 
-@pytest.mark.parametrize("name", sorted({*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - EXCUSED - {"ways"}))
+@pytest.mark.parametrize(
+    "name", sorted({*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - EXCUSED - GIVE_WEIGHT)
+)
 def test_each_figure_alone_can_make_a_photo_weak(name: str) -> None:
     worst = HIGHER_IS_WORSE.get(name, 0 * LOWER_IS_WORSE.get(name, 0))
     evidence = replace(GOOD, **{name: worst})
@@ -168,8 +174,18 @@ def test_every_figure_of_the_evidence_is_known_here() -> None:
     told |= {"focal_sigma"}
     assert {f.name for f in fields(PhotoTrust)} == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE, *told}
     figures = {f.name for f in FIGURES}
-    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "rival_here", "ways"}
+    assert figures == {*HIGHER_IS_WORSE, *LOWER_IS_WORSE} - {"rivals", "rival_here", *GIVE_WEIGHT}
     assert [t.figure for t in fitted_points().model.terms] == [f.name for f in FIGURES]
+
+
+def test_matches_that_agree_roughly_count_where_the_errors_are_of_a_moving_camera() -> None:
+    rough = replace(GOOD, imprecise=0.35)
+    assert judged(rough).level == "weak"
+    assert judged(replace(rough, reading_motion=0.02)).level == "trusted"
+    assert judged(replace(rough, reading_motion=float("nan"))).level == "weak", "not known"
+    found = [judged(replace(rough, reading_motion=share)).probability for share in (0, 0.04, 0.05)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[2]
 
 
 @pytest.mark.parametrize("name", ["turn_error", "cycle_error"])

@@ -215,6 +215,10 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float], str], str]] = {
         "Matches that agree roughly", percent,
         "Share of all photos' matches (median) that are off by little: rolling shutter, or blur.",
     ),
+    "reading_motion": (
+        "Errors as of a rolling shutter", percent,
+        "Share of the errors of all photos' points (median) that a motion while reading explains.",
+    ),
     "center_shift": (
         "Middle of the lens moves by", lambda v: f"{100 * v:.2g} % of the longer side",
         "What the points of each photo call for (median): stabilised video, or rolling shutter.",
