@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from ..scene.camera import Camera
@@ -65,39 +65,33 @@ def training_depth(
         views: the registered photos.
         wish: auto; on: all maps that agree with the points; off: none.
     """
-    training = int((~views.held_out).sum())
     photos = np.flatnonzero(poses.registered)
-    agreeing = [
+    known = point_depths(poses)
+    chosen = [
         view
         for view, photo in enumerate(photos.tolist())
-        if alignment.fits[photo].kept and not views.held_out[view]
+        if wish != "off" and alignment.fits[photo].kept and not views.held_out[view]
     ]
-    if wish == "off":
-        return TrainingDepth(None, "depth maps take no part in the training, as asked")
-    if not agreeing:
-        return TrainingDepth(None, "depth maps take no part in the training: none agrees")
-    chosen = agreeing
-    if wish == "auto":
-        known = point_depths(poses)
-        bare = np.mean([_bare_share(poses, known, int(i)) for i in photos[~views.held_out]])
-        if training > MOST_PHOTOS or bare < LEAST_BARE:
-            text = f"{training} photos tell the depth themselves"
-            if training <= MOST_PHOTOS:
-                text = f"points tell the depth of {100 * (1 - bare):.0f} % of the photos"
-            return TrainingDepth(None, f"depth maps take no part in the training: {text}")
+    why_not = "as asked" if wish == "off" else "none agrees with the points"
+    if chosen and wish == "auto":
+        why_not = _what_else_tells(poses, known, photos[~views.held_out])
+        chosen = [] if why_not else chosen
+    if chosen and wish == "auto":
+        why_not = "none predicts points that it was not fitted to"
         chosen = [
             view
-            for view in agreeing
+            for view in chosen
             if _relief(priors, alignment, poses, known, int(photos[view])) >= LEAST_RELIEF
         ]
     if not chosen:
-        text = "depth maps take no part in the training: none predicts points it was not fitted to"
-        return TrainingDepth(None, text)
+        return TrainingDepth(None, f"depth maps take no part in the training: {why_not}")
     depths = tuple(
         _depth(priors, alignment, poses, views, view, int(photos[view])) if view in chosen else None
         for view in range(len(photos))
     )
-    return TrainingDepth(depths, f"{len(chosen)} of {training} photos are trained on with depth")
+    training = int((~views.held_out).sum())
+    text = f"depth maps guide the training on {len(chosen)} of {training} photos"
+    return TrainingDepth(depths, text)
 
 
 def _relief(
@@ -115,6 +109,15 @@ def _relief(
     valid = np.isfinite(sampled)
     depth, pixels = known.depth[own][valid], known.pixels[own][valid]
     return map_worth(sampled[valid], depth, pixels, alignment.kind, seed=photo).known_relief
+
+
+def _what_else_tells(poses: SparseModel, known: PointDepths, photos: Int[np.ndarray, " P"]) -> str:
+    """What tells the depth of training photos without maps, in words; empty where little does."""
+    if len(photos) > MOST_PHOTOS:
+        return f"{len(photos)} photos tell the depth themselves"
+    bare = float(np.mean([_bare_share(poses, known, photo) for photo in photos.tolist()]))
+    told = f"points tell the depth of {100 * (1 - bare):.0f} % of the photos"
+    return "" if bare >= LEAST_BARE else told
 
 
 def _bare_share(poses: SparseModel, known: PointDepths, photo: int) -> float:

@@ -34,7 +34,7 @@ class DepthTerm:
         """
         self._weight, self._steps, self._device = config.depth_weight, config.steps, device
         self._priors = views.depths or (None,) * len(views.names)
-        self._sized: dict[tuple[int, int, int], torch.Tensor] = {}
+        self._sent: dict[int, torch.Tensor] = {}
 
     def wants(self, view: int, step: int) -> bool:
         """Whether `term` looks at the depth of a view at a step; not in the last pass."""
@@ -59,17 +59,17 @@ class DepthTerm:
         return weight * depth_loss(depth, self._prior(view, *depth.shape), alpha)
 
     def _prior(self, view: int, height: int, width: int) -> Float[torch.Tensor, "H W"]:
-        """The prior at the pixels of a smaller picture, on the device."""
-        key = view, height, width
-        if key not in self._sized:
+        """Nearest values of the prior at the pixels of a smaller picture, on the device."""
+        if view not in self._sent:
             prior = self._priors[view]
             assert prior is not None
-            tall, wide = prior.shape
-            rows = ((torch.arange(height) + 0.5) * (tall / height)).long()
-            columns = ((torch.arange(width) + 0.5) * (wide / width)).long()
-            nearest = torch.from_numpy(prior).float()[rows[:, None], columns[None, :]]
-            self._sized[key] = nearest.to(self._device)
-        return self._sized[key]
+            self._sent[view] = torch.from_numpy(prior).to(self._device, torch.float32)
+        whole = self._sent[view]
+        rows, columns = (
+            ((torch.arange(side, device=self._device) + 0.5) * (given / side)).long()
+            for side, given in zip((height, width), whole.shape, strict=True)
+        )
+        return whole[rows[:, None], columns]
 
 
 def depth_loss(

@@ -148,24 +148,28 @@ def row(name: str, way: str, seed: int, arguments: Any) -> dict[str, Any]:
     config = replace(config, **WAYS[way])
     found: dict[str, Any] = {"case": name, "way": way, "seed": seed}
     found |= {"training": len(case.training), "held_out": len(case.held_out)}
-    found |= {"points": len(views.points), "maps": 0}
+    found |= {"points": len(views.points), "with_depth": []}
     if config.depth != "off":
         priors, alignment = fitted(case, views, model, arguments.cache)
         choice = training_depth(priors, alignment, model, views, config.depth)
         views = replace(views, depths=choice.depths)
-        found |= {"maps": sum(depth is not None for depth in choice.depths or ())}
-        found |= {"reason": choice.reason}
-    if way == "auto" and not found["maps"]:
-        way = "off"  # the very same training
-        known = [r for r in arguments.rows if _key(r) == (name, "off", seed)]
-        if known:
-            return {**known[0], **found}
+        known = zip(views.names, choice.depths or (), strict=False)
+        found["with_depth"] = [photo for photo, depth in known if depth is not None]
+        found["reason"] = choice.reason
+    alike = [
+        r
+        for r in arguments.rows
+        if _key(r) in ((name, "off", seed), (name, "both", seed))
+        and r["with_depth"] == found["with_depth"]
+    ]
+    if way == "auto" and alike:  # the very same training
+        return {**alike[0], **found}
     return found | train(views, config, seed)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """PSNR and SSIM by case and way, means over the seeds."""
-    lines = ["| photos | points | maps | " + " | ".join(WAYS) + " |"]
+    lines = ["| photos | points | maps that agree | " + " | ".join(WAYS) + " |"]
     lines.append("|---|---|---|" + "---|" * len(WAYS))
     for name in dict.fromkeys(r["case"] for r in rows):
         own = [r for r in rows if r["case"] == name]
@@ -174,7 +178,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             of = [r for r in own if r["way"] == way]
             psnr, ssim = (np.mean([r[key] for r in of]) if of else 0 for key in ("psnr", "ssim"))
             cells.append(f"{psnr:.2f} / {ssim:.3f}" if of else "")
-        maps = max(r["maps"] for r in own)
+        maps = max(len(r["with_depth"]) for r in own)
         lines.append(f"| {name} | {own[0]['points']} | {maps} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -65,7 +65,7 @@ def test_depth_is_that_of_the_undistorted_pixels(scene: DepthScene, tmp_path: Pa
         error = np.abs(depth / true.reshape(HEIGHT, WIDTH) - 1)
         assert np.isfinite(error).mean() > 0.85  # jumps, and what the map does not cover, are not
         assert np.nanquantile(error, 0.99) < 0.01
-    assert found.reason == "4 of 4 photos are trained on with depth"
+    assert found.reason == "depth maps guide the training on 4 of 4 photos"
 
 
 @pytest.mark.parametrize("kind", ["depth", "disparity"])
@@ -169,5 +169,5 @@ def test_views_change_their_key_only_where_they_get_depth(
     assert seen.key != views.key
     assert seen.value.depths is not None
     assert guided(views, Keyed(priors, "maps"), fits, poses, "off", events.append) is views
-    assert events[0] == Message("depth", "5 of 5 photos are trained on with depth")
+    assert events[0] == Message("depth", "depth maps guide the training on 5 of 5 photos")
     assert "as asked" in events[1].text
