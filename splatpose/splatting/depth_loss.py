@@ -44,7 +44,7 @@ class DepthTerm:
         self,
         view: int,
         step: int,
-        depth: Float[torch.Tensor, "H W"],
+        depth: Float[torch.Tensor, "H W"] | None,
         alpha: Float[torch.Tensor, "H W"],
     ) -> Float[torch.Tensor, ""]:
         """The weighted loss of a view that `wants` names.
@@ -55,6 +55,7 @@ class DepthTerm:
             depth: expected depth as rendered, attached to the graph.
             alpha: opacity of each pixel.
         """
+        assert depth is not None
         weight = self._weight * _FALL ** (step / self._steps)
         return weight * depth_loss(depth, self._prior(view, *depth.shape), alpha)
 

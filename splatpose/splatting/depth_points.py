@@ -103,7 +103,7 @@ def _prior_at(views: Views, view: int, pixels: Float[np.ndarray, "N 2"]) -> Floa
     assert prior is not None
     height, width = views.images[view].shape[:2]
     inside = ((pixels >= 0) & (pixels < (width, height))).all(axis=1)  # False for NaN as well
-    at = np.where(inside[:, None], pixels, 0.0) * (prior.shape[1] / width, prior.shape[0] / height)
-    column, row = at.astype(int).T
-    found = prior[row, column].astype(np.float64)
+    at = np.clip(np.nan_to_num(pixels), 0, np.array([width, height]) - 0.5)
+    column, row = (at * (prior.shape[1] / width, prior.shape[0] / height)).astype(int).T
+    found = np.asarray(prior[row, column], np.float64)
     return np.where(inside & (found > 0), found, np.nan)
