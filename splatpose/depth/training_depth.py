@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ..scene.camera import Camera
@@ -66,7 +66,6 @@ def training_depth(
         wish: auto; on: all maps that agree with the points; off: none.
     """
     photos = np.flatnonzero(poses.registered)
-    known = point_depths(poses)
     chosen = [
         view
         for view, photo in enumerate(photos.tolist())
@@ -74,15 +73,7 @@ def training_depth(
     ]
     why_not = "as asked" if wish == "off" else "none agrees with the points"
     if chosen and wish == "auto":
-        why_not = _what_else_tells(poses, known, photos[~views.held_out])
-        chosen = [] if why_not else chosen
-    if chosen and wish == "auto":
-        why_not = "none predicts points that it was not fitted to"
-        chosen = [
-            view
-            for view in chosen
-            if _relief(priors, alignment, poses, known, int(photos[view])) >= LEAST_RELIEF
-        ]
+        chosen, why_not = _worth_it(priors, alignment, poses, chosen, photos, views.held_out)
     if not chosen:
         return TrainingDepth(None, f"depth maps take no part in the training: {why_not}")
     depths = tuple(
@@ -92,6 +83,26 @@ def training_depth(
     training = int((~views.held_out).sum())
     text = f"depth maps guide the training on {len(chosen)} of {training} photos"
     return TrainingDepth(depths, text)
+
+
+def _worth_it(
+    priors: DepthPriors,
+    alignment: DepthAlignment,
+    poses: SparseModel,
+    agreeing: list[int],
+    photos: Int[np.ndarray, " V"],
+    held_out: Bool[np.ndarray, " V"],
+) -> tuple[list[int], str]:
+    """Those of the views with agreeing maps that gain by them, and why there are none."""
+    known = point_depths(poses)
+    if told := _what_else_tells(poses, known, photos[~held_out]):
+        return [], told
+    chosen = [
+        view
+        for view in agreeing
+        if _relief(priors, alignment, poses, known, int(photos[view])) >= LEAST_RELIEF
+    ]
+    return chosen, "none predicts points that it was not fitted to"
 
 
 def _relief(

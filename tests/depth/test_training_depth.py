@@ -75,8 +75,8 @@ def test_no_scale_and_no_shift_of_a_map_changes_anything(
     values = [depth if kind == "depth" else 1 / depth for depth in scene.depth]
     moved = [0.01 * (i + 1) * value + 7 * i for i, value in enumerate(values)]
     views = views_of(scene)
-    plain = chosen(scene, tmp_path / "plain", values, views, kind=kind)
-    other = chosen(scene, tmp_path / "other", moved, views, kind=kind)
+    plain = chosen(scene, tmp_path / "plain", values, views, "on", kind)
+    other = chosen(scene, tmp_path / "other", moved, views, "on", kind)
     assert plain.depths is not None
     assert other.depths is not None
     for a, b in zip(plain.depths, other.depths, strict=True):
