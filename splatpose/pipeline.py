@@ -91,7 +91,7 @@ def _solve(
     weights_dir = None if weights is None else expanded(weights)
     from .second_round import second_round
     from .stages.depth.config import NO_DEPTH
-    from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, resolve_depth
+    from .stages.depth.stage import DEPTH, align_depth, depth_fingerprint, guided, resolve_depth
     from .stages.joint.stage import joint_stage
     from .stages.late_registration.stage import LATE_REGISTRATION
     from .stages.local.stage import LOCAL
@@ -137,6 +137,7 @@ def _solve(
     if priors is not None:
         aligned = align_depth(priors.value, capture.value, poses.value, run.emit)
         alignment = Keyed(aligned, key_of(priors.key, poses.key))
+        views = guided(views, priors, alignment, poses, config.training.depth, run.emit)
     given = config.trust, capture, graph, poses
     verdicts = run.stage(TRUST, *given, depth=alignment, maps=priors, **near, **few, **seed)
     return Solved(

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..geometry.projection import pixels_from_normalized
 from ..scene.camera import Camera
 from ..scene.depth_maps import DepthKind
 
@@ -70,6 +71,28 @@ def sample_map(
             weights += np.where(valid, weight, 0.0)
     known = inside & np.isfinite(nearest) & (weights > 0)
     return np.where(known, total / np.where(weights > 0, weights, 1.0), np.nan)
+
+
+def undistorted_map(
+    values: Float[np.ndarray, "H W"],
+    camera: Camera,
+    K: Float[np.ndarray, "3 3"],
+    width: int,
+    height: int,
+) -> Float[np.ndarray, "h w"]:
+    """A photo's map at the pixels of its undistorted picture, as `sample_map` reads it.
+
+    Args:
+        values: the map, NaN where not valid.
+        camera: of the photo.
+        K: calibration matrix of the picture.
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+    """
+    y, x = np.mgrid[:height, :width] + 0.5
+    rays = (np.stack([x.ravel(), y.ravel()], 1) - K[:2, 2]) / K[[0, 1], [0, 1]]
+    pixels = pixels_from_normalized(camera, rays)
+    return sample_map(values, pixels, camera.width, camera.height).reshape(height, width)
 
 
 def on_surface(

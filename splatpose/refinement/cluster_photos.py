@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from ..depth.sampling import sample_map
-from ..geometry.projection import pixels_from_normalized
+from ..depth.sampling import undistorted_map
 from ..scene.camera import Camera
 from ..scene.capture import Capture
 from ..scene.depth_maps import DepthPriors
@@ -64,13 +63,7 @@ class Pictures:
             return None
         camera = self._cameras[self._capture.photos[photo].group]
         pinhole = self._pinhole(photo)
-        y, x = np.mgrid[: pinhole.height, : pinhole.width] + 0.5
-        at = np.stack([x.ravel(), y.ravel()], 1)
-        rays = (at - pinhole.K[:2, 2]) / pinhole.K[[0, 1], [0, 1]]
-        sampled = sample_map(
-            values, pixels_from_normalized(camera, rays), camera.width, camera.height
-        )
-        return sampled.reshape(pinhole.height, pinhole.width)
+        return undistorted_map(values, camera, pinhole.K, pinhole.width, pinhole.height)
 
     def _image(self, photo: int) -> _Picture:
         if photo not in self._images:

@@ -29,6 +29,10 @@ class Views:
     exposures: Int[np.ndarray, " V"] | None = None
     """Number of what each photo shows, equal for near-copies: of these none is trained on while
     another one measures. None where no two photos show the same."""
+    depths: tuple[Float[np.ndarray, "_h _w"] | None, ...] | None = None
+    """What a prior says of the depth along z, in world units: a map a view that covers its picture
+    at a size of its own, NaN where it says nothing, None of a view without. None where there are no
+    priors, or none that a training is to look at."""
 
 
 @dataclass(frozen=True)

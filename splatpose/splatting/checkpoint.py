@@ -96,4 +96,7 @@ def training_identity(views: Views, config: TrainingConfig, seed: int) -> str:
     for index in training:
         digest.update(str(views.images[index].shape).encode())
         digest.update(np.ascontiguousarray(views.images[index]).tobytes())
+    for view, depth in enumerate(views.depths or ()):
+        if depth is not None:
+            digest.update(f"{view} {depth.shape}".encode() + np.ascontiguousarray(depth).tobytes())
     return digest.hexdigest()

@@ -62,6 +62,14 @@ class TrainingConfig:
     antialiased: bool = False
     """Train with Mip-Splatting's opacity compensation. splat.ply says so in its header, which
     SuperSplat and splat-transform read; other viewers draw small Gaussians too solid."""
+    depth: Literal["auto", "on", "off"] = "auto"
+    """Depth maps (`--depth`) in training. auto: of up to 12 photos that are mostly bare of points,
+    the maps that predict points which they were not fitted to; on: every map that agrees with the
+    matches; off: none."""
+    depth_weight: Annotated[float, WEIGHT] = 0.3
+    """Weight of rendered against prior depth at the first step; a hundredth of it at the last."""
+    depth_start: Annotated[float, SHARE] = 0.25
+    """Share of the largest number of Gaussians that begin where prior depth has its surfaces."""
     exposure: bool = True
     """Learn for each photo an affine map of colour, pulled towards identity."""
     exposure_weight: Annotated[float, WEIGHT] = 20.0

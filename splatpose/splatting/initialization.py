@@ -1,4 +1,4 @@
-"""The first Gaussians, from the sparse points of the reconstruction."""
+"""The first Gaussians, from the sparse points of the reconstruction and from prior depth."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import SplatposeError
 from ..events import EventSink, Message
 from ..scene.splats import Splats
 from ..scene.views import Views
+from .depth_points import depth_points
 from .gaussian_model import SH_C0
 
 NEIGHBOURS = 3
@@ -42,6 +43,7 @@ def initial_splats(
     max_gaussians: int,
     seed: int,
     opacity: float = 0.1,
+    from_depth: int = 0,
 ) -> Splats:
     """Gaussians of degree 0 at the points that the training photos see.
 
@@ -57,6 +59,7 @@ def initial_splats(
         max_gaussians: with more points, a random part is used.
         seed: of the sampling.
         opacity: of every Gaussian, in (0, 1).
+        from_depth: Gaussians beside these where the views' prior depth says that surfaces are.
 
     Raises:
         SplatposeError: no photo to train on.
@@ -69,6 +72,8 @@ def initial_splats(
         )
     rng = np.random.default_rng([seed, 0x1417])
     cloud = seen_points(views, training)
+    if views.depths is not None and from_depth > 0:
+        cloud = _joined(cloud, Cloud(*depth_points(views, from_depth)))
     if len(cloud.points) < fill_below:
         missing = fill_below - len(cloud.points)
         emit(

@@ -12,6 +12,11 @@ _SMALLEST_SIDE = 100
 """Photos are not made smaller than this many pixels on their long side."""
 
 
+def most_gaussians(config: TrainingConfig, num_training_pixels: int) -> int:
+    """What the config and the pixels of all training photos together allow."""
+    return min(config.max_gaussians, int(num_training_pixels / config.pixels_per_gaussian))
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The config, turned into values at a step.
@@ -80,9 +85,7 @@ class Schedule:
             start=c.refine_start,
             stop=int(c.refine_stop * c.steps),
             every=c.refine_every,
-            max_gaussians=max(
-                1000, min(c.max_gaussians, int(num_training_pixels / c.pixels_per_gaussian))
-            ),
+            max_gaussians=max(1000, most_gaussians(c, num_training_pixels)),
             first_gaussians=num_first,
             full=max(c.refine_start + 1, int(c.growth_share * c.steps)),
         )

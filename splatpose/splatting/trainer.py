@@ -18,13 +18,14 @@ from .config import TrainingConfig
 from .densification import Densifier, seeded
 from .densification.default import DefaultDensifier
 from .densification.mcmc import McmcDensifier
+from .depth_loss import DepthTerm
 from .exposure import Exposure
 from .finite_watch import Diverged as Diverged
 from .finite_watch import FiniteWatch
 from .gaussian_model import GaussianModel
 from .initialization import initial_splats, scene_scale
 from .scale_limits import limit_scales
-from .schedule import Schedule
+from .schedule import Schedule, most_gaussians
 from .training_photos import Photo, TrainingPhotos, ViewingOrder
 
 _FINITE_CHECK_STEPS = 50
@@ -62,14 +63,15 @@ class Trainer:
             max_gaussians=config.max_gaussians,
             seed=seed,
             opacity=config.initial_opacity,
+            from_depth=int(config.depth_start * most_gaussians(config, pixels)),
         )
         self.schedule = Schedule(
             config, max(max(size) for size in sizes), scene_scale(self._first, views)
         )
         self._refinement = self.schedule.refinement(pixels, len(self._first))
         self.photos = TrainingPhotos(views, self.schedule.factors, self.device)
-        poses = self.photos.viewmats[~self.photos.held_out]
-        self._centers = -torch.einsum("vji,vj->vi", poses[:, :3, :3], poses[:, :3, 3])
+        self._depth_term = DepthTerm(views, config, self.device)
+        self._centers = self.photos.training_centers()
         self.restart()
 
     def restart(self, damping: float = 1.0) -> None:
@@ -180,9 +182,10 @@ class Trainer:
         opacities = torch.sigmoid(self.model.params["opacities"])
         background = self._background(self.step)
         viewmat = self._viewmat(index)
-        with_depth = self.cameras is not None and self.cameras.wants_depth(self.step)
-        render, meta = self._render(photo, viewmat, scales, opacities, background, with_depth)
-        render, depth = render[..., :3], render[..., 3] if with_depth else None
+        prior = self._depth_term.wants(index, self.step)
+        deep = prior or (self.cameras is not None and self.cameras.wants_depth(self.step))
+        render, alpha, meta = self._render(photo, viewmat, scales, opacities, background, deep)
+        render, depth = render[..., :3], render[..., 3] if deep else None
         self.densifier.before_backward(self.model, meta)
         if self.config.exposure:
             render = self.exposure.apply(render, index)
@@ -193,6 +196,7 @@ class Trainer:
         loss = photometric + self._regularisation(index, scales, opacities)
         if self.cameras is not None:
             loss = loss + self.cameras.term(index, self.step, depth)
+        loss = loss + self._depth_term.term(index, self.step, depth, alpha) if prior else loss
         return photometric, loss, meta
 
     def _update(self, index: int, rates: dict[str, float], meta: dict[str, Any] | None) -> None:
@@ -236,10 +240,10 @@ class Trainer:
         opacities: Float[torch.Tensor, " N"],
         background: Float[torch.Tensor, "1 3"],
         with_depth: bool = False,
-    ) -> tuple[Float[torch.Tensor, "H W D"], dict[str, Any]]:
+    ) -> tuple[Float[torch.Tensor, "H W D"], Float[torch.Tensor, "H W"], dict[str, Any]]:
         width, height = photo.size
         options = {} if self.densifier.reads_packed else {"packed": False}
-        render, _, meta = self.backend.rasterization(
+        render, alpha, meta = self.backend.rasterization(
             self.model.params["means"],
             self.model.params["quats"],
             scales,
@@ -256,7 +260,7 @@ class Trainer:
             absgrad=self.densifier.needs_absgrad and torch.is_grad_enabled(),
             **options,
         )
-        return render[0], meta
+        return render[0], alpha[0, ..., 0], meta
 
     def _background(self, step: int) -> Float[torch.Tensor, "1 3"]:
         if self.config.background == "black":

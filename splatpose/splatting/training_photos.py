@@ -101,6 +101,11 @@ class TrainingPhotos:
     def __len__(self) -> int:
         return len(self.names)
 
+    def training_centers(self) -> Float[torch.Tensor, "P 3"]:
+        """Where the photos that are not held out were taken."""
+        poses = self.viewmats[~self.held_out]
+        return -torch.einsum("vji,vj->vi", poses[:, :3, :3], poses[:, :3, 3])
+
     def at(self, photo: int, factor: float = 1.0) -> Photo:
         """Photo number `photo`, `factor` times smaller."""
         stored = self._levels[factor][photo]

@@ -26,6 +26,7 @@ def with_views(views: Views, chosen: Bool[np.ndarray, " V"]) -> Views:
         cam_from_world=views.cam_from_world[index],
         held_out=views.held_out[index],
         exposures=None if views.exposures is None else views.exposures[index],
+        depths=None if views.depths is None else tuple(views.depths[i] for i in index),
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,15 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
+from splatpose.events import ignore_events
+from splatpose.io.colmap import read_model
+from splatpose.scene.camera import Camera
+from splatpose.scene.sparse_model import SparseModel
 from splatpose.scene.views import Views
+from splatpose.undistortion.subset import reduced, with_views
+
+_FULL_SIZE = 100_000
+"""Pixels that no photo's longer side has."""
 
 
 def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
@@ -23,7 +33,74 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
 
     The split is the product's: ids[eval_every // 2 :: eval_every] are held out.
     """
+    views = _without_points(_frames(dataset), max_size)
+    points, colors = _points_of(_triangulated(views.images, views.Ks, views.cam_from_world))
+    if eval_every:
+        views.held_out[eval_every // 2 :: eval_every] = True
+    return replace(views, points=points, point_colors=colors)
+
+
+def load_thinned_views(
+    dataset: Path, max_size: int, training: Sequence[int], held_out: Sequence[int]
+) -> tuple[Views, SparseModel]:
+    """Some photos of `dataset`, of which only `training` are trained on and triangulated from.
+
+    Points are those of the product's matcher, by the true poses.
+
+    Returns:
+        The views, in the order of the photos, and a model of the same photos at full size: the
+        held-out ones' pixels have no part in it.
+    """
     frames = _frames(dataset)
+    kept = sorted({*training, *held_out})
+    whole = _without_points([frames[i] for i in kept], _FULL_SIZE)
+    views, trained = reduced(whole, max_size), np.isin(kept, list(training))
+    seen = _matched(with_views(whole, trained))
+    observations = seen.observations.copy()
+    observations[:, 1] = np.flatnonzero(trained)[observations[:, 1]]
+    cameras = [_camera(image, K) for image, K in zip(whole.images, whole.Ks, strict=True)]
+    model = replace(
+        SparseModel.of_cameras(views.names, views.cam_from_world, np.arange(len(kept)), cameras),
+        points=seen.points,
+        point_colors=seen.point_colors,
+        point_errors=seen.point_errors,
+        observations=observations,
+        observation_xy=seen.observation_xy,
+    )
+    views = replace(views, held_out=~trained, points=seen.points, point_colors=seen.point_colors)
+    return views, model
+
+
+def _matched(views: Views) -> SparseModel:
+    """Points from matches of all pairs, cameras held where they are."""
+    from splatpose.stages.capture.config import CaptureConfig
+    from splatpose.stages.capture.stage import build_capture, load_capture
+    from splatpose.stages.matching.config import MatchingConfig
+    from splatpose.stages.matching.matchers import resolve_matcher
+    from splatpose.stages.matching.stage import match_photos
+
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / part for part in ("images", "capture", "matching", "sparse")]
+        for folder in folders:
+            folder.mkdir()
+        names = _write_pictures(folders[0], views.images)
+        build_capture(folders[0], CaptureConfig(), folders[1], ignore_events)
+        capture = load_capture(folders[1])
+        matching = resolve_matcher(MatchingConfig(), len(names), None, ignore_events)
+        match_photos(capture, matching, folders[2], ignore_events, weights_dir=None, seed=0)
+        database = folders[2] / "database.db"
+        model = _posed_model(database, views.images, views.Ks, views.cam_from_world)
+        _triangulate(model, database, folders[0], folders[3])
+        return read_model(folders[3], names)
+
+
+def _camera(image: np.ndarray, K: np.ndarray) -> Camera:
+    height, width = image.shape[:2]
+    return Camera("PINHOLE", width, height, np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]))
+
+
+def _without_points(frames: list[dict], max_size: int) -> Views:
+    """The photos with their true poses, none of them held out; no points."""
     world_from_cam = np.array([frame["c2w"] for frame in frames], np.float64)
     centres = world_from_cam[:, :3, 3]
     middle = centres.mean(axis=0)
@@ -35,20 +112,15 @@ def load_true_views(dataset: Path, max_size: int, eval_every: int = 8) -> Views:
         images.append(image)
         masks.append(mask)
         Ks.append(K)
-    cam_from_world = np.linalg.inv(world_from_cam)
-    points, colors = _triangulated(images, np.array(Ks), cam_from_world)
-    held_out = np.zeros(len(frames), bool)
-    if eval_every:
-        held_out[eval_every // 2 :: eval_every] = True
     return Views(
         names=tuple(frame["file"] for frame in frames),
         images=tuple(images),
         masks=tuple(masks),
         Ks=np.array(Ks),
-        cam_from_world=cam_from_world,
-        held_out=held_out,
-        points=points,
-        point_colors=colors,
+        cam_from_world=np.linalg.inv(world_from_cam),
+        held_out=np.zeros(len(frames), bool),
+        points=np.zeros((0, 3)),
+        point_colors=np.zeros((0, 3), np.uint8),
     )
 
 
@@ -105,16 +177,14 @@ def _undistorted(
 
 
 def _triangulated(
-    images: list[np.ndarray], Ks: np.ndarray, cam_from_world: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    images: Sequence[np.ndarray], Ks: np.ndarray, cam_from_world: np.ndarray
+) -> pycolmap.Reconstruction:
     pycolmap.logging.minloglevel = 2
     pycolmap.set_random_seed(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "images").mkdir()
-        for index, image in enumerate(images):
-            path = folder / "images" / f"{index:04d}.png"
-            cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        _write_pictures(folder / "images", images)
         database = folder / "database.db"
         # Known images keep their order, whichever thread is done with its own first.
         pycolmap.Database.open(database).close()
@@ -127,19 +197,34 @@ def _triangulated(
         options.ransac.random_seed = 0
         match(database, verification_options=options)
         (folder / "sparse").mkdir()
-        mapping = pycolmap.IncrementalPipelineOptions(random_seed=0, num_threads=1)
-        mapping.triangulation.random_seed = mapping.mapper.random_seed = 0
-        model = pycolmap.triangulate_points(
-            model, database, folder / "images", folder / "sparse", True, mapping
-        )
-        points = list(model.points3D.values())
-        xyz = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
-        color = np.array([point.color for point in points], np.uint8).reshape(-1, 3)
-    return xyz, color
+        return _triangulate(model, database, folder / "images", folder / "sparse")
+
+
+def _write_pictures(folder: Path, images: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """Writes numbered pictures and returns their names."""
+    names = tuple(f"{index:04d}.png" for index in range(len(images)))
+    for name, image in zip(names, images, strict=True):
+        cv2.imwrite(str(folder / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return names
+
+
+def _triangulate(
+    model: pycolmap.Reconstruction, database: Path, images: Path, sparse: Path
+) -> pycolmap.Reconstruction:
+    mapping = pycolmap.IncrementalPipelineOptions(random_seed=0, num_threads=1)
+    mapping.triangulation.random_seed = mapping.mapper.random_seed = 0
+    return pycolmap.triangulate_points(model, database, images, sparse, True, mapping)
+
+
+def _points_of(model: pycolmap.Reconstruction) -> tuple[np.ndarray, np.ndarray]:
+    """Places and colours of a model's points."""
+    points = list(model.points3D.values())
+    xyz = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
+    return xyz, np.array([point.color for point in points], np.uint8).reshape(-1, 3)
 
 
 def _posed_model(
-    database: Path, images: list[np.ndarray], Ks: np.ndarray, cam_from_world: np.ndarray
+    database: Path, images: Sequence[np.ndarray], Ks: np.ndarray, cam_from_world: np.ndarray
 ) -> pycolmap.Reconstruction:
     model = pycolmap.Reconstruction()
     with pycolmap.Database.open(database) as opened:
@@ -152,7 +237,7 @@ def _add_image(
     model: pycolmap.Reconstruction,
     database: pycolmap.Database,
     row: pycolmap.Image,
-    images: list[np.ndarray],
+    images: Sequence[np.ndarray],
     Ks: np.ndarray,
     cam_from_world: np.ndarray,
 ) -> None:
@@ -167,8 +252,11 @@ def _add_image(
         camera_id=row.camera_id,
     )
     camera.has_prior_focal_length = True
-    database.update_camera(camera)
-    model.add_camera_with_trivial_rig(camera)
+    if row.camera_id not in model.cameras:
+        database.update_camera(camera)
+        model.add_camera_with_trivial_rig(camera)
+    else:  # the product takes photos of one size and no EXIF for one camera's
+        assert np.allclose(model.cameras[row.camera_id].params, camera.params, rtol=1e-3)
     pose = pycolmap.Rigid3d(cam_from_world[index, :3])
     image = pycolmap.Image(name=row.name, camera_id=row.camera_id, image_id=row.image_id)
     model.add_image_with_trivial_frame(image, pose)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from ...bounds import check_bounds
 from ...depth.alignment import align, summarise
+from ...depth.training_depth import training_depth
 from ...errors import SplatposeError
 from ...events import EventSink, Message
-from ...keys import Stage
+from ...keys import Keyed, Stage, key_of
 from ...scene.capture import Capture
 from ...scene.depth_maps import DepthAlignment, DepthPriors
 from ...scene.sparse_model import SparseModel
+from ...scene.views import Views
 from ...weights import WEIGHTS, announce_download, resolve
 from .config import DEPTH_ANYTHING, NO_DEPTH, DepthConfig
 from .folder import hash_folder, import_maps
@@ -132,6 +135,31 @@ def align_depth(
     some = bool(alignment.kept.any())
     emit(Message("depth", summarise(alignment), "info" if some else "warning"))
     return alignment
+
+
+def guided(
+    views: Keyed[Views],
+    priors: Keyed[DepthPriors],
+    alignment: Keyed[DepthAlignment],
+    poses: Keyed[SparseModel],
+    wish: Literal["auto", "on", "off"],
+    emit: EventSink,
+) -> Keyed[Views]:
+    """Views with the depth that the final training is to know; as they are where that is none.
+
+    Args:
+        views: of the registered photos.
+        priors: the maps.
+        alignment: their fits.
+        poses: that they were fitted to.
+        wish: as `TrainingConfig.depth`.
+        emit: is told what was chosen, with the reason.
+    """
+    choice = training_depth(priors.value, alignment.value, poses.value, views.value, wish)
+    emit(Message("depth", choice.reason))
+    if choice.depths is None:
+        return views
+    return Keyed(replace(views.value, depths=choice.depths), key_of(views.key, alignment.key))
 
 
 def _network_weights(weights_dir: Path | None, emit: EventSink) -> Path:
