@@ -18,7 +18,7 @@ BLOCK = 1024
 # NumPy integers: Numba compiles a helper anew for each Python integer that it is called with.
 _MEAN, _QUAT, _SCALE, _OPACITY, _DEPTH, I_COLOR = GROUP * np.arange(6)
 ONE, TWO, THREE, FOUR = np.arange(1, 5)
-_INPUTS = int(I_COLOR) + 3 * BASES
+_INPUTS = int(I_COLOR) + 3 * BASES + GROUP
 
 
 class Inputs(NamedTuple):
@@ -72,7 +72,11 @@ def load_colors(gaussians, view, i, count, inputs):
     """Harmonics or plain colours to inputs.columns[(I_COLOR + k) * LANES]."""
     stride, used = gaussians.color_stride, used_colors(view)
     columns, scratch = inputs.columns, inputs.scratch
-    load_columns(gaussians.colors, i, count, stride, used, scratch, columns, I_COLOR)
+    load_columns(gaussians.colors, i, count, stride, min(stride, used), scratch, columns, I_COLOR)
+    if used > stride:
+        # Second, because whole groups are written.
+        column, more = I_COLOR + stride, gaussians.higher_stride
+        load_columns(gaussians.higher, i, count, more, used - stride, scratch, columns, column)
 
 
 @device_function

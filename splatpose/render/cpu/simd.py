@@ -7,6 +7,7 @@ from splatpose.render.cpu.simd_math import any_lane as any_lane
 from splatpose.render.cpu.simd_math import broadcast as broadcast
 from splatpose.render.cpu.simd_math import ceil as ceil
 from splatpose.render.cpu.simd_math import column_index as column_index
+from splatpose.render.cpu.simd_math import divide as divide
 from splatpose.render.cpu.simd_math import floor as floor
 from splatpose.render.cpu.simd_math import fma as fma
 from splatpose.render.cpu.simd_math import index as index

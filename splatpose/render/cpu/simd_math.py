@@ -64,6 +64,17 @@ def maximum(typingctx, a, b):
 
 
 @typed_intrinsic
+def divide(typingctx, a, b):
+    """a / b, rounded once: never a product with the inverse of b."""
+
+    def codegen(context, builder, sig, args):
+        # Without any flag of its own Numba would give it the kernel's.
+        return builder.fdiv(*args, flags=("nsz",))
+
+    return vector(vector, vector), codegen
+
+
+@typed_intrinsic
 def sqrt(typingctx, a):
     """Square root."""
     return _vector_call("sqrt", arguments=1)
