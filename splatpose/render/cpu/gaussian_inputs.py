@@ -72,11 +72,15 @@ def load_colors(gaussians, view, i, count, inputs):
     """Harmonics or plain colours to inputs.columns[(I_COLOR + k) * LANES]."""
     stride, used = gaussians.color_stride, used_colors(view)
     columns, scratch = inputs.columns, inputs.scratch
-    load_columns(gaussians.colors, i, count, stride, min(stride, used), scratch, columns, I_COLOR)
-    if used > stride:
-        # Second, because whole groups are written.
-        column, more = I_COLOR + stride, gaussians.higher_stride
-        load_columns(gaussians.higher, i, count, more, used - stride, scratch, columns, column)
+    array, column, numbers = gaussians.colors, I_COLOR, min(stride, used)
+    # The higher ones second, because whole groups are written; a loop, to be compiled once.
+    while True:
+        load_columns(array, i, count, stride, numbers, scratch, columns, column)
+        if numbers == used:
+            return
+        array, column, stride = gaussians.higher, column + numbers, gaussians.higher_stride
+        used -= numbers
+        numbers = used
 
 
 @device_function
