@@ -108,3 +108,12 @@ def test_what_is_not_finite_stays_in_its_place() -> None:
     adam_step(optimizers)
     assert _value(optimizers[0]).isnan().nonzero().tolist() == [[3, 1]]
     assert all(_value(optimizer).isfinite().all() for optimizer in optimizers[1:])
+
+
+def test_a_rate_beyond_float32_is_infinite() -> None:
+    optimizers = _optimizers()
+    _give_gradients(optimizers, 0)
+    optimizers[0].param_groups[0]["lr"] = 1e60
+    adam_step(optimizers)
+    assert not _value(optimizers[0]).isfinite().all()
+    assert all(_value(optimizer).isfinite().all() for optimizer in optimizers[1:])

@@ -102,7 +102,8 @@ def adam_step(optimizers: Sequence[torch.optim.Optimizer]) -> None:
     blocks = np.cumsum([0, *sizes])
     if not blocks[-1]:
         return
-    numbers = np.array(rates, np.float32)
+    with np.errstate(over="ignore"):  # an absurd rate is infinite, and the training told of it
+        numbers = np.array(rates, np.float32)
     threads = available_threads()
     share(adam, threads, int(blocks[-1]), blocks, numbers, *zip(*flats, strict=True))
 
