@@ -128,14 +128,14 @@ def _color_shapes(
     parts: tuple[Tensor, ...], n: int, sh_degree: int | None
 ) -> list[tuple[int, ...]]:
     """Shapes that the parts of colours are to have."""
-    found = " and ".join(str(tuple(part.shape)) for part in parts)
+    first, found = parts[0], " and ".join(str(tuple(part.shape)) for part in parts)
     if sh_degree is None:
-        if len(parts) > 1 or parts[0].dim() != 2:
+        if len(parts) > 1 or first.dim() != 2:
             raise ValueError(
                 f"colors has shape {found}, expected (N, D) without sh_degree"
                 " (one colour per camera is not supported)"
             )
-        return [(n, parts[0].shape[-1])]
+        return [(n, first.shape[-1])]
     if sh_degree not in SH_BASES:
         raise ValueError(f"sh_degree {sh_degree} is not supported, only 0 to 3")
     whole = all(part.dim() == 3 for part in parts)
