@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import get_args
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from splatpose.render.reference import SH_BASES, RasterizeMode, RenderMode
@@ -32,6 +34,10 @@ _GSPLAT_OPTIONS: dict[str, object] = {
 }
 
 
+Harmonics = tuple[Float[Tensor, "N J 3"], Float[Tensor, "N L 3"]]
+"""Spherical harmonics in two tensors: the first J of each Gaussian, and the L that follow."""
+
+
 def refuse_options(options: dict[str, object]) -> None:
     """Raise for every option of gsplat's that would change the result and is not supported.
 
@@ -56,7 +62,7 @@ def check_arguments(
     quats: Tensor,
     scales: Tensor,
     opacities: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -76,10 +82,12 @@ def check_arguments(
         "opacities": (opacities, (n,)),
         "viewmats": (viewmats, (cameras, 4, 4)),
         "Ks": (Ks, (cameras, 3, 3)),
-        "colors": (colors, _color_shape(colors, n, sh_degree)),
     }
+    parts = colors if isinstance(colors, tuple) else (colors,)
+    for part, shape in zip(parts, _color_shapes(parts, n, sh_degree), strict=True):
+        shapes["colors" if part is parts[0] else "colors[1]"] = (part, shape)
     if backgrounds is not None:
-        shapes["backgrounds"] = (backgrounds, (cameras, colors.shape[-1]))
+        shapes["backgrounds"] = (backgrounds, (cameras, parts[0].shape[-1]))
     for name, (tensor, shape) in shapes.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
@@ -105,28 +113,35 @@ def check_arguments(
 
 def _check_cameras(viewmats: Tensor, Ks: Tensor) -> None:
     # On a GPU this would wait for all that is queued there.
-    for name, tensor in (("viewmats", viewmats), ("Ks", Ks)):
-        if not bool(tensor.isfinite().all()):
+    # As arrays: torch's functions take ten times as long for so few numbers.
+    calibrations = Ks.numpy()
+    for name, numbers in (("viewmats", viewmats.detach().numpy()), ("Ks", calibrations)):
+        if not np.isfinite(numbers).all():
             raise ValueError(f"{name} holds NaN or infinity")
-    if bool((Ks[:, 0, 1] != 0).any()):
+    if calibrations[:, 0, 1].any():
         raise ValueError("Ks with skew (row 0, column 1) are not supported")
-    if bool((Ks[:, 0, 0] <= 0).any()) or bool((Ks[:, 1, 1] <= 0).any()):
+    if min(calibrations[:, 0, 0].min(), calibrations[:, 1, 1].min()) <= 0:
         raise ValueError("Ks has a focal length that is not positive")
 
 
-def _color_shape(colors: Tensor, n: int, sh_degree: int | None) -> tuple[int, ...]:
+def _color_shapes(
+    parts: tuple[Tensor, ...], n: int, sh_degree: int | None
+) -> list[tuple[int, ...]]:
+    """Shapes that the parts of colours are to have."""
+    first, found = parts[0], " and ".join(str(tuple(part.shape)) for part in parts)
     if sh_degree is None:
-        if colors.dim() != 2:
+        if len(parts) > 1 or first.dim() != 2:
             raise ValueError(
-                f"colors has shape {tuple(colors.shape)}, expected (N, D) without sh_degree"
+                f"colors has shape {found}, expected (N, D) without sh_degree"
                 " (one colour per camera is not supported)"
             )
-        return (n, colors.shape[-1])
+        return [(n, first.shape[-1])]
     if sh_degree not in SH_BASES:
         raise ValueError(f"sh_degree {sh_degree} is not supported, only 0 to 3")
-    if colors.dim() != 3 or colors.shape[1] < SH_BASES[sh_degree]:
+    whole = all(part.dim() == 3 for part in parts)
+    if not whole or sum(part.shape[1] for part in parts) < SH_BASES[sh_degree]:
         raise ValueError(
-            f"colors has shape {tuple(colors.shape)}, expected (N, K, 3) with K of at least"
+            f"colors has shape {found}, expected (N, K, 3) with K of at least"
             f" {SH_BASES[sh_degree]} for sh_degree {sh_degree}"
         )
-    return (n, colors.shape[1], 3)
+    return [(n, part.shape[1], 3) for part in parts]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from splatpose.render.arguments import check_arguments, refuse_options
+from splatpose.render.arguments import Harmonics, check_arguments, refuse_options
 from splatpose.render.few_kernels_loss import photometric_loss
 from splatpose.render.interface import Backend
 from splatpose.render.reference import RasterizeMode, RenderMode
@@ -73,7 +73,7 @@ def rasterization(
     quats: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
     opacities: Float[Tensor, " N"],
-    colors: Float[Tensor, "N D"] | Float[Tensor, "N K 3"],
+    colors: Float[Tensor, "N D"] | Float[Tensor, "N K 3"] | Harmonics,
     viewmats: Float[Tensor, "C 4 4"],
     Ks: Float[Tensor, "C 3 3"],
     width: int,
@@ -107,7 +107,7 @@ def rasterization(
         quats,
         scales,
         opacities,
-        colors,
+        torch.cat(colors, dim=1) if isinstance(colors, tuple) else colors,
         viewmats,
         Ks,
         int(width),

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from splatpose.render.arguments import Harmonics
+
 BackendName = Literal["gsplat", "cpu"]
 
 
@@ -21,7 +23,7 @@ class Rasterization(Protocol):
         quats: Tensor,
         scales: Tensor,
         opacities: Tensor,
-        colors: Tensor,
+        colors: Tensor | Harmonics,
         viewmats: Tensor,
         Ks: Tensor,
         width: int,

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 
+from ..render.arguments import Harmonics
+from ..render.cpu.adam import adam_step
 from ..scene.splats import Splats
 
 SH_C0 = 0.28209479177387814
@@ -49,9 +51,9 @@ class GaussianModel:
         return round((1 + self.params["shN"].shape[1]) ** 0.5) - 1
 
     @property
-    def sh(self) -> Float[torch.Tensor, "N K 3"]:
-        """Spherical-harmonics coefficients, attached to the graph."""
-        return torch.cat([self.params["sh0"], self.params["shN"]], dim=1)
+    def sh(self) -> Harmonics:
+        """Spherical-harmonics coefficients, attached to the graph: of the constant, of the rest."""
+        return self.params["sh0"], self.params["shN"]
 
     def splats(self) -> Splats:
         """A detached copy on the CPU."""
@@ -70,10 +72,14 @@ class GaussianModel:
 
     def step(self) -> None:
         """One step of every optimizer; gradients are cleared."""
-        for name, optimizer in self.optimizers.items():
-            if self.params[name].numel():
-                optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        if self.params["means"].device.type == "cpu":
+            adam_step(list(self.optimizers.values()))
+        else:
+            for name, optimizer in self.optimizers.items():
+                if self.params[name].numel():
+                    optimizer.step()
+        for value in self.params.values():
+            value.grad = None
 
     def raise_sh_degree(self, degree: int) -> None:
         """Adds bands, starting at zero, until the degree is `degree`."""

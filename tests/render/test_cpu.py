@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -244,3 +244,27 @@ def test_centres_and_radii_tell_where_a_gaussian_is_seen() -> None:
                 (rows[:, None] - y).abs() <= radii[camera, n, 1]
             )
             assert not (drawn & ~near).any()
+
+
+@pytest.mark.parametrize(("first", "degree"), [(1, 3), (1, 0), (4, 2), (16, 3), (3, 1)])
+def test_harmonics_in_two_tensors_are_those_in_one(first: int, degree: int) -> None:
+    """Image and gradients, to the last bit; also where not all of them are in use."""
+    scene = Scene(count=203, cameras=2, sh_degree=degree, scale=0.05)
+    inputs = scene.inputs()
+    results = []
+    for parts in (1, 2):
+        leaves = as_leaves(inputs, torch.float32)
+        colors: Any = leaves[4]
+        if parts == 2:
+            colors = tuple(
+                part.detach().clone().requires_grad_()
+                for part in leaves[4].split([first, 16 - first], dim=1)
+            )
+        image, _, _ = rasterization(*leaves[:4], colors, leaves[5], inputs[6], **scene.arguments())
+        image.square().sum().backward()
+        gradient = (
+            leaves[4].grad if parts == 1 else torch.cat([part.grad for part in colors], dim=1)
+        )
+        results.append([image, gradient, *(leaf.grad for leaf in (*leaves[:4], leaves[5]))])
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)

@@ -169,6 +169,10 @@ def test_arguments_that_cannot_work_are_refused_by_name() -> None:
         wrong = [x.double() if i == position else x for i, x in enumerate(inputs)]
         with pytest.raises(ValueError, match=f"{name} is torch.float64"):
             rasterization(*wrong, **Scene().arguments())
+    harmonics = inputs[4].split([1, 15], dim=1)
+    for colors in ((harmonics[0],) * 2, (harmonics[0], harmonics[1].double())):
+        with pytest.raises(ValueError, match="colors"):
+            rasterization(*inputs[:4], colors, *inputs[5:], **Scene().arguments())
     with pytest.raises(TypeError, match="colour"):
         rasterization(*inputs, **Scene().arguments(), colour=1)
     with pytest.raises(ValueError, match="Ks"):

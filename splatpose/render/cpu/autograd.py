@@ -24,14 +24,22 @@ from splatpose.render.cpu.workspace import Lease
 
 def flat(tensor: Tensor) -> np.ndarray:
     """The numbers of a CPU tensor as a flat array, without a copy where it is contiguous."""
-    return tensor.detach().contiguous().view(-1).numpy()
+    return tensor.detach().contiguous().numpy().reshape(-1)
 
 
-def _as_gaussians(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor
+def as_gaussians(
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, higher: Tensor
 ) -> Gaussians:
-    stride = colors[0].numel() if len(colors) else 1
-    return Gaussians(flat(means), flat(quats), flat(scales), flat(opacities), flat(colors), stride)
+    """What the kernels take of Gaussians.
+
+    Args:
+        colors, higher: [N, ...] colours, and the harmonics that follow on those in `colors`.
+    """
+    stride, more = colors[:1].numel(), higher[:1].numel()
+    return Gaussians(
+        flat(means), flat(quats), flat(scales), flat(opacities),
+        flat(colors), max(1, stride), flat(higher), more,
+    )  # fmt: skip
 
 
 def render_cameras(
@@ -87,6 +95,7 @@ class RasterizeOnCpu(torch.autograd.Function):
         scales: Tensor,
         opacities: Tensor,
         colors: Tensor,
+        higher: Tensor,
         viewmats: Tensor,
         centers: Tensor,
         backgrounds: Tensor | None,
@@ -96,11 +105,11 @@ class RasterizeOnCpu(torch.autograd.Function):
         settings: Settings,
     ) -> tuple[Tensor, Tensor]:
         leases = [Lease() for _ in viewmats]
-        gaussians = _as_gaussians(means, quats, scales, opacities, colors)
+        gaussians = as_gaussians(means, quats, scales, opacities, colors, higher)
         image, alpha, drawn = render_cameras(
             gaussians, viewmats, centers, Ks, backgrounds, settings, leases, means2d, radii
         )
-        ctx.save_for_backward(means, quats, scales, opacities, colors, image)
+        ctx.save_for_backward(means, quats, scales, opacities, colors, higher, image)
         ctx.set_materialize_grads(False)
         ctx.leases, ctx.drawn, ctx.settings = leases, drawn, settings
         ctx.means2d = means2d
@@ -111,18 +120,18 @@ class RasterizeOnCpu(torch.autograd.Function):
     def backward(  # type: ignore[override]  # torch names ctx, but passes it by position
         ctx: Any, *output_gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        means, quats, scales, opacities, colors, image = ctx.saved_tensors
+        *inputs, image = ctx.saved_tensors
         settings: Settings = ctx.settings
         image_gradient, alpha_gradient = output_gradients
-        gaussians = _as_gaussians(means, quats, scales, opacities, colors)
+        gaussians = as_gaussians(*inputs)
         targets: list[Tensor | None] = [
-            torch.empty(t.shape, dtype=torch.float32)
-            for t in (means, quats, scales, opacities, colors)
+            torch.empty(tensor.shape, dtype=torch.float32) for tensor in inputs
         ]
         flat_targets = [flat(t) for t in targets if t is not None]
         cameras = len(ctx.leases)
-        v_means2d = torch.empty(cameras, len(means), 2)
-        absolute = torch.empty(cameras, len(means), 2) if settings.absgrad else None
+        count = len(inputs[0])
+        v_means2d = torch.empty(cameras, count, 2)
+        absolute = torch.empty(cameras, count, 2) if settings.absgrad else None
         v_viewmats, v_centers = torch.zeros(cameras, 4, 4), torch.zeros(cameras, 3)
         if image_gradient is None:
             image_gradient = torch.zeros_like(image)
@@ -150,13 +159,13 @@ class RasterizeOnCpu(torch.autograd.Function):
             ctx.means2d.absgrad = absolute
         v_backgrounds = _background_gradient(ctx, image_gradient)
         if settings.color_channels == 0:
-            targets[4] = None
+            targets[4] = targets[5] = None
         return (*targets, v_viewmats, v_centers, v_backgrounds, v_means2d, None, None, None)
 
 
 def _background_gradient(ctx: Any, image_gradient: Tensor) -> Tensor | None:
     settings: Settings = ctx.settings
-    if not ctx.needs_input_grad[7] or settings.color_channels == 0:
+    if not ctx.needs_input_grad[8] or settings.color_channels == 0:
         return None
     left = torch.stack([torch.from_numpy(d.transmittance) for d in ctx.drawn])
     left = left.view(len(ctx.drawn), settings.height, settings.width, 1)

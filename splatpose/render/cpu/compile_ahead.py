@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from splatpose.render.cpu.adam import adam_step
 from splatpose.render.cpu.color_map import AffineColors
 from splatpose.render.cpu.loss import photometric_loss
 from splatpose.render.cpu.rasterization import rasterization
@@ -38,3 +39,8 @@ def warmup(modes: tuple[RenderMode, ...] = ("RGB",), *, absgrad: bool = True) ->
         )
         colors = AffineColors.apply(image[0, ..., :3].expand(16, 16, 3), torch.eye(3, 4))
         photometric_loss(colors, torch.zeros(16, 16, 3)).backward()
+    # As many tensors as a model of Gaussians has.
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(6)]
+    for parameter in parameters:
+        parameter.grad = torch.zeros(1)
+    adam_step([torch.optim.Adam([parameter], fused=True) for parameter in parameters])

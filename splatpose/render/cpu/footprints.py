@@ -39,6 +39,7 @@ from splatpose.render.cpu.simd import (
     fma,
     load,
     minimum,
+    opaque,
     row_index,
     select,
     store,
@@ -98,10 +99,12 @@ def store_alphas(records, visit, alphas):
     power = fma(dx * element(records, base + R_XX), dx, element(records, base + R_POWER))
     slope = dx * element(records, base + R_XY)
     curve = broadcast(element(records, base + R_YY))
-    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+    vector, end = low * PAIR, (high + 1) * PAIR
+    while vector < end:
         for part in range(PAIR):
             store(alphas, (vector + part) * LANES, footprint(fma(dy, fma(dy, curve, slope), power)))
             dy = dy + np.float32(ROWS)
+        vector = opaque(vector + PAIR)
 
 
 @device_function

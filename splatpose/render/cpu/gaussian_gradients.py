@@ -59,7 +59,7 @@ CAMERA_SUMS = 16
 
 # Columns of the gradients, each input's a group of eight of its own.
 G_MEAN, G_QUAT, G_SCALE, G_OPACITY, G_MEAN2D, G_COLOR = GROUP * np.arange(6)
-GRADIENTS = 5 * GROUP + 3 * BASES
+GRADIENTS = 5 * GROUP + 3 * BASES + GROUP
 _ROW0, _ROW1, _ROW2 = np.arange(3)
 
 

@@ -18,7 +18,7 @@ BLOCK = 1024
 # NumPy integers: Numba compiles a helper anew for each Python integer that it is called with.
 _MEAN, _QUAT, _SCALE, _OPACITY, _DEPTH, I_COLOR = GROUP * np.arange(6)
 ONE, TWO, THREE, FOUR = np.arange(1, 5)
-_INPUTS = int(I_COLOR) + 3 * BASES
+_INPUTS = int(I_COLOR) + 3 * BASES + GROUP
 
 
 class Inputs(NamedTuple):
@@ -72,7 +72,15 @@ def load_colors(gaussians, view, i, count, inputs):
     """Harmonics or plain colours to inputs.columns[(I_COLOR + k) * LANES]."""
     stride, used = gaussians.color_stride, used_colors(view)
     columns, scratch = inputs.columns, inputs.scratch
-    load_columns(gaussians.colors, i, count, stride, used, scratch, columns, I_COLOR)
+    array, column, numbers = gaussians.colors, I_COLOR, min(stride, used)
+    # The higher ones second, because whole groups are written; a loop, to be compiled once.
+    while True:
+        load_columns(array, i, count, stride, numbers, scratch, columns, column)
+        if numbers == used:
+            return
+        array, column, stride = gaussians.higher, column + numbers, gaussians.higher_stride
+        used -= numbers
+        numbers = used
 
 
 @device_function

@@ -25,6 +25,9 @@ class Gaussians(NamedTuple):
     colors: np.ndarray
     """[N * color_stride] harmonics (channel fastest), or plain colours."""
     color_stride: int
+    higher: np.ndarray
+    """[N * higher_stride] the harmonics that come after those in `colors`."""
+    higher_stride: int
 
 
 class View(NamedTuple):
@@ -104,6 +107,7 @@ class GaussianGradients(NamedTuple):
     scales: np.ndarray
     opacities: np.ndarray
     colors: np.ndarray
+    higher: np.ndarray
     means2d: np.ndarray
     """[N * 2]."""
     absolute2d: np.ndarray

@@ -7,6 +7,7 @@ import numpy as np
 from splatpose.render.cpu.compilation import device_function
 from splatpose.render.cpu.simd import (
     LANES,
+    SCALES,
     ceil,
     floor,
     fma,
@@ -56,7 +57,6 @@ MIN_TRANSMITTANCE = np.float32(1e-4)
 LOG2_E = np.float32(1.4426950408889634)
 LN_2 = np.float32(0.6931471805599453)
 
-# Keeps 2^t within float32; long before, alpha is below the threshold.
 _LOWEST_POWER = np.float32(-24.0)
 # Of 2^f for f in [-1/2, 1/2], equalised relative error 1.1e-7; exact at 0, so that what an almost
 # opaque Gaussian lets through, 1 - alpha, is as accurate.
@@ -66,10 +66,24 @@ _P1, _P2, _P3, _P4, _P5 = _EXP2
 _SLACK = np.float32(0.01)
 
 
+if SCALES:
+
+    @device_function
+    def _bounded(power):
+        return power
+
+else:
+
+    @device_function
+    def _bounded(power):
+        # Keeps 2^t within float32; long before, alpha is below the threshold.
+        return maximum(power, _LOWEST_POWER)
+
+
 @device_function
 def footprint(power):
-    """2^power for power <= 0; error 2e-7 relative, below 2^-24 the value there."""
-    t = maximum(power, _LOWEST_POWER)
+    """2^power for power <= 0; error 2e-7 relative, below 2^-24 anything up to the value there."""
+    t = _bounded(power)
     whole = nearest(t)
     f = t - whole
     p = fma(fma(fma(fma(fma(_P5, f, _P4), f, _P3), f, _P2), f, _P1), f, np.float32(1.0))

@@ -14,8 +14,9 @@ from splatpose.render.cpu.loss_planes import (
     blur_row,
     clear_border,
     count_row,
-    inside_row,
+    join_row,
     row_start,
+    split_row,
 )
 from splatpose.render.cpu.simd import (
     LANES,
@@ -23,7 +24,6 @@ from splatpose.render.cpu.simd import (
     broadcast,
     fetch_add,
     fma,
-    gather,
     load,
     select,
     store,
@@ -45,24 +45,23 @@ def blur_target_rows(counter, target, frame, across, across2):
         across, across2: planes out.
     """
     height, width, stride = frame
-    values = np.zeros(stride, np.float32)
+    values = np.zeros(3 * stride, np.float32)
     squares = np.zeros(stride, np.float32)
-    inside = inside_row(frame)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
         clear_border(across, y, frame)
         clear_border(across2, y, frame)
+        split_row(target, y, frame, values)
         for c in range(3):
-            for x in range(0, width, LANES):
-                value = gather(target, y * width + x, height * width, 3, c)
-                value = select(load(inside, PAD + x) > 0.0, value, broadcast(0.0))
-                store(values, PAD + x, value)
-                store(squares, PAD + x, value * value)
+            own = c * stride
+            for x in range(PAD, PAD + width, LANES):
+                value = load(values, own + x)
+                store(squares, x, value * value)
             base = row_start(c, y, frame)
             for x in range(PAD, PAD + width, LANES):
-                store(across, base + x, blur_row(values, x))
+                store(across, base + x, blur_row(values, own + x))
                 store(across2, base + x, blur_row(squares, x))
 
 
@@ -98,7 +97,7 @@ def blur_render_rows(counter, images, frame, blurs, differences):
     squares = np.zeros(stride, np.float32)
     products = np.zeros(stride, np.float32)
     counted = np.zeros(stride, np.float32)
-    inside = inside_row(frame)
+    seen, truth = np.zeros(3 * stride, np.float32), np.zeros(3 * stride, np.float32)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
@@ -107,20 +106,19 @@ def blur_render_rows(counter, images, frame, blurs, differences):
         clear_border(across2, y, frame)
         clear_border(across_xy, y, frame)
         count_row(mask, y, width, counted)
+        split_row(render, y, frame, seen)
+        split_row(target, y, frame, truth)
         difference = np.float64(0.0)
         for c in range(3):
             sum_row = broadcast(0.0)
-            for x in range(0, width, LANES):
-                pixel = y * width + x
-                other = gather(target, pixel, height * width, 3, c)
-                value = gather(render, pixel, height * width, 3, c)
-                value = select(load(counted, PAD + x) > 0.0, value, other)
-                value = select(load(inside, PAD + x) > 0.0, value, broadcast(0.0))
-                other = select(load(inside, PAD + x) > 0.0, other, broadcast(0.0))
+            # Beyond the row both are zero.
+            for x in range(PAD, PAD + width, LANES):
+                other = load(truth, c * stride + x)
+                value = select(load(counted, x) > 0.0, load(seen, c * stride + x), other)
                 sum_row = sum_row + absolute(value - other)
-                store(values, PAD + x, value)
-                store(squares, PAD + x, value * value)
-                store(products, PAD + x, value * other)
+                store(values, x, value)
+                store(squares, x, value * value)
+                store(products, x, value * other)
             difference += np.float64(total(sum_row))
             base = row_start(c, y, frame)
             for x in range(PAD, PAD + width, LANES):
@@ -206,27 +204,27 @@ def loss_gradient(counter, images, frame, derivatives, l1_weight, ssim_weight, g
     render, target, mask = images
     height, width, stride = frame
     by_mean, by_square, by_product = derivatives
-    lanes = np.empty(3 * LANES, np.float32)
+    slopes = np.empty(3 * stride, np.float32)
     counted = np.zeros(stride, np.float32)
+    seen, truth = np.zeros(3 * stride, np.float32), np.zeros(3 * stride, np.float32)
     while True:
         y = fetch_add(counter, 1)
         if y >= height:
             return
         count_row(mask, y, width, counted)
-        for x in range(0, width, LANES):
-            pixel = y * width + x
-            for c in range(3):
-                at = row_start(c, y, frame) + PAD + x
-                own = gather(render, pixel, height * width, 3, c)
-                other = gather(target, pixel, height * width, 3, c)
+        split_row(render, y, frame, seen)
+        split_row(target, y, frame, truth)
+        for c in range(3):
+            base, row = row_start(c, y, frame), c * stride
+            for x in range(PAD, PAD + width, LANES):
+                at = base + x
+                own, other = load(seen, row + x), load(truth, row + x)
                 slope = blur_column(by_mean, at, stride)
                 slope = fma(blur_column(by_square, at, stride), own * 2.0, slope)
                 slope = fma(blur_column(by_product, at, stride), other, slope)
                 sign = select(own > other, broadcast(l1_weight), broadcast(-l1_weight))
                 sign = select(absolute(own - other) > 0.0, sign, broadcast(0.0))
                 slope = fma(slope, ssim_weight, sign)
-                valid = load(counted, PAD + x) > 0.0
-                store(lanes, c * LANES, select(valid, slope, broadcast(0.0)))
-            for lane in range(min(LANES, width - x)):
-                for c in range(3):
-                    gradient[(pixel + lane) * 3 + c] = lanes[c * LANES + lane]
+                valid = load(counted, x) > 0.0
+                store(slopes, row + x, select(valid, slope, broadcast(0.0)))
+        join_row(slopes, y, frame, gradient)

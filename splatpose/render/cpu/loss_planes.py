@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from splatpose.render.cpu.compilation import device_function
-from splatpose.render.cpu.simd import clear, fma, load
+from splatpose.render.cpu.simd import LANES, clear, fma, load, load_pixels, store, store_pixels
 from splatpose.render.loss import window_weights
 
 PAD = 8
@@ -98,12 +98,39 @@ def row_start(c, y, frame):
 
 
 @device_function
-def inside_row(frame):
-    """1 for pixels of the image, 0 for what fills a row up to a vector."""
-    inside = np.zeros(frame.stride, np.float32)
-    for x in range(frame.width):
-        inside[PAD + x] = np.float32(1.0)
-    return inside
+def split_row(image, y, frame, rows):
+    """Row y of an image, [height * width * 3], to one row a channel.
+
+    Args:
+        rows: [3 * stride], pixel x of channel c at c * stride + PAD + x. Stays as it is beyond.
+    """
+    _height, width, stride = frame
+    start = 3 * y * width
+    for x in range(0, width - LANES + 1, LANES):
+        red, green, blue = load_pixels(image, start + 3 * x)
+        store(rows, PAD + x, red)
+        store(rows, stride + PAD + x, green)
+        store(rows, 2 * stride + PAD + x, blue)
+    for x in range(width // LANES * LANES, width):
+        for c in range(3):
+            rows[c * stride + PAD + x] = image[start + 3 * x + c]
+
+
+@device_function
+def join_row(rows, y, frame, image):
+    """What `split_row` took apart, to row y of an image."""
+    _height, width, stride = frame
+    start = 3 * y * width
+    for x in range(0, width - LANES + 1, LANES):
+        channels = (
+            load(rows, PAD + x),
+            load(rows, stride + PAD + x),
+            load(rows, 2 * stride + PAD + x),
+        )
+        store_pixels(image, start + 3 * x, channels)
+    for x in range(width // LANES * LANES, width):
+        for c in range(3):
+            image[start + 3 * x + c] = rows[c * stride + PAD + x]
 
 
 @device_function

@@ -82,8 +82,8 @@ def project_backward(
         camera_sums: [blocks * CAMERA_SUMS] out.
     """
     count = len(gaussians.opacities)
-    stride, depths = gaussians.color_stride, projected.depths
-    v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, absolute2d = gradients
+    stride, more, depths = gaussians.color_stride, gaussians.higher_stride, projected.depths
+    v_means, v_quats, v_scales, v_opacities, v_colors, v_higher, v_means2d, absolute2d = gradients
     rows, lanes, inputs = np.empty(SLOT * LANES, np.float32), new_lanes(), new_inputs()
     sums, out = lanes.sums, lanes.gradients
     while True:
@@ -104,6 +104,8 @@ def project_backward(
                 store(v_opacities, i, load(out, G_OPACITY * LANES))
                 store_columns(out, G_MEAN2D, TWO, v_means2d, i, TWO)
                 store_columns(out, G_COLOR, stride, v_colors, i, stride)
+                if more > 0:
+                    store_columns(out, G_COLOR + stride, more, v_higher, i, more)
             else:
                 for lane in range(min(LANES, count - i)):
                     g = i + lane
@@ -113,6 +115,7 @@ def project_backward(
                     _write(v_scales, 3 * g, THREE, out, G_SCALE, lane, use, add)
                     _write(v_opacities, g, ONE, out, G_OPACITY, lane, use, add)
                     _write(v_colors, stride * g, stride, out, G_COLOR, lane, use, add)
+                    _write(v_higher, more * g, more, out, G_COLOR + stride, lane, use, add)
                     _write(v_means2d, 2 * g, TWO, out, G_MEAN2D, lane, use, False)
             if len(absolute2d) > 0:
                 for lane in range(min(LANES, count - i)):

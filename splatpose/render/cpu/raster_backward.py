@@ -54,6 +54,7 @@ from splatpose.render.cpu.simd import (
     fetch_add,
     fma,
     load,
+    opaque,
     select,
     store,
 )
@@ -85,12 +86,14 @@ def _store_weights(visit, planes, seen, state):
     alphas, weights, ratios = seen
     low, high = visit.low, visit.high
     place = (visit.strip * STRIP_PAIRS + low) * PAIR * planes * LANES
-    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+    vector, end = low * PAIR, (high + 1) * PAIR
+    while vector < end:
         for part in range(PAIR):
             weight, after = dim(state, place, load(alphas, (vector + part) * LANES))
             store(weights, (vector + part) * LANES, weight)
             store(ratios, (vector + part) * LANES, weight / after)
             place += planes * LANES
+        vector = opaque(vector + PAIR)
 
 
 @device_function
@@ -112,7 +115,8 @@ def _sum_gradients(records, visit, channels, absgrad, seen, state, slot, sums):
     g0, g1, g2, g3 = zero, zero, zero, zero
     planes = channels + 2
     place = (visit.strip * STRIP_PAIRS + low) * PAIR * planes * LANES
-    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+    vector, end = low * PAIR, (high + 1) * PAIR
+    while vector < end:
         for part in range(PAIR):
             weight = load(weights, (vector + part) * LANES)
             # What the pixel's gradient is along this Gaussian's channels.
@@ -147,6 +151,7 @@ def _sum_gradients(records, visit, channels, absgrad, seen, state, slot, sums):
                 ay = ay + absolute(g * fma(curve, dy, slope))
             place += planes * LANES
             dy = dy + np.float32(ROWS)
+        vector = opaque(vector + PAIR)
     mx = m * dx
     add_totals(sums, slot, (m, mx, my, mx * dx, my * dx, myy, g0, g1))
     if channels > 2 or absgrad:

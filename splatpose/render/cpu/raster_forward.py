@@ -23,7 +23,17 @@ from splatpose.render.cpu.layout import (
     STRIPS,
     TILE,
 )
-from splatpose.render.cpu.simd import LANES, broadcast, clear, element, fetch_add, fma, load, store
+from splatpose.render.cpu.simd import (
+    LANES,
+    broadcast,
+    clear,
+    element,
+    fetch_add,
+    fma,
+    load,
+    opaque,
+    store,
+)
 from splatpose.render.cpu.tile_image import new_strip_pixels, write_strip
 
 
@@ -37,7 +47,8 @@ def _blend(records, visit, channels, alphas, state):
     c3 = broadcast(element(records, base + R_CHANNEL + 3))
     planes = channels + 1
     place = (visit.strip * STRIP_PAIRS + low) * PAIR * planes * LANES
-    for vector in range(low * PAIR, (high + 1) * PAIR, PAIR):
+    vector, end = low * PAIR, (high + 1) * PAIR
+    while vector < end:
         for part in range(PAIR):
             weight, _after = dim(state, place, load(alphas, (vector + part) * LANES))
             at = place + LANES
@@ -52,6 +63,7 @@ def _blend(records, visit, channels, alphas, state):
                 at += LANES
                 store(state, at, fma(weight, c3, load(state, at)))
             place += planes * LANES
+        vector = opaque(vector + PAIR)
 
 
 @kernel

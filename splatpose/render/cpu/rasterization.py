@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from splatpose.render.arguments import check_arguments, refuse_options
+from splatpose.render.arguments import Harmonics, check_arguments, refuse_options
 from splatpose.render.cpu.autograd import RasterizeOnCpu
 from splatpose.render.cpu.camera_pass import Settings
 from splatpose.render.cpu.layout import MAX_CHANNELS, TILE
@@ -16,12 +17,20 @@ from splatpose.render.cpu.threads import available_threads
 from splatpose.render.reference import RasterizeMode, RenderMode
 
 
+def _centers(viewmats: Float[Tensor, "C 4 4"]) -> Float[Tensor, "C 3"]:
+    if viewmats.requires_grad:
+        return torch.linalg.inv(viewmats.double())[:, :3, 3].float()
+    # The same numbers at a tenth of the time.
+    inverses = np.linalg.inv(viewmats.numpy().astype(np.float64))
+    return torch.from_numpy(inverses[:, :3, 3].astype(np.float32))
+
+
 def rasterization(
     means: Float[Tensor, "N 3"],
     quats: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
     opacities: Float[Tensor, " N"],
-    colors: Float[Tensor, "N D"] | Float[Tensor, "N K 3"],
+    colors: Float[Tensor, "N D"] | Float[Tensor, "N K 3"] | Harmonics,
     viewmats: Float[Tensor, "C 4 4"],
     Ks: Float[Tensor, "C 3 3"],
     width: int,
@@ -48,7 +57,8 @@ def rasterization(
         scales: Standard deviations along the axes, world units.
         opacities: In [0, 1].
         colors: Plain colours with up to 4 channels (3 beside a depth), or spherical harmonics
-            with `sh_degree`.
+            with `sh_degree`; these also as two tensors, `[N, J, 3]` and `[N, K - J, 3]`, which
+            are not copied together.
         viewmats: cam_from_world. Ks: Pinhole calibration without skew, pixels.
         near_plane, far_plane: Centres outside of this range of z are left out.
         eps2d: Variance that is added in the image, square pixels.
@@ -70,6 +80,7 @@ def rasterization(
     refuse_options(options)
     check_arguments(means, quats, scales, opacities, colors, viewmats, Ks, width, height,
                     sh_degree, backgrounds, render_mode, rasterize_mode, "cpu")  # fmt: skip
+    first, higher = colors if isinstance(colors, tuple) else (colors, colors.detach()[:, :0])
     has_color, has_depth = "RGB" in render_mode, "D" in render_mode
     settings = Settings(
         width=int(width),
@@ -78,7 +89,7 @@ def rasterization(
         far_plane=float(far_plane),
         eps2d=float(eps2d),
         sh_degree=sh_degree if sh_degree is not None and has_color else -1,
-        color_channels=colors.shape[-1] if has_color else 0,
+        color_channels=first.shape[-1] if has_color else 0,
         has_depth=has_depth,
         expected_depth="ED" in render_mode,
         antialiased=rasterize_mode == "antialiased",
@@ -91,7 +102,7 @@ def rasterization(
             f" supported: at most {MAX_CHANNELS} channels, depth included"
         )
     cameras, count = len(viewmats), len(means)
-    inputs = (means, quats, scales, opacities, colors, viewmats, backgrounds)
+    inputs = (means, quats, scales, opacities, first, higher, viewmats, backgrounds)
     differentiable = torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in inputs
     )
@@ -99,10 +110,10 @@ def rasterization(
     radii = torch.empty(cameras, count, 2, dtype=torch.int32)
     centers = torch.zeros(cameras, 3)
     if settings.sh_degree >= 0:
-        centers = torch.linalg.inv(viewmats.double())[:, :3, 3].float()
+        centers = _centers(viewmats)
     image, alpha = RasterizeOnCpu.apply(
-        means, quats, scales, opacities, colors, viewmats, centers, backgrounds, means2d,
-        Ks, radii, settings,
+        means, quats, scales, opacities, first, higher, viewmats, centers, backgrounds,
+        means2d, Ks, radii, settings,
     )  # fmt: skip
     meta = {
         "means2d": means2d,

@@ -11,6 +11,7 @@ from numba.core import cgutils
 from splatpose.render.cpu.simd_type import (
     FLAGS,
     LANES,
+    SCALES,
     VECTOR,
     mask,
     typed_intrinsic,
@@ -64,6 +65,17 @@ def maximum(typingctx, a, b):
 
 
 @typed_intrinsic
+def divide(typingctx, a, b):
+    """a / b, rounded once: never a product with the inverse of b."""
+
+    def codegen(context, builder, sig, args):
+        # Without any flag of its own Numba would give it the kernel's.
+        return builder.fdiv(*args, flags=("nsz",))
+
+    return vector(vector, vector), codegen
+
+
+@typed_intrinsic
 def sqrt(typingctx, a):
     """Square root."""
     return _vector_call("sqrt", arguments=1)
@@ -101,10 +113,17 @@ def nearest(typingctx, a):
 
 @typed_intrinsic
 def times_power_of_two(typingctx, a, exponent):
-    """a * 2^exponent for whole exponents; defined where a and the product are normal numbers."""
+    """a * 2^exponent for whole exponents, where a and the product are normal numbers.
+
+    Beyond, anything, or with `SCALES` what it is.
+    """
 
     def codegen(context, builder, sig, args):
         kind = ir.VectorType(ir.IntType(32), LANES)
+        if SCALES:
+            everywhere, rounding = ir.IntType(16)(0xFFFF), ir.IntType(32)(4)
+            name = "llvm.x86.avx512.mask.scalef.ps.512"
+            return _call(builder, name, VECTOR, *args, args[0], everywhere, rounding)
         # The addition leaves the whole number in the lowest bits, at less cost than a conversion.
         shifted = builder.fadd(args[1], ir.Constant(VECTOR, [_WHOLE_NUMBERS] * LANES))
         steps = ir.Constant(kind, [_MANTISSA_BITS] * LANES)

@@ -1,4 +1,4 @@
-"""Vectors from and to memory: loads, stores, gathers, and one atomic counter."""
+"""Vectors from and to memory: loads, stores, pixels taken apart, and one atomic counter."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from splatpose.render.cpu.simd_type import (
     FLAGS,
     LANES,
     VECTOR,
-    lane_number,
     typed_intrinsic,
     vector,
 )
 
 _INDEX = ir.IntType(64)
+_PIXEL = 3
+"""Numbers of a pixel."""
 
 
 def data_pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
@@ -83,6 +84,46 @@ def prefetch(typingctx, array, index):
 
 
 @typed_intrinsic
+def load_pixels(typingctx, array, place):
+    """Red, green and blue of LANES pixels that lie one after the other from `place` on."""
+
+    def codegen(context, builder, sig, args):
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        kind = ir.VectorType(ir.FloatType(), _PIXEL * LANES)
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        pixels = builder.load(pointer, align=4)
+        channels = []
+        for channel in range(_PIXEL):
+            lanes = [_PIXEL * lane + channel for lane in range(LANES)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)
+            channels.append(builder.shuffle_vector(pixels, pixels, mask))
+        return context.make_tuple(builder, sig.return_type, channels)
+
+    return types.UniTuple(vector, _PIXEL)(array, types.int64), codegen
+
+
+@typed_intrinsic
+def store_pixels(typingctx, array, place, channels):
+    """Write red, green and blue of LANES pixels one after the other from `place` on."""
+
+    def codegen(context, builder, sig, args):
+        data = data_pointer(context, builder, sig.args[0], args[0])
+        red, green, blue = cgutils.unpack_tuple(builder, args[2], _PIXEL)
+        lanes = ir.VectorType(ir.IntType(32), 2 * LANES)
+        both = builder.shuffle_vector(red, green, ir.Constant(lanes, list(range(2 * LANES))))
+        # As long as the others, undefined beyond.
+        last = builder.shuffle_vector(blue, blue, ir.Constant(lanes, list(range(2 * LANES))))
+        order = [channel * LANES + lane for lane in range(LANES) for channel in range(_PIXEL)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+        pixels = builder.shuffle_vector(both, last, mask)
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), pixels.type.as_pointer())
+        builder.store(pixels, pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.UniTuple(vector, _PIXEL)), codegen
+
+
+@typed_intrinsic
 def clear(typingctx, array, first, count):
     """Set `count` numbers of a flat float32 array to zero, from `first` on."""
 
@@ -120,14 +161,6 @@ def element(typingctx, array, index):
     return array.dtype(array, types.int64), codegen
 
 
-def _gather(builder: Any, data: Any, indices: list[Any]) -> Any:
-    result = ir.Constant(VECTOR, ir.Undefined)
-    for lane, index in enumerate(indices):
-        number = builder.load(builder.gep(data, [index]), align=4)
-        result = builder.insert_element(result, number, lane_number(lane))
-    return result
-
-
 def lane_positions(builder: Any, first: Any, count: Any) -> list[Any]:
     """first, first + 1, ... with the last valid position repeated beyond `count`."""
     last = builder.sub(count, ir.Constant(_INDEX, 1))
@@ -139,16 +172,17 @@ def lane_positions(builder: Any, first: Any, count: Any) -> list[Any]:
 
 
 @typed_intrinsic
-def gather(typingctx, array, first, count, stride, offset):
-    """array[row * stride + offset] for LANES rows from `first` on; rows end at `count`, and the
-    last row is repeated beyond."""
+def opaque(typingctx, number):
+    """The same whole number, of which the compiler knows nothing: what counts by it is a loop.
+
+    Loops of a handful of rounds are slower unrolled: more branches, each guessed wrong once.
+    """
 
     def codegen(context, builder, sig, args):
-        data = data_pointer(context, builder, sig.args[0], args[0])
-        rows = lane_positions(builder, args[1], args[2])
-        return _gather(builder, data, [builder.add(builder.mul(r, args[3]), args[4]) for r in rows])
+        kind = ir.FunctionType(_INDEX, [_INDEX])
+        return builder.call(ir.InlineAsm(kind, "", "=r,0"), args)
 
-    return vector(array, types.int64, types.int64, types.int64, types.int64), codegen
+    return types.int64(types.int64), codegen
 
 
 @typed_intrinsic

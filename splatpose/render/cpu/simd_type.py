@@ -27,8 +27,14 @@ def _detect_lanes() -> int:
     return 16 if features.get("avx512f") and features.get("avx512vl") else 8
 
 
+def _detect_scaling() -> bool:
+    """Whether one instruction of vectors multiplies by a power of two."""
+    return LANES == 16 and bool(llvm.get_host_cpu_features().get("avx512dq"))
+
+
 LANES = _detect_lanes()
 """Numbers a vector: 16 with AVX-512, else 8 (two registers on 128-bit machines)."""
+SCALES = _detect_scaling()
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
