@@ -59,6 +59,11 @@ def with_plan(config: FitConfig, plan: TrainingPlan | None) -> FitConfig:
     return config
 
 
+def for_poses(config: FitConfig) -> FitConfig:
+    """The config of a run that ends before the training: no plan unless one is asked for."""
+    return replace(config, budget=replace(config.budget, minutes=config.budget.minutes or 0.0))
+
+
 def given_options(config: FitConfig) -> tuple[PlannedOption, ...]:
     """Options that are not to be chosen: those named, and those with other values than usual."""
     usual = FitConfig()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .budget import plan_budget, with_plan
+from .budget import for_poses, plan_budget, with_plan
 from .config import FitConfig
 from .events import EventSink, ignore_events
 from .host import expanded
@@ -74,12 +74,9 @@ def solve(
 ) -> Solved:
     """The first half of `fit`: cameras, sparse points and verdicts, without the final Gaussians.
 
-    Arguments and errors are those of `fit`, which goes on from here in the same folder. No training
-    is planned, unless minutes or memory are asked for.
+    Arguments and errors are those of `fit`, which goes on from here in the same folder.
     """
-    config = config or FitConfig()
-    budget = replace(config.budget, minutes=config.budget.minutes or 0.0)
-    config = replace(config, budget=budget)
+    config = for_poses(config or FitConfig())
     with opened(images, out, config, overwrite, emit) as (run, capture):
         return _solve(run, capture, config, weights_dir)
 
@@ -107,7 +104,6 @@ def _solve(
     near = {"max_error_px": config.poses.max_error_px}
     local = joint = alignment = priors = None
     check_names(capture.value, config.views)
-
     depth = resolve_depth(config.depth, weights_dir, run.emit)
     if depth.source != NO_DEPTH:
         mapped = Keyed(capture.value, key_of(capture.key, depth_fingerprint(depth)))
@@ -117,8 +113,9 @@ def _solve(
     backend = resolve_backend(config.training, run.emit).backend
     device = {"backend": backend}
     if config.local.steps:
-        options = {**device, **few, **seed}
-        local = run.stage(LOCAL, config.local, capture, graph, depth=priors, **options)
+        local = run.stage(
+            LOCAL, config.local, capture, graph, depth=priors, **device, **few, **seed
+        )
     pairs = local and local.part(local.value[0])
     poses = run.stage(POSES, config.poses, capture, graph, pairs=pairs, depth=priors, **seed)
     given = config, matching, capture, graph, poses, priors, networks["weights_dir"]
