@@ -113,9 +113,8 @@ def _solve(
     backend = resolve_backend(config.training, run.emit).backend
     device = {"backend": backend}
     if config.local.steps:
-        local = run.stage(
-            LOCAL, config.local, capture, graph, depth=priors, **device, **few, **seed
-        )
+        given = config.local, capture, graph
+        local = run.stage(LOCAL, *given, depth=priors, **device, **few, **seed)
     pairs = local and local.part(local.value[0])
     poses = run.stage(POSES, config.poses, capture, graph, pairs=pairs, depth=priors, **seed)
     given = config, matching, capture, graph, poses, priors, networks["weights_dir"]
