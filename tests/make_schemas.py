@@ -29,6 +29,10 @@ from splatpose.scene.training_plan import TrainingPlan
 from splatpose.scene.verdicts import Level, PhotoTrust
 
 FOLDER = Path(__file__).parent.parent / "splatpose" / "schemas"
+COLOR_FIT = (
+    "of held-out photos after a colour fit: an affine map fitted on each half of a photo (left, "
+    "right) and applied to the other."
+)
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
@@ -207,6 +211,7 @@ def results() -> dict[str, Schema]:
                 "gaussians": whole("Gaussians in splat.ply."),
                 "held_out": whole("Photos that were held out and measured."),
                 "held_out_psnr": number("Mean PSNR of the held-out photos.", null=True),
+                "held_out_color_fitted_psnr": number(f"Mean PSNR {COLOR_FIT}", null=True),
                 "held_out_ssim": number("Mean SSIM of the held-out photos.", null=True),
             },
         ),
@@ -330,6 +335,7 @@ def photo() -> Schema:
             "triangulated_keypoints": whole("Keypoints that see a sparse point."),
             "held_out": flag("Whether it was held out of the training and measured."),
             "held_out_psnr": number("PSNR of its rendering, where it was held out.", null=True),
+            "held_out_color_fitted_psnr": number(f"PSNR of its rendering, {COLOR_FIT}", null=True),
             "held_out_ssim": number("SSIM of its rendering, where it was held out.", null=True),
             "depth_prior": or_null(of_dataclass(DepthFit)),
             "verdict": of(Level | None, "Whether its pose can be trusted."),

@@ -41,8 +41,11 @@ class HeldOutScore:
 
     name: str
     psnr: float
-    """Peak signal-to-noise ratio in dB."""
+    """Peak signal-to-noise ratio in dB, colours as they are."""
     ssim: float
+    color_fitted_psnr: float = float("nan")
+    """PSNR in dB after a colour fit: an affine map fitted on each half of the photo, left and right,
+    and applied to the other. NaN in results of earlier versions, which did not measure it."""
 
 
 @dataclass(frozen=True)

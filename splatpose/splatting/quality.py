@@ -16,6 +16,7 @@ from ..io.atomic import write_bytes
 from ..io.file_names import flat_names
 from ..scene.splats import HeldOutScore
 from ..tolerance import Tolerance
+from .color_fit import color_fitted
 from .training_photos import TrainingPhotos
 
 _log = logging.getLogger("splatpose")
@@ -87,6 +88,7 @@ def measure(
                 photos.names[index],
                 psnr(image, target, photo.mask),
                 ssim(image, target, photo.mask),
+                psnr(color_fitted(image, target, photo.mask), target, photo.mask),
             )
         )
         if previews is not None:

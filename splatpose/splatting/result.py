@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def save_result(folder: Path, trained: TrainedSplats) -> None:
     write_json(
         folder / RESULT,
         {
-            "held_out": [[score.name, score.psnr, score.ssim] for score in trained.held_out],
+            "held_out": [list(astuple(score)) for score in trained.held_out],
             "final_pass_on_all": trained.final_pass_on_all,
             "backend": trained.backend,
             "antialiased": splats.antialiased,
@@ -59,8 +60,7 @@ def load_result(folder: Path) -> TrainedSplats:
         return TrainedSplats(
             splats=Splats(**tensors, antialiased=_antialiased(folder, value)),
             held_out=tuple(
-                HeldOutScore(name, number(psnr), number(ssim))
-                for name, psnr, ssim in value["held_out"]
+                HeldOutScore(name, *map(number, figures)) for name, *figures in value["held_out"]
             ),
             final_pass_on_all=value["final_pass_on_all"],
             backend=value["backend"],

@@ -249,7 +249,7 @@ class _Run:
             "rollbacks": self._rollbacks,
             "losses": self._losses.numbers(),
             "curve": [list(sample) for sample in self.curve],
-            "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
+            "scores": None if scores is None else [list(dataclasses.astuple(s)) for s in scores],
         }
         if (bad := first_not_finite(state)) is not None:
             if bad not in self._unsound:  # the last sound checkpoint stays

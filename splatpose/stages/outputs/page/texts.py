@@ -147,9 +147,13 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         note = plural(summary["held_out"], "held-out photo")
         if known(ssim):
             note = f"{ssim:.3f} SSIM, {note}"
+        fitted = summary.get("held_out_color_fitted_psnr")
+        if known(fitted):
+            note += f"; {fitted:.1f} dB after a colour fit"
         meaning = (
             "How close renderings come to photos that the splat had not seen. PSNR in dB: 20 is "
-            "coarse, 30 is good; SSIM: 1 is equal."
+            "coarse, 30 is good; SSIM: 1 is equal. The colour fit is made on one half of a photo "
+            "and judged by the other."
         )
         psnr = f"{summary['held_out_psnr']:.1f} dB"
         rows.append(Figure("Unseen views", psnr, note, meaning))
