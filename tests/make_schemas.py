@@ -25,6 +25,7 @@ from splatpose.scene.capture import SkippedFile, VideoUse
 from splatpose.scene.depth_maps import DepthFit
 from splatpose.scene.evidence import JointEvidence, LocalEvidence
 from splatpose.scene.second_round import SecondRoundEvidence
+from splatpose.scene.splats import OffPath
 from splatpose.scene.training_plan import TrainingPlan
 from splatpose.scene.verdicts import Level, PhotoTrust
 
@@ -430,6 +431,7 @@ def training() -> Schema:
             "gaussians_dropped": whole("Gaussians that were left out as not finite."),
             "sh_degree": whole("Degree of the spherical harmonics of colour."),
             "final_pass_on_all": flag("Whether a last pass trained on the held-out photos too."),
+            "off_path": or_null(of_dataclass(OffPath)),
             "curve": rows(
                 "Samples of the training.",
                 record(

@@ -46,7 +46,7 @@ class ViewScore:
     lpips: float
     """Learned perceptual distance (Zhang et al. 2018); NaN where its weights were not at hand."""
     color_fitted_psnr: float = float("nan")
-    """PSNR in dB after a colour fit: an affine map fitted on each half of the photo, left and right,
+    """PSNR in dB after a colour fit: an affine map fitted on each half of the photo (left, right)
     and applied to the other; NaN in results of earlier versions."""
 
 

@@ -11,8 +11,8 @@ from .novel_views import Metric, NovelViews, PoseSource
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 COLOR_FIT = (
-    "After a colour fit: an affine map of colour is fitted on each half of a photo (left, right) and "
-    "applied to the other."
+    "After a colour fit: an affine map of colour is fitted on each half of a photo (left, right) "
+    "and applied to the other."
 )
 SOURCE_NAMES: dict[PoseSource, str] = {
     "registered": "as registered, no test-time optimisation",

@@ -105,6 +105,14 @@ def mean_psnr(scores: Sequence[HeldOutScore]) -> float:
     return float(np.mean([score.psnr for score in scores]))
 
 
+def told(scores: Sequence[HeldOutScore]) -> str:
+    """The scores in a few words."""
+    if not scores:
+        return "no photo held out"
+    photos = f"{len(scores)} held-out photo{'s' * (len(scores) != 1)}"
+    return f"PSNR {mean_psnr(scores):.2f} dB on {photos}"
+
+
 def preview_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """A file name for the preview of each photo: `sub/a b.jpg` -> `sub_a_b.png`."""
     return flat_names(names, ".png")

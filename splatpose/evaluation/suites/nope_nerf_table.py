@@ -71,9 +71,8 @@ def _views_table(rows: Sequence[SceneScores]) -> str:
              "| after a colour fit | SSIM | LPIPS (VGG) |", "|---" * 10 + "|"]  # fmt: skip
     for row in rows:
         if row.views is None:
-            lines.append(
-                f"| {row.scene} | {row.split} | {len(row.test)} | - | - | no result | - | - | - | - |"
-            )
+            row_cells = [row.scene, row.split, str(len(row.test)), "-", "-", "no result"]
+            lines.append(_joined([*row_cells, *"----"]))
             continue
         for source in SOURCES:
             row_cells = [row.scene, row.split, str(len(row.test)), str(len(row.views.missing)),

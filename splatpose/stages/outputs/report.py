@@ -290,6 +290,7 @@ def _training(trained: TrainedSplats, dropped: int) -> dict[str, Any]:
         "gaussians_dropped": dropped,
         "sh_degree": trained.splats.sh_degree,
         "final_pass_on_all": trained.final_pass_on_all,
+        "off_path": None if trained.off_path is None else asdict(trained.off_path),
         "curve": [
             dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
             for sample in trained.curve

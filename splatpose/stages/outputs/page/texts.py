@@ -169,6 +169,18 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
     return rows
 
 
+def off_path(report: Mapping[str, Any]) -> str:
+    """How the splat looks from beside the photos; "" where that was not measured."""
+    found = report["training"].get("off_path")
+    if not found:
+        return ""
+    text = f"Seen from beside the photos, veils cover {found['veil_percent']:.1f} % of the picture"
+    if known(found["psnr"]) and known(found["photo_psnr"]):
+        text += f"; against the photos' pixels {found['psnr']:.1f} dB PSNR there and "
+        text += f"{found['photo_psnr']:.1f} from the photos' own places"
+    return text + "."
+
+
 def _short(number: int) -> str:
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.1f} million"
 
