@@ -14,19 +14,23 @@ from jaxtyping import Bool, Float
 
 from ..render import Backend
 from ..scene.splats import OffPath, Splats
-from .seen_through import Camera, Surface, colors_of, seen_through, surface_of
+from .seen_through import (
+    Camera,
+    Surface,
+    colors_of,
+    seen_through,
+    spread,
+    surface_of,
+    witnesses,
+)
 from .training_photos import TrainingPhotos
 
 SHIFT = 0.15
 """How far cameras are moved off the path, as a share of the distance to what they see."""
 _SIDES = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 """Directions right and down."""
-_MOST_WITNESSES = 24
-"""Photos that are asked what they see through."""
 _MOST_PLACES = 6
 """Photos beside which is looked."""
-_LONG_SIDE = 240
-"""Pixels of the pictures' long side."""
 _SAME_DEPTH = 0.05
 """Share by which two depths of one point may differ."""
 _SOLID = 0.9
@@ -47,16 +51,14 @@ def measure_off_path(splats: Splats, photos: TrainingPhotos, backend: Backend) -
         backend: renders.
     """
     splats = _placed(splats, photos.viewmats.device)
-    witnesses = _spread(len(photos), _MOST_WITNESSES)
-    cameras = [_camera(photos, index) for index in witnesses]
-    surfaces = [surface_of(splats, camera, backend) for camera in cameras]
-    veils = seen_through(splats.means, cameras, surfaces)
+    seen = witnesses(splats, photos, backend)
+    veils = seen_through(splats.means, seen)
     shares: list[float] = []
     errors: list[float] = []
     own: list[float] = []
-    for place in _spread(len(witnesses), _MOST_PLACES):
-        camera, surface = cameras[place], surfaces[place]
-        target = _target(photos, witnesses[place], camera)
+    for place in spread(len(seen), _MOST_PLACES):
+        index, camera, surface = seen[place]
+        target = _target(photos, index, camera)
         own.append(target.error(colors_of(splats, camera, backend)[0]))
         for moved in _beside(camera, surface):
             view = surface_of(splats, moved, backend, veils)
@@ -94,16 +96,6 @@ def _target(photos: TrainingPhotos, index: int, camera: Camera) -> _Target:
     planes = torch.cat([photo.colors, exists[..., None].float()], dim=-1).permute(2, 0, 1)[None]
     small = torch.nn.functional.interpolate(planes, (height, width), mode="area")[0]
     return _Target(small[:3].permute(1, 2, 0), small[3] > _WHOLE)
-
-
-def _camera(photos: TrainingPhotos, index: int) -> Camera:
-    """A photo's camera, for small pictures."""
-    photo = photos.at(index)
-    width, height = photo.size
-    scale = min(1.0, _LONG_SIDE / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrink = photo.K.new_tensor([[size[0] / width], [size[1] / height], [1.0]])
-    return Camera(photos.viewmats[index], photo.K * shrink, size)
 
 
 def _beside(camera: Camera, surface: Surface) -> list[Camera]:
@@ -158,11 +150,6 @@ def _lifted(depth: Float[torch.Tensor, "H W"], camera: Camera) -> Float[torch.Te
     rays = torch.stack([across.expand(height, width), down[:, None].expand(height, width)], dim=-1)
     one = torch.ones_like(depth)[..., None]
     return torch.cat([rays * depth[..., None], depth[..., None], one], dim=-1)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
 def _placed(splats: Splats, device: torch.device) -> Splats:

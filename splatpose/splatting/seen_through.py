@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
 from ..render import Backend
 from ..scene.splats import Splats
 from .gaussian_model import SH_C0
+from .training_photos import TrainingPhotos
 
+_MOST_WITNESSES = 24
+"""Photos that are asked what they see through."""
+_LONG_SIDE = 240
+"""Pixels of the pictures' long side."""
 _MARGIN = 0.2
 """What a camera sees must be farther than a Gaussian by this share of the Gaussian's distance."""
 _SOLID = 0.5
@@ -101,22 +107,34 @@ def surface_of(
     return Surface(alpha / picture[..., 0].clamp_min(1e-9), alpha, picture[..., 1])
 
 
+class Witness(NamedTuple):
+    """A photo that is asked what it sees through."""
+
+    photo: int
+    camera: Camera
+    surface: Surface
+
+
+@torch.no_grad()
+def witnesses(splats: Splats, photos: TrainingPhotos, backend: Backend) -> list[Witness]:
+    """Photos from all over the capture, and what they see of the splat, in small pictures."""
+    chosen = [(index, _camera(photos, index)) for index in spread(len(photos), _MOST_WITNESSES)]
+    return [Witness(i, camera, surface_of(splats, camera, backend)) for i, camera in chosen]
+
+
 @torch.no_grad()
 def seen_through(
-    means: Float[torch.Tensor, "N 3"],
-    cameras: Sequence[Camera],
-    surfaces: Sequence[Surface],
+    means: Float[torch.Tensor, "N 3"], by: Sequence[Witness]
 ) -> Bool[torch.Tensor, " N"]:
     """Which Gaussians stand in space that several cameras saw through.
 
     Args:
         means: positions in world units.
-        cameras: that took photos.
-        surfaces: what each of them sees.
+        by: the cameras.
     """
     past = torch.zeros(len(means), dtype=torch.int32, device=means.device)
     at_surface = torch.zeros_like(past)
-    for camera, surface in zip(cameras, surfaces, strict=True):
+    for _, camera, surface in by:
         local = means @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
         z = local[:, 2]
         seen, row, column = _pixels(local, camera)
@@ -125,6 +143,21 @@ def seen_through(
         past += seen & (nearest > (1 + _MARGIN) * z)
         at_surface += seen & ((surface.depth[row, column] - z).abs() <= _MARGIN * z)
     return (past >= _LEAST_CAMERAS) & (at_surface <= _MOST_AT_SURFACE * past)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers below `count`, evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+
+
+def _camera(photos: TrainingPhotos, index: int) -> Camera:
+    """A photo's camera, for small pictures."""
+    photo = photos.at(index)
+    width, height = photo.size
+    scale = min(1.0, _LONG_SIDE / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    shrink = photo.K.new_tensor([[size[0] / width], [size[1] / height], [1.0]])
+    return Camera(photos.viewmats[index], photo.K * shrink, size)
 
 
 def _pixels(

@@ -26,6 +26,7 @@ from .initialization import initial_splats, scene_scale
 from .scale_limits import limit_scales
 from .schedule import Schedule
 from .training_photos import Photo, TrainingPhotos, ViewingOrder
+from .veil_clearing import VeilClearing
 
 _FINITE_CHECK_STEPS = 50
 _LIMIT_STEPS = 25
@@ -68,6 +69,7 @@ class Trainer:
         )
         self._refinement = self.schedule.refinement(pixels, len(self._first))
         self.photos = TrainingPhotos(views, self.schedule.factors, self.device)
+        self._veils = VeilClearing(config, self._refinement, self.photos, backend)
         poses = self.photos.viewmats[~self.photos.held_out]
         self._centers = -torch.einsum("vji,vj->vi", poses[:, :3, :3], poses[:, :3, 3])
         self.restart()
@@ -208,6 +210,7 @@ class Trainer:
         if self.cameras is not None:
             self.cameras.step(index, step, self.damping)
         if meta is not None:
+            self._veils.after_step(self.model, step)
             self.densifier.after_step(self.model, step, meta, rates["means"])
         if step % _LIMIT_STEPS == 0 and self.config.largest_scale > 0:
             params = self.model.params

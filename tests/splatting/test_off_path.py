@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from splatpose.events import ignore_events
 from splatpose.render import choose_backend
 from splatpose.scene.splats import OffPath, Splats
 from splatpose.scene.views import Views
+from splatpose.splatting.config import TrainingConfig
+from splatpose.splatting.densification import Refinement
+from splatpose.splatting.gaussian_model import GaussianModel
 from splatpose.splatting.off_path import measure_off_path
-from splatpose.splatting.seen_through import Camera, colors_of, seen_through, surface_of
+from splatpose.splatting.seen_through import Camera, colors_of, seen_through, witnesses
+from splatpose.splatting.trainer import Trainer
 from splatpose.splatting.training_photos import TrainingPhotos
+from splatpose.splatting.veil_clearing import VeilClearing
 
 SIZE = 64, 48
 K = np.array([[60.0, 0, 32], [0, 60.0, 24], [0, 0, 1]])
@@ -66,14 +73,14 @@ def poses(count: int = 6) -> np.ndarray:
 BACKEND = choose_backend("cpu")
 
 
-def photographed(splats: Splats) -> TrainingPhotos:
-    """Photos of a splat, as a training reads them."""
+def photos_of(splats: Splats) -> Views:
+    """Photos of a splat."""
     images = []
     for pose in poses():
         camera = Camera(torch.from_numpy(pose).float(), torch.from_numpy(K).float(), SIZE)
         picture = colors_of(splats, camera, BACKEND)[0].clamp(0, 1)
         images.append((picture * 255).round().to(torch.uint8).numpy())
-    views = Views(
+    return Views(
         names=tuple(f"{i}.png" for i in range(len(images))),
         images=tuple(images),
         masks=(None,) * len(images),
@@ -83,7 +90,11 @@ def photographed(splats: Splats) -> TrainingPhotos:
         points=np.zeros((0, 3)),
         point_colors=np.zeros((0, 3), np.uint8),
     )
-    return TrainingPhotos(views, (1.0,), CPU)
+
+
+def photographed(splats: Splats) -> TrainingPhotos:
+    """The same as a training reads them."""
+    return TrainingPhotos(photos_of(splats), (1.0,), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +131,7 @@ def test_more_veils_are_more(scene: tuple[Splats, TrainingPhotos]):
 def test_those_and_no_others_are_found(scene: tuple[Splats, TrainingPhotos]):
     clean, photos = scene
     both = joined(clean, veils(6))
-    cameras = [Camera(m, photos.at(0).K, SIZE) for m in photos.viewmats]
-    surfaces = [surface_of(both, camera, BACKEND) for camera in cameras]
-    found = seen_through(both.means, cameras, surfaces)
+    found = seen_through(both.means, witnesses(both, photos, BACKEND))
     assert not found[: len(clean)].any()
     assert found[len(clean) :].float().mean() > 0.8
 
@@ -130,12 +139,66 @@ def test_those_and_no_others_are_found(scene: tuple[Splats, TrainingPhotos]):
 def test_two_cameras_are_too_few_to_tell(scene: tuple[Splats, TrainingPhotos]):
     clean, photos = scene
     both = joined(clean, veils(6))
-    cameras = [Camera(m, photos.at(0).K, SIZE) for m in photos.viewmats[:2]]
-    surfaces = [surface_of(both, camera, BACKEND) for camera in cameras]
-    assert not seen_through(both.means, cameras, surfaces).any()
+    assert not seen_through(both.means, witnesses(both, photos, BACKEND)[:2]).any()
 
 
 def test_where_nothing_is_solid_nothing_is_said(scene: tuple[Splats, TrainingPhotos]):
     clean, photos = scene
     faint = replace(clean, logit_opacities=torch.full((len(clean),), -9.0))
     assert measure_off_path(faint, photos, BACKEND) is None
+
+
+REFINEMENT = Refinement(start=10, stop=100, every=5, max_gaussians=9999, first_gaussians=1, full=50)
+
+
+def cleared(config: TrainingConfig, splats: Splats, photos: TrainingPhotos, step: int) -> Splats:
+    model = GaussianModel(splats, CPU)
+    VeilClearing(config, REFINEMENT, photos, BACKEND).after_step(model, step)
+    return model.splats()
+
+
+@pytest.mark.parametrize("step", [60, 80, 98])
+def test_veils_are_made_too_faint_to_stay(scene: tuple[Splats, TrainingPhotos], step: int):
+    clean, photos = scene
+    both = joined(clean, veils(6))
+    opacities = cleared(TrainingConfig(), both, photos, step).logit_opacities.sigmoid()
+    gone = opacities < TrainingConfig().min_opacity
+    assert not gone[: len(clean)].any()
+    assert gone[len(clean) :].sum() >= 5
+    torch.testing.assert_close(opacities[~gone], both.logit_opacities.sigmoid()[~gone])
+
+
+@pytest.mark.parametrize(
+    ("step", "fields"), [(61, {}), (60, {"clear_veils": False}), (60, {"min_opacity": 0.0})]
+)
+def test_otherwise_nothing_is_taken(
+    scene: tuple[Splats, TrainingPhotos], step: int, fields: dict[str, Any]
+):
+    clean, photos = scene
+    both = joined(clean, veils(6))
+    after = cleared(TrainingConfig(**fields), both, photos, step)
+    assert torch.equal(after.logit_opacities, both.logit_opacities)
+
+
+def test_a_training_clears_them():
+    """And puts the Gaussians where they are of use."""
+    clean = wall_and_box()
+    views = photos_of(clean)
+    hung = veils(40)
+    views = replace(
+        views,
+        points=torch.cat([clean.means[::4], hung.means]).double().numpy(),
+        point_colors=np.full((len(clean.means[::4]) + 40, 3), 128, np.uint8),
+    )
+    config = TrainingConfig(
+        backend="cpu", steps=60, final_steps=0, refine_start=5, refine_every=5, fill_below=0,
+        max_gaussians=1600, pixels_per_gaussian=1.0, coarse_factor=1.0, lr_opacities=0.01,
+    )  # fmt: skip
+    found = []
+    for clear in (True, False):
+        trainer = Trainer(views, replace(config, clear_veils=clear), BACKEND, 0, ignore_events)
+        for _ in range(config.steps):
+            trainer.advance()
+        found.append(looked_at(trainer.splats(), trainer.photos))
+    assert found[0].veil_percent < 0.5 * found[1].veil_percent
+    assert found[0].photo_psnr > found[1].photo_psnr - 1
