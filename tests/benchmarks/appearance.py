@@ -139,7 +139,7 @@ def main() -> int:
     parser.add_argument("sets", nargs="+", help="names in the shared data, or demo; with effects")
     names = ("none", "affine", *CANDIDATES)
     parser.add_argument("--models", nargs="*", default=names, choices=names)
-    parser.add_argument("--max-size", type=int, default=240, help="long side in pixels")
+    parser.add_argument("--max-size", type=int, default=320, help="long side in pixels")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--gaussians", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
