@@ -330,6 +330,6 @@ def test_the_physical_candidate_finds_what_was_done_to_photos() -> None:
         (loss + 1e-4 * model.penalty(photo)).backward()
         model.step(photo, 0.03)
     gains = [float(model.matrix(photo).detach().diagonal().mean().log2()) for photo in range(4)]
-    assert [gain - gains[1] for gain in gains] == pytest.approx(stops, abs=0.05)
+    assert [gain - gains[1] for gain in gains] == pytest.approx(stops, abs=0.12)
     falloff = model.falloff(0, (18, 24)).detach()
     assert float(falloff[0, 0].mean() / falloff[9, 12].mean()) == pytest.approx(0.7, abs=0.05)
