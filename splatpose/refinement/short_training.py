@@ -22,7 +22,6 @@ def short_config(steps: int, gaussians: int, num_points: int, **others: Any) -> 
         steps=steps,
         final_steps=0,
         keep_holdout=True,
-        clear_veils=False,
         max_gaussians=max(gaussians, num_points),
         **others,
     )

@@ -73,9 +73,9 @@ class TrainingConfig:
     largest_scale: Annotated[float, Bounds(0, 1e6)] = 0.5
     """Largest standard deviation of a Gaussian, relative to its distance from the nearest training
     camera; 0 sets no limit."""
-    clear_veils: bool = True
+    clear_veils: bool = False
     """Take away, three times in a training, Gaussians that stand where several photos see
-    through, so that none hang in the air where no photo was taken."""
+    through. Hardly any are left then, but photos of further views come out no better."""
     initial_opacity: Annotated[float, Bounds(0.001, 0.999)] = 0.1
     """Opacity of the first Gaussians."""
     lr_means: Annotated[float, RATE] = 2e-3

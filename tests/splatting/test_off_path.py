@@ -161,7 +161,9 @@ def cleared(config: TrainingConfig, splats: Splats, photos: TrainingPhotos, step
 def test_veils_are_made_too_faint_to_stay(scene: tuple[Splats, TrainingPhotos], step: int):
     clean, photos = scene
     both = joined(clean, veils(6))
-    opacities = cleared(TrainingConfig(), both, photos, step).logit_opacities.sigmoid()
+    opacities = cleared(
+        TrainingConfig(clear_veils=True), both, photos, step
+    ).logit_opacities.sigmoid()
     gone = opacities < TrainingConfig().min_opacity
     assert not gone[: len(clean)].any()
     assert gone[len(clean) :].sum() >= 5
@@ -169,7 +171,8 @@ def test_veils_are_made_too_faint_to_stay(scene: tuple[Splats, TrainingPhotos], 
 
 
 @pytest.mark.parametrize(
-    ("step", "fields"), [(61, {}), (60, {"clear_veils": False}), (60, {"min_opacity": 0.0})]
+    ("step", "fields"),
+    [(61, {"clear_veils": True}), (60, {}), (60, {"clear_veils": True, "min_opacity": 0.0})],
 )
 def test_otherwise_nothing_is_taken(
     scene: tuple[Splats, TrainingPhotos], step: int, fields: dict[str, Any]
