@@ -194,7 +194,7 @@ def test_a_training_clears_them():
         point_colors=np.full((len(clean.means[::4]) + 40, 3), 128, np.uint8),
     )
     config = TrainingConfig(
-        backend="cpu", steps=40, final_steps=0, refine_start=5, refine_every=5, fill_below=0,
+        backend="cpu", steps=60, final_steps=0, refine_start=5, refine_every=5, fill_below=0,
         max_gaussians=1600, pixels_per_gaussian=1.0, coarse_factor=1.0, lr_opacities=0.01,
     )  # fmt: skip
     found = []
