@@ -25,10 +25,15 @@ from splatpose.scene.capture import SkippedFile, VideoUse
 from splatpose.scene.depth_maps import DepthFit
 from splatpose.scene.evidence import JointEvidence, LocalEvidence
 from splatpose.scene.second_round import SecondRoundEvidence
+from splatpose.scene.splats import OffPath
 from splatpose.scene.training_plan import TrainingPlan
 from splatpose.scene.verdicts import Level, PhotoTrust
 
 FOLDER = Path(__file__).parent.parent / "splatpose" / "schemas"
+COLOR_FIT = (
+    "of held-out photos after a colour fit: an affine map fitted on each half of a photo (left, "
+    "right) and applied to the other."
+)
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
@@ -207,6 +212,7 @@ def results() -> dict[str, Schema]:
                 "gaussians": whole("Gaussians in splat.ply."),
                 "held_out": whole("Photos that were held out and measured."),
                 "held_out_psnr": number("Mean PSNR of the held-out photos.", null=True),
+                "held_out_color_fitted_psnr": number(f"Mean PSNR {COLOR_FIT}", null=True),
                 "held_out_ssim": number("Mean SSIM of the held-out photos.", null=True),
             },
         ),
@@ -330,6 +336,7 @@ def photo() -> Schema:
             "triangulated_keypoints": whole("Keypoints that see a sparse point."),
             "held_out": flag("Whether it was held out of the training and measured."),
             "held_out_psnr": number("PSNR of its rendering, where it was held out.", null=True),
+            "held_out_color_fitted_psnr": number(f"PSNR of its rendering, {COLOR_FIT}", null=True),
             "held_out_ssim": number("SSIM of its rendering, where it was held out.", null=True),
             "depth_prior": or_null(of_dataclass(DepthFit)),
             "verdict": of(Level | None, "Whether its pose can be trusted."),
@@ -424,6 +431,7 @@ def training() -> Schema:
             "gaussians_dropped": whole("Gaussians that were left out as not finite."),
             "sh_degree": whole("Degree of the spherical harmonics of colour."),
             "final_pass_on_all": flag("Whether a last pass trained on the held-out photos too."),
+            "off_path": or_null(of_dataclass(OffPath)),
             "curve": rows(
                 "Samples of the training.",
                 record(

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+import appearance
 import gpu_check
 import machine
 import minutes
@@ -22,6 +24,7 @@ import targets
 import tiles_reference
 import timed_training
 from gsplat_stand_in import gsplat_on_cpu
+from physical_appearance import PhysicalAppearance, Weights, radius_squared
 from scenes.splats import synthetic_views
 
 from splatpose.events import ignore_events
@@ -298,3 +301,35 @@ def test_a_time_that_was_missed_is_told_whatever_the_plan_says() -> None:
     noted = row | {"planned_seconds": 60, "note": "not all of 2 min is used: so"}
     assert minutes.miss(noted | {"took_seconds": 63}) == ""
     assert "took 125 s, planned 60 s" in minutes.miss(noted)
+
+
+def test_photos_are_altered_as_said() -> None:
+    views = synthetic_views(8, 24, 18)
+    held_out = views.held_out
+    ramp = appearance.altered(views, ["ramp"])
+    for before, after, out in zip(views.images, ramp.images, held_out, strict=True):
+        assert (np.abs(before.astype(int) - after).max() <= 1) == bool(out)
+    two = appearance.altered(views, ["gamma"])
+    assert len(np.unique(two.Ks[:, 0, 0])) == 2
+    dark = appearance.altered(views, ["vignette"])
+    assert all((a <= b).all() for a, b in zip(dark.images, views.images, strict=True))
+
+
+def test_the_physical_candidate_finds_what_was_done_to_photos() -> None:
+    """Exposure and falloff, of pictures whose colours are known."""
+    views = synthetic_views(4, 24, 18)
+    weights = Weights(exposure=0.0, color=0.01, vignetting=0.0, tone=0.1, rate=1.0)
+    model = PhysicalAppearance(views, weights)
+    picture = 0.2 + 0.5 * torch.rand(18, 24, 3, generator=torch.Generator().manual_seed(0))
+    square = torch.from_numpy(radius_squared(18, 24, views.Ks[0])).float()[..., None]
+    stops = [-0.5, 0.0, 0.25, 0.5]
+    for step in range(160):
+        photo = step % 4
+        target = picture * 2 ** stops[photo] * (1 - 0.3 * square)
+        loss = (model.apply(picture, photo) - target).square().mean()
+        (loss + 1e-4 * model.penalty(photo)).backward()
+        model.step(photo, 0.03)
+    gains = [float(model.matrix(photo).detach().diagonal().mean().log2()) for photo in range(4)]
+    assert [gain - gains[1] for gain in gains] == pytest.approx(stops, abs=0.12)
+    falloff = model.falloff(0, (18, 24)).detach()
+    assert float(falloff[0, 0].mean() / falloff[9, 12].mean()) == pytest.approx(0.7, abs=0.05)

@@ -20,6 +20,7 @@ from ..errors import SplatposeError
 from ..render import choose_backend
 from ..scene.splats import TrainedSplats
 from ..scene.views import Views
+from ..splatting.color_fit import color_fitted
 from ..splatting.quality import psnr, ssim
 from ..splatting.training_photos import Photo, TrainingPhotos
 from .lpips import Lpips
@@ -29,6 +30,7 @@ PoseSource = Literal["registered", "from neighbour", "from registered"]
 """Registered: the pipeline's pose, no test-time optimisation. The others: optimised at test time,
 from the pose of the neighbouring training photo or from the pipeline's own."""
 SOURCES: tuple[PoseSource, ...] = get_args(PoseSource)
+Metric = Literal["psnr", "color_fitted_psnr", "ssim", "lpips"]
 Tell = Callable[[int, int], None]
 """Listener that is told the pictures done, and how many there are in all."""
 
@@ -43,6 +45,9 @@ class ViewScore:
     ssim: float
     lpips: float
     """Learned perceptual distance (Zhang et al. 2018); NaN where its weights were not at hand."""
+    color_fitted_psnr: float = float("nan")
+    """PSNR in dB after a colour fit: an affine map fitted on each half of the photo (left, right)
+    and applied to the other; NaN in results of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class NovelViews:
     lpips_missing: str | None
     """Why there is no LPIPS, and how to get it; None where it was measured."""
 
-    def mean(self, source: PoseSource, metric: Literal["psnr", "ssim", "lpips"]) -> float:
+    def mean(self, source: PoseSource, metric: Metric) -> float:
         """Mean over the registered test photos; NaN where there are none."""
         values = [getattr(score, metric) for score in self.scores.get(source, ())]
         return float(np.mean(values)) if values else float("nan")
@@ -165,5 +170,9 @@ def _score(
     picture, target = splats.render(pose, photo.K, photo.size).clamp(0, 1), photo.colors
     distance = float("nan") if isinstance(lpips, str) else lpips(picture, target, photo.mask)
     return ViewScore(
-        name, psnr(picture, target, photo.mask), ssim(picture, target, photo.mask), distance
+        name,
+        psnr(picture, target, photo.mask),
+        ssim(picture, target, photo.mask),
+        distance,
+        psnr(color_fitted(picture, target, photo.mask), target, photo.mask),
     )

@@ -41,8 +41,30 @@ class HeldOutScore:
 
     name: str
     psnr: float
-    """Peak signal-to-noise ratio in dB."""
+    """Peak signal-to-noise ratio in dB, colours as they are."""
     ssim: float
+    color_fitted_psnr: float = float("nan")
+    """PSNR in dB after a colour fit: an affine map fitted on each half of the photo (left, right)
+    and applied to the other. NaN in results of earlier versions, which did not measure it."""
+
+
+@dataclass(frozen=True)
+class OffPath:
+    """How a splat looks from beside the photos, where cameras are moved by 15 % of the distance to
+    what they see: right, left, up and down."""
+
+    veil_percent: float
+    """Share of these pictures that is covered by veils, in percent, by opacity: by Gaussians that
+    stand where at least three photos see through."""
+    veil_gaussians: int
+    """Gaussians that stand there."""
+    psnr: float
+    """PSNR in dB of these pictures against the photo's pixels, brought there by the rendered depth,
+    where the photo shows the place."""
+    photo_psnr: float
+    """PSNR in dB of the same photos from their own places: what there is to lose."""
+    views: int
+    """Pictures that were looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +82,5 @@ class TrainedSplats:
     """Samples (step, seconds, loss, number of Gaussians)."""
     previews_dir: Path
     """PNG files `NAME.png`: each held-out photo beside its rendering at the measurement."""
+    off_path: OffPath | None = None
+    """How the finished splat looks from beside the photos; None where that was not measured."""

@@ -16,6 +16,7 @@ from ..io.atomic import write_bytes
 from ..io.file_names import flat_names
 from ..scene.splats import HeldOutScore
 from ..tolerance import Tolerance
+from .color_fit import color_fitted
 from .training_photos import TrainingPhotos
 
 _log = logging.getLogger("splatpose")
@@ -87,6 +88,7 @@ def measure(
                 photos.names[index],
                 psnr(image, target, photo.mask),
                 ssim(image, target, photo.mask),
+                psnr(color_fitted(image, target, photo.mask), target, photo.mask),
             )
         )
         if previews is not None:
@@ -101,6 +103,14 @@ def measure(
 def mean_psnr(scores: Sequence[HeldOutScore]) -> float:
     """Mean over the photos, in dB."""
     return float(np.mean([score.psnr for score in scores]))
+
+
+def told(scores: Sequence[HeldOutScore]) -> str:
+    """The scores in a few words."""
+    if not scores:
+        return "no photo held out"
+    photos = f"{len(scores)} held-out photo{'s' * (len(scores) != 1)}"
+    return f"PSNR {mean_psnr(scores):.2f} dB on {photos}"
 
 
 def preview_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from ..errors import SplatposeError
 from ..io.atomic import write_json
 from ..io.json_fields import field_in
-from ..io.json_numbers import number
+from ..io.json_numbers import number, with_nan
 from ..runs.folder import MANIFEST
-from ..scene.splats import HeldOutScore, Splats, TrainedSplats
+from ..scene.splats import HeldOutScore, OffPath, Splats, TrainedSplats
 from .checkpoint import DAMAGES, save_tensors
 
 _SPLATS = "splats.pt"
@@ -37,12 +38,13 @@ def save_result(folder: Path, trained: TrainedSplats) -> None:
     write_json(
         folder / RESULT,
         {
-            "held_out": [[score.name, score.psnr, score.ssim] for score in trained.held_out],
+            "held_out": [list(astuple(score)) for score in trained.held_out],
             "final_pass_on_all": trained.final_pass_on_all,
             "backend": trained.backend,
             "antialiased": splats.antialiased,
             "steps": trained.steps,
             "curve": trained.curve,
+            "off_path": None if trained.off_path is None else asdict(trained.off_path),
         },
     )
 
@@ -59,20 +61,24 @@ def load_result(folder: Path) -> TrainedSplats:
         return TrainedSplats(
             splats=Splats(**tensors, antialiased=_antialiased(folder, value)),
             held_out=tuple(
-                HeldOutScore(name, number(psnr), number(ssim))
-                for name, psnr, ssim in value["held_out"]
+                HeldOutScore(name, *map(number, figures)) for name, *figures in value["held_out"]
             ),
             final_pass_on_all=value["final_pass_on_all"],
             backend=value["backend"],
             steps=value["steps"],
             curve=tuple((s, t, number(loss), n) for s, t, loss, n in value["curve"]),
             previews_dir=folder / PREVIEWS,
+            off_path=_off_path(value.get("off_path")),  # earlier versions did not measure it
         )
     except DAMAGES as error:
         raise SplatposeError(
             f"The trained splat in {folder} cannot be read: {error}.",
             "Run the same command again with --overwrite.",
         ) from error
+
+
+def _off_path(value: dict[str, Any] | None) -> OffPath | None:
+    return None if value is None else OffPath(**with_nan(value))
 
 
 def _antialiased(folder: Path, value: dict[str, Any]) -> bool:

@@ -30,7 +30,8 @@ from .config import TrainingConfig
 from .device import StepClock, wait_for
 from .finite_watch import Diverged, Losses
 from .live import LiveView
-from .quality import mean_psnr, measure
+from .off_path import measure_off_path
+from .quality import mean_psnr, measure, told
 from .result import PREVIEWS, save_result
 from .trainer import Trainer
 
@@ -162,22 +163,20 @@ class _Run:
         The checkpoint of a training that was told to stop stays.
         """
         assert self.scores is not None
+        splats = self.trainer.splats()
         trained = TrainedSplats(
-            splats=self.trainer.splats(),
+            splats=splats,
             held_out=self.scores,
             final_pass_on_all=self.trainer.step > self.config.steps,
             backend=self.config.backend,
             steps=self.trainer.step,
             curve=tuple(self.curve),
             previews_dir=self.folder / PREVIEWS,
+            off_path=measure_off_path(splats, self.trainer.photos, self.trainer.backend),
         )
         save_result(self.folder, trained)
         self._live.close()
-        quality = "no photo held out"
-        if self.scores:
-            count = len(self.scores)
-            photos = f"{count} held-out photo{'s' * (count != 1)}"
-            quality = f"PSNR {mean_psnr(self.scores):.2f} dB on {photos}"
+        quality = told(self.scores)
         summary = f"{len(trained.splats):,} Gaussians after {trained.steps} steps, {quality}"
         if self._stopped:
             return StoppedEarly(f"{summary}; stopped on request, the same command goes on")
@@ -249,7 +248,7 @@ class _Run:
             "rollbacks": self._rollbacks,
             "losses": self._losses.numbers(),
             "curve": [list(sample) for sample in self.curve],
-            "scores": None if scores is None else [[s.name, s.psnr, s.ssim] for s in scores],
+            "scores": None if scores is None else [list(dataclasses.astuple(s)) for s in scores],
         }
         if (bad := first_not_finite(state)) is not None:
             if bad not in self._unsound:  # the last sound checkpoint stays

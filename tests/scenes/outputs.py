@@ -17,7 +17,7 @@ from splatpose.scene.depth_maps import DepthAlignment
 from splatpose.scene.evidence import HypothesisEvidence, PhotoEvidence
 from splatpose.scene.matches import MatchGraph
 from splatpose.scene.sparse_model import SparseModel
-from splatpose.scene.splats import HeldOutScore, Splats, TrainedSplats
+from splatpose.scene.splats import HeldOutScore, OffPath, Splats, TrainedSplats
 from splatpose.scene.verdicts import Verdicts
 from splatpose.scene.views import Views
 from splatpose.stages.outputs.stage import write_outputs
@@ -190,10 +190,11 @@ def _trained(root: Path, names: list[str]) -> TrainedSplats:
     )
     return TrainedSplats(
         splats=splats,
-        held_out=(HeldOutScore(names[HELD_OUT], 28.5, 0.9),),
+        held_out=(HeldOutScore(names[HELD_OUT], 28.5, 0.9, 29.4),),
         final_pass_on_all=True,
         backend="cpu",
         steps=100,
         curve=((0, 0.0, 0.5, 12), (100, 3.5, 0.1, 20)),
         previews_dir=previews,
+        off_path=OffPath(1.31, 3, 21.5, 27.5, 24),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from scenes.splats import random_splats
 
 from splatpose.errors import SplatposeError
 from splatpose.io.json_fields import field_in
-from splatpose.scene.splats import TrainedSplats
+from splatpose.scene.splats import HeldOutScore, OffPath, TrainedSplats
 from splatpose.splatting.checkpoint import UnusableCheckpoint, load_checkpoint
 from splatpose.splatting.result import load_result, save_result
 
@@ -82,3 +84,21 @@ def test_a_field_of_a_file(tmp_path: Path) -> None:
     assert field_in(path, "a", "c") is None
     assert field_in(path, "a", "b", "c") is None
     assert field_in(path) == {"a": {"b": [1]}}
+
+
+def test_scores_and_the_look_from_beside_the_photos_come_back(tmp_path: Path) -> None:
+    """NaN in them too; of earlier versions, which measured less, what there is."""
+    scores = (HeldOutScore("a.jpg", 20.5, 0.5, 21.5), HeldOutScore("b.jpg", 20.5, 0.5))
+    trained = TrainedSplats(random_splats(5, 0), scores, True, "cpu", 3, (), tmp_path / "previews")
+    beside = OffPath(1.5, 3, float("nan"), 28.0, 24)
+    save_result(tmp_path, replace(trained, off_path=beside))
+    assert repr(load_result(tmp_path).held_out) == repr(scores)
+    assert repr(load_result(tmp_path).off_path) == repr(beside)
+    value = json.loads((tmp_path / "result.json").read_text())
+    del value["off_path"]
+    value["held_out"] = [row[:3] for row in value["held_out"]]
+    (tmp_path / "result.json").write_text(json.dumps(value))
+    earlier = load_result(tmp_path)
+    assert earlier.off_path is None
+    assert [score.psnr for score in earlier.held_out] == [20.5, 20.5]
+    assert all(math.isnan(score.color_fitted_psnr) for score in earlier.held_out)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ..dataset import Dataset
 from ..estimate import read_estimate
 from ..finished_run import read_report
 from ..held_out_run import find_lpips, load_trained
-from ..novel_views import SOURCES, NovelViews, ViewScore, score_novel_views
+from ..novel_views import SOURCES, Metric, NovelViews, ViewScore, score_novel_views
 from ..pose_metrics import PoseMetrics
 from ..poses import evaluate_poses
 from ..readers import READERS, read_dataset
@@ -220,8 +220,8 @@ def _with_views(row: SceneScores, measured: Outcome) -> SceneScores:
 
 
 def _view_score(value: dict[str, Any]) -> ViewScore:
-    figures = [number(value[k]) for k in ("psnr", "ssim", "lpips")]
-    return ViewScore(value["name"], *figures)
+    figures = {k: number(value[k]) for k in get_args(Metric) if k in value}  # a colour fit may lack
+    return ViewScore(value["name"], **figures)
 
 
 def _pose_metrics(scene: Dataset, run: Path, test: tuple[str, ...]) -> PoseMetrics:

@@ -26,6 +26,7 @@ from ...scene.splats import TrainedSplats
 from ...scene.verdicts import Verdicts
 from ...scene.views import Views
 from ...wording import camera_label, groups_of_cameras
+from .held_out import held_out_means, held_out_row, mean
 from .provenance import budget, machine, versions
 from .scale import units_in_report
 from .trajectory import photo_times
@@ -106,8 +107,7 @@ def _summary(
         "points": len(poses.points),
         "gaussians": len(trained.splats) - dropped,
         "held_out": len(trained.held_out),
-        "held_out_psnr": _mean([score.psnr for score in trained.held_out]),
-        "held_out_ssim": _mean([score.ssim for score in trained.held_out]),
+        **held_out_means(trained.held_out),
     }
 
 
@@ -126,7 +126,6 @@ def _photos(
     observed = np.bincount(poses.observations[:, 1], minlength=len(poses.names))
     rows = []
     for number, (photo, evidence) in enumerate(zip(capture.photos, poses.evidence, strict=True)):
-        score = scores.get(photo.name)
         rows.append(
             {
                 "name": photo.name,
@@ -143,8 +142,7 @@ def _photos(
                 "reprojection_error": evidence.reprojection_error,
                 "triangulated_keypoints": int(observed[number]),
                 "held_out": photo.name in held_out,
-                "held_out_psnr": score.psnr if score else None,
-                "held_out_ssim": score.ssim if score else None,
+                **held_out_row(scores.get(photo.name)),
                 "depth_prior": asdict(depth.fits[number]) if depth else None,
                 **_verdict(verdicts, number),
             }
@@ -195,7 +193,7 @@ def _depth(depth: DepthAlignment | None) -> dict[str, Any] | None:
         "source": depth.source,
         "kind": depth.kind,
         "kept": len(kept),
-        "mean_residual": _mean([fit.residual for fit in kept]),
+        "mean_residual": mean([fit.residual for fit in kept]),
     }
 
 
@@ -245,7 +243,7 @@ def _matching(graph: MatchGraph) -> dict[str, Any]:
     verified = graph.num_verified
     return {
         "matcher": graph.matcher,
-        "mean_keypoints": _mean(keypoints),
+        "mean_keypoints": mean(keypoints),
         "pairs": len(graph.pairs),
         "verified_pairs": int((verified > 0).sum()),
         "putative_matches": int(graph.num_putative.sum()),
@@ -292,12 +290,9 @@ def _training(trained: TrainedSplats, dropped: int) -> dict[str, Any]:
         "gaussians_dropped": dropped,
         "sh_degree": trained.splats.sh_degree,
         "final_pass_on_all": trained.final_pass_on_all,
+        "off_path": None if trained.off_path is None else asdict(trained.off_path),
         "curve": [
             dict(zip(("step", "seconds", "loss", "gaussians"), sample, strict=True))
             for sample in trained.curve
         ],
     }
-
-
-def _mean(values: list[float] | list[int]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -114,6 +114,7 @@ def build_page(
         "photo_errors": section("photo_errors", sections.photo_errors, report, photos),
         "changes": section("changes", sections.changes, poses, photos),
         "training": section("training", sections.training, report),
+        "off_path": section("off_path", texts.off_path, report),
         "worst": section("worst", sections.worst, trained, photos),
         "shape": shape,
         "stages": section("stages", sections.stages, report),

@@ -147,9 +147,13 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         note = plural(summary["held_out"], "held-out photo")
         if known(ssim):
             note = f"{ssim:.3f} SSIM, {note}"
+        fitted = summary.get("held_out_color_fitted_psnr")
+        if known(fitted):
+            note += f"; {fitted:.1f} dB after a colour fit"
         meaning = (
             "How close renderings come to photos that the splat had not seen. PSNR in dB: 20 is "
-            "coarse, 30 is good; SSIM: 1 is equal."
+            "coarse, 30 is good; SSIM: 1 is equal. The colour fit is made on one half of a photo "
+            "and judged by the other."
         )
         psnr = f"{summary['held_out_psnr']:.1f} dB"
         rows.append(Figure("Unseen views", psnr, note, meaning))
@@ -163,6 +167,18 @@ def figures(report: Mapping[str, Any], agreeing: float) -> list[Figure]:
         note = f"{memory(peak)} of memory at most"
         rows.append(Figure("Time", duration(seconds), note, "All stages together."))
     return rows
+
+
+def off_path(report: Mapping[str, Any]) -> str:
+    """How the splat looks from beside the photos; "" where that was not measured."""
+    found = report["training"].get("off_path")
+    if not found:
+        return ""
+    text = f"Seen from beside the photos, veils cover {found['veil_percent']:.1f} % of the picture"
+    if known(found["psnr"]) and known(found["photo_psnr"]):
+        text += f"; against the photos' pixels {found['psnr']:.1f} dB PSNR there and "
+        text += f"{found['photo_psnr']:.1f} from the photos' own places"
+    return text + "."
 
 
 def _short(number: int) -> str:
