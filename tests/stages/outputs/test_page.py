@@ -122,7 +122,7 @@ def test_the_page_lies_beside_the_report_and_tells_of_every_photo(scene: Scene) 
     assert "5 of 6 photos have a pose." in outline.text
     assert "too few matches" in outline.text
     assert "29.4 dB after a colour fit" in outline.text
-    assert "veils cover 1.3 % of the picture; against the photos' pixels 21.5 dB" in outline.text
+    assert "veils cover 1.3 % of the picture: Gaussians in the air" in outline.text
     assert "it is text" in outline.text
     assert "splatpose fit 'my photos'" in outline.text
     assert "1 min 15 s" in outline.text

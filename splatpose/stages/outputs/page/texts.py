@@ -174,11 +174,10 @@ def off_path(report: Mapping[str, Any]) -> str:
     found = report["training"].get("off_path")
     if not found:
         return ""
-    text = f"Seen from beside the photos, veils cover {found['veil_percent']:.1f} % of the picture"
-    if known(found["psnr"]) and known(found["photo_psnr"]):
-        text += f"; against the photos' pixels {found['psnr']:.1f} dB PSNR there and "
-        text += f"{found['photo_psnr']:.1f} from the photos' own places"
-    return text + "."
+    return (
+        f"Seen from beside the photos, veils cover {found['veil_percent']:.1f} % of the picture: "
+        "Gaussians in the air, where several photos see through."
+    )
 
 
 def _short(number: int) -> str:
