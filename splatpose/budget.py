@@ -27,7 +27,7 @@ def plan_budget(
     poses: Keyed[SparseModel],
     backend: str,
 ) -> TrainingPlan | None:
-    """One stage, unless no time and no memory is to be kept: what options that are not given are.
+    """One stage, where a time or a memory is to be kept: chooses the options that are not given.
 
     The plan is a stage's result like others: a run that is taken up again goes on with the numbers
     that it had, whatever the machine does meanwhile.
